@@ -1,0 +1,1 @@
+//! Raw configuration to validated configuration, every problem at once.

@@ -1,0 +1,134 @@
+//! Opaque tokens: 256 random bits behind a prefix that tells the kind, stored only as a SHA-256 hash.
+//!
+//! Unsalted SHA-256 is enough for a value with 256 bits of entropy (ASVS v5.0.0-11.4.1 concerns passwords).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::SecretString;
+
+/// What an opaque token is for; its prefix lets people and secret scanners tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// OAuth access token, `smat_`.
+    Access,
+    /// OAuth refresh token, `smrt_`.
+    Refresh,
+    /// OAuth authorization code, `smac_`.
+    Code,
+    /// OAuth client secret, `smcs_`.
+    ClientSecret,
+    /// Cookie of a browser session, `smbs_`.
+    BrowserSession,
+    /// A one-time handle (upstream state, binding cookie), without prefix.
+    Handle,
+}
+
+impl TokenKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Access => "smat_",
+            Self::Refresh => "smrt_",
+            Self::Code => "smac_",
+            Self::ClientSecret => "smcs_",
+            Self::BrowserSession => "smbs_",
+            Self::Handle => "",
+        }
+    }
+}
+
+/// Length of the random part: 32 bytes in base64url without padding.
+const BODY: usize = 43;
+
+/// A token in the clear: exists while a request is answered, and is never stored.
+#[derive(Clone)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// A fresh token from 32 random bytes.
+    pub fn mint(kind: TokenKind, random: &[u8; 32]) -> Self {
+        Self(SecretString::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random))))
+    }
+
+    /// Takes what a caller presented; `None` where it cannot be a token of this kind, so that no store is asked.
+    pub fn parse(kind: TokenKind, presented: &str) -> Option<Self> {
+        let body = presented.strip_prefix(kind.prefix())?;
+        let plausible = body.len() == BODY
+            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        plausible.then(|| Self(SecretString::new(presented)))
+    }
+
+    /// The text, to hand to its owner.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// What is stored and looked up instead.
+    pub fn hash(&self) -> TokenHash {
+        TokenHash(Sha256::digest(self.0.expose().as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Token(..)")
+    }
+}
+
+/// The SHA-256 of a token.
+#[derive(Clone, Copy, Eq, Hash)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of any text.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// For the store's binary columns.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// From a store's binary column; `None` unless 32 bytes long.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl PartialEq for TokenHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("TokenHash(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minted_token_parses_as_its_own_kind_only() {
+        let token = Token::mint(TokenKind::Access, &[1; 32]);
+        assert!(Token::parse(TokenKind::Access, token.expose()).is_some());
+        assert!(Token::parse(TokenKind::Refresh, token.expose()).is_none());
+        assert!(Token::parse(TokenKind::Access, "smat_short").is_none());
+        assert!(Token::parse(TokenKind::Access, &format!("smat_{}", "é".repeat(22))).is_none());
+    }
+
+    #[test]
+    fn the_hash_is_of_the_whole_text() {
+        let token = Token::mint(TokenKind::Code, &[2; 32]);
+        assert_eq!(token.hash(), TokenHash::of(token.expose()));
+        assert_ne!(token.hash(), Token::mint(TokenKind::Code, &[3; 32]).hash());
+    }
+}

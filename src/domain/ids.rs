@@ -1,0 +1,137 @@
+//! Identifiers: a prefix that tells the kind and 128 random bits in hexadecimal. Never secret, never guessable.
+
+use std::fmt;
+
+/// Why a text is not an identifier of the kind asked for.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not {kind}: expected '{prefix}' followed by 32 hexadecimal digits")]
+pub struct NotAnId {
+    kind: &'static str,
+    prefix: &'static str,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident, $prefix:literal, $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// A fresh identifier from 16 random bytes.
+            pub fn mint(random: [u8; 16]) -> Self {
+                Self(format!("{}{}", $prefix, hex(&random)))
+            }
+
+            /// The text, prefix included.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                match text.strip_prefix($prefix) {
+                    Some(body) if is_hex(body) => Ok(Self(text.to_owned())),
+                    _ => Err(NotAnId { kind: $kind, prefix: $prefix }),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A person, `u_...`.
+    UserId, "u_", "a user id";
+    /// One linked Spotify account of a person, `l_...`.
+    LinkId, "l_", "a linked-account id";
+    /// A registered Spotify app (a client id at Spotify), `a_...`.
+    AppId, "a_", "a Spotify app id";
+    /// What a person granted to a client: the family of its tokens, `g_...`.
+    GrantId, "g_", "a grant id";
+    /// A browser session or a 2025-era MCP session, `s_...`.
+    SessionId, "s_", "a session id";
+    /// A person's data key, `k_...`.
+    DataKeyId, "k_", "a data key id";
+    /// An OAuth client that registered dynamically, `c_...`.
+    DynamicClientId, "c_", "a client id";
+    /// An API key's public id, `ak_...`.
+    ApiKeyId, "ak_", "an API key id";
+    /// An audit event, `e_...`.
+    EventId, "e_", "an event id";
+    /// A request, for matching an error page with the log, `r_...`.
+    RequestId, "r_", "a request id";
+}
+
+/// An OAuth `client_id` as presented: ours (`c_...`), configured, or later a metadata document's URL.
+/// At most 512 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Accepts 1 to 512 visible ASCII characters (RFC 6749 appendix A.1 allows no more).
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<DynamicClientId> for ClientId {
+    fn from(id: DynamicClientId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn is_hex(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_carry_their_kind() {
+        let id = UserId::mint([0xab; 16]);
+        assert_eq!(id.as_str(), format!("u_{}", "ab".repeat(16)));
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+        assert!(id.as_str().parse::<LinkId>().is_err());
+        assert!("u_AB".parse::<UserId>().is_err());
+    }
+
+    #[test]
+    fn client_ids_are_short_visible_ascii() {
+        assert!(ClientId::parse("https://claude.ai/x").is_some());
+        assert!(ClientId::parse("").is_none());
+        assert!(ClientId::parse("a b").is_none());
+        assert!(ClientId::parse(&"x".repeat(513)).is_none());
+    }
+}

@@ -1,0 +1,1 @@
+//! The one gate for outbound connections.

@@ -1,0 +1,64 @@
+//! spotify-mcp: one server that lets a group of people use their own Spotify from any MCP client, and its
+//! operator's security toolkit.
+//!
+//! # The map
+//!
+//! One order governs imports: a module may import only from those above it in this table (a test walks `src/`
+//! and holds it). The security core, [`crypto`], [`domain`] and [`policy`], has no input/output and no async.
+//!
+//! | module | room for | never |
+//! |---|---|---|
+//! | [`ambient`] | the only place that asks the system for time or randomness | |
+//! | [`failure`] | an unexpected error: opaque outside, the whole chain in the log | |
+//! | [`crypto`] | secrets as types, the key hierarchy, the envelope, tokens | input/output, async, other modules |
+//! | [`domain`] | pure types and decisions: ids, scopes, redirect URIs, PKCE, grants, events | tokio, axum, sqlx |
+//! | [`policy`] | who may call what, what each environment refuses; parsed from `policies/` | the same |
+//! | [`config`] | raw to validated configuration, every problem at once | the store |
+//! | [`telemetry`] | the operational log | deciding anything |
+//! | [`store`] | every SQL statement, SQLite and PostgreSQL | business decisions |
+//! | [`egress`] | the one gate for outbound connections | knowing why one is made |
+//! | [`spotify`] | the upstream and its simulator behind the same seam | knowing our users |
+//! | [`vault`] | the only door to upstream tokens: open, refresh once, reseal | |
+//! | [`audit`] | the only door to the trail | |
+//! | [`app`] | the composition root: one plain struct | |
+//! | [`check`] | facts, rules, findings, reports | printing |
+//! | [`oauth`] | our authorization server, one file per endpoint | importing [`mcp`] |
+//! | [`mcp`] | the protocol server, one tools file per topic | importing [`oauth`] |
+//! | [`web`] | pages and their templates | |
+//! | [`http`] | the whole router on one screen, the layers in order | |
+//! | [`cli`] | one file per command; `cli/output.rs` alone prints | |
+//!
+//! Everything flows one way: parse, load, decide (pure), save, reply.
+
+pub mod ambient;
+pub mod failure;
+
+pub mod crypto;
+pub mod domain;
+pub mod policy;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod store;
+
+pub mod egress;
+pub mod spotify;
+
+pub mod vault;
+
+pub mod audit;
+
+pub mod app;
+
+pub mod check;
+
+pub mod oauth;
+
+pub mod mcp;
+
+pub mod web;
+
+pub mod http;
+
+pub mod cli;

@@ -1,0 +1,1 @@
+//! Our OAuth 2.1 authorization server, one file per endpoint.

@@ -1,0 +1,1 @@
+//! What each environment refuses and who may call what, parsed from policies/. Never: input/output.

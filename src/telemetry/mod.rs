@@ -1,0 +1,1 @@
+//! The operational log: tracing, its format, file and rotation.

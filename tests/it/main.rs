@@ -1,0 +1,3 @@
+//! The one integration test binary: everything through the front door.
+
+mod architecture;
