@@ -1,1 +1,157 @@
-//! Keys from passphrases.
+//! Keys from passphrases: Argon2id (RFC 9106) by default, PBKDF2-HMAC-SHA256 where FIPS algorithms are wanted.
+//!
+//! Parameters are bounded from below (OWASP Password Storage 2026, ASVS v5.0.0-11.4.4) and, because they are read
+//! from a file that an attacker may have written, from above.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{Key, SecretString};
+
+/// How a passphrase becomes a key. Not secret: stored beside what the key protects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "algorithm", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Kdf {
+    /// Argon2id, version 1.3.
+    Argon2id {
+        /// Memory in KiB, 19,456 to 1,048,576.
+        memory_kib: u32,
+        /// Passes over the memory, 2 to 16.
+        passes: u32,
+        /// Lanes, 1 to 16.
+        lanes: u32,
+        /// 16 to 64 random bytes in hexadecimal.
+        salt: String,
+    },
+    /// PBKDF2-HMAC-SHA256.
+    Pbkdf2Sha256 {
+        /// Rounds, 600,000 to 20,000,000.
+        rounds: u32,
+        /// 16 to 64 random bytes in hexadecimal.
+        salt: String,
+    },
+}
+
+/// Why a key cannot be derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KdfError {
+    /// Parameters weaker than the floor.
+    #[error("the key derivation parameters are below the floor")]
+    TooWeak,
+    /// Parameters beyond what this program spends.
+    #[error("the key derivation parameters are above the ceiling")]
+    TooCostly,
+    /// A salt that is not 16 to 64 bytes of hexadecimal.
+    #[error("the salt must be 16 to 64 bytes in hexadecimal")]
+    Salt,
+    /// A passphrase shorter than 14 bytes (SP 800-132 as applied by validated modules).
+    #[error("the passphrase must be at least 14 bytes long")]
+    ShortPassphrase,
+}
+
+impl Kdf {
+    /// The default: Argon2id with 64 MiB, 3 passes, 4 lanes (RFC 9106 section 4, second recommendation).
+    pub fn argon2id(salt: &[u8; 16]) -> Self {
+        Self::Argon2id { memory_kib: 65_536, passes: 3, lanes: 4, salt: hex(salt) }
+    }
+
+    /// PBKDF2-HMAC-SHA256 with 600,000 rounds.
+    pub fn pbkdf2_sha256(salt: &[u8; 16]) -> Self {
+        Self::Pbkdf2Sha256 { rounds: 600_000, salt: hex(salt) }
+    }
+
+    /// Derives the 256-bit key. Takes tenths of a second and, for Argon2id, the memory named: never on an async thread.
+    pub fn derive(&self, passphrase: &SecretString) -> Result<Key, KdfError> {
+        if passphrase.expose().len() < 14 {
+            return Err(KdfError::ShortPassphrase);
+        }
+        let mut out = Zeroizing::new([0; 32]);
+        match self {
+            Self::Argon2id { memory_kib, passes, lanes, salt } => {
+                within(*memory_kib, 19_456, 1_048_576)?;
+                within(*passes, 2, 16)?;
+                within(*lanes, 1, 16)?;
+                let params =
+                    Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| KdfError::TooWeak)?;
+                Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                    .hash_password_into(passphrase.expose().as_bytes(), &unhex(salt)?, &mut *out)
+                    .map_err(|_| KdfError::TooCostly)?;
+            }
+            Self::Pbkdf2Sha256 { rounds, salt } => {
+                within(*rounds, 600_000, 20_000_000)?;
+                let salt = unhex(salt)?;
+                pbkdf2::pbkdf2_hmac::<Sha256>(passphrase.expose().as_bytes(), &salt, *rounds, &mut *out);
+            }
+        }
+        Ok(Key::new(*out))
+    }
+}
+
+fn within(value: u32, floor: u32, ceiling: u32) -> Result<(), KdfError> {
+    match value {
+        low if low < floor => Err(KdfError::TooWeak),
+        high if high > ceiling => Err(KdfError::TooCostly),
+        _ => Ok(()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Result<Vec<u8>, KdfError> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    match digits {
+        Some(digits) if digits.len() % 2 == 0 && (32..=128).contains(&digits.len()) => {
+            Ok(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+        }
+        _ => Err(KdfError::Salt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phrase() -> SecretString {
+        SecretString::new("correct horse battery staple")
+    }
+
+    #[test]
+    fn argon2id_is_deterministic_and_salted() {
+        let small =
+            |salt: &str| Kdf::Argon2id { memory_kib: 19_456, passes: 2, lanes: 1, salt: salt.repeat(16) };
+        let key = small("00").derive(&phrase()).unwrap();
+        assert!(key == small("00").derive(&phrase()).unwrap());
+        assert!(key != small("01").derive(&phrase()).unwrap());
+    }
+
+    #[test]
+    fn pbkdf2_matches_a_published_vector() {
+        // RFC 7914 section 11: PBKDF2-HMAC-SHA256 (P="Password", S="NaCl", c=80000), first 32 bytes.
+        let mut out = [0; 32];
+        pbkdf2::pbkdf2_hmac::<Sha256>(b"Password", b"NaCl", 80_000, &mut out);
+        assert_eq!(hex(&out), "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56");
+    }
+
+    #[test]
+    fn floors_ceilings_and_bad_salts_are_refused() {
+        let argon = |memory_kib, passes, salt: &str| {
+            Kdf::Argon2id { memory_kib, passes, lanes: 1, salt: salt.to_owned() }.derive(&phrase()).err()
+        };
+        let salt = "00".repeat(16);
+        assert_eq!(argon(19_455, 2, &salt), Some(KdfError::TooWeak));
+        assert_eq!(argon(19_456, 1, &salt), Some(KdfError::TooWeak));
+        assert_eq!(argon(1_048_577, 2, &salt), Some(KdfError::TooCostly));
+        assert_eq!(argon(19_456, 2, "00"), Some(KdfError::Salt));
+        assert_eq!(argon(19_456, 2, &"zz".repeat(16)), Some(KdfError::Salt));
+        let weak = Kdf::Pbkdf2Sha256 { rounds: 599_999, salt };
+        assert_eq!(weak.derive(&phrase()).err(), Some(KdfError::TooWeak));
+        let short =
+            Kdf::pbkdf2_sha256(&[0; 16]).derive(&SecretString::new("thirteen chars"[..13].to_owned()));
+        assert_eq!(short.err(), Some(KdfError::ShortPassphrase));
+    }
+}
