@@ -3,8 +3,14 @@
 //! Never: input/output, async, SQL, HTTP, the clock. `now` is always a parameter, and every decision returns an
 //! *outcome* for the caller to save.
 
+pub mod client;
+pub mod code;
 pub mod event;
 pub mod ids;
+pub mod pkce;
+pub mod redirect;
+pub mod refresh;
+pub mod resource;
 pub mod scope;
 
 pub use ids::{AppId, ClientId, DataKeyId, GrantId, LinkId, SessionId, UserId};

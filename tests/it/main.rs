@@ -1,3 +1,12 @@
 //! The one integration test binary: everything through the front door.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests fail by panicking and speak to people"
+)]
+
 mod architecture;
