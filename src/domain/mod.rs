@@ -6,6 +6,7 @@
 pub mod client;
 pub mod code;
 pub mod event;
+mod event_code;
 pub mod ids;
 pub mod pkce;
 pub mod redirect;

@@ -1,0 +1,225 @@
+//! The stable codes of security events: OWASP's logging vocabulary, the guide's two, and ours; each with its
+//! OCSF 1.8 class, activity and severity.
+//!
+//! A code, once released, is never renamed and never given another meaning: alert rules are written on it.
+
+use serde::{Deserialize, Serialize};
+
+/// How grave an event is: OCSF's `severity_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing to do.
+    Informational = 1,
+    /// Worth a look when it repeats.
+    Low = 2,
+    /// Worth a look.
+    Medium = 3,
+    /// Look now.
+    High = 4,
+    /// Somebody must act now.
+    Critical = 5,
+}
+
+/// The OCSF event class: `class_uid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Event Log Activity.
+    EventLog = 1008,
+    /// Account Change.
+    AccountChange = 3001,
+    /// Authentication.
+    Authentication = 3002,
+    /// Authorize Session.
+    AuthorizeSession = 3003,
+    /// Entity Management.
+    EntityManagement = 3004,
+    /// User Access Management.
+    UserAccess = 3005,
+    /// Network Activity.
+    Network = 4001,
+    /// Application Lifecycle.
+    ApplicationLifecycle = 6002,
+    /// API Activity.
+    ApiActivity = 6003,
+    /// Datastore Activity.
+    Datastore = 6005,
+}
+
+impl Class {
+    /// The `class_uid`.
+    pub const fn uid(self) -> u16 {
+        self as u16
+    }
+
+    /// The `category_uid`: the thousands of the class.
+    pub const fn category(self) -> u16 {
+        self.uid() / 1000
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident, $code:literal, $class:ident / $activity:literal, $severity:ident, $meaning:literal;)*) => {
+        /// What happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum EventCode {
+            $(#[doc = $meaning] #[serde(rename = $code)] $name,)*
+        }
+
+        impl EventCode {
+            /// Every code there is.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The stable code, as records, logs and alert rules write it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// One line for people: what an event of this code says.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+
+            /// The OCSF class.
+            pub const fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)* }
+            }
+
+            /// The OCSF `activity_id` within the class.
+            pub const fn activity(self) -> u8 {
+                match self { $(Self::$name => $activity,)* }
+            }
+
+            /// How grave it is.
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Logging in, sessions, tokens.
+    AuthenticationFailure, "authentication_failure", Authentication / 99, Medium, "A presented credential was not accepted";
+    AuthnLoginSuccess, "authn_login_success", Authentication / 1, Informational, "A person logged in";
+    AuthnLoginFail, "authn_login_fail", Authentication / 1, Medium, "A login did not succeed";
+    AuthnLoginFailMax, "authn_login_fail_max", Authentication / 1, High, "Too many logins failed";
+    AuthnLoginLock, "authn_login_lock", AccountChange / 9, High, "Logging in was locked";
+    AuthnLoginExpired, "authn_login_expired", Authentication / 99, Low, "A login in progress ran out of time";
+    AuthnLogout, "authn_logout", Authentication / 2, Informational, "A person logged out";
+    AuthnTokenCreated, "authn_token_created", Authentication / 3, Informational, "Tokens were issued";
+    AuthnTokenRefreshed, "authn_token_refreshed", Authentication / 5, Informational, "Tokens were renewed";
+    AuthnTokenRevoked, "authn_token_revoked", Authentication / 99, Low, "Tokens were revoked";
+    AuthnTokenReuse, "authn_token_reuse", Authentication / 99, High, "A token or code that was already used came again";
+    AuthnTokenDelete, "authn_token_delete", Authentication / 99, Informational, "Tokens were deleted";
+    SessionCreated, "session_created", Authentication / 1, Informational, "A session began";
+    SessionRenewed, "session_renewed", Authentication / 5, Informational, "A session was renewed";
+    SessionExpired, "session_expired", Authentication / 2, Informational, "A session ended by itself";
+    SessionRevoked, "session_revoked", Authentication / 2, Low, "A session was ended";
+    SessionUseAfterExpire, "session_use_after_expire", Authentication / 99, Medium, "A session was used after its end";
+    ExcessSessionsExceeded, "excess_sessions_exceeded", Authentication / 2, Low, "The oldest session went because there were too many";
+
+    // What clients may do.
+    ConsentGranted, "consent_granted", AuthorizeSession / 1, Informational, "A person allowed a client";
+    ConsentDenied, "consent_denied", AuthorizeSession / 1, Informational, "A person refused a client";
+    ConsentWithdrawn, "consent_withdrawn", UserAccess / 2, Low, "A person withdrew a client's access";
+    GrantCreated, "grant_created", AuthorizeSession / 1, Informational, "A client was granted access";
+    GrantRevoked, "grant_revoked", UserAccess / 2, Low, "A client's access ended";
+    ClientRegistered, "client_registered", EntityManagement / 1, Informational, "An OAuth client was registered";
+    ClientUpdated, "client_updated", EntityManagement / 3, Informational, "An OAuth client was changed";
+    ClientDeleted, "client_deleted", EntityManagement / 4, Low, "An OAuth client was deleted";
+    ApiKeyCreated, "api_key_created", EntityManagement / 1, Low, "An API key was created";
+    ApiKeyRevoked, "api_key_revoked", EntityManagement / 4, Low, "An API key was revoked";
+    AuthzFail, "authz_fail", ApiActivity / 99, Medium, "Access was refused";
+    AuthzChange, "authz_change", UserAccess / 1, Medium, "Rights were changed";
+    AuthzAdmin, "authz_admin", ApiActivity / 99, Low, "An administrator acted";
+    PrivilegePermissionsChanged, "privilege_permissions_changed", UserAccess / 1, Medium, "Permissions were changed";
+
+    // People and their linked accounts.
+    UserCreated, "user_created", AccountChange / 1, Informational, "A person was added";
+    UserUpdated, "user_updated", AccountChange / 99, Informational, "A person's record was changed";
+    UserDisabled, "user_disabled", AccountChange / 5, Medium, "A person was disabled";
+    UserEnabled, "user_enabled", AccountChange / 2, Low, "A person was enabled";
+    UserDeleted, "user_deleted", AccountChange / 6, Medium, "A person was deleted";
+    UserDataDeleted, "user_data_deleted", AccountChange / 99, Low, "A person's Spotify data was deleted";
+    UserDataExported, "user_data_exported", EntityManagement / 2, Low, "A person's data was exported";
+    AccountLinked, "account_linked", AccountChange / 99, Informational, "A Spotify account was linked";
+    AccountUnlinked, "account_unlinked", AccountChange / 99, Low, "A Spotify account was unlinked";
+    AccountMismatch, "account_mismatch", Authentication / 1, Medium, "Another Spotify account came back than was asked for";
+    ReconnectRequired, "reconnect_required", AccountChange / 99, Low, "Spotify no longer accepts a link: its owner must reconnect";
+    TokenRefreshedUpstream, "token_refreshed_upstream", Authentication / 5, Informational, "A Spotify token was refreshed";
+
+    // Calls, input, limits.
+    ToolCalled, "tool_called", ApiActivity / 99, Informational, "A tool was called";
+    InputValidationFail, "input_validation_fail", ApiActivity / 99, Low, "Input was refused as malformed";
+    ExcessRateLimitExceeded, "excess_rate_limit_exceeded", ApiActivity / 99, Medium, "A rate limit was exceeded";
+    MaliciousExcess404, "malicious_excess_404", ApiActivity / 99, Medium, "Many unknown paths were asked for";
+    MaliciousExtraneous, "malicious_extraneous", ApiActivity / 99, Medium, "A request carried what no honest client sends";
+    MaliciousAttackTool, "malicious_attack_tool", ApiActivity / 99, High, "A request came from an attack tool";
+    MaliciousCors, "malicious_cors", ApiActivity / 99, Medium, "A request came from a foreign origin";
+    MaliciousDirectReference, "malicious_direct_reference", ApiActivity / 99, High, "Somebody asked for what belongs to another person";
+    McpPromptInjection, "mcp_prompt_injection", ApiActivity / 99, Medium, "Content tried to instruct a model";
+    McpResourceExhaustion, "mcp_resource_exhaustion", ApiActivity / 99, Medium, "A caller asked for more than a server can give";
+    McpToolPoisoning, "mcp_tool_poisoning", ApiActivity / 99, High, "A tool's description was tampered with";
+    BlockedHost, "blocked_host", Network / 5, Medium, "The egress gate refused a connection";
+    TlsFailure, "tls_failure", Network / 4, Medium, "An outbound connection could not be secured";
+
+    // Keys and stored values.
+    CryptDecryptFail, "crypt_decrypt_fail", Datastore / 10, High, "A stored value could not be opened";
+    CryptEncryptFail, "crypt_encrypt_fail", Datastore / 9, High, "A value could not be sealed";
+    KeyCreated, "key_created", EntityManagement / 1, Low, "A key was created";
+    KeyRotated, "key_rotated", EntityManagement / 3, Medium, "A key was rotated";
+    KeyRetired, "key_retired", EntityManagement / 11, Medium, "A key was retired";
+
+    // The server itself.
+    SysStartup, "sys_startup", ApplicationLifecycle / 3, Informational, "The server started";
+    SysShutdown, "sys_shutdown", ApplicationLifecycle / 4, Informational, "The server stopped in order";
+    SysCrash, "sys_crash", ApplicationLifecycle / 99, Critical, "The server met a panic";
+    SysMonitorDisabled, "sys_monitor_disabled", ApplicationLifecycle / 7, High, "Monitoring was switched off";
+    ConfigLoaded, "config_loaded", ApplicationLifecycle / 8, Informational, "A configuration was taken over";
+    ConfigRefused, "config_refused", ApplicationLifecycle / 8, Medium, "A configuration was refused";
+    SandboxEnabled, "sandbox_enabled", ApplicationLifecycle / 6, Medium, "The server runs against a simulated Spotify";
+    AuditTailRepaired, "audit_tail_repaired", EventLog / 99, Medium, "A record torn by a crash was cut off the trail";
+    AuditSegmentStarted, "audit_segment_started", EventLog / 5, Informational, "The trail goes on in a new segment";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_lower_snake_case() {
+        let names: HashSet<_> = EventCode::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), EventCode::ALL.len());
+        for name in names {
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_wire_form_is_the_stable_name() {
+        for code in EventCode::ALL {
+            assert_eq!(serde_json::to_string(code).unwrap(), format!("\"{}\"", code.name()));
+        }
+    }
+
+    #[test]
+    fn activities_exist_in_their_ocsf_class() {
+        for code in EventCode::ALL {
+            let last = match code.class() {
+                Class::AuthorizeSession | Class::UserAccess => 2,
+                Class::ApiActivity => 4,
+                Class::Authentication | Class::Network => 7,
+                Class::ApplicationLifecycle => 8,
+                Class::EventLog | Class::Datastore => 10,
+                Class::AccountChange => 12,
+                Class::EntityManagement => 13,
+            };
+            assert!((1..=last).contains(&code.activity()) || code.activity() == 99, "{}", code.name());
+        }
+    }
+}
