@@ -1,1 +1,44 @@
-//! Pages and their templates.
+//! Pages: plain view structs in, HTML out. No store, no state, no clock.
+//!
+//! Every text that somebody else chose is an [`Untrusted`], which escapes, shortens and bidi-isolates itself, so a
+//! template cannot forget to. Pages work without scripts; nothing is loaded from another host.
+//!
+//! | page | render | handler's duty |
+//! |---|---|---|
+//! | `GET /` | [`landing`] | |
+//! | `GET /authorize` | [`consent`] | the form posts to `/authorize`: `ticket`, `csrf`, `decision=approve` or `deny` |
+//! | `GET /account` | [`account`] | its forms post to the paths of [`routes`] with `csrf` and one id |
+//! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
+//! | anything that failed | [`problem`] | |
+//! | ends of a road | [`notice`] | |
+//! | `GET /assets/{file}` | [`assets::serve`] | |
+//! | `GET /.well-known/security.txt` | [`security_txt`] | |
+
+pub mod assets;
+pub mod headers;
+pub mod routes;
+
+mod account;
+mod consent;
+mod landing;
+mod layout;
+mod notice;
+mod page;
+mod problem;
+mod redirect;
+mod security_txt;
+mod untrusted;
+
+pub use account::{
+    Account, ClientRow, DELETE_WORDS, Done, LinkRow, LinkState, SessionRow, account, delete_data,
+    deletion_confirmed,
+};
+pub use consent::{Consent, consent};
+pub use landing::landing;
+pub use layout::Site;
+pub use notice::{Notice, notice};
+pub use page::Page;
+pub use problem::{Problem, problem};
+pub use redirect::{RedirectKind, ShownRedirect};
+pub use security_txt::security_txt;
+pub use untrusted::Untrusted;

@@ -1,0 +1,186 @@
+//! The account page: everything this server holds about a person, each thing with the button that ends it.
+
+use askama::Template;
+
+use super::headers::Class;
+use super::layout::{Site, day, minute};
+use super::{Page, Untrusted, routes};
+use crate::ambient::Timestamp;
+use crate::domain::{GrantId, LinkId, ScopeSet, SessionId, UserId};
+
+/// What the page shows. Lists come bounded: the store's limits hold, and the page shows what it is given.
+#[derive(Clone, Debug)]
+pub struct Account<'a> {
+    /// Hidden field `csrf` of every form.
+    pub csrf: &'a str,
+    /// Who this is.
+    pub user_id: &'a UserId,
+    /// The name shown, from Spotify.
+    pub display_name: Untrusted,
+    /// The present instant.
+    pub now: Timestamp,
+    /// Spotify accounts.
+    pub links: Vec<LinkRow>,
+    /// Clients with a living grant.
+    pub clients: Vec<ClientRow>,
+    /// Browser sessions.
+    pub sessions: Vec<SessionRow>,
+    /// What the last form did, if one did.
+    pub done: Option<Done>,
+}
+
+/// A linked Spotify account.
+#[derive(Clone, Debug)]
+pub struct LinkRow {
+    /// Posted as `link`.
+    pub id: LinkId,
+    /// The name by which tools choose it.
+    pub alias: Untrusted,
+    /// Its name at Spotify.
+    pub display_name: Untrusted,
+    /// Whether tools use it where none is named.
+    pub primary: bool,
+    /// Whether Spotify still answers for it.
+    pub state: LinkState,
+}
+
+/// Whether Spotify still answers for a linked account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It does, until the permission ends, six months after the login at Spotify.
+    Connected {
+        /// When Spotify ends the permission.
+        until: Timestamp,
+    },
+    /// It does not: the person must log in with Spotify again.
+    ReconnectNeeded,
+}
+
+/// A client the person approved.
+#[derive(Clone, Debug)]
+pub struct ClientRow {
+    /// Posted as `grant`.
+    pub grant: GrantId,
+    /// The name it gave itself.
+    pub name: Untrusted,
+    /// The host its answers go to.
+    pub host: Option<Untrusted>,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// When it was approved.
+    pub since: Timestamp,
+    /// When it last called.
+    pub last_used: Option<Timestamp>,
+}
+
+/// A browser session.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// Posted as `session`.
+    pub id: SessionId,
+    /// What the browser calls itself.
+    pub browser: Untrusted,
+    /// When it logged in.
+    pub since: Timestamp,
+    /// When it was last here.
+    pub last_seen: Timestamp,
+    /// Whether it is the one asking.
+    pub current: bool,
+}
+
+/// What the last form did: carried as `?done=` over the redirect, and nothing else is shown for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A Spotify account was connected again.
+    Reconnected,
+    /// A Spotify account was disconnected.
+    Disconnected,
+    /// A client was revoked.
+    Revoked,
+    /// A browser session was ended.
+    SessionEnded,
+}
+
+impl Done {
+    const ALL: [Self; 4] = [Self::Reconnected, Self::Disconnected, Self::Revoked, Self::SessionEnded];
+
+    /// The value of `?done=`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reconnected => "reconnected",
+            Self::Disconnected => "disconnected",
+            Self::Revoked => "revoked",
+            Self::SessionEnded => "session-ended",
+        }
+    }
+
+    /// Reads the value of `?done=`; anything else is nothing.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|done| done.word() == word)
+    }
+
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Reconnected => "Spotify is connected again.",
+            Self::Disconnected => {
+                "The Spotify account is disconnected, and its tokens and data are deleted from this server."
+            }
+            Self::Revoked => "The app's access has ended. It must ask you again before it can do anything.",
+            Self::SessionEnded => "That browser is logged out.",
+        }
+    }
+}
+
+/// Renders `/account`.
+pub fn account(site: &Site, view: &Account<'_>) -> Page {
+    Page::of(&AccountPage { site, view }, Class::Page)
+}
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct AccountPage<'a> {
+    site: &'a Site,
+    view: &'a Account<'a>,
+}
+
+/// A permission that ends within this time is pointed out.
+const SOON_SECS: i64 = 30 * 86_400;
+
+impl AccountPage<'_> {
+    fn ends_soon(&self, until: &Timestamp) -> bool {
+        until.secs() - self.view.now.secs() < SOON_SECS
+    }
+
+    fn reconnect(&self, link: &LinkRow) -> String {
+        format!("{}?link={}", routes::LOGIN, link.id)
+    }
+
+    fn day(&self, at: &Timestamp) -> String {
+        day(*at)
+    }
+
+    fn minute(&self, at: &Timestamp) -> String {
+        minute(*at)
+    }
+}
+
+/// What must be typed to delete everything.
+pub const DELETE_WORDS: &str = "delete my data";
+
+/// Whether the typed confirmation is meant: case and space around it do not matter.
+pub fn deletion_confirmed(typed: &str) -> bool {
+    typed.trim().eq_ignore_ascii_case(DELETE_WORDS)
+}
+
+/// Renders `/account/delete`; `mistyped` after a confirmation that did not match.
+pub fn delete_data(site: &Site, csrf: &str, mistyped: bool) -> Page {
+    Page::of(&DeletePage { site, csrf, mistyped }, Class::Page)
+}
+
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct DeletePage<'a> {
+    site: &'a Site,
+    csrf: &'a str,
+    mistyped: bool,
+}

@@ -1,0 +1,176 @@
+//! Security headers as one table: a class of route, and what its answers carry.
+//!
+//! HSTS alone depends on the deployment: it is added where the public URL is https.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+/// What kind of answer a route gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A page whose forms post to this server and stay here.
+    Page,
+    /// A page whose form ends in a redirect to another origin: the consent page. Chromium applies `form-action` to
+    /// the whole redirect chain after a POST, so this page goes without it (every other source is still closed).
+    Consent,
+    /// A stylesheet, script or icon whose name carries the hash of its content.
+    Asset,
+    /// Tokens, metadata and health: JSON for programs, never kept.
+    Json,
+    /// The MCP endpoint.
+    Protocol,
+    /// Plain text such as `security.txt`.
+    Text,
+}
+
+impl Class {
+    /// Every class, for tables and tests.
+    pub const ALL: [Self; 6] =
+        [Self::Page, Self::Consent, Self::Asset, Self::Json, Self::Protocol, Self::Text];
+}
+
+/// Two years, as the preload list wants it, but without `preload`: that is the operator's to decide.
+const HSTS: &str = "max-age=63072000; includeSubDomains";
+
+const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const CONSENT_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     base-uri 'none'; frame-ancestors 'none'";
+const NOTHING_CSP: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// No page here needs any of these of the browser.
+const NO_PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), \
+     gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
+
+type Row = (&'static str, &'static str);
+
+const ALWAYS: &[Row] = &[("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
+
+const PAGE: &[Row] = &[
+    ("content-security-policy", PAGE_CSP),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", NO_PERMISSIONS),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+
+/// A client may open the consent page in a popup and wait for its redirect: `same-origin` would cut it off from its
+/// opener for good, so popups keep theirs.
+const CONSENT: &[Row] = &[
+    ("content-security-policy", CONSENT_CSP),
+    ("cross-origin-opener-policy", "unsafe-none"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", NO_PERMISSIONS),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+
+const ASSET: &[Row] = &[
+    ("content-security-policy", NOTHING_CSP),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "public, max-age=31536000, immutable"),
+];
+
+/// Read from other origins by browser-based clients (CORS decides), hence `cross-origin`. RFC 6749 section 5.1
+/// wants `Pragma` beside `Cache-Control`.
+const JSON: &[Row] = &[
+    ("content-security-policy", NOTHING_CSP),
+    ("cross-origin-resource-policy", "cross-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+    ("pragma", "no-cache"),
+];
+
+const PROTOCOL: &[Row] = &[
+    ("content-security-policy", NOTHING_CSP),
+    ("cross-origin-resource-policy", "cross-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+];
+
+const TEXT: &[Row] = &[
+    ("content-security-policy", NOTHING_CSP),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "public, max-age=3600"),
+];
+
+/// The headers of a class, without HSTS.
+pub fn of(class: Class) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = match class {
+        Class::Page => PAGE,
+        Class::Consent => CONSENT,
+        Class::Asset => ASSET,
+        Class::Json => JSON,
+        Class::Protocol => PROTOCOL,
+        Class::Text => TEXT,
+    };
+    ALWAYS.iter().chain(own).copied()
+}
+
+/// Sets the headers of a class where the answer does not have them yet (a page knows its own class better than the
+/// layer around it).
+pub fn fill(headers: &mut HeaderMap, class: Class) {
+    for (name, value) in of(class) {
+        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// Adds HSTS where the public URL is https (RFC 6797 section 7.2: never over plain http).
+pub fn fill_hsts(headers: &mut HeaderMap, public_url_is_https: bool) {
+    if public_url_is_https {
+        headers.insert(http::header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(class: Class) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        fill(&mut headers, class);
+        headers
+    }
+
+    #[test]
+    fn every_class_refuses_sniffing_and_framing() {
+        for class in Class::ALL {
+            let headers = filled(class);
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+            assert_eq!(headers["x-frame-options"], "DENY");
+            let csp = headers["content-security-policy"].to_str().unwrap();
+            assert!(csp.starts_with("default-src 'none'"), "{class:?}");
+            assert!(csp.contains("frame-ancestors 'none'") && csp.contains("base-uri 'none'"), "{class:?}");
+            assert!(!csp.contains("unsafe") && !csp.contains('*'), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn only_assets_and_public_text_may_be_kept() {
+        for class in Class::ALL {
+            let kept = filled(class)["cache-control"] != "no-store";
+            assert_eq!(kept, matches!(class, Class::Asset | Class::Text), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_consent_page_goes_without_form_action() {
+        for class in Class::ALL {
+            let headers = filled(class);
+            let csp = headers["content-security-policy"].to_str().unwrap();
+            assert_eq!(!csp.contains("form-action"), class == Class::Consent, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_wins_over_the_layer_and_hsts_needs_https() {
+        let mut headers = filled(Class::Consent);
+        fill(&mut headers, Class::Page);
+        assert_eq!(headers["content-security-policy"], CONSENT_CSP);
+        fill_hsts(&mut headers, false);
+        assert!(!headers.contains_key("strict-transport-security"));
+        fill_hsts(&mut headers, true);
+        assert!(headers.contains_key("strict-transport-security"));
+    }
+}

@@ -1,0 +1,302 @@
+//! Problem pages: what happened, what to do, a stable code and the request's id. Never a word of the request itself.
+
+use askama::Template;
+use http::StatusCode;
+
+use super::headers::Class;
+use super::layout::Site;
+use super::{Page, routes};
+use crate::domain::ids::RequestId;
+
+/// Everything a page can report. Codes are stable: the troubleshooting table of the README is by code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// `/authorize` from a client that is not registered here (any more). Never redirected.
+    UnknownClient,
+    /// `/authorize` with a redirect URI that the client did not register. Never redirected.
+    RedirectMismatch,
+    /// `/authorize` that is malformed before client and redirect URI are proven.
+    InvalidRequest,
+    /// The login took longer than it may, or its link was used before.
+    LoginExpired,
+    /// The callback came to another browser than the login started in.
+    WrongBrowser,
+    /// A form whose CSRF field does not belong to this browser's session.
+    FormExpired,
+    /// The person refused at Spotify.
+    SpotifyDenied,
+    /// Spotify returned another account than the one the session or the link belongs to.
+    WrongAccount,
+    /// The operator's Spotify app is full.
+    NoSeat,
+    /// Logged in at Spotify, but the app's dashboard does not list the person.
+    NotAllowlisted,
+    /// The operator does not admit this person.
+    SignupClosed,
+    /// The operator has disabled this person.
+    UserDisabled,
+    /// Spotify does not answer, or not sensibly.
+    SpotifyUnavailable,
+    /// Spotify refused the operator's app itself.
+    SpotifyMisconfigured,
+    /// Too many requests from this address.
+    RateLimited,
+    /// No such page.
+    NotFound,
+    /// A page asked with the wrong method.
+    MethodNotAllowed,
+    /// Draining, locked down, or without a database.
+    Unavailable,
+    /// Something that should not have happened.
+    Internal,
+}
+
+/// What a problem says: stable code, status, title, what happened, what to do.
+struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
+
+impl Problem {
+    /// Every problem, for previews, documentation and tests.
+    pub const ALL: [Self; 19] = [
+        Self::UnknownClient,
+        Self::RedirectMismatch,
+        Self::InvalidRequest,
+        Self::LoginExpired,
+        Self::WrongBrowser,
+        Self::FormExpired,
+        Self::SpotifyDenied,
+        Self::WrongAccount,
+        Self::NoSeat,
+        Self::NotAllowlisted,
+        Self::SignupClosed,
+        Self::UserDisabled,
+        Self::SpotifyUnavailable,
+        Self::SpotifyMisconfigured,
+        Self::RateLimited,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        self.said().0
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> StatusCode {
+        self.said().1
+    }
+
+    const fn title(self) -> &'static str {
+        self.said().2
+    }
+
+    const fn happened(self) -> &'static str {
+        self.said().3
+    }
+
+    const fn remedy(self) -> &'static str {
+        self.said().4
+    }
+
+    const fn said(self) -> Said {
+        match self {
+            Self::UnknownClient
+            | Self::RedirectMismatch
+            | Self::InvalidRequest
+            | Self::LoginExpired
+            | Self::WrongBrowser
+            | Self::FormExpired => self.said_of_requests(),
+            Self::SpotifyDenied
+            | Self::WrongAccount
+            | Self::NoSeat
+            | Self::NotAllowlisted
+            | Self::SignupClosed
+            | Self::UserDisabled => self.said_of_people(),
+            _ => self.said_of_servers(),
+        }
+    }
+
+    const fn said_of_requests(self) -> Said {
+        match self {
+            Self::UnknownClient => Said(
+                "UNKNOWN_CLIENT",
+                StatusCode::BAD_REQUEST,
+                "This app is not known here",
+                "The app that sent you here is not registered with this server, or its registration has expired.",
+                "In the app, remove this server and add it again: it will register afresh. Nothing was sent back to the app.",
+            ),
+            Self::RedirectMismatch => Said(
+                "REDIRECT_MISMATCH",
+                StatusCode::BAD_REQUEST,
+                "The app's return address does not match",
+                "The address that your login should be sent to is not one that the app registered. To protect you, \
+                 nothing was sent to it.",
+                "In the app, remove this server and add it again. If you did not start this in an app just now, close \
+                 this tab.",
+            ),
+            Self::LoginExpired => Said(
+                "LOGIN_EXPIRED",
+                StatusCode::BAD_REQUEST,
+                "This login has expired",
+                "A login must be finished within a few minutes, and its links work once.",
+                "Go back to the app and connect again, or log in here.",
+            ),
+            Self::WrongBrowser => Said(
+                "WRONG_BROWSER",
+                StatusCode::BAD_REQUEST,
+                "This login began in another browser",
+                "A login must end in the browser in which it began, and that browser must accept this site's cookies.",
+                "Start again in one browser, with cookies allowed for this site. If somebody sent you this link, close \
+                 this tab.",
+            ),
+            Self::FormExpired => Said(
+                "FORM_EXPIRED",
+                StatusCode::FORBIDDEN,
+                "This form is no longer valid",
+                "The form was opened in a session that has since ended. Nothing was changed.",
+                "Open the page again and repeat what you wanted to do.",
+            ),
+            _ => Said(
+                "INVALID_REQUEST",
+                StatusCode::BAD_REQUEST,
+                "This request could not be understood",
+                "Something that is needed is missing, appears twice, or has a form that is not accepted.",
+                "Go back to the app and connect again. If it happens again, tell the app's makers the code below.",
+            ),
+        }
+    }
+
+    const fn said_of_people(self) -> Said {
+        match self {
+            Self::SpotifyDenied => Said(
+                "SPOTIFY_DENIED",
+                StatusCode::FORBIDDEN,
+                "You did not agree at Spotify",
+                "Spotify reports that the request was declined, so nothing was connected.",
+                "If that was not what you wanted, log in again and choose Agree on Spotify's page.",
+            ),
+            Self::WrongAccount => Said(
+                "WRONG_ACCOUNT",
+                StatusCode::CONFLICT,
+                "Spotify returned another account",
+                "Spotify answered for a different Spotify account than the one you are using here, so nothing was \
+                 connected. This happens when your browser is logged in to Spotify as somebody else.",
+                "Log out at spotify.com (or log out here, to use that other account), then try again.",
+            ),
+            Self::NoSeat => Said(
+                "NO_SEAT",
+                StatusCode::FORBIDDEN,
+                "All places are taken",
+                "Spotify lets an app in development mode serve five listeners, and this server's app has five. Nothing \
+                 about you was kept.",
+                "Ask the operator whether a place can be freed, or run this software with a Spotify app of your own: \
+                 a client id is free with Spotify Premium at developer.spotify.com/dashboard.",
+            ),
+            Self::NotAllowlisted => Said(
+                "NOT_ALLOWLISTED",
+                StatusCode::FORBIDDEN,
+                "The operator must add you at Spotify first",
+                "You logged in, but Spotify refuses to answer for people who are not on the app's list.",
+                "Ask the operator to add the name and e-mail address of your Spotify account in the Spotify dashboard, \
+                 under Settings, Users Management. It takes some minutes to act; then log in again.",
+            ),
+            Self::SignupClosed => Said(
+                "SIGNUP_CLOSED",
+                StatusCode::FORBIDDEN,
+                "This server is not open to you yet",
+                "The operator chooses who may use this server, and this Spotify account is not among them. Nothing \
+                 about you was kept.",
+                "Ask the operator to let you in, then log in again.",
+            ),
+            _ => Said(
+                "USER_DISABLED",
+                StatusCode::FORBIDDEN,
+                "Your access is switched off",
+                "The operator has disabled your account on this server.",
+                "Ask the operator about it and give the request id below.",
+            ),
+        }
+    }
+
+    const fn said_of_servers(self) -> Said {
+        match self {
+            Self::SpotifyUnavailable => Said(
+                "SPOTIFY_UNAVAILABLE",
+                StatusCode::BAD_GATEWAY,
+                "Spotify does not answer",
+                "This server could not reach Spotify, or got no usable answer. Nothing was changed.",
+                "Wait a minute and try again.",
+            ),
+            Self::SpotifyMisconfigured => Said(
+                "SPOTIFY_MISCONFIGURED",
+                StatusCode::BAD_GATEWAY,
+                "Spotify refuses this server's app",
+                "Spotify did not accept this server's own client id, secret or redirect address.",
+                "Only the operator can mend this: give them the code and the request id below.",
+            ),
+            Self::RateLimited => Said(
+                "RATE_LIMITED",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "There were too many requests from your network in a short time.",
+                "Wait a minute and try again.",
+            ),
+            Self::NotFound => Said(
+                "NOT_FOUND",
+                StatusCode::NOT_FOUND,
+                "There is no such page",
+                "The address does not lead anywhere on this server.",
+                "Check the address, or begin at the start page.",
+            ),
+            Self::MethodNotAllowed => Said(
+                "METHOD_NOT_ALLOWED",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This address works differently",
+                "The page exists, but not for this kind of request.",
+                "Begin at the start page.",
+            ),
+            Self::Unavailable => Said(
+                "UNAVAILABLE",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This server is pausing",
+                "It is restarting, closed by its operator, or cannot reach its database.",
+                "Wait a minute and try again.",
+            ),
+            _ => Said(
+                "INTERNAL",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong here",
+                "This is a fault of the server, not yours.",
+                "Try again. If it happens again, give the operator the request id below.",
+            ),
+        }
+    }
+
+    /// Path and label of the way on; where the remedy lies in the app, there is none but the start page.
+    const fn way_on(self) -> (&'static str, &'static str) {
+        match self {
+            Self::LoginExpired
+            | Self::WrongBrowser
+            | Self::SpotifyDenied
+            | Self::NotAllowlisted
+            | Self::SpotifyUnavailable => (routes::LOGIN, "Log in with Spotify"),
+            Self::FormExpired | Self::WrongAccount => (routes::ACCOUNT, "To your account"),
+            _ => (routes::HOME, "To the start page"),
+        }
+    }
+}
+
+/// Renders a problem page with its status.
+pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
+    Page::of(&ProblemPage { site, problem, request }, Class::Page).with_status(problem.status())
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    site: &'a Site,
+    problem: Problem,
+    request: &'a RequestId,
+}

@@ -1,0 +1,24 @@
+//! The paths that pages link and post to: the router mounts these very constants.
+
+/// The landing page.
+pub const HOME: &str = "/";
+/// GET: the consent page. POST (`ticket`, `csrf`, `decision`): its answer.
+pub const AUTHORIZE: &str = "/authorize";
+/// GET: log in with Spotify. `?link=<LinkId>` reconnects that linked account.
+pub const LOGIN: &str = "/auth/login";
+/// POST (`csrf`): log out.
+pub const LOGOUT: &str = "/auth/logout";
+/// GET: what this server holds about the person.
+pub const ACCOUNT: &str = "/account";
+/// POST (`csrf`, `link`): disconnect a Spotify account and delete what came with it.
+pub const DISCONNECT: &str = "/account/links/disconnect";
+/// POST (`csrf`, `grant`): end what a client was allowed.
+pub const REVOKE: &str = "/account/clients/revoke";
+/// POST (`csrf`, `session`): end one browser session.
+pub const END_SESSION: &str = "/account/sessions/end";
+/// GET: asks for the typed confirmation. POST (`csrf`, `confirm`): deletes everything about the person.
+pub const DELETE: &str = "/account/delete";
+/// Assets, `/assets/{file}`.
+pub const ASSETS: &str = "/assets";
+/// RFC 9116.
+pub const SECURITY_TXT: &str = "/.well-known/security.txt";
