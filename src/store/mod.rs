@@ -1,1 +1,123 @@
-//! Every SQL statement, SQLite and PostgreSQL.
+//! Every SQL statement, for SQLite and PostgreSQL from one text. Never a business decision: callers decide, and
+//! save with one compare-and-set statement.
+//!
+//! House dialect: `$1` parameters, BIGINT, TEXT, BYTEA/BLOB, unix seconds, nullable times as booleans,
+//! `ON CONFLICT`, `RETURNING`, `UPDATE ... WHERE <old state> RETURNING` for everything that may happen once.
+
+mod browser_sessions;
+mod clients;
+mod codes;
+mod epoch;
+mod grants;
+mod keys;
+mod links;
+mod logins;
+mod open;
+mod outbox;
+mod purge;
+mod refresh_tokens;
+mod usage;
+mod users;
+
+use sqlx::{PgPool, SqlitePool};
+
+pub use browser_sessions::{BrowserSession, NewBrowserSession};
+pub use clients::{Client, NewClient};
+pub use codes::{CodeRow, NewCode};
+pub use grants::{AccessGrant, ConnectedClient, NewTokens};
+pub use keys::{DataKeyRow, MasterKeyMismatch};
+pub use links::{App, Link, LinkTokens, NewLink, SaveLink, Saved};
+pub use logins::{Login, NewLogin};
+pub use open::OpenStoreError;
+pub use outbox::Recorded;
+pub use purge::Purged;
+pub use refresh_tokens::{RefreshRow, Rotation};
+pub use usage::UsageRow;
+pub use users::User;
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+}
+
+#[derive(Clone)]
+enum Pool {
+    /// One connection writes, several read beside it (write-ahead log).
+    Sqlite {
+        write: SqlitePool,
+        read: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+/// Compiles one body for each engine, with a pool for reading.
+macro_rules! reading {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.pool {
+            $crate::store::Pool::Sqlite { read: $pool, .. } => $body,
+            $crate::store::Pool::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Compiles one body for each engine, with a pool for single writing statements.
+macro_rules! writing {
+    ($store:expr, $pool:ident => $body:expr) => {
+        match &$store.pool {
+            $crate::store::Pool::Sqlite { write: $pool, .. } => $body,
+            $crate::store::Pool::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Compiles one body for each engine inside a transaction that commits where the body ends with `Ok`.
+/// On SQLite it takes the write lock at once, so that it never fails half way for want of it.
+macro_rules! transaction {
+    ($store:expr, $tx:ident => $body:expr) => {
+        match &$store.pool {
+            $crate::store::Pool::Sqlite { write, .. } => {
+                let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
+                let out = $body;
+                $tx.commit().await?;
+                out
+            }
+            $crate::store::Pool::Postgres(pool) => {
+                let mut $tx = pool.begin().await?;
+                let out = $body;
+                $tx.commit().await?;
+                out
+            }
+        }
+    };
+}
+
+/// Writes security events into the outbox of the running transaction.
+macro_rules! record {
+    ($tx:ident, $events:expr) => {
+        for recorded in $events {
+            sqlx::query(
+                "INSERT INTO audit_outbox (id, at, event) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(recorded.id.as_str())
+            .bind(recorded.at.millis())
+            .bind(recorded.json()?)
+            .execute(&mut *$tx)
+            .await?;
+        }
+    };
+}
+
+/// Tells every server that something it may hold in memory has ended.
+macro_rules! end_cached {
+    ($tx:ident) => {{
+        sqlx::query("UPDATE revocation SET epoch = epoch + 1 WHERE id = 1").execute(&mut *$tx).await?;
+    }};
+}
+
+use {end_cached, reading, record, transaction, writing};
+
+/// A stored text that this program cannot have written: the database was edited or belongs to a newer version.
+fn corrupt<E>(_: E) -> crate::failure::Failure {
+    crate::failure::Failure::new("the database holds a value that this version cannot read")
+}

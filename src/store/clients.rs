@@ -1,0 +1,151 @@
+//! OAuth clients and people's consents.
+
+use crate::ambient::Timestamp;
+use crate::crypto::token::TokenHash;
+use crate::domain::client::AuthMethod;
+use crate::domain::redirect::RedirectUri;
+use crate::domain::{ClientId, ScopeSet, UserId};
+use crate::failure::Failure;
+
+use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
+
+/// A client to register.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Its id.
+    pub id: ClientId,
+    /// The name it claims, cleaned.
+    pub name: String,
+    /// Where codes may go.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// `authorization_code` and perhaps `refresh_token`.
+    pub grant_types: Vec<&'static str>,
+    /// What it may ask for.
+    pub scopes: ScopeSet,
+    /// Of its secret, where it has one.
+    pub secret: Option<TokenHash>,
+    /// The registering address, shortened to /64 for IPv6.
+    pub registered_from: String,
+    /// When.
+    pub now: Timestamp,
+    /// When it is forgotten unless it is used.
+    pub expires_at: Timestamp,
+}
+
+/// A registered client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its id.
+    pub id: ClientId,
+    /// The name it claims: untrusted text.
+    pub name: String,
+    /// Where codes may go.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// How it authenticates.
+    pub auth_method: AuthMethod,
+    /// Whether it is given refresh tokens.
+    pub refreshes: bool,
+    /// What it may ask for.
+    pub scopes: ScopeSet,
+    /// Of its secret, where it has one.
+    pub secret: Option<TokenHash>,
+}
+
+impl Store {
+    /// Registers a client.
+    pub async fn register_client(&self, client: &NewClient, events: &[Recorded]) -> Result<(), Failure> {
+        let sql = "INSERT INTO clients (id, kind, name, redirect_uris, auth_method, grant_types, scope, secret_hash,
+                registered_from, created_at, expires_at)
+            VALUES ($1, 'dynamic', $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let uris = serde_json::to_string(&uris)?;
+        let grant_types = serde_json::to_string(&client.grant_types)?;
+        transaction!(self, tx => {
+            sqlx::query(sql)
+                .bind(client.id.as_str())
+                .bind(&client.name)
+                .bind(&uris)
+                .bind(client.auth_method.name())
+                .bind(&grant_types)
+                .bind(client.scopes.to_string())
+                .bind(client.secret.as_ref().map(|hash| &hash.as_bytes()[..]))
+                .bind(&client.registered_from)
+                .bind(client.now.secs())
+                .bind(client.expires_at.secs())
+                .execute(&mut *tx).await?;
+            record!(tx, events);
+        });
+        Ok(())
+    }
+
+    /// A client that has not expired.
+    pub async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, Failure> {
+        let sql = "SELECT id, name, redirect_uris, auth_method, grant_types, scope, secret_hash FROM clients
+            WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2)";
+        let row: Option<Row> = reading!(self, pool =>
+            sqlx::query_as(sql).bind(id.as_str()).bind(now.secs()).fetch_optional(pool).await)?;
+        row.map(Row::parse).transpose()
+    }
+
+    /// Notes that a client was used, and puts off its expiry.
+    pub async fn touch_client(
+        &self,
+        id: &ClientId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), Failure> {
+        let sql =
+            "UPDATE clients SET last_used_at = $2, expires_at = $3 WHERE id = $1 AND expires_at IS NOT NULL";
+        writing!(self, pool => sqlx::query(sql)
+            .bind(id.as_str()).bind(now.secs()).bind(expires_at.secs())
+            .execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// The scopes that a person approved for this very client and redirect URI.
+    pub async fn consent(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        redirect_uri: &str,
+    ) -> Result<Option<ScopeSet>, Failure> {
+        let sql = "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND redirect_uri = $3";
+        let scope: Option<String> = reading!(self, pool => sqlx::query_scalar(sql)
+            .bind(user.as_str()).bind(client.as_str()).bind(redirect_uri)
+            .fetch_optional(pool).await)?;
+        Ok(scope.map(|text| ScopeSet::known(&text)))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    name: String,
+    redirect_uris: String,
+    auth_method: String,
+    grant_types: String,
+    scope: String,
+    secret_hash: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn parse(self) -> Result<Client, Failure> {
+        let uris: Vec<String> = serde_json::from_str(&self.redirect_uris).map_err(corrupt)?;
+        let secret = self.secret_hash.map(|hash| TokenHash::from_slice(&hash).ok_or(()).map_err(corrupt));
+        Ok(Client {
+            id: ClientId::parse(&self.id).ok_or(()).map_err(corrupt)?,
+            name: self.name,
+            redirect_uris: uris
+                .iter()
+                .map(|uri| RedirectUri::parse(uri))
+                .collect::<Result<_, _>>()
+                .map_err(corrupt)?,
+            auth_method: AuthMethod::parse(&self.auth_method).ok_or(()).map_err(corrupt)?,
+            refreshes: self.grant_types.contains("refresh_token"),
+            scopes: ScopeSet::known(&self.scope),
+            secret: secret.transpose()?,
+        })
+    }
+}

@@ -1,0 +1,468 @@
+//! Linked Spotify accounts, the Spotify apps that they go through, and their sealed tokens.
+
+use crate::ambient::Timestamp;
+use crate::domain::{AppId, DataKeyId, LinkId, UserId};
+use crate::failure::Failure;
+
+use super::{DataKeyRow, Recorded, Store, corrupt, end_cached, reading, record, transaction, writing};
+
+/// A Spotify app of the operator.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Our id for it.
+    pub id: AppId,
+    /// The accounts service that it is registered at.
+    pub accounts_url: String,
+    /// Its client id at Spotify.
+    pub client_id: String,
+    /// `development`, `development_legacy` or `extended`.
+    pub quota_mode: String,
+    /// How many listeners Spotify allows it; `None` for no limit.
+    pub seats: Option<i64>,
+}
+
+/// A linked account without its tokens.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Our id.
+    pub id: LinkId,
+    /// Whose.
+    pub user: UserId,
+    /// Through which app.
+    pub app: AppId,
+    /// Spotify's immutable account id, or `id:` and the user id.
+    pub identity: String,
+    /// Spotify's user id.
+    pub spotify_user_id: String,
+    /// Spotify's display name: untrusted text.
+    pub display_name: String,
+    /// The person's own name for it.
+    pub alias: String,
+    /// Whether tools use it where no account is named.
+    pub primary: bool,
+    /// The Spotify scopes that were granted.
+    pub scope: String,
+    /// When the person last approved at Spotify: the refresh token dies six months later.
+    pub authorized_at: Timestamp,
+    /// Since when it needs a new login, and why.
+    pub reconnect: Option<(Timestamp, String)>,
+    /// Counts up with every change of its tokens.
+    pub token_version: i64,
+}
+
+/// The sealed tokens of a link.
+#[derive(Clone, Debug)]
+pub struct LinkTokens {
+    /// Whose.
+    pub user: UserId,
+    /// Through which app.
+    pub app: AppId,
+    /// The key that they are sealed under.
+    pub data_key: DataKeyId,
+    /// The version that they are sealed for.
+    pub version: i64,
+    /// The access token's envelope.
+    pub access: Option<Vec<u8>>,
+    /// When the access token dies.
+    pub access_expires_at: Timestamp,
+    /// The refresh token's envelope.
+    pub refresh: Option<Vec<u8>>,
+    /// The granted Spotify scopes.
+    pub scope: String,
+    /// Why it needs a new login, where it does.
+    pub reconnect_reason: Option<String>,
+}
+
+/// An account to link, with what exists only for a newcomer.
+#[derive(Clone, Debug)]
+pub struct NewLink {
+    /// Its id.
+    pub id: LinkId,
+    /// Whose it becomes.
+    pub user: UserId,
+    /// Whether the person is new too.
+    pub new_user: bool,
+    /// The person's new data key, where they have none.
+    pub new_data_key: Option<DataKeyRow>,
+    /// The person's name for it.
+    pub alias: String,
+}
+
+/// A completed login at Spotify, to be saved for a new or a known account.
+#[derive(Clone, Debug)]
+pub struct SaveLink {
+    /// The known link and the version that was read, or a new one.
+    pub link: Result<(LinkId, i64), NewLink>,
+    /// Through which app.
+    pub app: AppId,
+    /// The accounts service.
+    pub accounts_url: String,
+    /// See [`Link::identity`].
+    pub identity: String,
+    /// See [`Link::spotify_user_id`].
+    pub spotify_user_id: String,
+    /// See [`Link::display_name`].
+    pub display_name: String,
+    /// The granted Spotify scopes.
+    pub scope: String,
+    /// The key that the tokens are sealed under.
+    pub data_key: DataKeyId,
+    /// The access token's envelope, for the next version.
+    pub access: Vec<u8>,
+    /// When the access token dies.
+    pub access_expires_at: Timestamp,
+    /// The refresh token's envelope, for the next version.
+    pub refresh: Option<Vec<u8>>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// How saving a login ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// Saved.
+    Done,
+    /// Somebody else changed the same account meanwhile: read again.
+    Conflict,
+    /// The app has no seat left for a new listener.
+    NoSeat,
+}
+
+impl Store {
+    /// Registers an app of the operator's configuration, or brings its row up to date.
+    pub async fn register_app(&self, app: &App, now: Timestamp) -> Result<AppId, Failure> {
+        let sql = "INSERT INTO spotify_apps (id, accounts_url, client_id, quota_mode, seats, touched_at)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (accounts_url, client_id)
+            DO UPDATE SET quota_mode = excluded.quota_mode, seats = excluded.seats, touched_at = excluded.touched_at,
+                retired_at = NULL
+            RETURNING id";
+        let id: String = writing!(self, pool => sqlx::query_scalar(sql)
+            .bind(app.id.as_str()).bind(&app.accounts_url).bind(&app.client_id)
+            .bind(&app.quota_mode).bind(app.seats).bind(now.secs())
+            .fetch_one(pool).await)?;
+        id.parse().map_err(corrupt)
+    }
+
+    /// How many listeners an app has.
+    pub async fn seats_taken(&self, app: &AppId) -> Result<i64, Failure> {
+        let sql = "SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1";
+        Ok(reading!(self, pool => sqlx::query_scalar(sql).bind(app.as_str()).fetch_one(pool).await)?)
+    }
+
+    /// The link of a Spotify account. An account that was linked before Spotify told account ids is found by its
+    /// user id.
+    pub async fn link_of_identity(
+        &self,
+        accounts_url: &str,
+        identity: &str,
+        spotify_user_id: &str,
+    ) -> Result<Option<Link>, Failure> {
+        let sql =
+            format!("{SELECT} WHERE accounts_url = $1 AND identity IN ($2, $3) ORDER BY identity LIMIT 1");
+        let row: Option<LinkRow> = reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(accounts_url).bind(identity).bind(format!("id:{spotify_user_id}"))
+            .fetch_optional(pool).await)?;
+        row.map(LinkRow::parse).transpose()
+    }
+
+    /// A person's linked accounts, the primary one first.
+    pub async fn links(&self, user: &UserId) -> Result<Vec<Link>, Failure> {
+        let sql =
+            format!("{SELECT} WHERE user_id = $1 ORDER BY primary_since IS NULL, created_at, id LIMIT 100");
+        let rows: Vec<LinkRow> = reading!(self, pool =>
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(user.as_str()).fetch_all(pool).await)?;
+        rows.into_iter().map(LinkRow::parse).collect()
+    }
+
+    /// The sealed tokens of a link.
+    pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
+        let sql = "SELECT user_id, app_id, data_key_id, token_version, access_token, access_expires_at, refresh_token,
+                scope, reconnect_reason
+            FROM linked_accounts WHERE id = $1";
+        let row: Option<TokensRow> =
+            reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
+        row.map(TokensRow::parse).transpose()
+    }
+
+    /// Saves a completed login: the person and their key where new, the account and its tokens.
+    pub async fn save_link(&self, save: &SaveLink, events: &[Recorded]) -> Result<Saved, Failure> {
+        let result = match &save.link {
+            Ok((id, version)) => self.update_link(save, id, *version, events).await,
+            Err(new) => self.insert_link(save, new, events).await,
+        };
+        match result {
+            // Two logins of one new account raced: the loser reads again and finds the winner's.
+            Err(failure) if is_unique_violation(&failure) => Ok(Saved::Conflict),
+            other => other,
+        }
+    }
+
+    async fn insert_link(
+        &self,
+        save: &SaveLink,
+        new: &NewLink,
+        events: &[Recorded],
+    ) -> Result<Saved, Failure> {
+        // Locks the app's row on both engines, so that two newcomers cannot both take the last seat.
+        let seat = "UPDATE spotify_apps SET touched_at = $2 WHERE id = $1
+            AND (seats IS NULL OR seats > (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1))";
+        let user = "INSERT INTO users (id, display_name, created_at, last_seen_at) VALUES ($1, $2, $3, $3)";
+        let key = "INSERT INTO data_keys (id, user_id, master_key_id, wrapped, state, created_at, seal_count)
+            VALUES ($1, $2, $3, $4, 'active', $5, 0)";
+        let link =
+            "INSERT INTO linked_accounts (id, user_id, app_id, accounts_url, identity, spotify_user_id,
+                display_name, alias, primary_since, scope, authorized_at, data_key_id, token_version,
+                access_token, access_expires_at, refresh_token, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+                (SELECT $10 WHERE NOT EXISTS
+                    (SELECT 1 FROM linked_accounts WHERE user_id = $2 AND primary_since IS NOT NULL)),
+                $9, $10, $11, 1, $12, $13, $14, $10)";
+        let now = save.now.secs();
+        let saved = transaction!(self, tx => {
+            let seated = sqlx::query(seat).bind(save.app.as_str()).bind(now).execute(&mut *tx).await?;
+            if seated.rows_affected() == 0 {
+                return Ok(Saved::NoSeat);
+            }
+            if new.new_user {
+                sqlx::query(user)
+                    .bind(new.user.as_str()).bind(&save.display_name).bind(now)
+                    .execute(&mut *tx).await?;
+            }
+            if let Some(row) = &new.new_data_key {
+                sqlx::query(key)
+                    .bind(row.id.as_str()).bind(row.user.as_str()).bind(&row.master_key_id)
+                    .bind(&row.wrapped[..]).bind(now)
+                    .execute(&mut *tx).await?;
+            }
+            sqlx::query(link)
+                .bind(new.id.as_str()).bind(new.user.as_str()).bind(save.app.as_str()).bind(&save.accounts_url)
+                .bind(&save.identity).bind(&save.spotify_user_id).bind(&save.display_name).bind(&new.alias)
+                .bind(&save.scope).bind(now).bind(save.data_key.as_str())
+                .bind(&save.access[..]).bind(save.access_expires_at.secs()).bind(save.refresh.as_deref())
+                .execute(&mut *tx).await?;
+            end_cached!(tx);
+            record!(tx, events);
+            Saved::Done
+        });
+        Ok(saved)
+    }
+
+    async fn update_link(
+        &self,
+        save: &SaveLink,
+        id: &LinkId,
+        version: i64,
+        events: &[Recorded],
+    ) -> Result<Saved, Failure> {
+        let sql =
+            "UPDATE linked_accounts SET app_id = $3, identity = $4, spotify_user_id = $5, display_name = $6,
+                scope = $7, authorized_at = $8, data_key_id = $9, token_version = token_version + 1,
+                access_token = $10, access_expires_at = $11, refresh_token = $12,
+                lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL
+            WHERE id = $1 AND token_version = $2
+            RETURNING user_id";
+        let seen = "UPDATE users SET last_seen_at = $2, display_name = $3 WHERE id = $1";
+        let saved = transaction!(self, tx => {
+            let user: Option<String> = sqlx::query_scalar(sql)
+                .bind(id.as_str()).bind(version).bind(save.app.as_str()).bind(&save.identity)
+                .bind(&save.spotify_user_id).bind(&save.display_name).bind(&save.scope).bind(save.now.secs())
+                .bind(save.data_key.as_str()).bind(&save.access[..]).bind(save.access_expires_at.secs())
+                .bind(save.refresh.as_deref())
+                .fetch_optional(&mut *tx).await?;
+            match user {
+                None => Saved::Conflict,
+                Some(user) => {
+                    sqlx::query(seen)
+                        .bind(&user).bind(save.now.secs()).bind(&save.display_name)
+                        .execute(&mut *tx).await?;
+                    end_cached!(tx);
+                    record!(tx, events);
+                    Saved::Done
+                }
+            }
+        });
+        Ok(saved)
+    }
+
+    /// Takes the right to refresh a link's tokens until `until`; `false` where another holds it or the tokens have
+    /// changed since `version`.
+    pub async fn lease_refresh(
+        &self,
+        id: &LinkId,
+        version: i64,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE linked_accounts SET lease_holder = $3, lease_until = $5
+            WHERE id = $1 AND token_version = $2 AND (lease_until IS NULL OR lease_until <= $4)";
+        let taken = writing!(self, pool => sqlx::query(sql)
+            .bind(id.as_str()).bind(version).bind(holder).bind(now.secs()).bind(until.secs())
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(taken == 1)
+    }
+
+    /// Gives the right back where nothing changed.
+    pub async fn release_refresh(&self, id: &LinkId, holder: &str) -> Result<(), Failure> {
+        let sql = "UPDATE linked_accounts SET lease_holder = NULL, lease_until = NULL WHERE id = $1 AND lease_holder = $2";
+        writing!(self, pool =>
+            sqlx::query(sql).bind(id.as_str()).bind(holder).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Saves refreshed tokens, sealed for `version + 1`; `false` where the link changed or went meanwhile.
+    pub async fn save_refreshed(
+        &self,
+        id: &LinkId,
+        version: i64,
+        tokens: &LinkTokens,
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE linked_accounts SET token_version = token_version + 1, access_token = $3,
+                access_expires_at = $4, refresh_token = $5, scope = $6, data_key_id = $7,
+                lease_holder = NULL, lease_until = NULL
+            WHERE id = $1 AND token_version = $2";
+        let saved = transaction!(self, tx => {
+            let saved = sqlx::query(sql)
+                .bind(id.as_str()).bind(version).bind(tokens.access.as_deref())
+                .bind(tokens.access_expires_at.secs()).bind(tokens.refresh.as_deref()).bind(&tokens.scope)
+                .bind(tokens.data_key.as_str())
+                .execute(&mut *tx).await?.rows_affected() == 1;
+            if saved {
+                record!(tx, events);
+            }
+            saved
+        });
+        Ok(saved)
+    }
+
+    /// Marks a link as needing a new login, and forgets its dead tokens.
+    pub async fn mark_reconnect(
+        &self,
+        id: &LinkId,
+        version: i64,
+        reason: &str,
+        now: Timestamp,
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE linked_accounts SET reconnect_since = $3, reconnect_reason = $4,
+                access_token = NULL, refresh_token = NULL, token_version = token_version + 1,
+                lease_holder = NULL, lease_until = NULL
+            WHERE id = $1 AND token_version = $2";
+        let marked = transaction!(self, tx => {
+            let marked = sqlx::query(sql)
+                .bind(id.as_str()).bind(version).bind(now.secs()).bind(reason)
+                .execute(&mut *tx).await?.rows_affected() == 1;
+            if marked {
+                record!(tx, events);
+            }
+            marked
+        });
+        Ok(marked)
+    }
+
+    /// Removes a linked account with its tokens at once; another becomes primary. `false` where there is none.
+    pub async fn unlink(
+        &self,
+        user: &UserId,
+        id: &LinkId,
+        now: Timestamp,
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let promote = "UPDATE linked_accounts SET primary_since = $2
+            WHERE id = (SELECT id FROM linked_accounts WHERE user_id = $1 ORDER BY created_at, id LIMIT 1)
+            AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1 AND primary_since IS NOT NULL)";
+        let gone = transaction!(self, tx => {
+            let gone = sqlx::query("DELETE FROM linked_accounts WHERE id = $1 AND user_id = $2")
+                .bind(id.as_str()).bind(user.as_str())
+                .execute(&mut *tx).await?.rows_affected() == 1;
+            if gone {
+                sqlx::query(promote).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
+                end_cached!(tx);
+                record!(tx, events);
+            }
+            gone
+        });
+        Ok(gone)
+    }
+}
+
+fn is_unique_violation(failure: &Failure) -> bool {
+    failure
+        .cause()
+        .and_then(|cause| cause.downcast_ref::<sqlx::Error>())
+        .and_then(sqlx::Error::as_database_error)
+        .is_some_and(|error| error.is_unique_violation())
+}
+
+const SELECT: &str =
+    "SELECT id, user_id, app_id, identity, spotify_user_id, display_name, alias, primary_since, scope,
+    authorized_at, reconnect_since, reconnect_reason, token_version FROM linked_accounts";
+
+#[derive(sqlx::FromRow)]
+struct LinkRow {
+    id: String,
+    user_id: String,
+    app_id: String,
+    identity: String,
+    spotify_user_id: String,
+    display_name: String,
+    alias: String,
+    primary_since: Option<i64>,
+    scope: String,
+    authorized_at: i64,
+    reconnect_since: Option<i64>,
+    reconnect_reason: Option<String>,
+    token_version: i64,
+}
+
+impl LinkRow {
+    fn parse(self) -> Result<Link, Failure> {
+        Ok(Link {
+            id: self.id.parse().map_err(corrupt)?,
+            user: self.user_id.parse().map_err(corrupt)?,
+            app: self.app_id.parse().map_err(corrupt)?,
+            identity: self.identity,
+            spotify_user_id: self.spotify_user_id,
+            display_name: self.display_name,
+            alias: self.alias,
+            primary: self.primary_since.is_some(),
+            scope: self.scope,
+            authorized_at: Timestamp::from_secs(self.authorized_at),
+            reconnect: self
+                .reconnect_since
+                .map(|since| (Timestamp::from_secs(since), self.reconnect_reason.unwrap_or_default())),
+            token_version: self.token_version,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct TokensRow {
+    user_id: String,
+    app_id: String,
+    data_key_id: String,
+    token_version: i64,
+    access_token: Option<Vec<u8>>,
+    access_expires_at: i64,
+    refresh_token: Option<Vec<u8>>,
+    scope: String,
+    reconnect_reason: Option<String>,
+}
+
+impl TokensRow {
+    fn parse(self) -> Result<LinkTokens, Failure> {
+        Ok(LinkTokens {
+            user: self.user_id.parse().map_err(corrupt)?,
+            app: self.app_id.parse().map_err(corrupt)?,
+            data_key: self.data_key_id.parse().map_err(corrupt)?,
+            version: self.token_version,
+            access: self.access_token,
+            access_expires_at: Timestamp::from_secs(self.access_expires_at),
+            refresh: self.refresh_token,
+            scope: self.scope,
+            reconnect_reason: self.reconnect_reason,
+        })
+    }
+}

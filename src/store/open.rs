@@ -1,0 +1,134 @@
+//! Opening the database: engine by URL, durability settings, migrations.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
+use crate::failure::{During as _, Failure};
+
+use super::{Pool, Store};
+
+/// In order; a released text never changes (its digest is stored with the database).
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("migrations/0001_initial.sql"))];
+
+/// Why a database cannot be used, with what to do about it. The cause is for the log.
+#[derive(Debug)]
+pub struct OpenStoreError {
+    /// What happened, without the URL (it may hold a password).
+    pub what: &'static str,
+    /// What to do.
+    pub next: &'static str,
+    /// The driver's error.
+    pub cause: Failure,
+}
+
+impl Store {
+    /// Opens `sqlite://PATH` or `postgres://...` and brings it to the current schema.
+    pub async fn open(url: &str) -> Result<Self, OpenStoreError> {
+        let pool = if url.starts_with("postgres") { postgres(url).await? } else { sqlite(url).await? };
+        let store = Self { pool };
+        store.migrate().await.map_err(|cause| OpenStoreError {
+            what: "the database cannot be brought to this version's schema",
+            next: "check that it is intact and was not written by a newer version; restore a backup if it is damaged",
+            cause,
+        })?;
+        Ok(store)
+    }
+
+    /// Closes every connection; on SQLite the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Whether the engine is PostgreSQL.
+    pub const fn is_postgres(&self) -> bool {
+        matches!(self.pool, Pool::Postgres(_))
+    }
+
+    async fn migrate(&self) -> Result<(), Failure> {
+        let migrator = |binary: &str| {
+            let all = MIGRATIONS.iter().map(|(version, name, sql)| {
+                let sql = AssertSqlSafe(sql.replace("BYTEA", binary)).into_sql_str();
+                Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+            });
+            Migrator::with_migrations(all.collect())
+        };
+        match &self.pool {
+            Pool::Sqlite { write, .. } => migrator("BLOB").run(write).await,
+            Pool::Postgres(pool) => migrator("BYTEA").run(pool).await,
+        }
+        .during("migrating the database")
+    }
+}
+
+async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
+    let refused = |cause: Failure| OpenStoreError {
+        what: "the SQLite database cannot be opened",
+        next: "check that its folder exists and is writable by this user, and that the file is an intact SQLite database",
+        cause,
+    };
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|error| refused(error.into()))?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        // What is deleted is overwritten, not merely unlinked.
+        .pragma("secure_delete", "ON");
+    create_private(options.get_filename()).map_err(refused)?;
+
+    let pool = |size: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .idle_timeout(None)
+            .acquire_timeout(Duration::from_secs(10))
+    };
+    let write =
+        pool(1).connect_with(options.clone()).await.during("opening SQLite for writing").map_err(refused)?;
+    let read = pool(4).connect_lazy_with(options);
+    Ok(Pool::Sqlite { write, read })
+}
+
+/// Creates the file readable by its owner only, before SQLite would create it readable by all.
+fn create_private(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
+        return Ok(());
+    }
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .during("creating the database file")
+}
+
+async fn postgres(url: &str) -> Result<Pool, OpenStoreError> {
+    let refused = |cause: Failure| OpenStoreError {
+        what: "the PostgreSQL database cannot be reached",
+        next: "check host, port, database, user and password in DATABASE_URL, and that the server accepts connections",
+        cause,
+    };
+    let options = PgConnectOptions::from_str(url).map_err(|error| refused(error.into()))?;
+    let pool = PgPoolOptions::new()
+        .max_connections(16)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.application_name("spotify-mcp"))
+        .await
+        .during("connecting to PostgreSQL")
+        .map_err(refused)?;
+    Ok(Pool::Postgres(pool))
+}

@@ -1,0 +1,61 @@
+//! People.
+
+use crate::ambient::Timestamp;
+use crate::domain::UserId;
+use crate::failure::Failure;
+
+use super::{Recorded, Store, corrupt, end_cached, reading, record, transaction};
+
+/// A person.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Our id.
+    pub id: UserId,
+    /// The name that Spotify gave at the last login; untrusted text.
+    pub display_name: String,
+    /// First login.
+    pub created_at: Timestamp,
+    /// Last login.
+    pub last_seen_at: Timestamp,
+    /// Set where an administrator disabled the account.
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// A person by id.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, Failure> {
+        let sql = "SELECT id, display_name, created_at, last_seen_at, disabled_at FROM users WHERE id = $1";
+        let row: Option<(String, String, i64, i64, Option<i64>)> =
+            reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
+        row.map(|(id, display_name, created_at, last_seen_at, disabled_at)| {
+            Ok(User {
+                id: id.parse().map_err(corrupt)?,
+                display_name,
+                created_at: Timestamp::from_secs(created_at),
+                last_seen_at: Timestamp::from_secs(last_seen_at),
+                disabled_at: disabled_at.map(Timestamp::from_secs),
+            })
+        })
+        .transpose()
+    }
+
+    /// How many people there are.
+    pub async fn count_users(&self) -> Result<i64, Failure> {
+        Ok(reading!(self, pool => sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(pool).await)?)
+    }
+
+    /// Removes a person and everything of theirs; `false` where there was nobody.
+    pub async fn delete_user(&self, id: &UserId, events: &[Recorded]) -> Result<bool, Failure> {
+        let gone = transaction!(self, tx => {
+            for sql in ["DELETE FROM logins WHERE user_id = $1", "DELETE FROM spotify_apps WHERE owner_id = $1"] {
+                sqlx::query(sql).bind(id.as_str()).execute(&mut *tx).await?;
+            }
+            // Everything else of theirs goes by ON DELETE CASCADE.
+            let gone = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
+            end_cached!(tx);
+            record!(tx, events);
+            gone.rows_affected() > 0
+        });
+        Ok(gone)
+    }
+}
