@@ -1,1 +1,151 @@
-//! The only door to the audit trail.
+//! The only door to the audit trail: one event, one line of OCSF-shaped NDJSON, in order, chained, on disk.
+//!
+//! [`Audit::record`] returns when the line is durable, so that an operation can wait for it or fail with it;
+//! [`Audit::note`] queues to the same writer. Nothing is ever dropped: a full disk makes the first fail and the
+//! second wait. Never: deciding anything, carrying a secret, writing a person's name.
+
+mod mirror;
+mod queue;
+mod record;
+mod segment;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::ambient::{Clock, Dice, Timestamp};
+use crate::domain::event::Event;
+use crate::domain::ids::EventId;
+use crate::failure::Failure;
+use queue::{Queue, Work};
+pub use record::ZERO_HASH;
+pub use segment::{OpenError, SEGMENT_BYTES};
+
+/// Most rows that [`Audit::append_batch`] hands to the writer at once; longer batches go in parts.
+const BATCH: usize = 256;
+
+/// The trail of this node. Cheap to clone; the last clone to go lets the writer finish and stop.
+#[derive(Clone)]
+pub struct Audit {
+    queue: Arc<Queue>,
+    clock: Clock,
+    dice: Dice,
+    _closer: Arc<Closer>,
+}
+
+/// What the store's outbox keeps: an event that was saved in the transaction of the change that it reports.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// The record's id, minted when the row was inserted. Rows are recognised by it when they come again.
+    pub uid: EventId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// An event with its id and its instant: what the writer turns into a line.
+#[derive(Debug)]
+struct Stamped {
+    uid: EventId,
+    at: Timestamp,
+    event: Event,
+}
+
+impl Audit {
+    /// Opens the trail in `dir` (made with mode 0700 where it is missing), cuts off a line that a crash tore, goes
+    /// on where the last record ends, and starts the writer's thread. Blocks for a few milliseconds.
+    ///
+    /// # Errors
+    /// Where another process writes this trail, its last complete record cannot be read, or the disk refuses.
+    pub fn open(dir: &Path, clock: Clock, dice: Dice) -> Result<Self, OpenError> {
+        Self::open_with(dir, clock, dice, SEGMENT_BYTES)
+    }
+
+    /// [`Audit::open`] with another size (in bytes) at which a new segment is begun.
+    ///
+    /// # Errors
+    /// As [`Audit::open`].
+    pub fn open_with(dir: &Path, clock: Clock, dice: Dice, segment_bytes: u64) -> Result<Self, OpenError> {
+        let queue = Arc::new(Queue::new());
+        writer::start(dir, segment_bytes, queue.clone(), clock.clone(), dice.clone())?;
+        Ok(Self { _closer: Arc::new(Closer(queue.clone())), queue, clock, dice })
+    }
+
+    /// Writes the event and returns when it is on disk. Waiting callers share one write and one `fdatasync`.
+    /// Dropping the future does not take the event back.
+    ///
+    /// # Errors
+    /// Where the disk refuses: then the event is *not* in the trail, and the operation must fail too.
+    pub async fn record(&self, event: Event) -> Result<(), Failure> {
+        let stamped = self.stamp(event);
+        mirror::log(&stamped.event, &stamped.uid);
+        self.submit(1, |ack| Work::Record(Box::new(stamped), ack)).await
+    }
+
+    /// Queues the event; waits only while the queue is full (then the disk refuses, or cannot keep up). For
+    /// records of high rate: they are in the file within milliseconds and durable within a tenth of a second.
+    pub async fn note(&self, event: Event) {
+        let stamped = self.stamp(event);
+        mirror::log(&stamped.event, &stamped.uid);
+        if let Err(stamped) = self.queue.push(1, Work::Note(Box::new(stamped))).await {
+            tracing::error!(event = stamped.name(), "an event came after the audit trail was closed");
+        }
+    }
+
+    /// Writes rows of the outbox, oldest first, and returns when all are on disk: only then delete them.
+    /// Idempotent: a row whose uid is already among the trail's recent records (some 10,000 before the last start,
+    /// and the last 65,536 rows since) is left out. So drain in order, a batch at a time, by one task.
+    ///
+    /// # Errors
+    /// Where the disk refuses: keep the rows and try again later.
+    pub async fn append_batch(&self, rows: Vec<OutboxRow>) -> Result<(), Failure> {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let part: Vec<_> = rows
+                .by_ref()
+                .take(BATCH)
+                .map(|OutboxRow { uid, at, event }| Stamped { uid, at, event })
+                .inspect(|row| mirror::log(&row.event, &row.uid))
+                .collect();
+            self.submit(part.len(), |ack| Work::Rows(part, ack)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the last write succeeded. False while the disk refuses: not ready to serve.
+    pub fn is_writable(&self) -> bool {
+        self.queue.is_writable()
+    }
+
+    /// Writes and syncs what is queued, and stops the writer. Later events fail. The last step of a shutdown.
+    pub async fn close(&self) {
+        self.queue.close();
+        self.queue.closed().await;
+    }
+
+    fn stamp(&self, event: Event) -> Stamped {
+        Stamped { uid: EventId::mint(self.dice.bytes()), at: self.clock.now(), event }
+    }
+
+    async fn submit(&self, rows: usize, work: impl FnOnce(Ack) -> Work) -> Result<(), Failure> {
+        let (ack, done) = oneshot::channel();
+        let closed = || Failure::new("the audit trail is closed");
+        self.queue.push(rows, work(ack)).await.map_err(|_| closed())?;
+        done.await.map_err(|_| closed())?
+    }
+}
+
+/// How the writer tells a waiting caller.
+type Ack = oneshot::Sender<Result<(), Failure>>;
+
+/// Lets the writer go when nobody can send any more.
+struct Closer(Arc<Queue>);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

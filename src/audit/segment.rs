@@ -1,0 +1,259 @@
+//! The files of the trail: `audit-<n>.ndjson`, mode 0600, only ever appended to, one writer at a time.
+//!
+//! A line counts from its newline on. What stands after the last newline was torn by a crash before anybody was
+//! told that it is durable, so it is cut off at the next start. Never: reading a whole trail.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags};
+
+use super::record::Chain;
+use crate::domain::ids::EventId;
+
+/// Size in bytes at which the trail goes on in a new segment.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// How much of the trail's end is read at a start, to recognise outbox rows that come again.
+const TAIL_BYTES: u64 = 8 << 20;
+
+/// Why the trail cannot be opened. Each names what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// One chain has one writer.
+    #[error("another process writes the audit trail in {0}: stop it, or give this one its own audit.dir")]
+    InUse(PathBuf),
+    /// The last complete record is not one of ours: somebody edited it, or the disk damaged it.
+    #[error("the last record of {0} cannot be read: move the file away for inspection, then start again")]
+    Damaged(PathBuf),
+    /// The file system refused.
+    #[error("cannot {doing} {path}: {source}; check the folder's owner, mode and free space (audit.dir)")]
+    Disk {
+        /// What was tried.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InUse(_) => "AUDIT_IN_USE",
+            Self::Damaged(_) => "AUDIT_DAMAGED",
+            Self::Disk { .. } => "AUDIT_DISK",
+        }
+    }
+}
+
+/// The open segment at the trail's end.
+pub(super) struct Trail {
+    dir: PathBuf,
+    number: u32,
+    file: File,
+    len: u64,
+    /// Whether bytes may stand after `len` that must go before anything is appended.
+    overhang: bool,
+    _lock: File,
+}
+
+/// What the trail's end tells a new writer.
+#[derive(Default)]
+pub(super) struct Tail {
+    /// Where the chain stands; nothing in an empty trail.
+    pub(super) chain: Option<Chain>,
+    /// The ids of the last records, oldest first.
+    pub(super) recent: Vec<EventId>,
+    /// Bytes of a torn line that were cut off.
+    pub(super) torn: u64,
+}
+
+impl Trail {
+    /// Locks the trail, repairs its end and reads it.
+    pub(super) fn open(dir: &Path) -> Result<(Self, Tail), OpenError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(disk("make", dir))?;
+        let lock = lock(dir)?;
+        let numbers = segments(dir).map_err(disk("list", dir))?;
+        let number = numbers.last().copied().unwrap_or(1);
+        let path = segment_path(dir, number);
+        let mut file = open_segment(&path).map_err(disk("open", &path))?;
+        sync_folder(dir).map_err(disk("sync", dir))?;
+
+        let (mut tail, len) = repair(&mut file).map_err(disk("repair", &path))?;
+        let mut left = TAIL_BYTES;
+        for number in numbers.iter().rev() {
+            let path = segment_path(dir, *number);
+            let lines = end_of(&path, left).map_err(disk("read", &path))?;
+            left = left.saturating_sub(lines.len() as u64);
+            tail.read(&lines).map_err(|_| OpenError::Damaged(path))?;
+            if left == 0 {
+                break;
+            }
+        }
+        tail.recent.reverse();
+        Ok((Self { dir: dir.to_owned(), number, file, len, overhang: false, _lock: lock }, tail))
+    }
+
+    /// Length of the current segment, in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Appends whole lines. After an error, what was written of them is taken back.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.trim()?;
+        if let Err(error) = self.file.write_all(lines) {
+            self.rewind(self.len);
+            return Err(error);
+        }
+        self.len += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Forces what was appended to the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Takes back what stands after `len`: at once if the disk lets us, else before the next append.
+    pub(super) fn rewind(&mut self, len: u64) {
+        self.len = len;
+        self.overhang = true;
+        if let Err(error) = self.trim() {
+            tracing::error!(%error, "cannot shorten the audit segment yet");
+        }
+    }
+
+    /// Goes on in a new, empty segment.
+    pub(super) fn begin_next(&mut self) -> io::Result<()> {
+        let number = self.number + 1;
+        let file = open_segment(&segment_path(&self.dir, number))?;
+        if file.metadata()?.len() != 0 {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the next segment is not empty"));
+        }
+        sync_folder(&self.dir)?;
+        (self.number, self.file, self.len, self.overhang) = (number, file, 0, false);
+        Ok(())
+    }
+
+    fn trim(&mut self) -> io::Result<()> {
+        if self.overhang {
+            self.file.set_len(self.len)?;
+            self.overhang = false;
+        }
+        Ok(())
+    }
+}
+
+impl Tail {
+    /// Takes in the end of one segment; called from the newest to the oldest.
+    fn read(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
+        for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
+            if self.chain.is_none() {
+                self.chain = Some(Chain::after(line)?);
+            }
+            self.recent.extend(uid_of(line));
+        }
+        Ok(())
+    }
+}
+
+/// The record's id, found without parsing: inside a JSON string the quotes would be escaped.
+fn uid_of(line: &[u8]) -> Option<EventId> {
+    const KEY: &str = "\"uid\":\"e_";
+    let line = std::str::from_utf8(line).ok()?;
+    let at = line.find(KEY)? + KEY.len() - 2;
+    line.get(at..at + 34)?.parse().ok()
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join("audit.lock");
+    let file = private().create(true).write(true).open(&path).map_err(disk("open", &path))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_owned())),
+        Err(error) => Err(disk("lock", &path)(error.into())),
+    }
+}
+
+/// The numbers of the segments, ascending.
+fn segments(dir: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in dir.read_dir()? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("audit-")?.strip_suffix(".ndjson"));
+        numbers.extend(number.and_then(|number| number.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn segment_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("audit-{number}.ndjson"))
+}
+
+fn open_segment(path: &Path) -> io::Result<File> {
+    let file = private().create(true).read(true).append(true).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Nobody else reads the trail, and a symbolic link in its place is refused.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
+/// Cuts off what stands after the last newline. Gives what was cut and the length that remains.
+fn repair(file: &mut File) -> io::Result<(Tail, u64)> {
+    let before = file.metadata()?.len();
+    let mut end = before;
+    let mut block = [0; 64 << 10];
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let part = &mut block[..usize::try_from(end - start).unwrap_or_default()];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(part)?;
+        if let Some(at) = part.iter().rposition(|byte| *byte == b'\n') {
+            end = start + at as u64 + 1;
+            break;
+        }
+        end = start;
+    }
+    if end < before {
+        file.set_len(end)?;
+        file.sync_all()?;
+    }
+    Ok((Tail { torn: before - end, ..Tail::default() }, end))
+}
+
+/// The last whole lines of a segment, at most `limit` bytes of them.
+fn end_of(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut file = private().read(true).open(path)?;
+    let len = file.metadata()?.len();
+    let start = len.saturating_sub(limit);
+    let mut bytes = Vec::with_capacity(usize::try_from(len - start).unwrap_or_default());
+    file.seek(SeekFrom::Start(start))?;
+    file.take(limit).read_to_end(&mut bytes)?;
+    if start > 0 {
+        let partial = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..partial);
+    }
+    Ok(bytes)
+}
+
+/// Makes a new file's name durable.
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Disk { doing, path, source }
+}
