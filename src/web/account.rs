@@ -125,7 +125,7 @@ impl Done {
             Self::Disconnected => {
                 "The Spotify account is disconnected, and its tokens and data are deleted from this server."
             }
-            Self::Revoked => "The app's access has ended. It must ask you again before it can do anything.",
+            Self::Revoked => "The app’s access has ended. It must ask you again before it can do anything.",
             Self::SessionEnded => "That browser is logged out.",
         }
     }

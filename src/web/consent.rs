@@ -81,7 +81,7 @@ impl Asked {
             ),
             Scope::Write => (
                 "Change your music",
-                "Create playlists, add to and change them, save music, follow, and set a playlist's cover.",
+                "Create playlists, add to and change them, save music, follow, and set a playlist’s cover.",
             ),
             Scope::Player => {
                 ("Control playback", "Play, pause, skip and choose the device on which your Spotify plays.")

@@ -12,6 +12,8 @@ pub enum Class {
     /// A page whose form ends in a redirect to another origin: the consent page. Chromium applies `form-action` to
     /// the whole redirect chain after a POST, so this page goes without it (every other source is still closed).
     Consent,
+    /// A redirect, possibly amid a login that runs in a popup of its client.
+    Redirect,
     /// A stylesheet, script or icon whose name carries the hash of its content.
     Asset,
     /// Tokens, metadata and health: JSON for programs, never kept.
@@ -24,12 +26,12 @@ pub enum Class {
 
 impl Class {
     /// Every class, for tables and tests.
-    pub const ALL: [Self; 6] =
-        [Self::Page, Self::Consent, Self::Asset, Self::Json, Self::Protocol, Self::Text];
+    pub const ALL: [Self; 7] =
+        [Self::Page, Self::Consent, Self::Redirect, Self::Asset, Self::Json, Self::Protocol, Self::Text];
 }
 
-/// Two years, as the preload list wants it, but without `preload`: that is the operator's to decide.
-const HSTS: &str = "max-age=63072000; includeSubDomains";
+/// One year, this host alone: other hosts under its name are not ours to bind.
+const HSTS: &str = "max-age=31536000";
 
 const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -45,12 +47,14 @@ type Row = (&'static str, &'static str);
 
 const ALWAYS: &[Row] = &[("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
 
+/// `same-origin`, not `no-referrer`: under the latter browsers send `Origin: null` with our own forms (Fetch, "append a
+/// request `Origin` header"), and an Origin check on POST could not tell them from a stranger's.
 const PAGE: &[Row] = &[
     ("content-security-policy", PAGE_CSP),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", NO_PERMISSIONS),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("cache-control", "no-store"),
 ];
 
@@ -61,6 +65,13 @@ const CONSENT: &[Row] = &[
     ("cross-origin-opener-policy", "unsafe-none"),
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", NO_PERMISSIONS),
+    ("referrer-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+/// No opener policy: browsers heed it on redirects too, and one hop would cut the popup off.
+const REDIRECT: &[Row] = &[
+    ("content-security-policy", NOTHING_CSP),
     ("referrer-policy", "no-referrer"),
     ("cache-control", "no-store"),
 ];
@@ -100,6 +111,7 @@ pub fn of(class: Class) -> impl Iterator<Item = (&'static str, &'static str)> {
     let own = match class {
         Class::Page => PAGE,
         Class::Consent => CONSENT,
+        Class::Redirect => REDIRECT,
         Class::Asset => ASSET,
         Class::Json => JSON,
         Class::Protocol => PROTOCOL,

@@ -29,6 +29,9 @@ mod redirect;
 mod security_txt;
 mod untrusted;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{
     Account, ClientRow, DELETE_WORDS, Done, LinkRow, LinkState, SessionRow, account, delete_data,
     deletion_confirmed,

@@ -130,7 +130,7 @@ impl Problem {
             Self::RedirectMismatch => Said(
                 "REDIRECT_MISMATCH",
                 StatusCode::BAD_REQUEST,
-                "The app's return address does not match",
+                "The app’s return address does not match",
                 "The address that your login should be sent to is not one that the app registered. To protect you, \
                  nothing was sent to it.",
                 "In the app, remove this server and add it again. If you did not start this in an app just now, close \
@@ -147,7 +147,7 @@ impl Problem {
                 "WRONG_BROWSER",
                 StatusCode::BAD_REQUEST,
                 "This login began in another browser",
-                "A login must end in the browser in which it began, and that browser must accept this site's cookies.",
+                "A login must end in the browser in which it began, and that browser must accept this site’s cookies.",
                 "Start again in one browser, with cookies allowed for this site. If somebody sent you this link, close \
                  this tab.",
             ),
@@ -163,7 +163,7 @@ impl Problem {
                 StatusCode::BAD_REQUEST,
                 "This request could not be understood",
                 "Something that is needed is missing, appears twice, or has a form that is not accepted.",
-                "Go back to the app and connect again. If it happens again, tell the app's makers the code below.",
+                "Go back to the app and connect again. If it happens again, tell the app’s makers the code below.",
             ),
         }
     }
@@ -175,7 +175,7 @@ impl Problem {
                 StatusCode::FORBIDDEN,
                 "You did not agree at Spotify",
                 "Spotify reports that the request was declined, so nothing was connected.",
-                "If that was not what you wanted, log in again and choose Agree on Spotify's page.",
+                "If that was not what you wanted, log in again and choose Agree on Spotify’s page.",
             ),
             Self::WrongAccount => Said(
                 "WRONG_ACCOUNT",
@@ -189,7 +189,7 @@ impl Problem {
                 "NO_SEAT",
                 StatusCode::FORBIDDEN,
                 "All places are taken",
-                "Spotify lets an app in development mode serve five listeners, and this server's app has five. Nothing \
+                "Spotify lets an app in development mode serve five listeners, and this server’s app has five. Nothing \
                  about you was kept.",
                 "Ask the operator whether a place can be freed, or run this software with a Spotify app of your own: \
                  a client id is free with Spotify Premium at developer.spotify.com/dashboard.",
@@ -198,7 +198,7 @@ impl Problem {
                 "NOT_ALLOWLISTED",
                 StatusCode::FORBIDDEN,
                 "The operator must add you at Spotify first",
-                "You logged in, but Spotify refuses to answer for people who are not on the app's list.",
+                "You logged in, but Spotify refuses to answer for people who are not on the app’s list.",
                 "Ask the operator to add the name and e-mail address of your Spotify account in the Spotify dashboard, \
                  under Settings, Users Management. It takes some minutes to act; then log in again.",
             ),
@@ -232,8 +232,8 @@ impl Problem {
             Self::SpotifyMisconfigured => Said(
                 "SPOTIFY_MISCONFIGURED",
                 StatusCode::BAD_GATEWAY,
-                "Spotify refuses this server's app",
-                "Spotify did not accept this server's own client id, secret or redirect address.",
+                "Spotify refuses this server’s app",
+                "Spotify did not accept this server’s own client id, secret or redirect address.",
                 "Only the operator can mend this: give them the code and the request id below.",
             ),
             Self::RateLimited => Said(

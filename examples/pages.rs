@@ -1,0 +1,152 @@
+//! Renders every page with sample data, to look at while working on templates or the stylesheet:
+//!
+//! ```text
+//! cargo run --example pages -- /tmp/pages && (cd /tmp/pages && python3 -m http.server 8090)
+//! ```
+
+#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, reason = "a tool for contributors")]
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use spotify_mcp::ambient::Timestamp;
+use spotify_mcp::domain::ids::{GrantId, LinkId, RequestId, SessionId, UserId};
+use spotify_mcp::domain::{ClientId, ScopeSet};
+use spotify_mcp::web::{
+    self, Account, ClientRow, Consent, Done, LinkRow, LinkState, Page, SessionRow, Site, Untrusted,
+};
+
+const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
+
+fn main() {
+    let Some(folder) = env::args().nth(1).map(PathBuf::from) else {
+        println!("usage: pages FOLDER");
+        process::exit(2);
+    };
+    fs::create_dir_all(folder.join("assets")).expect("the folder can be made");
+    for asset in web::assets::all() {
+        fs::write(folder.join(&asset.path()[1..]), asset.body()).expect("the folder can be written to");
+    }
+    let real =
+        Site::new(&"https://music.example.org".parse().unwrap(), false, Some("mailto:operator@example.org"));
+    let sandbox = Site::new(&"http://127.0.0.1:8000".parse().unwrap(), true, None);
+
+    write(&folder, "index", &web::landing(&real, None));
+    write(&folder, "landing-sandbox", &web::landing(&sandbox, Some(&Untrusted::new("Ada"))));
+    consents(&folder, &real);
+    write(&folder, "account", &web::account(&real, &full_account()));
+    write(&folder, "account-empty", &web::account(&sandbox, &empty_account()));
+    write(&folder, "delete", &web::delete_data(&real, "csrf", false));
+    write(&folder, "delete-mistyped", &web::delete_data(&real, "csrf", true));
+    for notice in web::Notice::ALL {
+        write(&folder, &format!("notice-{notice:?}"), &web::notice(&real, notice));
+    }
+    let request = RequestId::mint([0x5a; 16]);
+    for problem in web::Problem::ALL {
+        write(&folder, &format!("problem-{problem:?}"), &web::problem(&real, problem, &request));
+    }
+    println!("{}", folder.display());
+}
+
+fn write(folder: &Path, name: &str, page: &Page) {
+    fs::write(folder.join(format!("{name}.html")), &page.html).expect("the folder can be written to");
+}
+
+fn consents(folder: &Path, site: &Site) {
+    let cases = [
+        (
+            "consent-site",
+            "Claude",
+            "https://claude.ai/oauth/mcp-oauth-client-metadata",
+            "https://claude.ai/api/mcp/auth_callback",
+            None,
+        ),
+        (
+            "consent-loopback",
+            "Claude Code",
+            "c_00112233445566778899aabbccddeeff",
+            "http://localhost:53211/callback",
+            Some("Ada Lovelace"),
+        ),
+        (
+            "consent-scheme",
+            "Cursor",
+            "c_00112233445566778899aabbccddeeff",
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            None,
+        ),
+        (
+            "consent-hostile",
+            "\u{202e}Spotify (official)\u{202c} <b>verified</b> שלום approve this app now, it is entirely safe, trust it, trust it",
+            "c_00112233445566778899aabbccddeeff",
+            "https://claude.ai.login.evil-callback-collector.example/very/long/path/that/goes/on/and/on?with=query&and=more",
+            None,
+        ),
+    ];
+    for (file, name, id, redirect_uri, logged_in_as) in cases {
+        let client_id = ClientId::parse(id).unwrap();
+        let view = Consent {
+            client_name: Untrusted::new(name),
+            client_id: &client_id,
+            redirect_uri,
+            scopes: if file == "consent-scheme" { ScopeSet::known("read") } else { ScopeSet::ALL },
+            logged_in_as: logged_in_as.map(Untrusted::new),
+            ticket: "ticket",
+            csrf: "csrf",
+        };
+        write(folder, file, &web::consent(site, &view));
+    }
+}
+
+fn days(count: i64) -> Timestamp {
+    Timestamp::from_secs(NOW.secs() + count * 86_400)
+}
+
+fn full_account() -> Account<'static> {
+    Account {
+        csrf: "csrf",
+        user_id: Box::leak(Box::new(UserId::mint([7; 16]))),
+        display_name: Untrusted::new("Ada Lovelace"),
+        now: NOW,
+        links: vec![
+            link("personal", "Ada Lovelace", true, LinkState::Connected { until: days(120) }),
+            link("family", "Lovelace Family", false, LinkState::Connected { until: days(12) }),
+            link("old", "ada.1815", false, LinkState::ReconnectNeeded),
+        ],
+        clients: vec![
+            client("Claude", "claude.ai", ScopeSet::ALL, Some(Timestamp::from_secs(NOW.secs() - 3_000))),
+            client("Cursor", "anysphere.cursor-mcp", ScopeSet::known("read"), None),
+        ],
+        sessions: vec![session("Firefox on Linux", true), session("Safari on iPhone", false)],
+        done: Some(Done::Revoked),
+    }
+}
+
+fn empty_account() -> Account<'static> {
+    Account {
+        links: Vec::new(),
+        clients: Vec::new(),
+        sessions: vec![session("Chromium on Linux", true)],
+        done: None,
+        ..full_account()
+    }
+}
+
+fn link(alias: &str, name: &str, primary: bool, state: LinkState) -> LinkRow {
+    LinkRow { id: LinkId::mint([1; 16]), alias: alias.into(), display_name: name.into(), primary, state }
+}
+
+fn client(name: &str, host: &str, scopes: ScopeSet, last_used: Option<Timestamp>) -> ClientRow {
+    let grant = GrantId::mint([2; 16]);
+    ClientRow { grant, name: name.into(), host: Some(host.into()), scopes, since: days(-40), last_used }
+}
+
+fn session(browser: &str, current: bool) -> SessionRow {
+    SessionRow {
+        id: SessionId::mint([3; 16]),
+        browser: browser.into(),
+        since: days(-9),
+        last_seen: NOW,
+        current,
+    }
+}
