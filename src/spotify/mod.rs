@@ -1,1 +1,28 @@
 //! The upstream: accounts service, Web API, and the simulator behind the same seam.
+//!
+//! Tolerant in what it reads, strict in what it sends. Never knows our users, never keeps a token, never follows
+//! an address that came from upstream.
+
+pub mod accounts;
+pub mod api;
+mod base;
+mod catalog;
+pub mod error;
+mod lenient;
+mod library;
+pub mod models;
+mod player;
+mod playlists;
+pub mod quota;
+mod reply;
+pub mod text;
+pub mod token;
+pub mod uri;
+
+pub use accounts::{Accounts, AccountsError, AppCredentials, AuthorizeRequest, GrantFault};
+pub use api::Api;
+pub use base::{BaseUrl, NotABaseUrl};
+pub use error::ApiError;
+pub use quota::QuotaMode;
+pub use text::Foreign;
+pub use token::{AccessToken, TokenSet};

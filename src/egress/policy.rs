@@ -1,0 +1,251 @@
+//! Which hosts may be reached: exact names with their port, https, and plain http to loopback literals if allowed.
+//!
+//! Never a wildcard, never a suffix, and never an address that is not loopback.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use http::Uri;
+
+use super::RefusalReason;
+
+/// What the gate allows. Starts with nothing.
+#[derive(Clone, Debug)]
+pub struct GatePolicy {
+    origins: Vec<Origin>,
+    loopback: bool,
+    /// Most time to resolve a name and connect; 5 s at first.
+    pub connect_timeout: Duration,
+    /// Longest time that an unused connection is kept; 60 s at first.
+    pub idle_timeout: Duration,
+    /// Most unused connections kept per host; 64 at first.
+    pub idle_per_host: usize,
+}
+
+/// Why something cannot be put on the list of allowed hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAHost {
+    /// Not an absolute http or https URL, or not a plain host name.
+    #[error("not a host name, host:port or http(s) URL")]
+    Syntax,
+    /// An address other than a permitted loopback literal.
+    #[error(
+        "an address instead of a name (only 127.0.0.0/8 and [::1] are possible, and only outside production)"
+    )]
+    Literal,
+    /// Plain http to something else than a permitted loopback literal.
+    #[error("plain http (only possible to 127.0.0.0/8 and [::1], and only outside production)")]
+    PlainHttp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Origin {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+impl Default for GatePolicy {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            loopback: false,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(60),
+            idle_per_host: 64,
+        }
+    }
+}
+
+impl GatePolicy {
+    /// Allows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Permits loopback literals (`127.0.0.1`, `[::1]`) on the list, over http or https. For development and the
+    /// sandbox; production never calls this. Call it before [`GatePolicy::allow`].
+    #[must_use]
+    pub const fn with_loopback(mut self) -> Self {
+        self.loopback = true;
+        self
+    }
+
+    /// Puts a host on the list: an http(s) URL (its path is ignored), or `name` or `name:port` meaning https.
+    ///
+    /// # Errors
+    /// Where it can never be reached under this policy.
+    pub fn allow(mut self, host: &str) -> Result<Self, NotAHost> {
+        let url = if host.contains("://") { host.to_owned() } else { format!("https://{host}/") };
+        let uri: Uri = url.parse().map_err(|_| NotAHost::Syntax)?;
+        let origin = Origin::of(&uri).map_err(|reason| match reason {
+            RefusalReason::Literal => NotAHost::Literal,
+            _ => NotAHost::Syntax,
+        })?;
+        let literal = literal(&origin.host);
+        match literal {
+            Some(address) if !(self.loopback && address.is_loopback()) => return Err(NotAHost::Literal),
+            None if !origin.https => return Err(NotAHost::PlainHttp),
+            _ => {}
+        }
+        if !self.origins.contains(&origin) {
+            self.origins.push(origin);
+        }
+        Ok(self)
+    }
+
+    /// Whether a request may go to this target.
+    pub(super) fn judge(&self, uri: &Uri) -> Result<(), RefusalReason> {
+        let (https, host, port) = parts(uri)?;
+        let listed = self.origins.iter().any(|origin| {
+            origin.port == port && origin.https == https && origin.host.eq_ignore_ascii_case(host)
+        });
+        if listed {
+            return Ok(());
+        }
+        Err(match (literal(host).is_some(), https) {
+            (true, _) => RefusalReason::Literal,
+            (false, false) => RefusalReason::Scheme,
+            (false, true) => RefusalReason::Unlisted,
+        })
+    }
+
+    /// Whether a connection may be made to this literal. The list allowed its host already; this holds the line
+    /// where a list was built under another policy.
+    pub(super) fn allows_literal(&self, address: IpAddr) -> bool {
+        self.loopback && address.is_loopback()
+    }
+}
+
+impl Origin {
+    fn of(uri: &Uri) -> Result<Self, RefusalReason> {
+        let (https, host, port) = parts(uri)?;
+        Ok(Self { https, host: host.to_ascii_lowercase(), port })
+    }
+}
+
+/// Scheme, host and port of a target whose host is written as a plain name or as a canonical literal.
+fn parts(uri: &Uri) -> Result<(bool, &str, u16), RefusalReason> {
+    let https = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(RefusalReason::Scheme),
+    };
+    let authority = uri.authority().ok_or(RefusalReason::Scheme)?;
+    if authority.as_str().contains('@') {
+        return Err(RefusalReason::UserInfo);
+    }
+    let host = authority.host();
+    plain(host)?;
+    let port = match authority.port() {
+        Some(port) => port.as_str().parse().map_err(|_| RefusalReason::Unlisted)?,
+        // "host:" without digits has no port to http::Uri, and another meaning to others.
+        None if authority.as_str().len() != host.len() => return Err(RefusalReason::Unlisted),
+        None if https => 443,
+        None => 80,
+    };
+    Ok((https, host, port))
+}
+
+/// Refuses hosts that other software could read differently: dots at the ends, odd characters, and numbers that
+/// some resolvers take for addresses (`2130706433`, `0x7f.1`, `0177.0.0.1`; WHATWG URL "ends in a number").
+fn plain(host: &str) -> Result<(), RefusalReason> {
+    if literal(host).is_some() {
+        return Ok(());
+    }
+    if host.starts_with('[') {
+        return Err(RefusalReason::Literal);
+    }
+    if host.is_empty() || host.len() > 253 || host.split('.').any(str::is_empty) {
+        return Err(RefusalReason::Dots);
+    }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    if last.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(RefusalReason::Literal);
+    }
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if host.bytes().all(known) { Ok(()) } else { Err(RefusalReason::Unlisted) }
+}
+
+/// The address, where the host is one in canonical notation (`127.0.0.1`, `[::1]`).
+pub(super) fn literal(host: &str) -> Option<IpAddr> {
+    if let Some(inside) = host.strip_prefix('[') {
+        return inside.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    }
+    host.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(policy: &GatePolicy, url: &str) -> Result<(), RefusalReason> {
+        policy.judge(&url.parse().unwrap())
+    }
+
+    #[test]
+    fn only_the_listed_origin_passes() {
+        let policy = GatePolicy::new().allow("https://api.spotify.com/v1").unwrap();
+        assert_eq!(judge(&policy, "https://api.spotify.com/v1/me?q=1"), Ok(()));
+        assert_eq!(judge(&policy, "https://API.spotify.com:443/"), Ok(()));
+        let refused = [
+            ("https://api.spotify.com:8443/", RefusalReason::Unlisted),
+            ("https://api.spotify.com.evil.example/", RefusalReason::Unlisted),
+            ("https://evil-api.spotify.com/", RefusalReason::Unlisted),
+            ("http://api.spotify.com/", RefusalReason::Scheme),
+            ("http://api.spotify.com:443/", RefusalReason::Scheme),
+            ("ftp://api.spotify.com/", RefusalReason::Scheme),
+            ("/v1/me", RefusalReason::Scheme),
+            ("https://api.spotify.com./", RefusalReason::Dots),
+            ("https://api..spotify.com/", RefusalReason::Dots),
+            ("https://me:pw@api.spotify.com/", RefusalReason::UserInfo),
+            ("https://api.spotify.com@evil.example/", RefusalReason::UserInfo),
+        ];
+        for (url, reason) in refused {
+            assert_eq!(judge(&policy, url), Err(reason), "{url}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_refused_in_every_notation() {
+        let policy = GatePolicy::new().with_loopback().allow("http://127.0.0.1:4010").unwrap();
+        assert_eq!(judge(&policy, "http://127.0.0.1:4010/x"), Ok(()));
+        let notations = [
+            "2130706433",
+            "0x7f000001",
+            "0x7f.1",
+            "017700000001",
+            "0177.0.0.1",
+            "127.1",
+            "127.0.0.01",
+            "127.0.0.2",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[::1]",
+            "169.254.169.254",
+            "[0:0:0:0:0:0:0:1]",
+            "[::]",
+            "0",
+        ];
+        for host in notations {
+            let refused = judge(&policy, &format!("http://{host}:4010/"));
+            assert_eq!(refused, Err(RefusalReason::Literal), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_list_itself_takes_no_address_and_no_plain_http() {
+        let production = GatePolicy::new();
+        assert_eq!(production.clone().allow("http://127.0.0.1:1").unwrap_err(), NotAHost::Literal);
+        assert_eq!(production.clone().allow("8.8.8.8").unwrap_err(), NotAHost::Literal);
+        assert_eq!(production.clone().allow("http://example.org").unwrap_err(), NotAHost::PlainHttp);
+        assert_eq!(production.clone().allow("*.example.org").unwrap_err(), NotAHost::Syntax);
+        assert_eq!(production.clone().allow("").unwrap_err(), NotAHost::Syntax);
+        let development = production.with_loopback();
+        assert_eq!(development.clone().allow("http://10.0.0.1").unwrap_err(), NotAHost::Literal);
+        assert_eq!(development.clone().allow("http://localhost:1").unwrap_err(), NotAHost::PlainHttp);
+        assert!(development.clone().allow("http://[::1]:1").is_ok());
+        assert!(development.allow("keys.example.org:8443").is_ok());
+    }
+}

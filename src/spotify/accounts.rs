@@ -1,0 +1,352 @@
+//! The accounts service: where a person is sent to log in, and where codes and refresh tokens become tokens.
+//!
+//! Only [`AccountsError::InvalidGrant`] says that a grant is gone. Everything else leaves it alone: outages, HTML from
+//! a gateway and lost answers must never cost a person their login (spotify.md 1.5).
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use url::form_urlencoded::Serializer;
+
+use super::token::{TokenSet, is_token};
+use super::{AccessToken, BaseUrl, Foreign, lenient, reply};
+use crate::ambient::Clock;
+use crate::crypto::SecretString;
+use crate::egress::{Bytes, EgressError, Gate, Limits};
+
+/// Most bytes of a token answer.
+const MAX_BODY: usize = 64 * 1024;
+/// Lifetime of an access token where the answer does not say (spotify.md 1.5).
+const USUAL_LIFETIME: u64 = 3600;
+/// Longest lifetime that is believed.
+const LONGEST_LIFETIME: u64 = 24 * 3600;
+
+/// A Spotify app as the accounts service knows it.
+#[derive(Clone)]
+pub struct AppCredentials {
+    /// The client id. Spotify's terms treat it as a security code: it is not shown.
+    pub client_id: String,
+    /// The secret, where the app has one. PKCE is used either way.
+    pub client_secret: Option<SecretString>,
+}
+
+impl fmt::Debug for AppCredentials {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("AppCredentials(..)")
+    }
+}
+
+/// What a login begins with.
+#[derive(Debug)]
+pub struct AuthorizeRequest<'a> {
+    /// The app's client id.
+    pub client_id: &'a str,
+    /// Where Spotify sends the browser back; exactly as registered and as in [`Accounts::exchange`].
+    pub redirect_uri: &'a str,
+    /// Spotify scopes.
+    pub scopes: &'a [&'a str],
+    /// An opaque handle that comes back unchanged.
+    pub state: &'a SecretString,
+    /// The PKCE verifier that stays here; 43 to 128 characters (RFC 7636 section 4.1).
+    pub verifier: &'a SecretString,
+    /// Ask even where Spotify's browser session would be reused silently: when linking another account.
+    pub show_dialog: bool,
+}
+
+/// Why the accounts service gave no tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountsError {
+    /// The code or refresh token is dead: discard it, do not retry, ask the person to connect again.
+    #[error("Spotify refused the grant ({0})")]
+    InvalidGrant(GrantFault),
+    /// The app's client id or secret is wrong. The grants are fine; the operator must act.
+    #[error("Spotify does not accept this server's client id or secret")]
+    InvalidClient,
+    /// Spotify understood and refused for another reason (a redirect URI, a grant type): a mistake of ours.
+    #[error("Spotify refused the token request: {0}")]
+    Refused(String),
+    /// No answer that means anything: try again later, keep the grant.
+    #[error("Spotify's accounts service is not available ({cause})")]
+    Temporary {
+        /// What happened; a stable word for logs.
+        cause: &'static str,
+        /// Whether Spotify may have acted: then a code is spent, or a refresh token may have been rotated and its
+        /// successor lost. The next refresh tells.
+        may_have_acted: bool,
+        /// When to come back, where Spotify said so.
+        retry_after: Option<Duration>,
+    },
+    /// A success without a usable token. As with `may_have_acted`, a rotated token may have been lost.
+    #[error("Spotify's token answer could not be understood")]
+    Malformed,
+}
+
+/// What Spotify said about a grant that it refused; for the person's instruction and the audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantFault {
+    /// Six months have passed since the person approved.
+    Expired,
+    /// The person took it back, or it was rotated away.
+    Revoked,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for GrantFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Other => "invalid",
+        })
+    }
+}
+
+impl AccountsError {
+    /// Whether the grant is gone for good.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::InvalidGrant(_))
+    }
+
+    /// Whether tokens may have been issued that never arrived.
+    pub const fn may_have_acted(&self) -> bool {
+        matches!(self, Self::Malformed | Self::Temporary { may_have_acted: true, .. })
+    }
+}
+
+/// The accounts service at one base address, for any number of apps. Cheap to clone.
+#[derive(Clone)]
+pub struct Accounts {
+    gate: Gate,
+    clock: Clock,
+    base: BaseUrl,
+    timeout: Duration,
+}
+
+impl Accounts {
+    /// `base` is `https://accounts.spotify.com`, or the simulator's.
+    pub const fn new(gate: Gate, clock: Clock, base: BaseUrl, timeout: Duration) -> Self {
+        Self { gate, clock, base, timeout }
+    }
+
+    /// The address to which a browser is sent.
+    pub fn authorize_url(&self, login: &AuthorizeRequest<'_>) -> String {
+        let address = self
+            .base
+            .at(&["authorize"])
+            .with("response_type", "code")
+            .with("client_id", login.client_id)
+            .with("redirect_uri", login.redirect_uri)
+            .with("scope", &login.scopes.join(" "))
+            .with("state", login.state.expose())
+            .with("code_challenge_method", "S256")
+            .with("code_challenge", &challenge(login.verifier));
+        let address = if login.show_dialog { address.with("show_dialog", "true") } else { address };
+        address.into_text()
+    }
+
+    /// Turns a code into tokens. A code works once: after an error with [`AccountsError::may_have_acted`] the person
+    /// logs in again.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub async fn exchange(
+        &self,
+        app: &AppCredentials,
+        code: &SecretString,
+        verifier: &SecretString,
+        redirect_uri: &str,
+    ) -> Result<TokenSet, AccountsError> {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier.expose()),
+        ];
+        self.token(app, &fields).await
+    }
+
+    /// Turns a refresh token into an access token, and perhaps into a new refresh token, which then replaces the old.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub async fn refresh(
+        &self,
+        app: &AppCredentials,
+        refresh_token: &SecretString,
+    ) -> Result<TokenSet, AccountsError> {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
+        self.token(app, &fields).await
+    }
+
+    async fn token(&self, app: &AppCredentials, fields: &[(&str, &str)]) -> Result<TokenSet, AccountsError> {
+        let request = self.request(app, fields).ok_or_else(|| {
+            AccountsError::Refused("the client id or secret cannot be put into a request".to_owned())
+        })?;
+        match self.gate.send(request, Limits::within(self.timeout, MAX_BODY)).await {
+            Ok(answer) if answer.status() == StatusCode::OK => understood(answer.body()),
+            Ok(answer) => Err(self.refused(&answer)),
+            Err(error) => Err(unanswered(&error)),
+        }
+    }
+
+    fn request(&self, app: &AppCredentials, fields: &[(&str, &str)]) -> Option<Request<Bytes>> {
+        let mut form = Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let mut request = Request::post(self.base.at(&["api", "token"]).into_text())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json");
+        match &app.client_secret {
+            Some(secret) => {
+                let pair = STANDARD.encode(format!("{}:{}", app.client_id, secret.expose()));
+                let mut basic = HeaderValue::try_from(format!("Basic {pair}")).ok()?;
+                basic.set_sensitive(true);
+                request = request.header(header::AUTHORIZATION, basic);
+            }
+            None => {
+                form.append_pair("client_id", &app.client_id);
+            }
+        }
+        request.body(form.finish().into()).ok()
+    }
+
+    /// RFC 6749 section 5.2, and everything that gateways say instead.
+    fn refused(&self, answer: &Response<Bytes>) -> AccountsError {
+        let status = answer.status();
+        let retry_after = reply::retry_after(answer.headers(), self.clock.now());
+        if status.is_server_error() {
+            return AccountsError::Temporary { cause: "server_error", may_have_acted: true, retry_after };
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT {
+            return AccountsError::Temporary { cause: "rate_limited", may_have_acted: false, retry_after };
+        }
+        // Without the documented form this is a gateway's page, not Spotify's word on the grant.
+        let Ok(OAuthRefusal { error: Some(code), error_description }) = serde_json::from_slice(answer.body())
+        else {
+            return AccountsError::Temporary {
+                cause: "unexpected_answer",
+                may_have_acted: true,
+                retry_after,
+            };
+        };
+        let described = error_description.map(|text| text.clean(200)).unwrap_or_default();
+        match code.as_str() {
+            "invalid_grant" => AccountsError::InvalidGrant(fault(&described)),
+            "invalid_client" | "unauthorized_client" => AccountsError::InvalidClient,
+            "temporarily_unavailable" | "server_error" => {
+                AccountsError::Temporary { cause: "server_error", may_have_acted: false, retry_after }
+            }
+            _ => AccountsError::Refused(super::text::clean(&format!("{code} {described}"), 200)),
+        }
+    }
+}
+
+/// The S256 challenge of a verifier (RFC 7636 section 4.2).
+fn challenge(verifier: &SecretString) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()))
+}
+
+fn fault(description: &str) -> GrantFault {
+    let description = description.to_ascii_lowercase();
+    if description.contains("expired") {
+        GrantFault::Expired
+    } else if description.contains("revoked") {
+        GrantFault::Revoked
+    } else {
+        GrantFault::Other
+    }
+}
+
+fn unanswered(error: &EgressError) -> AccountsError {
+    AccountsError::Temporary {
+        cause: error.code(),
+        may_have_acted: error.may_have_arrived(),
+        retry_after: None,
+    }
+}
+
+fn understood(body: &[u8]) -> Result<TokenSet, AccountsError> {
+    let said: RawTokens = serde_json::from_slice(body).map_err(|_| AccountsError::Malformed)?;
+    let bearer = said.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+    let access_token = said.access_token.as_ref().and_then(|text| AccessToken::parse(text.expose()));
+    let (true, Some(access_token)) = (bearer, access_token) else { return Err(AccountsError::Malformed) };
+    let refresh_token = match said.refresh_token {
+        // An empty one has meant "none" elsewhere; a damaged one must not replace the good one.
+        Some(text) if text.expose().is_empty() => None,
+        Some(text) if !is_token(text.expose()) => return Err(AccountsError::Malformed),
+        other => other,
+    };
+    let lifetime = said.expires_in.unwrap_or(USUAL_LIFETIME).min(LONGEST_LIFETIME);
+    Ok(TokenSet {
+        access_token,
+        expires_in: Duration::from_secs(lifetime),
+        refresh_token,
+        scope: said.scope.map(|scope| scope.clean(1000)),
+    })
+}
+
+#[derive(Deserialize)]
+struct RawTokens {
+    access_token: Option<SecretString>,
+    #[serde(default, deserialize_with = "lenient::word")]
+    token_type: Option<String>,
+    #[serde(default, deserialize_with = "lenient::number")]
+    expires_in: Option<u64>,
+    refresh_token: Option<SecretString>,
+    #[serde(default, deserialize_with = "lenient::foreign")]
+    scope: Option<Foreign>,
+}
+
+#[derive(Deserialize)]
+struct OAuthRefusal {
+    #[serde(default, deserialize_with = "lenient::word")]
+    error: Option<String>,
+    #[serde(default, deserialize_with = "lenient::foreign")]
+    error_description: Option<Foreign>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
+        let verifier = SecretString::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+        assert_eq!(challenge(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+    }
+
+    #[test]
+    fn token_answers_are_read_leniently_and_damaged_ones_refused() {
+        let full = br#"{"access_token":"a","token_type":"bearer","expires_in":"60","refresh_token":"r","scope":"s t"}"#;
+        let set = understood(full).unwrap();
+        assert_eq!(set.expires_in.as_secs(), 60);
+        assert_eq!(set.refresh_token, Some(SecretString::new("r")));
+        assert_eq!(set.scope.as_deref(), Some("s t"));
+        let least = understood(br#"{"access_token":"a","refresh_token":null,"expires_in":-5}"#).unwrap();
+        assert_eq!((least.expires_in.as_secs(), least.refresh_token, least.scope), (3600, None, None));
+        for damaged in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"access_token":""}"#,
+            r#"{"access_token":"a b"}"#,
+            r#"{"access_token":"a","token_type":"mac"}"#,
+            r#"{"access_token":"a","refresh_token":"r\n"}"#,
+            r#"{"access_token":"a""#,
+        ] {
+            assert_eq!(understood(damaged.as_bytes()).unwrap_err(), AccountsError::Malformed, "{damaged}");
+        }
+    }
+
+    #[test]
+    fn the_fault_of_a_grant_is_read_from_its_description() {
+        assert_eq!(fault("Refresh token expired"), GrantFault::Expired);
+        assert_eq!(fault("Refresh token revoked"), GrantFault::Revoked);
+        assert_eq!(fault(""), GrantFault::Other);
+    }
+}

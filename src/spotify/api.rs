@@ -1,0 +1,154 @@
+//! The Web API, thin and typed: one method per endpoint (in `catalog`, `library`, `player`, `playlists`), and here
+//! what they share: sending, waiting out a short rate limit, reading.
+//!
+//! The token goes to the configured base alone. Redirects are errors, `next` is never followed, and a write is
+//! never sent twice unless Spotify said that it did not act.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::base::Address;
+use super::error::ApiError;
+use super::quota::QuotaMode;
+use super::{AccessToken, BaseUrl, reply};
+use crate::ambient::Clock;
+use crate::egress::{Bytes, Gate, Limits};
+
+/// Longest `Retry-After` that is waited out within a call (spotify.md 1.6).
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+/// Most bytes of an answer; a page of 50 items is 150 to 300 KB.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+/// What we call ourselves.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spotify-mcp/", env!("CARGO_PKG_VERSION")));
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The Web API at one base address, for any number of people. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    gate: Gate,
+    clock: Clock,
+    pub(super) base: BaseUrl,
+    mode: QuotaMode,
+    timeout: Duration,
+}
+
+/// What is asked: built by the endpoint methods.
+pub(super) struct Call {
+    method: Method,
+    address: Address,
+    body: Bytes,
+}
+
+impl Call {
+    pub(super) fn get(address: Address) -> Self {
+        Self { method: Method::GET, address, body: Bytes::new() }
+    }
+
+    pub(super) fn post(address: Address, body: &serde_json::Value) -> Self {
+        Self { method: Method::POST, address, body: body.to_string().into() }
+    }
+}
+
+impl Api {
+    /// `timeout` bounds one call, a short wait for a rate limit included.
+    pub const fn new(gate: Gate, clock: Clock, base: BaseUrl, mode: QuotaMode, timeout: Duration) -> Self {
+        Self { gate, clock, base, mode, timeout }
+    }
+
+    /// The regime of the app.
+    pub const fn mode(&self) -> QuotaMode {
+        self.mode
+    }
+
+    /// Calls, and reads the answer as JSON.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        token: &AccessToken,
+        call: Call,
+    ) -> Result<T, ApiError> {
+        let write = call.method != Method::GET;
+        let answer = self.call(token, call).await?;
+        serde_json::from_slice(answer.body()).map_err(|_| {
+            if write { ApiError::AmbiguousWrite { cause: "unreadable_answer" } } else { ApiError::Malformed }
+        })
+    }
+
+    /// The same where 204 and an empty body mean "nothing".
+    pub(super) async fn read_or_nothing<T: DeserializeOwned>(
+        &self,
+        token: &AccessToken,
+        call: Call,
+    ) -> Result<Option<T>, ApiError> {
+        let answer = self.call(token, call).await?;
+        if answer.status() == StatusCode::NO_CONTENT || answer.body().is_empty() {
+            return Ok(None);
+        }
+        serde_json::from_slice(answer.body()).map_err(|_| ApiError::Malformed)
+    }
+
+    /// Calls; any 2xx is an answer. A short rate limit is waited out once: a 429 was not acted upon, so that a write
+    /// may be sent again too. A read over a connection that broke is tried once more.
+    pub(super) async fn call(&self, token: &AccessToken, call: Call) -> Result<Response<Bytes>, ApiError> {
+        let write = call.method != Method::GET;
+        let limits = Limits { deadline: Instant::now() + self.timeout, max_body: MAX_BODY };
+        let request = request(token, call)?;
+        let wait = match self.once(request.clone(), limits, write).await {
+            Err(ApiError::Broken) => Duration::ZERO,
+            Err(ApiError::RateLimited { retry_after: Some(wait) })
+                if wait <= SHORT_WAIT && Instant::now() + wait < limits.deadline =>
+            {
+                wait
+            }
+            done => return done,
+        };
+        tokio::time::sleep(wait).await;
+        self.once(request, limits, write).await
+    }
+
+    async fn once(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+        write: bool,
+    ) -> Result<Response<Bytes>, ApiError> {
+        let answer =
+            self.gate.send(request, limits).await.map_err(|error| ApiError::from_egress(error, write))?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        Err(reply::refusal(answer.status(), answer.headers(), answer.body(), self.clock.now(), write))
+    }
+}
+
+/// The request with its headers. Compression is not asked for: a small answer must not become a large one.
+fn request(token: &AccessToken, call: Call) -> Result<Request<Bytes>, ApiError> {
+    let unusable = || ApiError::InvalidArgument("it cannot be put into a request".to_owned());
+    let mut request = Request::builder()
+        .method(&call.method)
+        .uri(call.address.into_text())
+        .header(header::AUTHORIZATION, token.header().ok_or_else(unusable)?)
+        .header(header::ACCEPT, JSON)
+        .header(header::USER_AGENT, USER_AGENT);
+    if call.method != Method::GET {
+        // Spotify answers 411 to an empty PUT or POST without a length (spotify.md 1.7).
+        request = request.header(header::CONTENT_LENGTH, call.body.len());
+        if !call.body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, JSON);
+        }
+    }
+    request.body(call.body).map_err(|_| unusable())
+}
+
+/// Refuses a page that Spotify would refuse, before it costs a request.
+pub(super) fn check_page(limit: u32, most: u32, offset: u32, farthest: u32) -> Result<(), ApiError> {
+    if !(1..=most).contains(&limit) {
+        return Err(ApiError::InvalidArgument(format!("limit must be between 1 and {most}")));
+    }
+    if offset > farthest {
+        return Err(ApiError::InvalidArgument(format!("offset must be at most {farthest}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! What the Web API answers, in the fields that we use. Everything is optional, because fields have vanished before.
+//!
+//! Words of open sets (types, device kinds) stay text. Names are [`Foreign`]: clean them before they are shown.
+
+use serde::Deserialize;
+
+use super::{Foreign, lenient};
+
+macro_rules! model {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field:meta])* $field_name:ident: $type:ty = $read:literal $(as $other:literal)?,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $($(#[$field])* #[serde($(rename = $other,)? deserialize_with = $read)] pub $field_name: $type,)*
+        }
+    };
+}
+
+model! {
+    /// The person a token speaks for (`GET /me`).
+    Me {
+        /// The user id; Spotify says not to link accounts by it.
+        id: Option<String> = "lenient::word",
+        /// Immutable account id, since May 2026; link accounts by this.
+        account_id: Option<String> = "lenient::word",
+        /// The name that others see.
+        display_name: Option<Foreign> = "lenient::foreign",
+        /// `spotify:user:...`
+        uri: Option<String> = "lenient::word",
+        /// Links to the item.
+        external_urls: Option<ExternalUrls> = "lenient::object",
+        /// `premium`, `free`, ...; absent in development mode.
+        product: Option<String> = "lenient::word",
+    }
+}
+
+model! {
+    /// Links out.
+    ExternalUrls {
+        /// The page at open.spotify.com.
+        spotify: Option<String> = "lenient::word",
+    }
+}
+
+model! {
+    /// Identities in other catalogues.
+    ExternalIds {
+        /// International Standard Recording Code.
+        isrc: Option<String> = "lenient::word",
+    }
+}
+
+model! {
+    /// A track, or an episode where one stands in a track's place.
+    Track {
+        /// Id in base 62; absent for local files.
+        id: Option<String> = "lenient::word",
+        /// `spotify:track:...`, `spotify:episode:...`, `spotify:local:...`
+        uri: Option<String> = "lenient::word",
+        /// `track` or `episode`.
+        kind: Option<String> = "lenient::word" as "type",
+        /// Title.
+        name: Option<Foreign> = "lenient::foreign",
+        /// Artists, in the order of the credit.
+        artists: Vec<Named> = "lenient::list",
+        /// The album, for tracks.
+        album: Option<Named> = "lenient::object",
+        /// The show, for episodes.
+        show: Option<Named> = "lenient::object",
+        /// Length in milliseconds.
+        duration_ms: Option<u64> = "lenient::number",
+        /// Marked explicit.
+        explicit: Option<bool> = "lenient::truth",
+        /// A file of the listener's own, unknown to the catalogue.
+        is_local: Option<bool> = "lenient::truth",
+        /// Playable in the listener's market; absent without a market.
+        is_playable: Option<bool> = "lenient::truth",
+        /// Identities in other catalogues.
+        external_ids: Option<ExternalIds> = "lenient::object",
+        /// Links to the item.
+        external_urls: Option<ExternalUrls> = "lenient::object",
+    }
+}
+
+model! {
+    /// An artist, album or show as it is named within another item.
+    Named {
+        /// Id in base 62.
+        id: Option<String> = "lenient::word",
+        /// `spotify:<type>:<id>`
+        uri: Option<String> = "lenient::word",
+        /// Name or title.
+        name: Option<Foreign> = "lenient::foreign",
+        /// When it came out: `2026`, `2026-11` or `2026-11-21`; albums only.
+        release_date: Option<String> = "lenient::word",
+        /// Links to the item.
+        external_urls: Option<ExternalUrls> = "lenient::object",
+    }
+}
+
+model! {
+    /// What plays (`GET /me/player`, `GET /me/player/currently-playing`).
+    Playback {
+        /// Playing rather than paused.
+        is_playing: Option<bool> = "lenient::truth",
+        /// Position in milliseconds.
+        progress_ms: Option<u64> = "lenient::number",
+        /// When this was so, milliseconds since 1970.
+        timestamp: Option<u64> = "lenient::number",
+        /// `track`, `episode`, `ad` or `unknown`.
+        currently_playing_type: Option<String> = "lenient::word",
+        /// What plays; `None` for ads, private sessions and unknown things.
+        item: Option<Track> = "lenient::object",
+        /// What it plays from: playlist, album, artist, show.
+        context: Option<Context> = "lenient::object",
+        /// Where it plays.
+        device: Option<Device> = "lenient::object",
+        /// Shuffled.
+        shuffle_state: Option<bool> = "lenient::truth",
+        /// `off`, `track` or `context`.
+        repeat_state: Option<String> = "lenient::word",
+    }
+}
+
+model! {
+    /// What a track is played from.
+    Context {
+        /// `playlist`, `album`, ...
+        kind: Option<String> = "lenient::word" as "type",
+        /// `spotify:<type>:<id>`
+        uri: Option<String> = "lenient::word",
+    }
+}
+
+model! {
+    /// Something that plays.
+    Device {
+        /// Id for commands; some devices have none.
+        id: Option<String> = "lenient::word",
+        /// The name its owner gave it.
+        name: Option<Foreign> = "lenient::foreign",
+        /// `Computer`, `Smartphone`, `Speaker`, ...
+        kind: Option<String> = "lenient::word" as "type",
+        /// The one that plays or would play.
+        is_active: Option<bool> = "lenient::truth",
+        /// Takes no commands from the Web API.
+        is_restricted: Option<bool> = "lenient::truth",
+        /// In a private session.
+        is_private_session: Option<bool> = "lenient::truth",
+        /// Volume in percent.
+        volume_percent: Option<u64> = "lenient::number",
+        /// Whether the volume can be set.
+        supports_volume: Option<bool> = "lenient::truth",
+    }
+}
+
+model! {
+    /// The devices of an account (`GET /me/player/devices`).
+    Devices {
+        /// In no order that means anything.
+        devices: Vec<Device> = "lenient::list",
+    }
+}
+
+model! {
+    /// A playlist without its items.
+    Playlist {
+        /// Id in base 62.
+        id: Option<String> = "lenient::word",
+        /// `spotify:playlist:...`
+        uri: Option<String> = "lenient::word",
+        /// Title.
+        name: Option<Foreign> = "lenient::foreign",
+        /// Description, possibly with HTML entities.
+        description: Option<Foreign> = "lenient::foreign",
+        /// Whose it is.
+        owner: Option<Owner> = "lenient::object",
+        /// Shown on the owner's profile.
+        public: Option<bool> = "lenient::truth",
+        /// Open to others' changes.
+        collaborative: Option<bool> = "lenient::truth",
+        /// Names this very state; changes with each write.
+        snapshot_id: Option<String> = "lenient::word",
+        /// The items, since February 2026 only where the person may read them. See [`Playlist::total`].
+        items: Option<Total> = "lenient::object",
+        /// The same under its name before February 2026.
+        tracks: Option<Total> = "lenient::object",
+        /// Links to the item.
+        external_urls: Option<ExternalUrls> = "lenient::object",
+    }
+}
+
+impl Playlist {
+    /// How many items there are; `None` means that they are not readable, which is not the same as empty.
+    pub fn total(&self) -> Option<u64> {
+        let total = |part: &Option<Total>| part.as_ref().and_then(|part| part.total);
+        total(&self.items).or_else(|| total(&self.tracks))
+    }
+}
+
+model! {
+    /// How many items a list has.
+    Total {
+        /// The count.
+        total: Option<u64> = "lenient::number",
+    }
+}
+
+model! {
+    /// Whose a playlist is.
+    Owner {
+        /// User id.
+        id: Option<String> = "lenient::word",
+        /// The name that others see.
+        display_name: Option<Foreign> = "lenient::foreign",
+    }
+}
+
+model! {
+    /// A row of a playlist or of the saved tracks.
+    Entry {
+        /// RFC 3339; absent in very old playlists.
+        added_at: Option<String> = "lenient::word",
+        /// Who added it, in playlists.
+        added_by: Option<Owner> = "lenient::object",
+        /// A file of the listener's own.
+        is_local: Option<bool> = "lenient::truth",
+        /// The track or episode, by its name since February 2026. See [`Entry::track`].
+        item: Option<Track> = "lenient::object",
+        /// The same by its older name, which saved tracks still use.
+        track: Option<Track> = "lenient::object",
+    }
+}
+
+impl Entry {
+    /// The track or episode; `None` where Spotify no longer has it.
+    pub const fn track(&self) -> Option<&Track> {
+        match &self.item {
+            Some(item) => Some(item),
+            None => self.track.as_ref(),
+        }
+    }
+}
+
+model! {
+    /// The state of a playlist after a write.
+    Snapshot {
+        /// Names the new state; `None` where Spotify confirmed without saying it.
+        snapshot_id: Option<String> = "lenient::word",
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows; those that came as null are left out.
+    pub items: Vec<T>,
+    /// How many rows the whole list has, as far as Spotify says.
+    pub total: Option<u64>,
+    /// Where this page began.
+    pub offset: u32,
+    /// Where the next page begins; `None` at the end. Counted here, never taken from an address in the answer.
+    pub next_offset: Option<u32>,
+}
+
+/// A page as it comes. Its `next` address is only asked for being there.
+#[derive(Default, Deserialize)]
+#[serde(default, bound = "T: Deserialize<'de> + Default")]
+pub(super) struct RawPage<T> {
+    #[serde(deserialize_with = "lenient::rows")]
+    items: Vec<Option<T>>,
+    #[serde(deserialize_with = "lenient::number")]
+    total: Option<u64>,
+    #[serde(deserialize_with = "lenient::number")]
+    limit: Option<u64>,
+    #[serde(deserialize_with = "lenient::word")]
+    next: Option<String>,
+}
+
+impl<T> RawPage<T> {
+    /// Completes a page that was asked for with this offset and limit.
+    pub(super) fn asked(self, offset: u32, limit: u32) -> Page<T> {
+        let rows = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        // Spotify may have narrowed the limit; empty pages in the middle still take up their places.
+        let narrowed =
+            self.limit.and_then(|limit| u32::try_from(limit).ok()).filter(|narrowed| *narrowed > 0);
+        let end = offset.saturating_add(narrowed.unwrap_or(limit).min(limit).max(rows));
+        let more = self.next.is_some() || self.total.is_some_and(|total| total > u64::from(end));
+        Page {
+            items: self.items.into_iter().flatten().collect(),
+            total: self.total,
+            offset,
+            next_offset: (more && end > offset).then_some(end),
+        }
+    }
+}
+
+/// `GET /search`, one page per type asked for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawSearch {
+    #[serde(deserialize_with = "lenient::object")]
+    pub(super) tracks: Option<RawPage<Track>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(json: &str, offset: u32, limit: u32) -> Page<Track> {
+        serde_json::from_str::<RawPage<Track>>(json).unwrap().asked(offset, limit)
+    }
+
+    #[test]
+    fn both_names_of_february_2026_are_read_also_together() {
+        let old: Entry = serde_json::from_str(r#"{"track":{"id":"a"}}"#).unwrap();
+        let both: Entry = serde_json::from_str(r#"{"track":{"id":"a"},"item":{"id":"b"}}"#).unwrap();
+        let gone: Entry = serde_json::from_str(r#"{"item":null,"track":true}"#).unwrap();
+        assert_eq!(old.track().unwrap().id.as_deref(), Some("a"));
+        assert_eq!(both.track().unwrap().id.as_deref(), Some("b"));
+        assert_eq!(gone.track(), None);
+        let list: Playlist = serde_json::from_str(r#"{"tracks":{"total":3},"items":{"total":4}}"#).unwrap();
+        assert_eq!(list.total(), Some(4));
+        assert_eq!(serde_json::from_str::<Playlist>(r#"{"id":"x"}"#).unwrap().total(), None);
+    }
+
+    #[test]
+    fn pages_advance_by_place_not_by_rows() {
+        let middle = page(r#"{"items":[null,{"id":"a"}],"total":100,"limit":10}"#, 20, 10);
+        assert_eq!((middle.items.len(), middle.next_offset), (1, Some(30)));
+        assert_eq!(page(r#"{"items":[],"next":"https://evil/","limit":10}"#, 0, 10).next_offset, Some(10));
+        assert_eq!(page(r#"{"items":[{}],"total":1,"next":null}"#, 0, 10).next_offset, None);
+        assert_eq!(page(r#"{"items":[{},{}],"total":9,"limit":2}"#, 0, 10).next_offset, Some(2));
+        assert_eq!(page("{}", 0, 10).next_offset, None);
+    }
+
+    #[test]
+    fn unknown_words_and_fields_do_no_harm() {
+        let json = r#"{"type":"hologram","artists":[{"name":"A"},null],"restrictions":{"reason":"x"},"duration_ms":"9"}"#;
+        let track: Track = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (track.kind.as_deref(), track.artists.len(), track.duration_ms),
+            (Some("hologram"), 1, Some(9))
+        );
+    }
+}

@@ -1,0 +1,73 @@
+//! Upstream tokens as types. Never shown, never logged; the vault alone keeps them.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::crypto::SecretString;
+
+/// Longest token taken from upstream, in bytes.
+const LONGEST: usize = 8192;
+
+/// An upstream bearer token. Lives for one hour at most, and in our hands for one call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(SecretString);
+
+impl AccessToken {
+    /// Takes over what upstream issued: 1 to 8,192 visible ASCII characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_token(text).then(|| Self(SecretString::new(text)))
+    }
+
+    /// The one way out, for sealing.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    /// The `Authorization` header, marked so that nothing logs it.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.expose())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("AccessToken(..)")
+    }
+}
+
+/// What the accounts service answers to a code or a refresh token (RFC 6749 section 5.1).
+#[derive(Clone, Debug)]
+pub struct TokenSet {
+    /// The new access token.
+    pub access_token: AccessToken,
+    /// How long it lives; one hour where upstream does not say.
+    pub expires_in: Duration,
+    /// A new refresh token. `Some` revokes the old one: persist it before anything else. `None`: keep the old one.
+    pub refresh_token: Option<SecretString>,
+    /// The scopes granted, space-separated; `None` means as before.
+    pub scope: Option<String>,
+}
+
+/// Whether a text can be a token at all.
+pub(super) fn is_token(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_visible_ascii_and_never_shown() {
+        let token = AccessToken::parse("BQ-secret").unwrap();
+        assert_eq!(format!("{token:?}"), "AccessToken(..)");
+        assert!(token.header().unwrap().is_sensitive());
+        assert!(AccessToken::parse("").is_none());
+        assert!(AccessToken::parse("a\r\nHost: b").is_none());
+        assert!(AccessToken::parse(&"a".repeat(LONGEST + 1)).is_none());
+    }
+}
