@@ -110,6 +110,18 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+impl DataKeyId {
+    /// The 16 bytes that stand in envelopes.
+    pub fn key_id(&self) -> crate::crypto::keys::KeyId {
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(self.0.as_bytes()[2..].chunks(2)) {
+            let text = std::str::from_utf8(pair).unwrap_or_default();
+            *byte = u8::from_str_radix(text, 16).unwrap_or_default();
+        }
+        crate::crypto::keys::KeyId::new(bytes)
+    }
+}
+
 fn is_hex(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
@@ -125,6 +137,11 @@ mod tests {
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
         assert!(id.as_str().parse::<LinkId>().is_err());
         assert!("u_AB".parse::<UserId>().is_err());
+    }
+
+    #[test]
+    fn a_data_key_id_gives_its_bytes_back() {
+        assert_eq!(DataKeyId::mint([0xc3; 16]).key_id().as_bytes(), &[0xc3; 16]);
     }
 
     #[test]

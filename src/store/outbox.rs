@@ -1,6 +1,6 @@
 //! The outbox of the audit trail: events wait here, in the transaction of the change that they report.
 
-use crate::ambient::Timestamp;
+use crate::ambient::{Clock, Dice, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
 use crate::failure::{During as _, Failure};
@@ -19,6 +19,11 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Stamps an event with a fresh id and the present instant.
+    pub fn now(event: Event, clock: &Clock, dice: &Dice) -> Self {
+        Self { id: EventId::mint(dice.bytes()), at: clock.now(), event }
+    }
+
     pub(super) fn json(&self) -> Result<String, Failure> {
         serde_json::to_string(&self.event).during("writing an audit event")
     }

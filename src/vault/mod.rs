@@ -1,1 +1,162 @@
-//! The only door to upstream tokens.
+//! The only door to upstream tokens: opens them for one call, refreshes them once however many calls wait, seals
+//! them again. Never hands a token to anything but a call to Spotify.
+
+mod apps;
+mod link;
+mod refresh;
+mod seal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use tokio::sync::Mutex;
+
+use crate::ambient::{Clock, Dice, Timestamp};
+use crate::crypto::keys::{RootKey, SealingKey};
+use crate::domain::event::{Event, EventCode};
+use crate::domain::{DataKeyId, LinkId};
+use crate::failure::Failure;
+use crate::spotify::{AccessToken, Accounts, ApiError};
+use crate::store::{Recorded, Store};
+
+pub use apps::{Apps, SpotifyApp};
+pub use link::{LinkError, Linked, LoginAtSpotify};
+
+/// Refresh this long before the access token dies, so that no call meets its end half way.
+const EARLY: Duration = Duration::from_secs(60);
+
+/// Links whose token is kept open, and data keys kept unwrapped.
+const REMEMBERED: usize = 20_000;
+
+/// Locks that serialise refreshes; links share them by hash.
+const STRIPES: usize = 1024;
+
+/// The vault. Cheap to clone.
+#[derive(Clone)]
+pub struct Vault(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    root: Arc<RootKey>,
+    accounts: Accounts,
+    apps: Apps,
+    clock: Clock,
+    dice: Dice,
+    /// Names this process in leases.
+    holder: String,
+    open: Cache<LinkId, Opened>,
+    keys: Cache<DataKeyId, Arc<SealingKey>>,
+    stripes: Vec<Mutex<()>>,
+}
+
+/// A token ready for calls.
+#[derive(Clone)]
+struct Opened {
+    token: AccessToken,
+    version: i64,
+    expires_at: Timestamp,
+}
+
+/// Why a call could not be made or did not succeed.
+#[derive(Debug)]
+pub enum CallError {
+    /// Spotify's own answer.
+    Api(ApiError),
+    /// The person has to log in with Spotify again; the word says why.
+    ReconnectRequired(String),
+    /// The account was unlinked.
+    Unlinked,
+    /// Spotify's accounts service does not answer; the link stays.
+    AccountsUnavailable {
+        /// How long Spotify asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Unexpected.
+    Failure(Failure),
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Vault {
+    /// A vault over the store, for the operator's Spotify apps.
+    pub fn new(
+        store: Store,
+        root: Arc<RootKey>,
+        accounts: Accounts,
+        apps: Apps,
+        (clock, dice): (Clock, Dice),
+    ) -> Self {
+        let holder = crate::domain::ids::RequestId::mint(dice.bytes()).to_string();
+        Self(Arc::new(Inner {
+            store,
+            root,
+            accounts,
+            apps,
+            clock,
+            dice,
+            holder,
+            open: Cache::new(REMEMBERED),
+            keys: Cache::new(REMEMBERED),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+        }))
+    }
+
+    /// Calls Spotify as a linked account. Where Spotify no longer accepts the access token, it is refreshed once and
+    /// the call is made again (a call answered with 401 has not happened).
+    pub async fn call<T, F, R>(&self, link: &LinkId, call: F) -> Result<T, CallError>
+    where
+        F: Fn(AccessToken) -> R,
+        R: Future<Output = Result<T, ApiError>>,
+    {
+        let opened = self.opened(link).await?;
+        match call(opened.token).await {
+            Err(ApiError::Unauthorized) => {
+                let fresh = self.refreshed(link, Some(opened.version)).await?;
+                call(fresh.token).await.map_err(CallError::Api)
+            }
+            other => other.map_err(CallError::Api),
+        }
+    }
+
+    /// Forgets every open token and key: something has ended somewhere.
+    pub fn forget_all(&self) {
+        self.0.open.clear();
+        self.0.keys.clear();
+    }
+
+    /// The operator's Spotify apps.
+    pub fn apps(&self) -> &Apps {
+        &self.0.apps
+    }
+
+    /// The accounts service, for sending people there.
+    pub fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    async fn opened(&self, link: &LinkId) -> Result<Opened, CallError> {
+        let now = self.0.clock.now();
+        match self.0.open.get(link) {
+            Some(opened) if opened.expires_at > now.plus(EARLY) => Ok(opened),
+            _ => self.refreshed(link, None).await,
+        }
+    }
+
+    fn event(&self, event: Event) -> Recorded {
+        Recorded::now(event, &self.0.clock, &self.0.dice)
+    }
+
+    /// Tells the trail that a stored value does not open: a damaged database, or somebody at work in it.
+    async fn unreadable(&self, link: &LinkId, why: &str) -> CallError {
+        let event = Event::new(EventCode::CryptDecryptFail).link(link).failed().because(why);
+        match self.0.store.record(&[self.event(event)]).await {
+            Ok(()) => CallError::ReconnectRequired("unreadable".to_owned()),
+            Err(failure) => CallError::Failure(failure),
+        }
+    }
+}

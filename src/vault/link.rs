@@ -1,0 +1,195 @@
+//! Saving a completed login at Spotify: who is it, whose account is it, and its tokens sealed.
+
+use std::sync::Arc;
+
+use crate::crypto::keys::SealingKey;
+use crate::domain::event::{Event, EventCode};
+use crate::domain::{AppId, DataKeyId, LinkId, UserId};
+use crate::failure::Failure;
+use crate::spotify::TokenSet;
+use crate::store::{DataKeyRow, Link, NewLink, SaveLink, Saved};
+
+use super::Vault;
+use super::seal::Column;
+
+/// A login that Spotify completed.
+#[derive(Clone, Debug)]
+pub struct LoginAtSpotify {
+    /// Through which app.
+    pub app: AppId,
+    /// What Spotify issued.
+    pub tokens: TokenSet,
+    /// The scopes granted, or asked for where Spotify does not say.
+    pub scope: String,
+    /// Spotify's immutable account id, where it tells one.
+    pub account_id: Option<String>,
+    /// Spotify's user id.
+    pub spotify_user_id: String,
+    /// Spotify's display name, cleaned.
+    pub display_name: String,
+    /// The person whose account it must be or become; `None`: whoever it is.
+    pub expected: Option<UserId>,
+}
+
+/// The person and the account.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    /// Who.
+    pub user: UserId,
+    /// Which account.
+    pub link: LinkId,
+    /// Whether the person was not known before.
+    pub newcomer: bool,
+}
+
+/// Why a login was not taken.
+#[derive(Debug)]
+pub enum LinkError {
+    /// The account belongs to another person than the one who is logged in here.
+    SomebodyElses,
+    /// The Spotify app has no seat left.
+    NoSeat,
+    /// Unexpected.
+    Failure(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for LinkError {
+    fn from(cause: E) -> Self {
+        Self::Failure(cause.into())
+    }
+}
+
+/// Logins of one account that race: each loser reads again.
+const ATTEMPTS: u32 = 8;
+
+impl Vault {
+    /// The person of a Spotify account, where it is linked.
+    pub async fn person_of(&self, login: &LoginAtSpotify) -> Result<Option<Link>, Failure> {
+        let url = self.0.apps.accounts_url();
+        self.0.store.link_of_identity(url, &identity(login), &login.spotify_user_id).await
+    }
+
+    /// Takes a completed login: finds or makes the person, seals and stores the tokens.
+    pub async fn take_login(&self, login: &LoginAtSpotify) -> Result<Linked, LinkError> {
+        for _ in 0..ATTEMPTS {
+            let known = self.person_of(login).await?;
+            let (save, linked) = match known {
+                Some(link) => self.known(login, link).await?,
+                None => self.new_link(login).await?,
+            };
+            match self.0.store.save_link(&save, &self.events(&linked, login)).await? {
+                Saved::Done => {
+                    self.0.open.remove(&linked.link);
+                    return Ok(linked);
+                }
+                Saved::NoSeat => return Err(LinkError::NoSeat),
+                Saved::Conflict => {}
+            }
+        }
+        Err(LinkError::Failure(Failure::new("the account kept changing while it was saved")))
+    }
+
+    async fn known(&self, login: &LoginAtSpotify, link: Link) -> Result<(SaveLink, Linked), LinkError> {
+        if login.expected.as_ref().is_some_and(|expected| *expected != link.user) {
+            return Err(LinkError::SomebodyElses);
+        }
+        let Some(row) = self.0.store.active_data_key(&link.user).await? else {
+            return Err(LinkError::Failure(Failure::new("a person has no data key")));
+        };
+        let key = self
+            .data_key(&row.id, &link.user)
+            .await?
+            .map_err(|_| Failure::new("a person's data key does not open"))?;
+        let linked = Linked { user: link.user, link: link.id, newcomer: false };
+        let version = link.token_version + 1;
+        let save = self.sealed(
+            login,
+            (&linked, row.id, &key),
+            version,
+            Ok((linked.link.clone(), link.token_version)),
+        );
+        Ok((save, linked))
+    }
+
+    async fn new_link(&self, login: &LoginAtSpotify) -> Result<(SaveLink, Linked), LinkError> {
+        let user = login.expected.clone();
+        let linked = Linked {
+            newcomer: user.is_none(),
+            user: user.unwrap_or_else(|| UserId::mint(self.0.dice.bytes())),
+            link: LinkId::mint(self.0.dice.bytes()),
+        };
+        let (key, id, row) = self.key_for(&linked).await?;
+        let new = NewLink {
+            id: linked.link.clone(),
+            user: linked.user.clone(),
+            new_user: linked.newcomer,
+            new_data_key: row,
+            alias: self.free_alias(&linked).await?,
+        };
+        Ok((self.sealed(login, (&linked, id, &key), 1, Err(new)), linked))
+    }
+
+    async fn key_for(
+        &self,
+        linked: &Linked,
+    ) -> Result<(Arc<SealingKey>, DataKeyId, Option<DataKeyRow>), LinkError> {
+        if !linked.newcomer
+            && let Some(row) = self.0.store.active_data_key(&linked.user).await?
+        {
+            let key = self.data_key(&row.id, &linked.user).await?;
+            let key = key.map_err(|_| Failure::new("a person's data key does not open"))?;
+            return Ok((key, row.id, None));
+        }
+        let (key, row) = self.mint_data_key(&linked.user);
+        Ok((key, row.id.clone(), Some(row)))
+    }
+
+    /// `main` for the first account, then `account-2` and so on.
+    async fn free_alias(&self, linked: &Linked) -> Result<String, Failure> {
+        let taken = if linked.newcomer { Vec::new() } else { self.0.store.links(&linked.user).await? };
+        let free = |alias: &String| taken.iter().all(|link| link.alias != *alias);
+        let names = std::iter::once("main".to_owned()).chain((2..1000).map(|n| format!("account-{n}")));
+        names.into_iter().find(free).ok_or(Failure::new("a person has too many linked accounts"))
+    }
+
+    fn sealed(
+        &self,
+        login: &LoginAtSpotify,
+        (linked, data_key, key): (&Linked, DataKeyId, &SealingKey),
+        version: i64,
+        link: Result<(LinkId, i64), NewLink>,
+    ) -> SaveLink {
+        let now = self.0.clock.now();
+        let at = |column| (column, &linked.user, &linked.link, version);
+        let refresh = login.tokens.refresh_token.as_ref();
+        SaveLink {
+            link,
+            app: login.app.clone(),
+            accounts_url: self.0.apps.accounts_url().to_owned(),
+            identity: identity(login),
+            spotify_user_id: login.spotify_user_id.clone(),
+            display_name: login.display_name.clone(),
+            scope: login.scope.clone(),
+            data_key,
+            access: self.seal(key, at(Column::Access), login.tokens.access_token.expose()),
+            access_expires_at: now.plus(login.tokens.expires_in),
+            refresh: refresh.map(|token| self.seal(key, at(Column::Refresh), token.expose())),
+            now,
+        }
+    }
+
+    fn events(&self, linked: &Linked, login: &LoginAtSpotify) -> Vec<crate::store::Recorded> {
+        let mut events = Vec::new();
+        if linked.newcomer {
+            events.push(self.event(Event::new(EventCode::UserCreated).by(&linked.user)));
+        }
+        let event = Event::new(EventCode::AccountLinked).by(&linked.user).link(&linked.link);
+        events.push(self.event(event.detail("scope", &login.scope)));
+        events
+    }
+}
+
+/// Spotify says to link accounts by `account_id`; what has none is known by its user id, marked as such.
+fn identity(login: &LoginAtSpotify) -> String {
+    login.account_id.clone().unwrap_or_else(|| format!("id:{}", login.spotify_user_id))
+}

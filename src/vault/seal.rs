@@ -1,0 +1,85 @@
+//! Sealing and opening at the right place: table, column, person, row and version.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::crypto::envelope::{self, OpenError, Place};
+use crate::crypto::keys::SealingKey;
+use crate::crypto::{Key, SecretString};
+use crate::domain::{DataKeyId, LinkId, UserId};
+use crate::failure::Failure;
+use crate::store::DataKeyRow;
+
+use super::Vault;
+
+/// The two sealed columns of a link.
+#[derive(Clone, Copy)]
+pub(super) enum Column {
+    Access,
+    Refresh,
+}
+
+pub(super) const fn place<'a>(
+    column: Column,
+    user: &'a UserIdText,
+    link: &'a str,
+    version: i64,
+) -> Place<'a> {
+    let column = match column {
+        Column::Access => "access_token",
+        Column::Refresh => "refresh_token",
+    };
+    Place { table: "linked_accounts", column, user, row: link, version }
+}
+
+type UserIdText = str;
+
+impl Vault {
+    pub(super) fn seal(
+        &self,
+        key: &SealingKey,
+        (column, user, link, version): (Column, &UserId, &LinkId, i64),
+        secret: &str,
+    ) -> Vec<u8> {
+        let place = place(column, user.as_str(), link.as_str(), version);
+        envelope::seal(key, &place, secret.as_bytes(), &self.0.dice.bytes())
+    }
+
+    pub(super) fn open(
+        &self,
+        key: &SealingKey,
+        (column, user, link, version): (Column, &UserId, &LinkId, i64),
+        sealed: &[u8],
+    ) -> Result<SecretString, OpenError> {
+        let plain = envelope::open(key, &place(column, user.as_str(), link.as_str(), version), sealed)?;
+        std::str::from_utf8(&plain).map(SecretString::new).map_err(|_| OpenError::Format)
+    }
+
+    /// A person's data key, unwrapped. `Ok(Err(_))` where the wrapped key does not open.
+    pub(super) async fn data_key(
+        &self,
+        id: &DataKeyId,
+        user: &UserId,
+    ) -> Result<Result<Arc<SealingKey>, OpenError>, Failure> {
+        if let Some(key) = self.0.keys.get(id) {
+            return Ok(Ok(key));
+        }
+        let Some(row) = self.0.store.data_key(id).await? else { return Ok(Err(OpenError::Format)) };
+        let unwrapped = self.0.root.unwrap(row.id.key_id(), user.as_str(), &row.wrapped).map(Arc::new);
+        if let Ok(key) = &unwrapped {
+            self.0.keys.insert(id.clone(), key.clone());
+        }
+        Ok(unwrapped)
+    }
+
+    /// A fresh data key for a person, with the row to store it by.
+    pub(super) fn mint_data_key(&self, user: &UserId) -> (Arc<SealingKey>, DataKeyRow) {
+        let id = DataKeyId::mint(self.0.dice.bytes());
+        let bytes = Zeroizing::new(self.0.dice.bytes::<32>());
+        let key = SealingKey::new(id.key_id(), Key::new(*bytes));
+        let wrapped = self.0.root.wrap(&key, user.as_str(), &self.0.dice.bytes());
+        let master_key_id = self.0.root.id().to_string();
+        (Arc::new(key), DataKeyRow { id, user: user.clone(), master_key_id, wrapped })
+    }
+}
