@@ -11,6 +11,7 @@ use std::{env, fs, process};
 
 use spotify_mcp::ambient::Timestamp;
 use spotify_mcp::domain::ids::{GrantId, LinkId, RequestId, SessionId, UserId};
+use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::web::{
     self, Account, ClientRow, Consent, Done, LinkRow, LinkState, Page, SessionRow, Site, Untrusted,
@@ -85,10 +86,11 @@ fn consents(folder: &Path, site: &Site) {
     ];
     for (file, name, id, redirect_uri, logged_in_as) in cases {
         let client_id = ClientId::parse(id).unwrap();
+        let redirect_uri = RedirectUri::parse(redirect_uri).unwrap();
         let view = Consent {
             client_name: Untrusted::new(name),
             client_id: &client_id,
-            redirect_uri,
+            redirect_uri: &redirect_uri,
             scopes: if file == "consent-scheme" { ScopeSet::known("read") } else { ScopeSet::ALL },
             logged_in_as: logged_in_as.map(Untrusted::new),
             ticket: "ticket",

@@ -63,7 +63,7 @@ pub struct ClientRow {
     pub grant: GrantId,
     /// The name it gave itself.
     pub name: Untrusted,
-    /// The host its answers go to.
+    /// Where its answers go: `RedirectUri::host` of the grant.
     pub host: Option<Untrusted>,
     /// What it may do.
     pub scopes: ScopeSet,
@@ -78,7 +78,7 @@ pub struct ClientRow {
 pub struct SessionRow {
     /// Posted as `session`.
     pub id: SessionId,
-    /// What the browser calls itself.
+    /// What the browser calls itself: see [`super::browser`].
     pub browser: Untrusted,
     /// When it logged in.
     pub since: Timestamp,

@@ -7,7 +7,9 @@ use url::Url;
 
 use super::headers::Class;
 use super::layout::Site;
-use super::{Page, RedirectKind, ShownRedirect, Untrusted, routes};
+use super::redirect::ShownRedirect;
+use super::{Page, Untrusted, routes};
+use crate::domain::redirect::{RedirectKind, RedirectUri};
 use crate::domain::{ClientId, Scope, ScopeSet};
 
 /// What the listener is asked.
@@ -18,7 +20,7 @@ pub struct Consent<'a> {
     /// Its id; where that is a metadata document's URL, the host is shown, because it was proven.
     pub client_id: &'a ClientId,
     /// The exact redirect URI of this request, already matched with the client's registration.
-    pub redirect_uri: &'a str,
+    pub redirect_uri: &'a RedirectUri,
     /// What would be granted.
     pub scopes: ScopeSet,
     /// The display name of the browser session's user, if there is one; otherwise Spotify's login follows.
@@ -57,11 +59,11 @@ struct ConsentPage<'a> {
 
 impl ConsentPage<'_> {
     fn loopback(&self) -> bool {
-        self.redirect.kind == RedirectKind::Loopback
+        self.view.redirect_uri.kind() == RedirectKind::Loopback
     }
 
     fn private_scheme(&self) -> bool {
-        self.redirect.kind == RedirectKind::PrivateScheme
+        self.view.redirect_uri.kind() == RedirectKind::CustomScheme
     }
 }
 

@@ -19,6 +19,7 @@ pub mod headers;
 pub mod routes;
 
 mod account;
+mod browser;
 mod consent;
 mod landing;
 mod layout;
@@ -36,12 +37,12 @@ pub use account::{
     Account, ClientRow, DELETE_WORDS, Done, LinkRow, LinkState, SessionRow, account, delete_data,
     deletion_confirmed,
 };
+pub use browser::browser;
 pub use consent::{Consent, consent};
 pub use landing::landing;
 pub use layout::Site;
 pub use notice::{Notice, notice};
 pub use page::Page;
 pub use problem::{Problem, problem};
-pub use redirect::{RedirectKind, ShownRedirect};
 pub use security_txt::security_txt;
 pub use untrusted::Untrusted;

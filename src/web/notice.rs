@@ -42,8 +42,7 @@ impl Notice {
                 "This browser’s session has ended. Apps you connected keep working; end their access on your account page."
             }
             Self::Deleted => {
-                "Your account, Spotify tokens, connected apps and sessions are gone from this server. What the security \
-                 log must keep can no longer be tied to your name. To end the permission at Spotify’s side too, remove \
+                "Your account, Spotify tokens, connected apps and sessions are gone from this server. To end the permission at Spotify’s side too, remove \
                  the app at spotify.com/account/apps."
             }
             Self::ReconnectNeeded => {

@@ -189,8 +189,8 @@ impl Problem {
                 "NO_SEAT",
                 StatusCode::FORBIDDEN,
                 "All places are taken",
-                "Spotify lets an app in development mode serve five listeners, and this server’s app has five. Nothing \
-                 about you was kept.",
+                "Spotify lets an app in development mode serve five listeners, and this server’s app has five. No \
+                 permission of yours was kept.",
                 "Ask the operator whether a place can be freed, or run this software with a Spotify app of your own: \
                  a client id is free with Spotify Premium at developer.spotify.com/dashboard.",
             ),
@@ -206,8 +206,8 @@ impl Problem {
                 "SIGNUP_CLOSED",
                 StatusCode::FORBIDDEN,
                 "This server is not open to you yet",
-                "The operator chooses who may use this server, and this Spotify account is not among them. Nothing \
-                 about you was kept.",
+                "The operator chooses who may use this server, and this Spotify account is not among them. No \
+                 permission of yours was kept.",
                 "Ask the operator to let you in, then log in again.",
             ),
             _ => Said(

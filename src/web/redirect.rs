@@ -1,118 +1,79 @@
-//! Where a client wants the answer sent, taken apart so that a person can judge it: the host stands out, and what
-//! kind of place it is gets said (mcp.md C12, C13, S10).
-
-use url::{Host, Position, Url};
+//! A redirect URI taken apart so that a person can judge it: the host, or the scheme of an app, stands out
+//! (mcp.md C12). What kind of place it is, [`RedirectUri`] has decided.
 
 use super::Untrusted;
+use crate::domain::redirect::{RedirectKind, RedirectUri};
 
-/// What kind of place a redirect URI is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RedirectKind {
-    /// A site, reached over https.
-    Site,
-    /// Whatever program listens on this computer; nothing proves which.
-    Loopback,
-    /// An app registered on this computer under a scheme of its own; any program may register it.
-    PrivateScheme,
-}
-
-/// A redirect URI in three parts, the middle one to be emphasised.
+/// The exact URI in three parts, the middle one to be emphasised.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShownRedirect {
-    /// What kind of place it is.
-    pub kind: RedirectKind,
+pub(super) struct ShownRedirect {
     /// `https://`; absent under a private-use scheme.
-    pub before: Option<Untrusted>,
-    /// Host and port, in the ASCII form, where an imitation of another script's letters shows.
-    pub host: Untrusted,
-    /// Path and query, possibly empty.
-    pub after: Option<Untrusted>,
+    pub(super) before: Option<Untrusted>,
+    /// Host and port, never cut; or the scheme with its colon.
+    pub(super) strong: Untrusted,
+    /// The rest, cut where it is very long.
+    pub(super) after: Option<Untrusted>,
 }
 
-/// DNS allows 253 characters and the port takes six: a host is never cut.
-const HOST: usize = 260;
+/// The URI itself is at most 2,048 characters: a limit under which no host is cut.
+const WHOLE: usize = 2048;
 const REST: usize = 400;
 
 impl ShownRedirect {
-    /// Takes the URI apart. It has been proven to be the client's before: this only shows it.
-    pub fn of(uri: &str) -> Self {
-        match Url::parse(uri) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => Self::web(&url),
-            _ => Self::private(uri),
-        }
+    pub(super) fn of(uri: &RedirectUri) -> Self {
+        let (before, strong, after) = split(uri);
+        let after = (!after.is_empty()).then(|| Untrusted::capped(after, REST));
+        let before = (!before.is_empty()).then(|| Untrusted::capped(before, WHOLE));
+        Self { before, strong: Untrusted::capped(strong, WHOLE), after }
     }
+}
 
-    fn web(url: &Url) -> Self {
-        let loopback = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        let after = &url[Position::AfterPort..];
-        Self {
-            kind: if loopback { RedirectKind::Loopback } else { RedirectKind::Site },
-            before: Some(Untrusted::capped(&url[..Position::BeforeHost], HOST)),
-            host: Untrusted::capped(&url[Position::BeforeHost..Position::AfterPort], HOST),
-            after: (!after.is_empty()).then(|| Untrusted::capped(after, REST)),
-        }
+/// Splits the text as it stands: it is canonical and has no user information, so the authority ends at the first
+/// slash or question mark.
+fn split(uri: &RedirectUri) -> (&str, &str, &str) {
+    let text = uri.as_str();
+    if uri.kind() == RedirectKind::CustomScheme {
+        let (scheme, rest) = text.split_at(text.find(':').map_or(text.len(), |colon| colon + 1));
+        return ("", scheme, rest);
     }
-
-    /// `cursor://anysphere.cursor-mcp/oauth/callback`: the scheme names the program.
-    fn private(uri: &str) -> Self {
-        let (scheme, rest) = uri.split_once(':').unwrap_or((uri, ""));
-        Self {
-            kind: RedirectKind::PrivateScheme,
-            before: None,
-            host: Untrusted::capped(&format!("{scheme}:"), HOST),
-            after: (!rest.is_empty()).then(|| Untrusted::capped(rest, REST)),
-        }
-    }
+    let (scheme, rest) = text.split_at(text.find("//").map_or(0, |slashes| slashes + 2));
+    let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    (scheme, authority, rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parts(uri: &str) -> (RedirectKind, String, String, String) {
-        let shown = ShownRedirect::of(uri);
+    fn parts(uri: &str) -> [String; 3] {
+        let shown = ShownRedirect::of(&RedirectUri::parse(uri).unwrap());
         let text = |part: Option<Untrusted>| part.map(|part| part.text().to_owned()).unwrap_or_default();
-        (shown.kind, text(shown.before), shown.host.text().to_owned(), text(shown.after))
-    }
-
-    fn expect(uri: &str, kind: RedirectKind, before: &str, host: &str, after: &str) {
-        assert_eq!(parts(uri), (kind, before.to_owned(), host.to_owned(), after.to_owned()), "{uri}");
+        [text(shown.before), shown.strong.text().to_owned(), text(shown.after)]
     }
 
     #[test]
-    fn the_host_stands_alone() {
-        use RedirectKind::{Loopback, PrivateScheme, Site};
-        expect("https://claude.ai/api/cb?x=1", Site, "https://", "claude.ai", "/api/cb?x=1");
-        expect("http://127.0.0.1:3334/cb", Loopback, "http://", "127.0.0.1:3334", "/cb");
-        expect("http://[::1]:1/", Loopback, "http://", "[::1]:1", "/");
-        expect("http://localhost/callback", Loopback, "http://", "localhost", "/callback");
-        expect("cursor://anysphere.cursor-mcp/cb", PrivateScheme, "", "cursor:", "//anysphere.cursor-mcp/cb");
-    }
-
-    #[test]
-    fn imitations_show() {
-        // A user name that looks like a host, a Cyrillic a, a label that is not the domain.
-        expect(
-            "https://claude.ai@evil.example/",
-            RedirectKind::Site,
-            "https://claude.ai@",
-            "evil.example",
-            "/",
-        );
-        assert_eq!(parts("https://cl\u{430}ude.ai/").2, "xn--clude-5ve.ai");
-        assert_eq!(parts("http://127.0.0.1.evil.example/").0, RedirectKind::Site);
-        assert_eq!(parts("http://localhost.evil.example/").0, RedirectKind::Site);
+    fn the_host_stands_alone_and_the_parts_are_the_whole() {
+        for (uri, strong) in [
+            ("https://claude.ai/api/cb?x=1", "claude.ai"),
+            ("https://claude.ai.evil.example/https://claude.ai", "claude.ai.evil.example"),
+            ("https://client.example:8443", "client.example:8443"),
+            ("https://client.example/?a=//other.example", "client.example"),
+            ("http://127.0.0.1:3334/cb", "127.0.0.1:3334"),
+            ("http://[::1]:1/", "[::1]:1"),
+            ("http://localhost/callback", "localhost"),
+            ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+            ("com.example.app:/cb", "com.example.app:"),
+        ] {
+            let parts = parts(uri);
+            assert_eq!(parts[1], strong);
+            assert_eq!(parts.concat(), uri);
+        }
     }
 
     #[test]
     fn a_host_is_never_cut_and_a_path_is() {
         let host = format!("{}.example", vec!["a".repeat(60); 4].join("."));
-        let (_, _, shown, after) = parts(&format!("https://{host}/{}", "p".repeat(10_000)));
+        let [_, shown, after] = parts(&format!("https://{host}/{}", "p".repeat(1_700)));
         assert_eq!(shown, host);
         assert!(after.chars().count() == REST + 1 && after.ends_with('…'));
     }

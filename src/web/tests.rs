@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::ambient::Timestamp;
 use crate::domain::ids::{GrantId, LinkId, RequestId, SessionId, UserId};
+use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, ScopeSet};
 
 const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x \u{202e}\u{2066}evil\u{200b} {{ 7*7 }} &amp; ";
@@ -20,11 +21,12 @@ fn site(sandbox: bool) -> Site {
 }
 
 fn a_consent(redirect_uri: &str, scopes: ScopeSet, logged_in: bool) -> Page {
+    let redirect_uri = RedirectUri::parse(redirect_uri).unwrap();
     let client_id = ClientId::parse("https://client.example/\"><script>x</script>").unwrap();
     let view = Consent {
         client_name: hostile(),
         client_id: &client_id,
-        redirect_uri,
+        redirect_uri: &redirect_uri,
         scopes,
         logged_in_as: logged_in.then(hostile),
         ticket: "\"><b>ticket",
@@ -82,9 +84,12 @@ fn pages() -> Vec<(String, Page)> {
     let mut pages = vec![
         ("landing".to_owned(), landing(&site(false), Some(&hostile()))),
         ("landing in the sandbox".to_owned(), landing(&site(true), None)),
-        ("consent".to_owned(), a_consent("https://client.example/<b>?\"'", ScopeSet::ALL, true)),
+        ("consent".to_owned(), a_consent("https://client.example/it's?a&amp;b=%3Cb%3E", ScopeSet::ALL, true)),
         ("consent on loopback".to_owned(), a_consent("http://127.0.0.1:1/", ScopeSet::ALL, false)),
-        ("consent of an app".to_owned(), a_consent("a\"<b>:x", ScopeSet::known("read"), false)),
+        (
+            "consent of an app".to_owned(),
+            a_consent("com.example.app:/x?'&quot;", ScopeSet::known("read"), false),
+        ),
         ("account".to_owned(), account(&site(false), &an_account(&user))),
         ("empty account".to_owned(), account(&site(true), &empty)),
         ("delete".to_owned(), delete_data(&site(false), "the-csrf", false)),
@@ -192,7 +197,11 @@ fn pages_hold_to_their_content_security_policy() {
             }
             if let Some(href) = tag.get("href").filter(|_| tag.name == "a") {
                 let ours = href.starts_with('/') || href.starts_with('#') || href.starts_with("mailto:");
-                let spotifys = ["https://www.spotify.com/", "https://developer.spotify.com/"];
+                let spotifys = [
+                    "https://open.spotify.com/",
+                    "https://www.spotify.com/",
+                    "https://developer.spotify.com/",
+                ];
                 assert!(ours || spotifys.iter().any(|site| href.starts_with(site)), "{name}: {href}");
             }
         }
@@ -249,7 +258,9 @@ fn the_consent_page_says_who_where_and_what() {
     let narrow = a_consent("http://[::1]:9/cb", ScopeSet::known("read"), true).html;
     assert!(narrow.contains("a program on this computer") && !narrow.contains("playlist-modify-public"));
     assert!(
-        a_consent("cursor://x/y", ScopeSet::ALL, true).html.contains("any installed app could have claimed")
+        a_consent("com.example.app:/y", ScopeSet::ALL, true)
+            .html
+            .contains("any installed app could have claimed")
     );
 }
 
