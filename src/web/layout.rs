@@ -17,10 +17,10 @@ pub struct Site {
 }
 
 impl Site {
-    /// `contact` is where the operator can be reached (a `mailto:` or `https:` address), shown in the privacy notice.
+    /// `contact` is where the operator can be reached (`mailto:`, `https:` or `tel:`), shown in the privacy notice and in security.txt.
     pub fn new(public_url: &Url, sandbox: bool, contact: Option<&str>) -> Self {
         let contact = contact.filter(|address| {
-            (address.starts_with("mailto:") || address.starts_with("https://"))
+            ["mailto:", "https:", "tel:"].iter().any(|scheme| address.starts_with(scheme))
                 && address.bytes().all(|byte| byte.is_ascii_graphic())
         });
         Self {

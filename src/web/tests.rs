@@ -297,6 +297,15 @@ fn problems_have_codes_of_their_own_and_the_request_id() {
     }
 }
 
+/// The README's troubleshooting table is by code: it names each of them.
+#[test]
+fn the_readme_explains_every_code() {
+    let readme = include_str!("../../README.md");
+    for kind in Problem::ALL {
+        assert!(readme.contains(&format!("| `{}` | page |", kind.code())), "{}", kind.code());
+    }
+}
+
 #[test]
 fn done_words_round_trip_and_nothing_else_is_shown() {
     assert_eq!(Done::parse(Done::Disconnected.word()), Some(Done::Disconnected));
