@@ -196,3 +196,94 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{RootCertStore, ServerConfig};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A certificate that signs itself, and its key.
+    fn certificate(name: &str, expired: bool) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        if expired {
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        let der = params.self_signed(&key).unwrap().der().clone();
+        (der, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+    }
+
+    /// A TLS server that answers one request with 204; its address.
+    async fn server(cert: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> String {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_no_client_auth().with_single_cert(vec![cert], key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+            }
+        });
+        url
+    }
+
+    async fn get(url: &str, roots: RootCertStore) -> (Result<u16, EgressError>, Counters) {
+        let policy = GatePolicy::new().with_loopback().allow(url).unwrap();
+        let gate = Gate::build(policy, Clock::system(), Resolver::system(), roots);
+        let request = Request::get(url).body(Bytes::new()).unwrap();
+        let answer = gate.send(request, Limits::within(Duration::from_secs(5), 100)).await;
+        (answer.map(|answer| answer.status().as_u16()), gate.counters())
+    }
+
+    fn trusting(cert: &CertificateDer<'static>) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(cert.clone()).unwrap();
+        roots
+    }
+
+    #[tokio::test]
+    async fn a_trusted_certificate_for_the_right_host_passes() {
+        let (cert, key) = certificate("127.0.0.1", false);
+        let url = server(cert.clone(), key).await;
+        assert_eq!(get(&url, trusting(&cert)).await.0, Ok(204));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_wrong_or_expired_certificate_is_refused_and_counted() {
+        let web = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for (name, expired, known) in
+            [("127.0.0.1", false, false), ("other.example", false, true), ("127.0.0.1", true, true)]
+        {
+            let (cert, key) = certificate(name, expired);
+            let url = server(cert.clone(), key).await;
+            let (answer, counters) = get(&url, if known { trusting(&cert) } else { web.clone() }).await;
+            let error = answer.unwrap_err();
+            assert_eq!(error.code(), "certificate_not_trusted", "{name} {error:?}");
+            assert!(!error.may_have_arrived());
+            assert_eq!(counters.certificate_failures, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_gets_no_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+        });
+        let (answer, counters) = get(&url, RootCertStore::empty()).await;
+        assert_eq!(answer.unwrap_err().code(), "tls_failed");
+        assert_eq!(counters.tls_failures, 1);
+    }
+}

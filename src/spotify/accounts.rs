@@ -7,16 +7,16 @@ use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
 
 use super::token::{TokenSet, is_token};
 use super::{AccessToken, BaseUrl, Foreign, lenient, reply};
 use crate::ambient::Clock;
 use crate::crypto::SecretString;
+use crate::domain::pkce::{CodeChallenge, CodeVerifier};
 use crate::egress::{Bytes, EgressError, Gate, Limits};
 
 /// Most bytes of a token answer.
@@ -52,8 +52,8 @@ pub struct AuthorizeRequest<'a> {
     pub scopes: &'a [&'a str],
     /// An opaque handle that comes back unchanged.
     pub state: &'a SecretString,
-    /// The PKCE verifier that stays here; 43 to 128 characters (RFC 7636 section 4.1).
-    pub verifier: &'a SecretString,
+    /// The PKCE verifier; it stays here, its challenge travels.
+    pub verifier: &'a CodeVerifier,
     /// Ask even where Spotify's browser session would be reused silently: when linking another account.
     pub show_dialog: bool,
 }
@@ -145,7 +145,7 @@ impl Accounts {
             .with("scope", &login.scopes.join(" "))
             .with("state", login.state.expose())
             .with("code_challenge_method", "S256")
-            .with("code_challenge", &challenge(login.verifier));
+            .with("code_challenge", CodeChallenge::of(login.verifier).as_str());
         let address = if login.show_dialog { address.with("show_dialog", "true") } else { address };
         address.into_text()
     }
@@ -159,7 +159,7 @@ impl Accounts {
         &self,
         app: &AppCredentials,
         code: &SecretString,
-        verifier: &SecretString,
+        verifier: &CodeVerifier,
         redirect_uri: &str,
     ) -> Result<TokenSet, AccountsError> {
         let fields = [
@@ -246,11 +246,6 @@ impl Accounts {
     }
 }
 
-/// The S256 challenge of a verifier (RFC 7636 section 4.2).
-fn challenge(verifier: &SecretString) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose().as_bytes()))
-}
-
 fn fault(description: &str) -> GrantFault {
     let description = description.to_ascii_lowercase();
     if description.contains("expired") {
@@ -313,12 +308,6 @@ struct OAuthRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_challenge_is_that_of_rfc_7636_appendix_b() {
-        let verifier = SecretString::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
-        assert_eq!(challenge(&verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-    }
 
     #[test]
     fn token_answers_are_read_leniently_and_damaged_ones_refused() {

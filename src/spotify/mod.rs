@@ -12,7 +12,7 @@ mod lenient;
 mod library;
 pub mod models;
 mod player;
-mod playlists;
+pub mod playlists;
 pub mod quota;
 mod reply;
 pub mod text;

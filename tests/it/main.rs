@@ -11,3 +11,6 @@
 
 mod architecture;
 mod audit;
+mod egress;
+mod fake;
+mod spotify_client;

@@ -1,0 +1,145 @@
+//! An HTTP server that answers as told, down to the byte: whole, cut off, dripping or not at all.
+//!
+//! It speaks by hand, because a proper server would refuse to send what broken ones send.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A request as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// The how-many-eth connection it came over, from 0.
+    pub connection: usize,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What to do with a request.
+pub enum Answer {
+    /// Send this and keep the connection.
+    Whole(Vec<u8>),
+    /// Send this and close.
+    Cut(Vec<u8>),
+    /// Send this, then a byte again and again.
+    Drip(Vec<u8>, Duration),
+    /// Send this, then send `x` as fast as it is taken.
+    Flood(Vec<u8>),
+    /// Say nothing and keep the connection.
+    Silence,
+}
+
+impl Answer {
+    pub fn new(status: u16, headers: &str, body: &str) -> Self {
+        let length = body.len();
+        Self::Whole(
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes(),
+        )
+    }
+
+    pub fn json(status: u16, body: &str) -> Self {
+        Self::new(status, "content-type: application/json\r\n", body)
+    }
+}
+
+type Script = dyn Fn(usize, &Seen) -> Answer + Send + Sync;
+
+/// A server on a port of its own, for as long as the test runs.
+pub struct Fake {
+    pub origin: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Fake {
+    /// `script` gets the how-many-eth request (from 0) and the request.
+    pub async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (script, journal): (Arc<Script>, _) = (Arc::new(script), seen.clone());
+        tokio::spawn(async move {
+            let mut connection = 0;
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, connection, script.clone(), journal.clone()));
+                connection += 1;
+            }
+        });
+        Self { origin, seen }
+    }
+
+    /// Answers everything alike.
+    pub async fn always(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
+        Self::start(move |_, _| answer()).await
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+async fn serve(stream: TcpStream, connection: usize, script: Arc<Script>, journal: Arc<Mutex<Vec<Seen>>>) {
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = read(&mut stream, connection).await {
+        let answer = {
+            let mut journal = journal.lock().unwrap();
+            let answer = script(journal.len(), &request);
+            journal.push(request);
+            answer
+        };
+        match answer {
+            Answer::Whole(bytes) => stream.write_all(&bytes).await.unwrap(),
+            Answer::Cut(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                return;
+            }
+            Answer::Drip(bytes, pause) => {
+                stream.write_all(&bytes).await.unwrap();
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
+                return;
+            }
+            Answer::Flood(bytes) => {
+                stream.write_all(&bytes).await.unwrap();
+                while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+                return;
+            }
+            Answer::Silence => std::future::pending().await,
+        }
+    }
+}
+
+async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Seen> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        match line.trim_end() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let mut first = lines[0].split(' ');
+    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers: Vec<_> = lines[1..]
+        .iter()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Seen { method, target, headers, body: String::from_utf8(body).unwrap(), connection })
+}
