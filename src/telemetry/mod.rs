@@ -1,1 +1,194 @@
 //! The operational log: tracing, its format, file and rotation.
+//!
+//! For watching and debugging; the evidence is in the audit trail. A full or stalled log never stalls the server:
+//! lines are dropped and counted. Never: a secret, a panic's formatted payload, a library's debug lines, two lines
+//! where one was meant.
+
+mod escape;
+mod panic;
+
+use std::path::PathBuf;
+
+use tracing::Subscriber;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+use crate::failure::{During as _, Failure};
+use escape::Escaping;
+
+/// Lines that may wait for the file or for standard error; further ones are dropped and counted.
+const BUFFERED_LINES: usize = 16_384;
+
+/// How the log is written.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// The least severe level that our own modules write. Libraries never go below warnings.
+    pub level: LevelFilter,
+    /// The file; standard error where there is none.
+    pub file: Option<PathBuf>,
+    /// How a line looks.
+    pub format: LogFormat,
+    /// When a new file begins.
+    pub rotation: LogRotation,
+    /// How many files stay.
+    pub keep: usize,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// When a new file begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogRotation {
+    /// At midnight UTC.
+    Daily,
+    /// Every hour.
+    Hourly,
+    /// Never: something else rotates.
+    Never,
+}
+
+/// The running log: keep it until the process ends, or the last lines are lost.
+pub struct Log {
+    level: reload::Handle<Targets, Registry>,
+    dropped: ErrorCounter,
+    _worker: WorkerGuard,
+}
+
+impl Log {
+    /// Starts the log for the whole process, and has panics logged.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened, or a log already runs.
+    pub fn start(settings: &LogSettings) -> Result<Self, Failure> {
+        let builder = NonBlockingBuilder::default().buffered_lines_limit(BUFFERED_LINES).thread_name("log");
+        let (writer, worker) = match &settings.file {
+            None => builder.finish(std::io::stderr()),
+            Some(path) => builder.finish(appender(path, settings)?),
+        };
+        let dropped = writer.error_counter();
+        let (filter, level) = reload::Layer::new(targets(settings.level));
+        let subscriber = Registry::default().with(filter).with(lines(settings.format, writer));
+        tracing::subscriber::set_global_default(subscriber).during("starting the log")?;
+        panic::log_panics();
+        Ok(Self { level, dropped, _worker: worker })
+    }
+
+    /// Changes the level of our own modules while the process runs.
+    ///
+    /// # Errors
+    /// Where the log has ended.
+    pub fn set_level(&self, level: LevelFilter) -> Result<(), Failure> {
+        self.level.reload(targets(level)).during("changing the log level")
+    }
+
+    /// How many lines were dropped because the file or standard error did not keep up.
+    pub fn dropped_lines(&self) -> usize {
+        self.dropped.dropped_lines()
+    }
+}
+
+/// Our own modules at `level`; security events at least at `info`; libraries at warnings and worse, because some
+/// print headers below (product.md 7, "Health and logs").
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("spotify_mcp", level)
+        .with_target("security", level.max(LevelFilter::INFO))
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
+    format: LogFormat,
+    writer: NonBlocking,
+) -> Box<dyn Layer<S> + Send + Sync> {
+    let layer = fmt::layer().with_ansi(false).with_writer(Escaping(writer));
+    match format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// `dir/name.log` becomes `dir/name.2026-11-21.log`, or stays as it is where nothing rotates.
+fn appender(path: &std::path::Path, settings: &LogSettings) -> Result<RollingFileAppender, Failure> {
+    let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
+    let builder = RollingFileAppender::builder()
+        .filename_prefix(part(path.file_stem()).unwrap_or_else(|| "spotify-mcp".to_owned()))
+        .filename_suffix(part(path.extension()).unwrap_or_else(|| "log".to_owned()))
+        .max_log_files(settings.keep.max(1))
+        .rotation(match settings.rotation {
+            LogRotation::Daily => Rotation::DAILY,
+            LogRotation::Hourly => Rotation::HOURLY,
+            LogRotation::Never => Rotation::NEVER,
+        });
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    builder.build(folder.unwrap_or(std::path::Path::new("."))).during("opening the log file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(format: LogFormat, level: LevelFilter, write: impl FnOnce()) -> String {
+        let folder =
+            std::env::temp_dir().join(format!("spotify-mcp-log-{}-{format:?}-{level}", std::process::id()));
+        let path = folder.join("server.log");
+        let rotation = LogRotation::Never;
+        let settings = LogSettings { level, file: Some(path.clone()), format, rotation, keep: 1 };
+        let (writer, guard) = NonBlockingBuilder::default().finish(appender(&path, &settings).unwrap());
+        let subscriber = Registry::default().with(targets(level)).with(lines(format, writer));
+        tracing::subscriber::with_default(subscriber, write);
+        drop(guard);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        text
+    }
+
+    #[test]
+    fn trace_raises_our_own_modules_only() {
+        let text = logged(LogFormat::Text, LevelFilter::TRACE, || {
+            tracing::trace!(target: "spotify_mcp::vault", "ours");
+            tracing::debug!(target: "hyper::proto", "authorization: theirs");
+            tracing::warn!(target: "hyper::proto", "trouble");
+        });
+        assert!(text.contains("ours") && text.contains("trouble") && !text.contains("theirs"), "{text}");
+    }
+
+    #[test]
+    fn security_events_stay_visible_at_any_level() {
+        let text = logged(LogFormat::Text, LevelFilter::ERROR, || {
+            tracing::info!(target: "security", event = "blocked_host", "refused");
+            tracing::warn!(target: "spotify_mcp::http", "ours");
+            tracing::warn!(target: "hyper::proto", "theirs");
+        });
+        assert!(text.contains("security: refused event=\"blocked_host\""), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_line_in_either_format() {
+        let evil = "x\r\n2026-11-21T04:00:00Z ERROR forged \u{1b}[2J\u{202e}\u{e0041}\u{85}";
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let text = logged(format, LevelFilter::INFO, || {
+                tracing::info!(target: "spotify_mcp", name = %evil, debugged = ?evil, "{evil}");
+            });
+            assert_eq!(text.lines().count(), 1, "{text}");
+            let line = text.trim_end_matches('\n');
+            assert!(!line.chars().any(crate::domain::event::is_deceptive), "{line:?}");
+            if format == LogFormat::Json {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert_eq!(value["name"].as_str().unwrap(), evil, "JSON keeps the value, escaped");
+                assert_eq!(value["target"], "spotify_mcp");
+            }
+        }
+    }
+}
