@@ -1,7 +1,8 @@
 //! The Web API's catalogue: the person, search, single items.
 
 use super::api::{Call, check_page};
-use super::models::{Me, Page, RawSearch, Track};
+use super::models::{Me, RawSearch, Track};
+use super::page::Page;
 use super::quota::SEARCH_OFFSET;
 use super::uri::{Market, TrackId};
 use super::{AccessToken, Api, ApiError};

@@ -1,7 +1,8 @@
 //! The Web API's library: what a person saved.
 
 use super::api::{Call, check_page};
-use super::models::{Entry, Page, RawPage};
+use super::models::Entry;
+use super::page::{Page, RawPage};
 use super::quota::{LIST_OFFSET, PAGE};
 use super::{AccessToken, Api, ApiError};
 

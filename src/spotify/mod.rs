@@ -4,13 +4,16 @@
 //! an address that came from upstream.
 
 pub mod accounts;
+mod accounts_error;
 pub mod api;
 mod base;
 mod catalog;
 pub mod error;
+mod ids;
 mod lenient;
 mod library;
 pub mod models;
+pub mod page;
 mod player;
 pub mod playlists;
 pub mod quota;
@@ -19,10 +22,12 @@ pub mod text;
 pub mod token;
 pub mod uri;
 
-pub use accounts::{Accounts, AccountsError, AppCredentials, AuthorizeRequest, GrantFault};
+pub use accounts::{Accounts, AppCredentials, AuthorizeRequest};
+pub use accounts_error::{AccountsError, GrantFault};
 pub use api::Api;
 pub use base::{BaseUrl, NotABaseUrl};
 pub use error::ApiError;
+pub use page::Page;
 pub use quota::QuotaMode;
 pub use text::Foreign;
 pub use token::{AccessToken, TokenSet};

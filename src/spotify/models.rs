@@ -4,6 +4,8 @@
 
 use serde::Deserialize;
 
+pub use super::page::Page;
+use super::page::RawPage;
 use super::{Foreign, lenient};
 
 macro_rules! model {
@@ -251,51 +253,6 @@ model! {
     }
 }
 
-/// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The rows; those that came as null are left out.
-    pub items: Vec<T>,
-    /// How many rows the whole list has, as far as Spotify says.
-    pub total: Option<u64>,
-    /// Where this page began.
-    pub offset: u32,
-    /// Where the next page begins; `None` at the end. Counted here, never taken from an address in the answer.
-    pub next_offset: Option<u32>,
-}
-
-/// A page as it comes. Its `next` address is only asked for being there.
-#[derive(Default, Deserialize)]
-#[serde(default, bound = "T: Deserialize<'de> + Default")]
-pub(super) struct RawPage<T> {
-    #[serde(deserialize_with = "lenient::rows")]
-    items: Vec<Option<T>>,
-    #[serde(deserialize_with = "lenient::number")]
-    total: Option<u64>,
-    #[serde(deserialize_with = "lenient::number")]
-    limit: Option<u64>,
-    #[serde(deserialize_with = "lenient::word")]
-    next: Option<String>,
-}
-
-impl<T> RawPage<T> {
-    /// Completes a page that was asked for with this offset and limit.
-    pub(super) fn asked(self, offset: u32, limit: u32) -> Page<T> {
-        let rows = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
-        // Spotify may have narrowed the limit; empty pages in the middle still take up their places.
-        let narrowed =
-            self.limit.and_then(|limit| u32::try_from(limit).ok()).filter(|narrowed| *narrowed > 0);
-        let end = offset.saturating_add(narrowed.unwrap_or(limit).min(limit).max(rows));
-        let more = self.next.is_some() || self.total.is_some_and(|total| total > u64::from(end));
-        Page {
-            items: self.items.into_iter().flatten().collect(),
-            total: self.total,
-            offset,
-            next_offset: (more && end > offset).then_some(end),
-        }
-    }
-}
-
 /// `GET /search`, one page per type asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -308,10 +265,6 @@ pub(super) struct RawSearch {
 mod tests {
     use super::*;
 
-    fn page(json: &str, offset: u32, limit: u32) -> Page<Track> {
-        serde_json::from_str::<RawPage<Track>>(json).unwrap().asked(offset, limit)
-    }
-
     #[test]
     fn both_names_of_february_2026_are_read_also_together() {
         let old: Entry = serde_json::from_str(r#"{"track":{"id":"a"}}"#).unwrap();
@@ -323,16 +276,6 @@ mod tests {
         let list: Playlist = serde_json::from_str(r#"{"tracks":{"total":3},"items":{"total":4}}"#).unwrap();
         assert_eq!(list.total(), Some(4));
         assert_eq!(serde_json::from_str::<Playlist>(r#"{"id":"x"}"#).unwrap().total(), None);
-    }
-
-    #[test]
-    fn pages_advance_by_place_not_by_rows() {
-        let middle = page(r#"{"items":[null,{"id":"a"}],"total":100,"limit":10}"#, 20, 10);
-        assert_eq!((middle.items.len(), middle.next_offset), (1, Some(30)));
-        assert_eq!(page(r#"{"items":[],"next":"https://evil/","limit":10}"#, 0, 10).next_offset, Some(10));
-        assert_eq!(page(r#"{"items":[{}],"total":1,"next":null}"#, 0, 10).next_offset, None);
-        assert_eq!(page(r#"{"items":[{},{}],"total":9,"limit":2}"#, 0, 10).next_offset, Some(2));
-        assert_eq!(page("{}", 0, 10).next_offset, None);
     }
 
     #[test]

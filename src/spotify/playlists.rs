@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::api::{Call, check_page};
-use super::models::{Entry, Page, Playlist, RawPage, Snapshot};
+use super::models::{Entry, Playlist, Snapshot};
+use super::page::{Page, RawPage};
 use super::quota::{LIST_OFFSET, PAGE, WRITE};
 use super::uri::{ItemUri, Market, PlaylistId};
 use super::{AccessToken, Api, ApiError};

@@ -3,7 +3,8 @@
 //! A parsed id is safe in a path: 22 letters and digits. User ids are anything and get encoded.
 
 use std::fmt;
-use std::str::FromStr;
+
+pub use super::ids::{EpisodeId, ItemUri, Market, NotAMarket, NotASpotifyName, PlaylistId, TrackId};
 
 /// What kind of thing an id in base 62 names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,25 +56,6 @@ impl Kind {
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
-}
-
-/// Why a text names no Spotify thing of the kind that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotASpotifyName {
-    /// No id, URI or link at all.
-    #[error(
-        "not a Spotify {0}: give its id (22 letters and digits), its URI (spotify:{0}:...) or its link \
-         (https://open.spotify.com/{0}/...)"
-    )]
-    Unreadable(&'static str),
-    /// A thing of another kind.
-    #[error("that is a Spotify {found}, and a {expected} is needed")]
-    OtherKind {
-        /// What is needed.
-        expected: &'static str,
-        /// What it is.
-        found: &'static str,
-    },
 }
 
 /// Anything that a URI or a link can name.
@@ -148,7 +130,7 @@ impl SpotifyUri {
         }
     }
 
-    const fn kind_name(&self) -> &'static str {
+    pub(super) const fn kind_name(&self) -> &'static str {
         match self {
             Self::Item(kind, _) => kind.name(),
             Self::User(_) => "user",
@@ -188,115 +170,6 @@ fn decode(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-/// The id of a thing of one kind, from an id, a URI or a link.
-fn id_of(kind: Kind, text: &str) -> Result<Base62, NotASpotifyName> {
-    if let Some(id) = Base62::parse(text.trim()) {
-        return Ok(id);
-    }
-    match SpotifyUri::parse(text) {
-        Some(SpotifyUri::Item(found, id)) if found == kind => Ok(id),
-        Some(other) => Err(NotASpotifyName::OtherKind { expected: kind.name(), found: other.kind_name() }),
-        None => Err(NotASpotifyName::Unreadable(kind.name())),
-    }
-}
-
-macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident, $kind:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-        pub struct $name(Base62);
-
-        impl $name {
-            /// The 22 characters.
-            pub fn as_str(&self) -> &str {
-                self.0.as_str()
-            }
-
-            /// The `spotify:` URI.
-            pub fn uri(&self) -> String {
-                format!("spotify:{}:{}", $kind.name(), self.as_str())
-            }
-
-            /// The page at open.spotify.com.
-            pub fn link(&self) -> String {
-                format!("https://open.spotify.com/{}/{}", $kind.name(), self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NotASpotifyName;
-
-            /// From an id, a URI or a link.
-            fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
-                id_of($kind, text).map(Self)
-            }
-        }
-    )*};
-}
-
-ids! {
-    /// A track.
-    TrackId, Kind::Track;
-    /// A playlist.
-    PlaylistId, Kind::Playlist;
-    /// An episode of a podcast.
-    EpisodeId, Kind::Episode;
-}
-
-/// What can stand in a playlist: a track or an episode. A bare id means a track.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ItemUri {
-    /// A track.
-    Track(TrackId),
-    /// An episode.
-    Episode(EpisodeId),
-}
-
-impl FromStr for ItemUri {
-    type Err = NotASpotifyName;
-
-    fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
-        match SpotifyUri::parse(text) {
-            Some(SpotifyUri::Item(Kind::Episode, id)) => Ok(Self::Episode(EpisodeId(id))),
-            _ => text.parse().map(Self::Track),
-        }
-    }
-}
-
-impl fmt::Display for ItemUri {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Track(id) => out.write_str(&id.uri()),
-            Self::Episode(id) => out.write_str(&id.uri()),
-        }
-    }
-}
-
-/// A country by ISO 3166-1 alpha-2, upper case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Market(String);
-
-/// The text is no country code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("market must be a country code of two letters, such as DE")]
-pub struct NotAMarket;
-
-impl Market {
-    /// The two letters.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Market {
-    type Err = NotAMarket;
-
-    fn from_str(text: &str) -> Result<Self, NotAMarket> {
-        let fits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if fits { Ok(Self(text.to_ascii_uppercase())) } else { Err(NotAMarket) }
-    }
 }
 
 #[cfg(test)]
@@ -346,16 +219,6 @@ mod tests {
         let local = "spotify:local:Artist:Album:Title+%281%29:215";
         assert_eq!(SpotifyUri::parse(local).unwrap().to_string(), local);
         assert!(matches!(local.parse::<ItemUri>(), Err(NotASpotifyName::OtherKind { .. })));
-    }
-
-    #[test]
-    fn a_playlist_holds_tracks_and_episodes() {
-        assert_eq!(ID.parse::<ItemUri>().unwrap().to_string(), format!("spotify:track:{ID}"));
-        let episode = format!("https://open.spotify.com/episode/{ID}").parse::<ItemUri>().unwrap();
-        assert_eq!(episode.to_string(), format!("spotify:episode:{ID}"));
-        assert!(format!("spotify:artist:{ID}").parse::<ItemUri>().is_err());
-        assert_eq!("de".parse::<Market>().unwrap().as_str(), "DE");
-        assert!("D".parse::<Market>().is_err());
     }
 
     proptest! {

@@ -1,0 +1,151 @@
+//! Ids of one kind each, read from an id, a URI or a link: a playlist cannot be passed where a track belongs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::uri::{Base62, Kind, SpotifyUri};
+
+/// Why a text names no Spotify thing of the kind that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotASpotifyName {
+    /// No id, URI or link at all.
+    #[error(
+        "not a Spotify {0}: give its id (22 letters and digits), its URI (spotify:{0}:...) or its link \
+         (https://open.spotify.com/{0}/...)"
+    )]
+    Unreadable(&'static str),
+    /// A thing of another kind.
+    #[error("that is a Spotify {found}, and a {expected} is needed")]
+    OtherKind {
+        /// What is needed.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+}
+
+/// The id of a thing of one kind, from an id, a URI or a link.
+fn id_of(kind: Kind, text: &str) -> Result<Base62, NotASpotifyName> {
+    if let Some(id) = Base62::parse(text.trim()) {
+        return Ok(id);
+    }
+    match SpotifyUri::parse(text) {
+        Some(SpotifyUri::Item(found, id)) if found == kind => Ok(id),
+        Some(other) => Err(NotASpotifyName::OtherKind { expected: kind.name(), found: other.kind_name() }),
+        None => Err(NotASpotifyName::Unreadable(kind.name())),
+    }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident, $kind:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub struct $name(Base62);
+
+        impl $name {
+            /// The 22 characters.
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+
+            /// The `spotify:` URI.
+            pub fn uri(&self) -> String {
+                format!("spotify:{}:{}", $kind.name(), self.as_str())
+            }
+
+            /// The page at open.spotify.com.
+            pub fn link(&self) -> String {
+                format!("https://open.spotify.com/{}/{}", $kind.name(), self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotASpotifyName;
+
+            /// From an id, a URI or a link.
+            fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
+                id_of($kind, text).map(Self)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A track.
+    TrackId, Kind::Track;
+    /// A playlist.
+    PlaylistId, Kind::Playlist;
+    /// An episode of a podcast.
+    EpisodeId, Kind::Episode;
+}
+
+/// What can stand in a playlist: a track or an episode. A bare id means a track.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ItemUri {
+    /// A track.
+    Track(TrackId),
+    /// An episode.
+    Episode(EpisodeId),
+}
+
+impl FromStr for ItemUri {
+    type Err = NotASpotifyName;
+
+    fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
+        match SpotifyUri::parse(text) {
+            Some(SpotifyUri::Item(Kind::Episode, id)) => Ok(Self::Episode(EpisodeId(id))),
+            _ => text.parse().map(Self::Track),
+        }
+    }
+}
+
+impl fmt::Display for ItemUri {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Track(id) => out.write_str(&id.uri()),
+            Self::Episode(id) => out.write_str(&id.uri()),
+        }
+    }
+}
+
+/// A country by ISO 3166-1 alpha-2, upper case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Market(String);
+
+/// The text is no country code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("market must be a country code of two letters, such as DE")]
+pub struct NotAMarket;
+
+impl Market {
+    /// The two letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Market {
+    type Err = NotAMarket;
+
+    fn from_str(text: &str) -> Result<Self, NotAMarket> {
+        let fits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if fits { Ok(Self(text.to_ascii_uppercase())) } else { Err(NotAMarket) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "37i9dQZF1DXcBWIGoYBM5M";
+
+    #[test]
+    fn a_playlist_holds_tracks_and_episodes() {
+        assert_eq!(ID.parse::<ItemUri>().unwrap().to_string(), format!("spotify:track:{ID}"));
+        let episode = format!("https://open.spotify.com/episode/{ID}").parse::<ItemUri>().unwrap();
+        assert_eq!(episode.to_string(), format!("spotify:episode:{ID}"));
+        assert!(format!("spotify:artist:{ID}").parse::<ItemUri>().is_err());
+        assert_eq!("de".parse::<Market>().unwrap().as_str(), "DE");
+        assert!("D".parse::<Market>().is_err());
+    }
+}
