@@ -33,6 +33,9 @@ pub enum EgressError {
         /// What rustls said; for the log.
         detail: String,
     },
+    /// Too many requests were under way until the deadline.
+    #[error("too many requests are under way")]
+    Busy,
     /// No complete answer within the deadline.
     #[error("no complete answer within the deadline")]
     Timeout,
@@ -58,6 +61,7 @@ impl EgressError {
             Self::Connect => "connect_failed",
             Self::Tls { certificate: true, .. } => "certificate_not_trusted",
             Self::Tls { certificate: false, .. } => "tls_failed",
+            Self::Busy => "busy",
             Self::Timeout => "timeout",
             Self::TooLarge { .. } => "too_large",
             Self::Broken => "connection_broken",

@@ -13,7 +13,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::Connector;
@@ -43,6 +43,7 @@ pub struct Gate {
     client: legacy::Client<HttpsConnector<Connector>, Full<Bytes>>,
     policy: Arc<GatePolicy>,
     ledger: Arc<Ledger>,
+    places: Arc<Semaphore>,
 }
 
 impl Gate {
@@ -73,7 +74,8 @@ impl Gate {
             .http1_max_buf_size(64 * 1024)
             .http1_max_headers(100)
             .build(connector);
-        Self { client, policy, ledger }
+        let places = Arc::new(Semaphore::new(policy.concurrent));
+        Self { client, policy, ledger, places }
     }
 
     /// Sends a request to an absolute http(s) URI and reads the whole answer. Any status is an answer,
@@ -105,6 +107,8 @@ impl Gate {
             self.ledger.refused(uri.host().unwrap_or_default(), reason);
             return Err(EgressError::HostNotAllowed(reason));
         }
+        let place = timeout_at(limits.deadline, self.places.acquire()).await;
+        let Ok(Ok(_place)) = place else { return Err(EgressError::Busy) };
         let whole = async {
             let answer =
                 self.client.request(request.map(Full::new)).await.map_err(|error| diagnose(&error))?;

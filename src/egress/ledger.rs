@@ -34,7 +34,7 @@ pub struct Counters {
     pub tls_failures: u64,
     /// Certificates that were not trusted.
     pub certificate_failures: u64,
-    /// Requests without a complete answer in time.
+    /// Requests without a complete answer in time, also because too many others were under way.
     pub timeouts: u64,
     /// Answers larger than allowed.
     pub too_large: u64,
@@ -96,7 +96,7 @@ impl Ledger {
             EgressError::Resolve | EgressError::Connect => &cells.connect_failures,
             EgressError::Tls { certificate: true, .. } => &cells.certificate_failures,
             EgressError::Tls { .. } => &cells.tls_failures,
-            EgressError::Timeout => &cells.timeouts,
+            EgressError::Busy | EgressError::Timeout => &cells.timeouts,
             EgressError::TooLarge { .. } => &cells.too_large,
             EgressError::Broken => &cells.broken,
         };

@@ -20,6 +20,8 @@ pub struct GatePolicy {
     pub idle_timeout: Duration,
     /// Most unused connections kept per host; 64 at first.
     pub idle_per_host: usize,
+    /// Most requests under way at once, which bounds connections and memory; 512 at first. Further ones wait their turn.
+    pub concurrent: usize,
 }
 
 /// Why something cannot be put on the list of allowed hosts.
@@ -53,6 +55,7 @@ impl Default for GatePolicy {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             idle_per_host: 64,
+            concurrent: 512,
         }
     }
 }

@@ -191,6 +191,24 @@ async fn broken_answers_are_told_apart_from_slow_ones() {
 }
 
 #[tokio::test]
+async fn requests_beyond_the_bound_wait_their_turn_and_are_not_sent_late() {
+    let silent = Fake::always(|| Answer::Silence).await;
+    let mut policy = GatePolicy::new().with_loopback().allow(&silent.origin).unwrap();
+    policy.concurrent = 2;
+    let gate = Gate::new(policy, Clock::system());
+    let shorter = async {
+        let request = Request::get(&silent.origin).body(Bytes::new()).unwrap();
+        gate.send(request, Limits::within(Duration::from_millis(200), MAX)).await
+    };
+    let (one, two, three) = tokio::join!(get(&gate, &silent.origin), get(&gate, &silent.origin), shorter);
+    assert_eq!([one.unwrap_err(), two.unwrap_err()], [EgressError::Timeout, EgressError::Timeout]);
+    let late = three.unwrap_err();
+    assert_eq!((late.clone(), late.may_have_arrived()), (EgressError::Busy, false));
+    assert_eq!(silent.seen().len(), 2);
+    assert_eq!(gate.counters().timeouts, 3);
+}
+
+#[tokio::test]
 async fn what_cannot_be_reached_was_certainly_not_sent() {
     let free = {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
