@@ -42,7 +42,6 @@ impl fmt::Debug for AppCredentials {
 }
 
 /// What a login begins with.
-#[derive(Debug)]
 pub struct AuthorizeRequest<'a> {
     /// The app's client id.
     pub client_id: &'a str,

@@ -148,6 +148,8 @@ fn or(text: String, otherwise: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_secs(1_795_233_600); // 2026-11-21T04:00:00Z
@@ -250,6 +252,15 @@ mod tests {
             (503, "<html>Service Unavailable", upstream(503)),
             (302, "", upstream(302)),
         ]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics_and_what_is_quoted_is_short(status in 300_u16..600, body: Vec<u8>) {
+            let status = StatusCode::from_u16(status).unwrap();
+            let error = refusal(status, &HeaderMap::new(), &body, NOW, false);
+            prop_assert!(error.to_string().chars().count() < 300);
+        }
     }
 
     #[test]
