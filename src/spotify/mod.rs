@@ -18,6 +18,7 @@ mod player;
 pub mod playlists;
 pub mod quota;
 mod reply;
+pub mod sandbox;
 pub mod text;
 pub mod token;
 pub mod uri;

@@ -13,4 +13,5 @@ mod architecture;
 mod audit;
 mod egress;
 mod fake;
+mod sandbox;
 mod spotify_client;

@@ -1,0 +1,66 @@
+//! The simulated Web API under `/v1`: what is built so far, the rest answers 403 (removed) or 404 (unknown).
+
+mod caller;
+mod items;
+mod me;
+mod paging;
+mod player;
+mod playlists;
+mod refusal;
+mod search;
+mod shape;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Extension, Router, middleware};
+use http::Uri;
+
+use self::caller::Caller;
+use self::refusal::Refusal;
+use super::world::World;
+
+/// Largest request body; a cover of 256 KB is the largest that a client has reason to send.
+const MOST_BODY: usize = 512 * 1024;
+
+/// All of the Web API on one screen.
+pub fn router(world: &Arc<World>) -> Router<Arc<World>> {
+    let items = get(items::list).post(items::add).put(items::update).delete(items::remove);
+    Router::new()
+        .route("/me", get(me::profile))
+        .route("/me/tracks", get(me::liked))
+        .route("/me/playlists", get(playlists::mine).post(playlists::create))
+        .route("/me/player", get(player::playback))
+        .route("/me/player/currently-playing", get(player::currently_playing))
+        .route("/me/player/devices", get(player::devices))
+        .route("/search", get(search::search))
+        .route("/tracks/{id}", get(me::track))
+        .route("/users/{id}/playlists", post(playlists::create_for))
+        .route("/playlists/{id}", get(playlists::look).put(playlists::change))
+        .route("/playlists/{id}/items", items.clone())
+        .route("/playlists/{id}/tracks", items)
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .layer(middleware::from_fn_with_state(world.clone(), caller::admit))
+}
+
+/// What development mode lost in February 2026 (spotify.md 1.3): 403, `/recommendations`: 404.
+async fn unknown(Extension(caller): Extension<Caller>, uri: Uri) -> Refusal {
+    const REMOVED: [&str; 12] = [
+        "/users/",
+        "/markets",
+        "/browse/",
+        "/albums",
+        "/artists",
+        "/audiobooks",
+        "/chapters",
+        "/episodes",
+        "/shows",
+        "/tracks",
+        "/me/following",
+        "/audio-features",
+    ];
+    let removed = REMOVED.iter().any(|start| uri.path().starts_with(start));
+    if removed && caller.is_reduced() { Refusal::Forbidden } else { Refusal::NotFound("Service not found") }
+}

@@ -1,0 +1,245 @@
+//! The JSON of things: full, or reduced as development mode gives it (spotify.md 1.4).
+
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use crate::ambient::Timestamp;
+use crate::spotify::sandbox::world::World;
+use crate::spotify::sandbox::world::music::{self, Kind};
+use crate::spotify::sandbox::world::people::Traits;
+use crate::spotify::sandbox::world::playlists::{Entry, Playlist};
+
+const MARKETS: [&str; 6] = ["DE", "FR", "GB", "IT", "SE", "US"];
+
+/// Whose edition, in which form, spelled how.
+pub struct Shape<'a> {
+    /// The marker of the edition.
+    pub marker: &'a str,
+    /// Whether development mode's fields are left out.
+    pub reduced: bool,
+    /// Where `href`s point.
+    pub base: &'a str,
+    /// How names are spelled.
+    pub traits: &'a Traits,
+}
+
+impl Shape<'_> {
+    fn links(&self, kind: Kind, id: &str) -> Value {
+        let word = kind.word();
+        json!({
+            "external_urls": { "spotify": format!("https://open.spotify.com/{word}/{id}") },
+            "href": format!("{}/{word}s/{id}", self.base),
+            "id": id,
+            "type": word,
+            "uri": format!("spotify:{word}:{id}"),
+        })
+    }
+
+    /// An artist as it stands inside other things.
+    pub fn artist(&self, index: usize) -> Value {
+        let id = music::id(Kind::Artist, self.marker, index);
+        let name = music::RECORDS[index % music::RECORDS.len()].artist;
+        with(self.links(Kind::Artist, &id), json!({ "name": name }))
+    }
+
+    /// An album as it stands inside other things.
+    pub fn album(&self, index: usize) -> Value {
+        let id = music::id(Kind::Album, self.marker, index);
+        let record = &music::RECORDS[index % music::RECORDS.len()];
+        let album = json!({
+            "album_type": "album",
+            "artists": [self.artist(index)],
+            "images": images(&id),
+            "name": record.album,
+            "release_date": record.year.to_string(),
+            "release_date_precision": "year",
+            "total_tracks": music::SONGS,
+        });
+        let full = json!({ "available_markets": MARKETS });
+        self.extended(with(self.links(Kind::Album, &id), album), full)
+    }
+
+    /// A song of the catalogue.
+    pub fn song(&self, index: usize) -> Value {
+        let (record, place) = music::song(index);
+        self.track(&music::id(Kind::Track, self.marker, index), record.songs[place], index)
+    }
+
+    /// A song by its id and title; artist, album and length are those of `index`.
+    pub fn track(&self, id: &str, title: &str, index: usize) -> Value {
+        let number = music::number(&["track", id]);
+        let track = json!({
+            "album": self.album(index / music::SONGS),
+            "artists": [self.artist(index / music::SONGS)],
+            "disc_number": 1,
+            "duration_ms": 120_000 + number % 180_000,
+            "explicit": false,
+            "external_ids": { "isrc": isrc(index) },
+            "is_local": false,
+            "is_playable": true,
+            "name": self.traits.spell(title),
+            "preview_url": null,
+            "track_number": index % music::SONGS + 1,
+        });
+        let full = json!({ "available_markets": MARKETS, "popularity": number % 100 });
+        self.extended(with(self.links(Kind::Track, id), track), full)
+    }
+
+    /// An episode of the one podcast.
+    pub fn episode(&self, index: usize) -> Value {
+        let id = music::id(Kind::Episode, self.marker, index);
+        let show_id = music::id(Kind::Show, self.marker, 0);
+        let about = "Half an hour about music that does not exist.";
+        let show = json!({
+            "copyrights": [],
+            "description": about,
+            "explicit": false,
+            "html_description": about,
+            "images": images(&show_id),
+            "is_externally_hosted": false,
+            "languages": ["en"],
+            "media_type": "audio",
+            "name": "Music That Never Was",
+            "total_episodes": 40,
+        });
+        let full = json!({ "available_markets": MARKETS, "publisher": "Sandbox Radio" });
+        let episode = json!({
+            "audio_preview_url": null,
+            "description": about,
+            "duration_ms": 1_800_000,
+            "explicit": false,
+            "html_description": about,
+            "images": images(&id),
+            "is_externally_hosted": false,
+            "is_playable": true,
+            "language": "en",
+            "languages": ["en"],
+            "name": self.traits.spell(&format!("Episode {}", index + 1)),
+            "release_date": "2026-01-31",
+            "release_date_precision": "day",
+            "show": self.extended(with(self.links(Kind::Show, &show_id), show), full),
+        });
+        with(self.links(Kind::Episode, &id), episode)
+    }
+
+    fn extended(&self, value: Value, full: Value) -> Value {
+        if self.reduced { value } else { with(value, full) }
+    }
+}
+
+/// The public face of a person, as owner or adder.
+pub fn user(base: &str, id: &str, name: Option<&str>) -> Value {
+    let mut user = json!({
+        "external_urls": { "spotify": format!("https://open.spotify.com/user/{id}") },
+        "href": format!("{base}/users/{id}"),
+        "id": id,
+        "type": "user",
+        "uri": format!("spotify:user:{id}"),
+    });
+    if let Some(name) = name {
+        user["display_name"] = json!(name);
+    }
+    user
+}
+
+/// A playlist without its entries; `items` says how many there are, where the caller may know.
+pub fn playlist(world: &World, caller: &Caller, list: &Playlist) -> Value {
+    let owner = world.person(&list.owner).map(|owner| owner.state().traits.clone()).unwrap_or_default();
+    let id = &list.id;
+    let href = format!("{}/playlists/{id}", caller.base);
+    let mut value = json!({
+        "collaborative": list.collaborative,
+        "description": owner.spell(&list.description),
+        "external_urls": { "spotify": format!("https://open.spotify.com/playlist/{id}") },
+        "href": href,
+        "id": id,
+        "images": images(id),
+        "name": owner.spell(&list.name),
+        "owner": user(&caller.base, &list.owner, Some(&owner.spell(&owner.display_name))),
+        "primary_color": null,
+        "public": list.public,
+        "snapshot_id": list.snapshot(),
+        "type": "playlist",
+        "uri": format!("spotify:playlist:{id}"),
+    });
+    let total = list.entries.len();
+    if may_see(caller, list) {
+        value["items"] = json!({ "href": format!("{href}/items"), "total": total });
+    }
+    if !caller.is_reduced() {
+        value["tracks"] = json!({ "href": format!("{href}/tracks"), "total": total });
+    }
+    value
+}
+
+/// Whether the caller may see the entries of a playlist (spotify.md 1.3, "Playlist contents").
+pub fn may_see(caller: &Caller, list: &Playlist) -> bool {
+    !caller.is_reduced() || list.belongs_to(&caller.person.id)
+}
+
+/// One row of a playlist; `old` is the spelling of the old `/tracks` paths.
+pub fn entry(world: &World, caller: &Caller, entry: &Entry, old: bool) -> Value {
+    let item = item(world, caller, &entry.uri, entry.title.as_deref());
+    let mut row = json!({
+        "added_at": Timestamp::from_secs(entry.added_at.div_euclid(1000)).rfc3339().replace(".000Z", "Z"),
+        "added_by": user(&caller.base, &entry.added_by, None),
+        "is_local": entry.uri.starts_with("spotify:local:"),
+        "primary_color": null,
+    });
+    if old || !caller.is_reduced() {
+        row["track"] = item.clone();
+    }
+    if !old {
+        row["item"] = item;
+    }
+    row
+}
+
+/// The thing behind a URI: a song or an episode of the catalogue, a song that a search made up, a local file, or
+/// a song nobody knows under a name made from its id.
+pub fn item(world: &World, caller: &Caller, uri: &str, title: Option<&str>) -> Value {
+    let state = caller.person.state();
+    let shape =
+        |marker| Shape { marker, reduced: caller.is_reduced(), base: &caller.base, traits: &state.traits };
+    if let Some(rest) = uri.strip_prefix("spotify:local:") {
+        return local(uri, rest);
+    }
+    if let Some(id) = uri.strip_prefix("spotify:episode:") {
+        let (marker, index) = music::locate(Kind::Episode, id).unwrap_or((&caller.person.marker, 0));
+        return shape(marker).episode(index);
+    }
+    let id = uri.rsplit(':').next().unwrap_or_default();
+    if let Some((marker, index)) = music::locate(Kind::Track, id) {
+        return shape(marker).song(index);
+    }
+    let known = title.map(str::to_owned).or_else(|| world.titles.read(&id.to_owned(), |t| t.to_string()));
+    let title = known.unwrap_or_else(|| format!("Track {}", id.get(..6).unwrap_or(id)));
+    shape(&caller.person.marker).track(id, &title, music::pick(&[id], music::CATALOGUE))
+}
+
+fn local(uri: &str, rest: &str) -> Value {
+    let name = rest.split(':').nth(2).unwrap_or_default().replace('+', " ");
+    json!({
+        "album": { "name": "", "artists": [], "images": [], "id": null, "uri": null, "type": "album" },
+        "artists": [{ "name": rest.split(':').next().unwrap_or_default().replace('+', " "), "id": null }],
+        "duration_ms": 200_000, "explicit": false, "external_ids": {}, "external_urls": {}, "href": null,
+        "id": null, "is_local": true, "name": name, "type": "track", "uri": uri,
+    })
+}
+
+fn images(id: &str) -> Value {
+    json!([{ "url": format!("https://covers.invalid/{id}.jpg"), "height": 300, "width": 300 }])
+}
+
+/// The ISRC of a song.
+pub fn isrc(index: usize) -> String {
+    format!("ZZSBX26{index:05}")
+}
+
+/// One object with the fields of another.
+pub fn with(mut value: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut value, more) {
+        fields.extend(more);
+    }
+    value
+}
