@@ -11,6 +11,7 @@
 
 mod architecture;
 mod audit;
+mod deploy;
 mod egress;
 mod fake;
 mod sandbox;
