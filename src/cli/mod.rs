@@ -1,8 +1,149 @@
 //! The command line: one file per command, all listed here; `output.rs` alone prints.
+//!
+//! A file holds `Args` and `run`. Parsing needs no async runtime: the commands that do start their own.
 
+mod completions;
 pub mod healthcheck;
+mod man;
+pub mod output;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use output::{Exit, Format, Output, Refused};
+
+/// Lets a group of people use their own Spotify from any MCP client.
+#[derive(Debug, Parser)]
+#[command(name = "spotify-mcp", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  spotify-mcp serve --sandbox            try everything with a simulated Spotify
+  spotify-mcp config init                write a configuration and a master key
+  spotify-mcp config show                every value and where it comes from
+  spotify-mcp serve --config server.toml the real thing
+
+Exit status: 0 done; 1 findings; 2 wrong usage or configuration; 3 could not do all that was asked; 4 stale.";
+
+/// Flags of every command, before or after its name.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Configuration file, JSON or TOML by extension (or SPOTIFY_MCP_CONFIG)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// File of NAME=VALUE lines; the real environment wins over it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Option<PathBuf>,
+    /// How results and failures are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// No colour, even on a terminal
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Only results and failures
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More about failures
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+impl Global {
+    /// Where the command's words go.
+    pub fn output(&self) -> Output {
+        Output::new(self.format, !self.no_color, self.quiet, self.verbose)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Print the completion script of a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man(man::Args),
+}
+
+impl Command {
+    fn run(&self, global: &Global) -> Result<Exit, Refused> {
+        match self {
+            Self::Serve(args) => serve::run(args, global),
+            Self::Completions(args) => completions::run(args, &global.output()),
+            Self::Man(args) => man::run(args, &global.output()),
+        }
+    }
+}
 
 /// Parses the command line, runs the command, and gives its exit status.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => cli.command.run(&cli.global).unwrap_or_else(|refused| {
+            cli.global.output().refused(&refused);
+            refused.exit()
+        }),
+        Err(error) => misused(&error),
+    };
+    ExitCode::from(exit.status())
+}
+
+/// `--help` and `--version` are results; everything else is a wrong usage, in the form that was asked for.
+fn misused(error: &clap::Error) -> Exit {
+    let wants_json = std::env::args().any(|arg| arg == "json" || arg == "--format=json");
+    let format = if wants_json { Format::Json } else { Format::Text };
+    let output = Output::new(format, !std::env::args().any(|arg| arg == "--no-color"), false, 0);
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output.raw(&text);
+            Exit::Done
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            output.note(text.trim_end());
+            Exit::Usage
+        }
+        _ => {
+            let words = text.strip_prefix("error: ").unwrap_or(&text);
+            let words = words.split("\n\nFor more information").next().unwrap_or(words).trim_end();
+            output.refused(&Refused::usage("USAGE", words, "try 'spotify-mcp --help'"));
+            Exit::Usage
+        }
+    }
+}
+
+/// The command's definition, for completions and manual pages.
+fn definition() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        let before = Cli::try_parse_from(["spotify-mcp", "--format", "json", "serve"]).unwrap();
+        let after = Cli::try_parse_from(["spotify-mcp", "serve", "--format", "json"]).unwrap();
+        assert_eq!(before.global.format, Format::Json);
+        assert_eq!(after.global.format, Format::Json);
+    }
 }
