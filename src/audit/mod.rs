@@ -54,6 +54,12 @@ struct Stamped {
     event: Event,
 }
 
+impl From<OutboxRow> for Stamped {
+    fn from(OutboxRow { uid, at, event }: OutboxRow) -> Self {
+        Self { uid, at, event }
+    }
+}
+
 impl Audit {
     /// Opens the trail in `dir` (made with mode 0700 where it is missing), cuts off a line that a crash tore, goes
     /// on where the last record ends, and starts the writer's thread. Blocks for a few milliseconds.
@@ -102,15 +108,11 @@ impl Audit {
     /// # Errors
     /// Where the disk refuses: keep the rows and try again later.
     pub async fn append_batch(&self, rows: Vec<OutboxRow>) -> Result<(), Failure> {
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            let part: Vec<_> = rows
-                .by_ref()
-                .take(BATCH)
-                .map(|OutboxRow { uid, at, event }| Stamped { uid, at, event })
-                .inspect(|row| mirror::log(&row.event, &row.uid))
-                .collect();
-            self.submit(part.len(), |ack| Work::Rows(part, ack)).await?;
+        for part in rows.chunks(BATCH) {
+            let stamped: Vec<_> = part.iter().cloned().map(Stamped::from).collect();
+            self.submit(stamped.len(), |ack| Work::Rows(stamped, ack)).await?;
+            // Only now: a batch that the disk refused comes again, and is one event all the same.
+            part.iter().for_each(|row| mirror::log(&row.event, &row.uid));
         }
         Ok(())
     }

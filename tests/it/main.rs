@@ -12,6 +12,7 @@
 mod architecture;
 mod audit;
 mod deploy;
+mod documents;
 mod egress;
 mod fake;
 mod sandbox;
