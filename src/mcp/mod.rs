@@ -1,1 +1,32 @@
-//! The MCP server.
+//! The MCP server: two eras of the protocol on one endpoint, without sessions of the library's, one file per topic
+//! of tools.
+//!
+//! A request comes authenticated: the HTTP layer puts a [`Caller`] into its extensions, and where that is missing
+//! nothing runs. The way of a request: [`Server::handle`] reads the body once and refuses what is malformed or out of
+//! scope; `handler` is the protocol's methods; `dispatch` guards each tool call (limits, deadline, cancellation,
+//! panics, trail, usage); the tool asks Spotify through [`Upstream`].
+//!
+//! Never: a token in the clear beyond one call, an identity from an argument, importing `oauth`.
+
+mod caller;
+mod dispatch;
+mod handler;
+mod limits;
+mod message;
+mod prompts;
+mod server;
+mod service;
+pub mod stdio;
+mod tools;
+mod upstream;
+mod usage;
+
+pub use caller::Caller;
+pub use limits::CallLimits;
+pub use server::{McpDeps, Server};
+pub use service::{HttpPolicy, InsufficientScope};
+pub use upstream::{Linked, Upstream, Work};
+pub use usage::UsageCounters;
+
+/// What we call ourselves in the protocol.
+const NAME: &str = "spotify-mcp";

@@ -1,0 +1,27 @@
+//! Who makes a request: put into its extensions by the HTTP layer after authentication, read by every tool.
+//!
+//! The identity never comes from an argument or from an earlier request, and where it is missing nothing runs.
+
+use std::net::IpAddr;
+
+use crate::domain::ids::RequestId;
+use crate::domain::{ClientId, GrantId, LinkId, ScopeSet, UserId};
+
+/// The authenticated caller of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The person.
+    pub user: UserId,
+    /// Their primary linked account; `None` where no account is linked any more.
+    pub link: Option<LinkId>,
+    /// Through which OAuth client.
+    pub client: ClientId,
+    /// What the token allows.
+    pub scopes: ScopeSet,
+    /// The grant that the token belongs to; `None` for other credentials.
+    pub grant: Option<GrantId>,
+    /// For matching the answer with the log.
+    pub request_id: RequestId,
+    /// Where the request came from, as the trusted proxies tell it.
+    pub address: IpAddr,
+}

@@ -1,0 +1,166 @@
+//! The guard around each tool call: scope, limits, deadline, cancellation, panics, trail, usage.
+//!
+//! The trail and the counts learn which tool was called and how it ended, never with what arguments.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, ContentBlock};
+use serde_json::json;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Caller;
+use super::limits::Limited;
+use super::server::Inner;
+use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
+use crate::domain::event::{Event, EventCode};
+
+/// How guarded work ended.
+pub(super) enum Ended<T> {
+    /// By itself.
+    Done(T),
+    /// The deadline passed.
+    TimedOut,
+    /// Nobody waits for it any more.
+    Cancelled,
+    /// It panicked.
+    Panicked,
+}
+
+/// Does work until it is done, late, unwanted or broken. A panic ends here: the library would leave the request
+/// without an answer (mcp.md 0.4).
+pub(super) async fn guard<T>(
+    work: impl Future<Output = T>,
+    deadline: Instant,
+    cancelled: &CancellationToken,
+) -> Ended<T> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    tokio::select! {
+        biased;
+        done = work => done.map_or(Ended::Panicked, Ended::Done),
+        () = cancelled.cancelled() => Ended::Cancelled,
+        () = tokio::time::sleep_until(deadline) => Ended::TimedOut,
+    }
+}
+
+/// What is answered where our own code broke.
+pub(super) fn broken(what: &str) -> ErrorData {
+    tracing::error!(what, "a handler panicked");
+    ErrorData::internal_error("internal error", None)
+}
+
+/// Calls a tool for a caller.
+pub(super) async fn call(
+    server: &Inner,
+    caller: &Caller,
+    tool: &'static ToolSpec,
+    arguments: Arguments,
+    cancelled: &CancellationToken,
+) -> Result<CallToolResult, ErrorData> {
+    let began = Instant::now();
+    let ended = match admit(server, caller, tool) {
+        Ok(_permit) => {
+            let deadline = began + server.tool_deadline();
+            let context = Context { server, caller, deadline };
+            guard((tool.run)(context, arguments), deadline, cancelled).await
+        }
+        Err(refused) => Ended::Done(Err(refused)),
+    };
+    let ended = match ended {
+        Ended::TimedOut => Ended::Done(Err(ToolError::timeout())),
+        other => other,
+    };
+    let failed = !matches!(&ended, Ended::Done(Ok(_)));
+    server.usage.count(&caller.user, tool.name, failed, server.clock.now());
+    server.audit.note(note(caller, tool, &ended, began)).await;
+    match ended {
+        Ended::Done(outcome) => Ok(result(server, outcome)),
+        Ended::Panicked => Err(broken(tool.name)),
+        Ended::Cancelled | Ended::TimedOut => Err(ErrorData::internal_error("cancelled", None)),
+    }
+}
+
+/// Whether the caller may make this call now. The scope was checked before (403); this holds also where it was not.
+fn admit(server: &Inner, caller: &Caller, tool: &ToolSpec) -> Result<super::limits::Permit, ToolError> {
+    let allowed = server.policies.of(tool.name).is_some_and(|policy| caller.scopes.allows(policy.scope));
+    if !allowed {
+        return Err(ToolError::new(
+            "SCOPE_MISSING",
+            "This client was not given the permission that this tool needs. Ask the person to connect the client again \
+             and approve it.",
+        ));
+    }
+    server
+        .limiter
+        .enter(&caller.user, server.clock.now())
+        .map_err(|limited: Limited| ToolError::limited(limited))
+}
+
+fn note(caller: &Caller, tool: &ToolSpec, ended: &Ended<Result<Answer, ToolError>>, began: Instant) -> Event {
+    let event = Event::new(EventCode::ToolCalled)
+        .by(&caller.user)
+        .client(&caller.client)
+        .from(caller.address)
+        .request(&caller.request_id)
+        .operation(format!("tools/call {}", tool.name))
+        .detail("tool", tool.name)
+        .detail("duration_ms", began.elapsed().as_millis().to_string());
+    let event = match &caller.link {
+        Some(link) => event.link(link),
+        None => event,
+    };
+    match ended {
+        Ended::Done(Ok(Answer { code: None, .. })) => event,
+        Ended::Done(Ok(Answer { code: Some(code), .. })) => event.failed().status(code),
+        Ended::Done(Err(error)) if is_refusal(error.code) => event.refused().status(error.code),
+        Ended::Done(Err(error)) => event.failed().status(error.code),
+        Ended::TimedOut => event.failed().status("UPSTREAM_TIMEOUT"),
+        Ended::Cancelled => event.failed().status("cancelled"),
+        Ended::Panicked => event.failed().status("panic"),
+    }
+}
+
+fn is_refusal(code: &str) -> bool {
+    matches!(code, "SCOPE_MISSING" | "RATE_LIMITED" | "INVALID_ARGUMENT" | "ACCOUNT_UNKNOWN" | "FORBIDDEN")
+}
+
+/// An outcome as the protocol's result.
+pub(super) fn result(server: &Inner, outcome: Result<Answer, ToolError>) -> CallToolResult {
+    let mut result = match outcome {
+        Ok(answer) => {
+            let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+            result.structured_content = Some(answer.structured);
+            result
+        }
+        Err(error) => {
+            let wait =
+                error.retry_after_seconds.map(|wait| format!(" Retry after {wait} s.")).unwrap_or_default();
+            let text = format!("{}{wait} ({})", error.message, error.code);
+            let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+            result.structured_content = Some(json!({"error": error}));
+            result
+        }
+    };
+    result.meta = Some(server.stamp.clone());
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn work_ends_by_itself_late_unwanted_or_broken() {
+        let (soon, never) = (Instant::now() + Duration::from_millis(20), CancellationToken::new());
+        assert!(matches!(guard(async { 1 }, soon, &never).await, Ended::Done(1)));
+        let broken = guard(async { panic!("as tests do") }, soon, &never).await;
+        assert!(matches!(broken, Ended::<()>::Panicked));
+        assert!(matches!(guard(std::future::pending::<()>(), soon, &never).await, Ended::TimedOut));
+        never.cancel();
+        let far = Instant::now() + Duration::from_secs(60);
+        assert!(matches!(guard(std::future::pending::<()>(), far, &never).await, Ended::Cancelled));
+    }
+}

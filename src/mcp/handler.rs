@@ -1,0 +1,232 @@
+//! The protocol's methods: what we are, the lists, the status resource, the prompts, and tool calls.
+//!
+//! All lists are the same for every user of a server; still they are `private`, because a shared cache must never
+//! answer for an authenticated endpoint (2026-07-28, caching). No method runs without a [`Caller`].
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
+    ErrorCode, GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::time::Instant;
+
+use super::caller::Caller;
+use super::dispatch::{self, Ended, guard};
+use super::server::Inner;
+use super::stdio::LocalCaller;
+use super::tools::status::Status;
+use super::tools::{Context, ToolError};
+use super::{message, prompts};
+use crate::spotify::text::clean;
+
+/// The revisions that we speak; older clients without a version header are served as the library does.
+const VERSIONS: &[ProtocolVersion] =
+    &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
+/// How long a client may keep a list: they change with the program only.
+const LIST_TTL_MS: u64 = 3_600_000;
+const STATUS_URI: &str = "spotify://status";
+
+/// One handler per request (the library's way); only a pointer.
+#[derive(Clone)]
+pub(super) struct Handler {
+    pub(super) server: Arc<Inner>,
+    pub(super) identity: Identity,
+}
+
+/// Where the caller's identity comes from.
+#[derive(Clone)]
+pub(super) enum Identity {
+    /// From the HTTP request's extensions.
+    Request,
+    /// From the one local user of standard input and output.
+    Local(LocalCaller),
+}
+
+/// Why there is no caller.
+enum NoCaller {
+    /// The HTTP layer forgot it: our mistake, and nothing runs.
+    Missing,
+    /// The local user has to log in first; what to tell them.
+    LoginNeeded(String),
+}
+
+impl From<NoCaller> for ErrorData {
+    fn from(none: NoCaller) -> Self {
+        match none {
+            NoCaller::Missing => Self::internal_error("internal error", None),
+            NoCaller::LoginNeeded(instruction) => Self::invalid_request(instruction, None),
+        }
+    }
+}
+
+impl Handler {
+    async fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, NoCaller> {
+        match &self.identity {
+            Identity::Local(local) => local.caller().await.map_err(NoCaller::LoginNeeded),
+            Identity::Request => context
+                .extensions
+                .get::<http::request::Parts>()
+                .and_then(|parts| parts.extensions.get::<Caller>())
+                .cloned()
+                .ok_or_else(|| {
+                    tracing::error!("a request reached the handler without an identity");
+                    NoCaller::Missing
+                }),
+        }
+    }
+
+    async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
+        let caller = self.caller(context).await?;
+        let deadline = Instant::now() + self.server.tool_deadline();
+        let status = Status::read(Context { server: &self.server, caller: &caller, deadline });
+        let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);
+        match guard(status, deadline, &context.ct).await {
+            Ended::Done(Ok(status)) => serde_json::to_string(&status).map_err(|_| failed()),
+            Ended::Panicked => Err(dispatch::broken(STATUS_URI)),
+            Ended::Done(Err(_)) | Ended::TimedOut | Ended::Cancelled => Err(failed()),
+        }
+    }
+}
+
+/// We answer each list in one page, so no cursor is ours.
+fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        Some(_) => Err(ErrorData::invalid_params("the cursor is not one of this server", None)),
+        None => Ok(()),
+    }
+}
+
+macro_rules! private_list {
+    ($self:ident, $result:ident, $items:expr) => {{
+        let mut list =
+            $result::with_all_items($items).with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private);
+        list.meta = Some($self.server.stamp.clone());
+        Ok(list)
+    }};
+}
+
+impl ServerHandler for Handler {
+    fn get_info(&self) -> ServerConfig {
+        self.server.about.clone()
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(VERSIONS)
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        Ok(DiscoverResult::from_server_info(VERSIONS.to_vec(), self.get_info())
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        one_page(request)?;
+        private_list!(self, ListToolsResult, self.server.listed.clone())
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = self.server.tool(&request.name) else {
+            let message = format!("unknown tool '{}'", clean(&request.name, 100));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let caller = match self.caller(&context).await {
+            Ok(caller) => caller,
+            Err(NoCaller::LoginNeeded(instruction)) => {
+                // As a tool's answer, because a model sees those and not the protocol's errors.
+                let error = ToolError::new("RECONNECT_REQUIRED", instruction);
+                return Ok(dispatch::result(&self.server, Err(error)).into());
+            }
+            Err(missing) => return Err(missing.into()),
+        };
+        let arguments = request.arguments.unwrap_or_default();
+        dispatch::call(&self.server, &caller, tool, arguments, &context.ct).await.map(Into::into)
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        one_page(request)?;
+        let status = Resource::new(STATUS_URI, "status")
+            .with_title("Status")
+            .with_description("Linked Spotify accounts, what this client may do, days until an account must be connected again")
+            .with_mime_type("application/json");
+        private_list!(self, ListResourcesResult, vec![status])
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page(request)?;
+        private_list!(self, ListResourceTemplatesResult, vec![])
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if request.uri != STATUS_URI {
+            let uri = serde_json::json!({"uri": clean(&request.uri, 200)});
+            return Err(ErrorData::resource_not_found("there is no such resource", Some(uri)));
+        }
+        let contents = ResourceContents::text(self.read_status(&context).await?, STATUS_URI);
+        let mut result = ReadResourceResult::new(vec![contents.with_mime_type("application/json")])
+            .with_ttl_ms(0)
+            .with_cache_scope(CacheScope::Private);
+        result.meta = Some(self.server.stamp.clone());
+        Ok(result.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        one_page(request)?;
+        private_list!(self, ListPromptsResult, prompts::all())
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let mut result = prompts::get(&request.name, request.arguments.as_ref())?;
+        result.meta = Some(self.server.stamp.clone());
+        Ok(result.into())
+    }
+
+    /// Also where a known method's parameters have the wrong shape: the library then takes it for an unknown method.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if message::METHODS.contains(&request.method.as_str()) {
+            return Err(ErrorData::invalid_params(
+                "the parameters do not have the shape of this method",
+                None,
+            ));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, clean(&request.method, 100), None))
+    }
+}

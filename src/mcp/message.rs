@@ -1,0 +1,292 @@
+//! Reading a JSON-RPC message just far enough to refuse what is malformed and to know which scope it needs.
+//!
+//! One pass without copies; the library reads it again in full. Never decides by anything but the body: the
+//! protocol's headers are checked against it later.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
+
+/// Deepest nesting of a message; its parsers recurse.
+const DEEPEST: usize = 64;
+
+/// The methods of the protocol that we answer.
+pub(super) const METHODS: [&str; 11] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "prompts/list",
+    "prompts/get",
+    "completion/complete",
+];
+
+/// What is known of a message.
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    /// `None` for notifications and responses.
+    pub(super) method: Option<Cow<'a, str>>,
+    /// `params.name`: the tool or prompt.
+    pub(super) name: Option<Cow<'a, str>>,
+}
+
+/// Why a body is no message: what is answered with HTTP 400.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Malformed {
+    code: i32,
+    message: &'static str,
+    /// The request's id, where it could be read.
+    #[serde(skip)]
+    id: Option<Value>,
+}
+
+impl Malformed {
+    pub(super) const PARSE: i32 = -32700;
+    pub(super) const INVALID_REQUEST: i32 = -32600;
+    pub(super) const INVALID_PARAMS: i32 = -32602;
+    pub(super) const HEADER_MISMATCH: i32 = -32020;
+
+    pub(super) const fn new(code: i32, message: &'static str) -> Self {
+        Self { code, message, id: None }
+    }
+
+    /// The JSON-RPC error. Without an id where none could be read: the protocol knows no null id.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let mut body = json!({"jsonrpc": "2.0", "error": self});
+        if let Some(id) = &self.id {
+            body["id"] = id.clone();
+        }
+        body.to_string().into_bytes()
+    }
+}
+
+/// A message's outline. A field that comes twice is an error: two readers could see two different messages.
+#[derive(Deserialize)]
+struct Outline<'a> {
+    #[serde(borrow, default)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Value>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Params<'a>,
+    #[serde(default)]
+    result: Option<IgnoredAny>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
+}
+
+/// Reads a body.
+pub(super) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
+    if !is_shallow(body) {
+        return Err(Malformed::new(Malformed::INVALID_REQUEST, "the message is nested too deeply"));
+    }
+    let outline: Outline<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
+    let refuse = |message, id| Err(Malformed { id, ..Malformed::new(Malformed::INVALID_REQUEST, message) });
+    let id = match outline.id {
+        None => None,
+        Some(id) if id.is_i64() || id.is_string() => Some(id),
+        Some(Value::Null) => return refuse("the id must not be null", None),
+        Some(_) => return refuse("the id must be a string or a whole number", None),
+    };
+    if outline.jsonrpc.as_deref() != Some("2.0") {
+        return refuse("jsonrpc must be \"2.0\"", id);
+    }
+    if outline.method.is_none() && outline.result.is_none() && outline.error.is_none() {
+        return refuse("there is no method", id);
+    }
+    match outline.params {
+        Params::Unfit => {
+            Err(Malformed { id, ..Malformed::new(Malformed::INVALID_PARAMS, "params do not fit") })
+        }
+        Params::Read(name) => Ok(Message { method: outline.method, name }),
+    }
+}
+
+fn unreadable(body: &[u8], error: &serde_json::Error) -> Malformed {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    match (error.classify(), first) {
+        // Batches ended with 2025-06-18.
+        (serde_json::error::Category::Data, Some(b'[')) => {
+            Malformed::new(Malformed::INVALID_REQUEST, "batches are not supported: send one message")
+        }
+        (serde_json::error::Category::Data, _) => {
+            Malformed::new(Malformed::INVALID_REQUEST, "not a JSON-RPC message")
+        }
+        _ => Malformed::new(Malformed::PARSE, "not JSON"),
+    }
+}
+
+/// Whether nothing is nested deeper than [`DEEPEST`]. Brackets in strings do not count.
+fn is_shallow(body: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return false;
+                }
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    true
+}
+
+/// A field that is there, null included.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
+}
+
+/// Of the parameters only the name.
+enum Params<'a> {
+    Read(Option<Cow<'a, str>>),
+    /// Not an object, or a name that is no text.
+    Unfit,
+}
+
+impl Default for Params<'_> {
+    fn default() -> Self {
+        Self::Read(None)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ParamsVisitor)
+    }
+}
+
+struct ParamsVisitor;
+
+impl<'de> Visitor<'de> for ParamsVisitor {
+    type Value = Params<'de>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params<'de>, A::Error> {
+        let mut name = None;
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if key.0 != "name" {
+                map.next_value::<IgnoredAny>()?;
+            } else if name.replace(map.next_value::<Text<'de>>()?.0).is_some() {
+                return Err(serde::de::Error::duplicate_field("name"));
+            }
+        }
+        Ok(Params::Read(name))
+    }
+
+    fn visit_unit<E>(self) -> Result<Params<'de>, E> {
+        Ok(Params::Unfit)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Params<'de>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Params::Unfit)
+    }
+}
+
+/// Borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn code(body: &str) -> i32 {
+        read(body.as_bytes()).unwrap_err().code
+    }
+
+    #[test]
+    fn a_call_is_known_by_its_method_and_tool() {
+        let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"name":"x"},"name":"p\u006cay"}}"#;
+        let message = read(body).unwrap();
+        assert_eq!(message.method.as_deref(), Some("tools/call"));
+        assert_eq!(message.name.as_deref(), Some("play"));
+    }
+
+    #[test]
+    fn what_is_malformed_gets_its_code() {
+        for body in
+            ["", "{", "nonsense", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} x", "\u{feff}{}"]
+        {
+            assert_eq!(code(body), Malformed::PARSE, "{body}");
+        }
+        for body in [
+            "[]",
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            "5",
+            "null",
+            "{}",
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}"#,
+        ] {
+            assert_eq!(code(body), Malformed::INVALID_REQUEST, "{body}");
+        }
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["play"]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}"#,
+        ] {
+            assert_eq!(code(body), Malformed::INVALID_PARAMS, "{body}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_brackets_in_strings_are_not_nesting() {
+        let nested = |n: usize| {
+            let (open, close) = ("[".repeat(n), "]".repeat(n));
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":{open}{close}}}}}"#)
+        };
+        assert!(read(nested(DEEPEST - 2).as_bytes()).is_ok());
+        assert_eq!(code(&nested(DEEPEST - 1)), Malformed::INVALID_REQUEST);
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":"\"{}"}}}}"#, "[".repeat(200));
+        assert!(read(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn the_id_is_echoed_where_it_could_be_read() {
+        let body = read(br#"{"jsonrpc":"1.0","id":"a","method":"ping"}"#).unwrap_err().body();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["id"], "a");
+        let body = read(b"nonsense").unwrap_err().body();
+        assert!(serde_json::from_slice::<Value>(&body).unwrap().get("id").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body: Vec<u8>) {
+            let _ = read(&body);
+        }
+
+        #[test]
+        fn no_text_of_brackets_makes_it_panic(body in "[\\[\\]{}\":,a1\\\\]{0,200}") {
+            let _ = read(body.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The HTTP front: one endpoint for both eras, on the library's Streamable HTTP service without sessions.
+//!
+//! Before the library sees a request, the body is read once (bounded), malformed messages get a JSON-RPC error, and
+//! the scope is decided, because a missing scope is an HTTP status (403) and not an answer of the protocol.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio_util::sync::CancellationToken;
+
+use super::caller::Caller;
+use super::handler::{Handler, Identity};
+use super::message::{self, Malformed, Message};
+use super::server::{Inner, Server};
+use crate::domain::{Scope, ScopeSet};
+
+/// Headers that decide what a request means; one that comes twice could mean two things to two readers.
+const ONCE: [&str; 7] =
+    ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "host", "origin", "content-type"];
+/// Longest body that is read where the configuration sets no limit of its own.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// What is accepted over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpPolicy {
+    /// Values of `Host` that are ours: a name, or a name and a port. The public URL's and the listener's.
+    pub hosts: Vec<String>,
+    /// Browser origins that may call, each with its port unless it is the scheme's own. The public URL's among them.
+    pub origins: Vec<String>,
+    /// Most bytes of a request's body; 0 means the transport's own bound of 4 MiB.
+    pub body_bytes: usize,
+    /// Ends everything under way when cancelled. Cancel it after the drain.
+    pub shutdown: CancellationToken,
+}
+
+/// The caller's token does not allow what was asked: to be answered with 403 and a challenge (mcp.md R12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InsufficientScope {
+    /// What the request needs.
+    pub needed: Scope,
+    /// What the token allows.
+    pub granted: ScopeSet,
+}
+
+/// The endpoint. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    service: StreamableHttpService<Handler, NeverSessionManager>,
+    body_bytes: usize,
+}
+
+impl Endpoint {
+    pub(super) fn new(server: Arc<Inner>, policy: HttpPolicy) -> Self {
+        let body_bytes = if policy.body_bytes == 0 { LARGEST_BODY } else { policy.body_bytes };
+        let config = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(false)
+            .with_json_response(true)
+            .with_allowed_hosts(policy.hosts)
+            .with_allowed_origins(policy.origins.iter().map(|origin| with_port(origin)))
+            .enforce_origin_validation()
+            .with_max_request_body_bytes(body_bytes)
+            .with_cancellation_token(policy.shutdown);
+        let handler = Handler { server, identity: Identity::Request };
+        let service = StreamableHttpService::new(
+            move || Ok(handler.clone()),
+            Arc::new(NeverSessionManager::default()),
+            config,
+        );
+        Self { service, body_bytes }
+    }
+}
+
+impl Server {
+    /// Answers a request on `/mcp` or `/claude-mcp`. It must carry its [`Caller`] in its extensions; without one every
+    /// tool call fails.
+    ///
+    /// # Errors
+    /// Where the token's scopes do not allow the call: the HTTP layer answers with its challenge.
+    pub async fn handle(&self, request: Request<Body>) -> Result<Response, InsufficientScope> {
+        if request.method() != Method::POST {
+            return Ok(self.endpoint.service.handle(request).await.map(Body::new));
+        }
+        if let Err(malformed) = check_headers(request.headers()) {
+            return Ok(refuse(StatusCode::BAD_REQUEST, &malformed));
+        }
+        let (parts, body) = request.into_parts();
+        let body = match self.read(&parts.headers, body).await {
+            Ok(body) => body,
+            Err(response) => return Ok(response),
+        };
+        let message = match message::read(&body) {
+            Ok(message) => message,
+            Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),
+        };
+        let granted = parts.extensions.get::<Caller>().map_or(ScopeSet::EMPTY, |caller| caller.scopes);
+        if let Some(needed) = self.scope_of(&message).filter(|needed| !granted.allows(*needed)) {
+            return Err(InsufficientScope { needed, granted });
+        }
+        let request = Request::from_parts(parts, Full::new(body));
+        Ok(explain(self.endpoint.service.handle(request).await.map(Body::new)))
+    }
+
+    /// The scope that the request with this body needs; `None` where being authenticated is enough, and for bodies
+    /// that will be refused anyway.
+    pub fn required_scope(&self, body: &[u8]) -> Option<Scope> {
+        self.scope_of(&message::read(body).ok()?)
+    }
+
+    fn scope_of(&self, message: &Message<'_>) -> Option<Scope> {
+        match message.method.as_deref()? {
+            "tools/call" => message
+                .name
+                .as_deref()
+                .and_then(|tool| self.inner.policies.of(tool))
+                .map(|policy| policy.scope),
+            "resources/read" => Some(Scope::Read),
+            _ => None,
+        }
+    }
+
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
+        let too_large = || {
+            let malformed = Malformed::new(Malformed::INVALID_REQUEST, "the message is too large");
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, &malformed)
+        };
+        let announced =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: u64| length > self.endpoint.body_bytes as u64) {
+            return Err(too_large());
+        }
+        match Limited::new(body, self.endpoint.body_bytes).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+            Err(_) => {
+                let malformed = Malformed::new(Malformed::INVALID_REQUEST, "the body could not be read");
+                Err(refuse(StatusCode::BAD_REQUEST, &malformed))
+            }
+        }
+    }
+}
+
+/// A browser writes no default port; the library then wants it written out.
+fn with_port(origin: &str) -> String {
+    let port = match origin.split_once("://") {
+        Some((_, authority)) if authority.rsplit_once(':').is_some_and(|(_, port)| is_number(port)) => "",
+        Some(("https", _)) => ":443",
+        Some(("http", _)) => ":80",
+        _ => "",
+    };
+    format!("{}{port}", origin.trim_end_matches('/'))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), Malformed> {
+    if ONCE.iter().any(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        return Err(Malformed::new(Malformed::HEADER_MISMATCH, "a header that must come once came twice"));
+    }
+    Ok(())
+}
+
+fn refuse(status: StatusCode, malformed: &Malformed) -> Response {
+    let mut response = Response::new(Body::from(malformed.body()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The library refuses some requests with plain text. A client of 2026 that finds no JSON-RPC error takes us for an
+/// old server (mcp.md 1.1), so each refusal says the same as JSON-RPC.
+fn explain(response: Response) -> Response {
+    let plain = response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json");
+    let message = match response.status() {
+        StatusCode::BAD_REQUEST if plain => "a header is not valid, or names a version that is not supported",
+        StatusCode::FORBIDDEN if plain => "this Host or Origin is not allowed",
+        StatusCode::NOT_ACCEPTABLE => "Accept must name application/json and text/event-stream",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            "Content-Type must be application/json, and the message of a known shape"
+        }
+        _ => return response,
+    };
+    refuse(response.status(), &Malformed::new(Malformed::INVALID_REQUEST, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_compared_with_their_port_written_out() {
+        assert_eq!(with_port("https://music.example"), "https://music.example:443");
+        assert_eq!(with_port("http://[::1]:8000"), "http://[::1]:8000");
+        assert_eq!(with_port("http://[::1]"), "http://[::1]:80");
+        assert_eq!(with_port("http://127.0.0.1/"), "http://127.0.0.1:80");
+        assert_eq!(with_port("null"), "null");
+    }
+
+    #[test]
+    fn a_header_that_comes_twice_is_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append("mcp-method", HeaderValue::from_static("tools/list"));
+        assert!(check_headers(&headers).is_ok());
+        headers.append("Mcp-Method", HeaderValue::from_static("tools/list"));
+        assert!(check_headers(&headers).is_err());
+    }
+}

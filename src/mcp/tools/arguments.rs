@@ -1,0 +1,276 @@
+//! Arguments of tools as types: what a schema promises, parsing enforces, because both come from one type.
+//!
+//! Unknown fields are refused by name. A null counts as absent, because models send it for what they leave out.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::ToolError;
+use crate::spotify::text::clean;
+use crate::spotify::uri;
+
+/// Longest part of an argument or field name that a refusal repeats.
+const QUOTED: usize = 200;
+
+/// Reads the arguments of a call.
+pub(crate) fn parse<T: DeserializeOwned>(mut arguments: Map<String, Value>) -> Result<T, ToolError> {
+    arguments.retain(|_, value| !value.is_null());
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+        let at = error.path().to_string();
+        let why = clean(&error.inner().to_string(), QUOTED);
+        // Errors about the whole (an unknown or missing field) name the field themselves.
+        match at.as_str() {
+            "." => ToolError::invalid(format!("The arguments are not valid: {why}.")),
+            at => ToolError::invalid(format!("The argument '{}' is not valid: {why}.", clean(at, QUOTED))),
+        }
+    })
+}
+
+/// The input schema of a type: self-contained, without references and without null alternatives.
+pub(crate) fn schema_of<T: JsonSchema>() -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = object(settings.into_generator().into_root_schema_for::<T>());
+    schema.remove("title");
+    schema.remove("description");
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.values_mut().for_each(drop_null);
+    }
+    schema
+}
+
+pub(crate) fn object(schema: Schema) -> Map<String, Value> {
+    match Value::from(schema) {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}
+
+fn drop_null(property: &mut Value) {
+    let Some(Value::Array(kinds)) = property.get_mut("type") else { return };
+    kinds.retain(|kind| kind != "null");
+    if let [only] = kinds.as_slice() {
+        property["type"] = only.clone();
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Count<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> Count<MIN, MAX> {
+    /// A default of ours, kept within the range.
+    pub(crate) const fn of(value: u32) -> Self {
+        let raised = if value < MIN { MIN } else { value };
+        Self(if raised > MAX { MAX } else { raised })
+    }
+
+    pub(crate) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Count<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(from)?;
+        u32::try_from(value)
+            .ok()
+            .filter(|value| (MIN..=MAX).contains(value))
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("it must be a whole number from {MIN} to {MAX}")))
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> JsonSchema for Count<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": MIN, "maximum": MAX})
+    }
+}
+
+/// Text of `MIN` to `MAX` characters, blank ends not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Text<const MIN: usize, const MAX: usize>(String);
+
+impl<const MIN: usize, const MAX: usize> Text<MIN, MAX> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Text<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let text = text.trim();
+        if (MIN..=MAX).contains(&text.chars().count()) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(D::Error::custom(format!("it must have {MIN} to {MAX} characters")))
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": MIN, "maxLength": MAX})
+    }
+}
+
+/// A list of `MIN` to `MAX` things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Few<T, const MIN: usize, const MAX: usize>(pub(crate) Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MIN: usize, const MAX: usize> Deserialize<'de> for Few<T, MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let list = Vec::<T>::deserialize(from)?;
+        if (MIN..=MAX).contains(&list.len()) {
+            return Ok(Self(list));
+        }
+        Err(D::Error::custom(format!("it must be a list of {MIN} to {MAX}, and it has {}", list.len())))
+    }
+}
+
+impl<T: JsonSchema, const MIN: usize, const MAX: usize> JsonSchema for Few<T, MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Few".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = generator.subschema_for::<T>();
+        json_schema!({"type": "array", "items": items, "minItems": MIN, "maxItems": MAX})
+    }
+}
+
+macro_rules! spotify_names {
+    ($($(#[$doc:meta])* $name:ident($inner:ty), $schema:tt;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub(crate) struct $name(pub(crate) $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(from)?;
+                <$inner>::from_str(&text).map(Self).map_err(D::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+spotify_names! {
+    /// A playlist by id, URI or link.
+    PlaylistName(uri::PlaylistId), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// A track or episode by id, URI or link.
+    ItemName(uri::ItemUri), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// A country.
+    Country(uri::Market), {"type": "string", "pattern": "^[A-Za-z]{2}$"};
+}
+
+/// Which linked account is meant.
+pub(crate) type AccountName = Text<1, 256>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only parsed")]
+    struct Sample {
+        /// What.
+        query: Text<1, 5>,
+        #[serde(default = "five")]
+        limit: Count<1, 50>,
+        playlist: Option<PlaylistName>,
+        tracks: Option<Few<ItemName, 1, 2>>,
+    }
+
+    const fn five() -> Count<1, 50> {
+        Count::of(5)
+    }
+
+    fn read(json: Value) -> Result<Sample, String> {
+        let Value::Object(arguments) = json else { panic!("an object") };
+        parse(arguments).map_err(|error: ToolError| error.message)
+    }
+
+    #[test]
+    fn ranges_are_enforced_and_the_field_is_named() {
+        let cases = [
+            (serde_json::json!({"query": "x", "limit": 51}), "'limit'"),
+            (serde_json::json!({"query": "x", "limit": 0}), "'limit'"),
+            (serde_json::json!({"query": "x", "limit": "5"}), "'limit'"),
+            (serde_json::json!({"query": "x", "limit": 1.5}), "'limit'"),
+            (serde_json::json!({"query": "x", "limit": -1}), "'limit'"),
+            (serde_json::json!({"query": "  "}), "'query'"),
+            (serde_json::json!({"query": "abcdef"}), "'query'"),
+            (serde_json::json!({"query": "x", "colour": 1}), "`colour`"),
+            (serde_json::json!({}), "`query`"),
+            (serde_json::json!({"query": "x", "playlist": "nope"}), "'playlist'"),
+            (serde_json::json!({"query": "x", "tracks": []}), "'tracks'"),
+            (serde_json::json!({"query": "x", "tracks": ["a".repeat(22), "?"]}), "'tracks[1]'"),
+        ];
+        for (json, named) in cases {
+            let message = read(json.clone()).unwrap_err();
+            assert!(message.contains(named), "{json}: {message}");
+        }
+    }
+
+    #[test]
+    fn null_is_absent_and_an_apostrophe_is_text() {
+        let sample = read(serde_json::json!({"query": "it's", "limit": null, "playlist": null})).unwrap();
+        assert_eq!((sample.query.as_str(), sample.limit.get()), ("it's", 5));
+    }
+
+    #[test]
+    fn schemas_say_what_is_enforced() {
+        let schema = Value::Object(schema_of::<Sample>());
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["required"], serde_json::json!(["query"]));
+        let limit = serde_json::json!({"type": "integer", "minimum": 1, "maximum": 50, "default": 5});
+        assert_eq!(schema["properties"]["limit"], limit);
+        assert_eq!(schema["properties"]["query"]["description"], "What.");
+        assert!(!schema.to_string().contains("$ref") && !schema.to_string().contains("null"));
+    }
+}

@@ -1,0 +1,167 @@
+//! A tool call that did not work: what happened, a stable code, what to do (product.md 7, "Tools").
+//!
+//! Never carries an argument's secret, an upstream URL or an internal cause.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::super::limits::Limited;
+use crate::failure::Failure;
+use crate::spotify::ApiError;
+use crate::vault::CallError;
+
+/// Every code that a tool can answer with.
+#[cfg(test)]
+pub(crate) const CODES: [&str; 16] = [
+    "RECONNECT_REQUIRED",
+    "NOT_ALLOWLISTED",
+    "SCOPE_MISSING",
+    "PREMIUM_REQUIRED",
+    "NO_ACTIVE_DEVICE",
+    "RESTRICTED",
+    "NOT_AVAILABLE_IN_MODE",
+    "NOT_FOUND",
+    "FORBIDDEN",
+    "ACCOUNT_UNKNOWN",
+    "INVALID_ARGUMENT",
+    "RATE_LIMITED",
+    "QUOTA_EXCEEDED",
+    "UPSTREAM_ERROR",
+    "UPSTREAM_TIMEOUT",
+    "AMBIGUOUS_WRITE",
+];
+
+/// Why a tool call did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub(crate) struct ToolError {
+    /// A stable code for programs, such as RECONNECT_REQUIRED, NOT_FOUND or RATE_LIMITED.
+    pub(crate) code: &'static str,
+    /// What happened and what to do.
+    pub(crate) message: String,
+    /// In how many seconds to try again, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_seconds: Option<u64>,
+}
+
+impl ToolError {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after_seconds: None }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new("INVALID_ARGUMENT", message)
+    }
+
+    /// Out of time before anything was changed.
+    pub(crate) fn timeout() -> Self {
+        Self::new(
+            "UPSTREAM_TIMEOUT",
+            "Spotify did not answer in time, so the call was given up. Ask for less at once, or try again in a moment.",
+        )
+    }
+
+    pub(crate) fn no_account(reconnect_url: &str) -> Self {
+        Self::new(
+            "RECONNECT_REQUIRED",
+            format!("No Spotify account is linked. Ask the person to connect one at {reconnect_url}."),
+        )
+    }
+
+    pub(crate) fn limited(limited: Limited) -> Self {
+        let (message, wait) = match limited {
+            Limited::Rate { retry_after } => {
+                ("You have made too many calls in the last minute.", retry_after)
+            }
+            Limited::Concurrency => {
+                ("You have too many calls running at once. Wait for one to finish.", Duration::from_secs(1))
+            }
+        };
+        let mut error = Self::new("RATE_LIMITED", message);
+        error.retry_after_seconds = Some(seconds(wait));
+        error
+    }
+
+    /// What an upstream error means to the caller. Internal failures go to the log and say nothing here.
+    pub(crate) fn upstream(error: CallError, reconnect_url: &str) -> Self {
+        match error {
+            CallError::Api(error) => Self::api(&error, reconnect_url),
+            CallError::ReconnectRequired(_) => Self::new(
+                "RECONNECT_REQUIRED",
+                format!(
+                    "Spotify no longer accepts the link to this account; that happens six months after each approval \
+                     at the latest. Ask the person to connect it again at {reconnect_url}."
+                ),
+            ),
+            CallError::Unlinked => Self::no_account(reconnect_url),
+            CallError::AccountsUnavailable { retry_after } => {
+                let mut error = Self::new(
+                    "UPSTREAM_ERROR",
+                    "Spotify's accounts service failed for the moment; nothing was done. Try again in a moment.",
+                );
+                error.retry_after_seconds = retry_after.map(seconds);
+                error
+            }
+            CallError::Failure(failure) => Self::internal(&failure),
+        }
+    }
+
+    /// Something of ours failed: the cause goes to the log alone.
+    pub(crate) fn internal(failure: &Failure) -> Self {
+        tracing::error!(cause = %failure.chain(), "a tool call failed");
+        Self::new(
+            "UPSTREAM_ERROR",
+            "The server failed to do this. Try again; if it persists, tell the operator.",
+        )
+    }
+
+    fn api(error: &ApiError, reconnect_url: &str) -> Self {
+        let mut message = format!("{}. {}", sentence(&error.to_string()), error.instruction());
+        if matches!(error, ApiError::Unauthorized | ApiError::ScopeMissing) {
+            message.push_str(&format!(" Address: {reconnect_url}."));
+        }
+        Self { code: error.code(), message, retry_after_seconds: error.retry_after_seconds() }
+    }
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn upstream_errors_become_a_listed_code_and_an_instruction() {
+        let lost = ToolError::upstream(
+            CallError::ReconnectRequired("invalid_grant".to_owned()),
+            "https://h/auth/login",
+        );
+        assert_eq!(lost.code, "RECONNECT_REQUIRED");
+        assert!(lost.message.contains("https://h/auth/login") && !lost.message.contains("invalid_grant"));
+        let wait = Some(Duration::from_millis(1_500));
+        let limited = ToolError::upstream(CallError::Api(ApiError::RateLimited { retry_after: wait }), "u");
+        assert_eq!((limited.code, limited.retry_after_seconds), ("RATE_LIMITED", Some(2)));
+        assert!(limited.message.starts_with("Spotify is limiting"));
+        let failed = ToolError::upstream(CallError::Failure(Failure::new("disk /secret")), "u");
+        assert!(!failed.message.contains("secret"));
+        for error in [&lost, &limited, &failed, &ToolError::timeout(), &ToolError::no_account("u")] {
+            assert!(CODES.contains(&error.code));
+        }
+        for error in
+            [ApiError::Unauthorized, ApiError::Malformed, ApiError::OwnerNotPremium, ApiError::Timeout]
+        {
+            assert!(CODES.contains(&error.code()));
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The tools, one file per topic, and what they share: their description, their context, their answer.
+//!
+//! A tool reads its arguments into types, calls the Web API through a [`Session`], and answers. It never sees a
+//! token's text, another person's data, or the request's identity in any argument.
+
+mod add_tracks;
+mod arguments;
+mod create_playlist;
+mod error;
+mod items;
+mod library;
+mod player;
+mod playlists;
+mod search;
+pub(super) mod status;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use rmcp::model::{Tool, ToolAnnotations};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::caller::Caller;
+use super::server::Inner;
+use super::upstream::Session;
+pub(super) use arguments::AccountName;
+pub(crate) use error::ToolError;
+
+use crate::failure::Failure;
+use crate::store::Link;
+
+/// Every tool, sorted by name.
+pub(super) const ALL: [&ToolSpec; 8] = [
+    &add_tracks::TOOL,
+    &create_playlist::TOOL,
+    &player::GET_CURRENT_TRACK,
+    &library::GET_LIKED_SONGS,
+    &playlists::GET_PLAYLIST_TRACKS,
+    &status::TOOL,
+    &playlists::GET_USER_PLAYLISTS,
+    &search::TOOL,
+];
+
+/// The mark that Spotify asks for next to its content (spotify.md 1.9).
+const FOOTER: &str = "\n\nData from Spotify";
+
+/// The arguments of a call as they came.
+pub(super) type Arguments = Map<String, Value>;
+
+/// What a tool is.
+pub(super) struct ToolSpec {
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    /// For a model that has never seen it.
+    pub(super) description: &'static str,
+    pub(super) hints: Hints,
+    pub(super) input: fn() -> Map<String, Value>,
+    pub(super) output: fn() -> Map<String, Value>,
+    pub(super) run: Run,
+}
+
+/// How a tool is run.
+pub(super) type Run = for<'a> fn(Context<'a>, Arguments) -> BoxFuture<'a, Result<Answer, ToolError>>;
+
+/// The four annotations; all are always stated, because the protocol's defaults are the dangerous ones.
+#[derive(Clone, Copy)]
+pub(super) struct Hints {
+    pub(super) read_only: bool,
+    pub(super) destructive: bool,
+    pub(super) idempotent: bool,
+    pub(super) open_world: bool,
+}
+
+/// The hints of a tool that asks Spotify and changes nothing.
+const LOOKS: Hints = Hints { read_only: true, destructive: false, idempotent: true, open_world: true };
+/// The hints of a tool that adds something at Spotify.
+const ADDS: Hints = Hints { read_only: false, destructive: false, idempotent: false, open_world: true };
+
+impl ToolSpec {
+    /// As the protocol lists it.
+    pub(super) fn listed(&self) -> Tool {
+        let hints = ToolAnnotations::new()
+            .read_only(self.hints.read_only)
+            .destructive(self.hints.destructive)
+            .idempotent(self.hints.idempotent)
+            .open_world(self.hints.open_world);
+        Tool::new(self.name, self.description, Arc::new((self.input)()))
+            .with_title(self.title)
+            .with_raw_output_schema(Arc::new((self.output)()))
+            .with_annotations(hints)
+    }
+}
+
+/// What a tool is given beside its arguments.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) server: &'a Inner,
+    pub(super) caller: &'a Caller,
+    pub(super) deadline: Instant,
+}
+
+impl<'a> Context<'a> {
+    /// The linked account that is meant: the primary one, or the one whose alias or id is `account`.
+    pub(super) async fn session(&self, account: Option<&AccountName>) -> Result<Session<'a>, ToolError> {
+        let link = match (account, &self.caller.link) {
+            (Some(account), _) => self.named(account).await?.id,
+            (None, Some(link)) => link.clone(),
+            (None, None) => return Err(ToolError::no_account(&self.server.reconnect_url)),
+        };
+        Ok(Session {
+            api: &self.server.api,
+            upstream: self.server.upstream.as_ref(),
+            link,
+            deadline: self.deadline,
+            longest_call: self.server.api_timeout,
+            reconnect_url: &self.server.reconnect_url,
+        })
+    }
+
+    /// The person's linked accounts.
+    pub(super) async fn links(&self) -> Result<Vec<Link>, ToolError> {
+        let links = self.server.upstream.links(&self.caller.user).await;
+        links.map_err(|failure: Failure| ToolError::internal(&failure))
+    }
+
+    async fn named(&self, account: &AccountName) -> Result<Link, ToolError> {
+        let links = self.links().await?;
+        let known = known_names(&links);
+        links.into_iter().find(|link| is_named(link, account.as_str())).ok_or_else(|| {
+            ToolError::new(
+                "ACCOUNT_UNKNOWN",
+                format!("No linked Spotify account has that alias or id. Linked: {known}. Leave 'account' out for the primary one."),
+            )
+        })
+    }
+}
+
+fn is_named(link: &Link, name: &str) -> bool {
+    name.eq_ignore_ascii_case(&link.alias)
+        || [link.id.as_str(), &link.identity, &link.spotify_user_id].contains(&name)
+}
+
+fn known_names(links: &[Link]) -> String {
+    let names: Vec<_> = links
+        .iter()
+        .take(20)
+        .map(|link| {
+            crate::spotify::text::clean(if link.alias.is_empty() { &link.identity } else { &link.alias }, 60)
+        })
+        .collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// What a tool answers when it worked, at least in part.
+pub(super) struct Answer {
+    pub(super) text: String,
+    pub(super) structured: Value,
+    /// The code of what went wrong in part, for the trail.
+    pub(super) code: Option<&'static str>,
+}
+
+impl Answer {
+    /// An answer with content from Spotify.
+    pub(super) fn of(text: impl Into<String>, output: &impl Serialize) -> Result<Self, ToolError> {
+        let mut text = text.into();
+        text.push_str(FOOTER);
+        Self::own(text, output)
+    }
+
+    /// An answer that is all ours.
+    pub(super) fn own(text: impl Into<String>, output: &impl Serialize) -> Result<Self, ToolError> {
+        let structured = serde_json::to_value(output)
+            .map_err(|cause| ToolError::internal(&Failure::caused("writing an answer", cause)))?;
+        Ok(Self { text: text.into(), structured, code: None })
+    }
+}
+
+/// The output schema of a type: its fields, or an `error`. Some clients hold failed calls against the schema too.
+fn output_of<T: JsonSchema>() -> Map<String, Value> {
+    let mut schema = serialized::<T>();
+    schema.remove("title");
+    schema.remove("description");
+    let required = schema.remove("required").unwrap_or_else(|| json!([]));
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("error".to_owned(), Value::Object(serialized::<ToolError>()));
+    }
+    schema.insert("anyOf".to_owned(), json!([{"required": required}, {"required": ["error"]}]));
+    schema
+}
+
+fn serialized<T: JsonSchema>() -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = arguments::object(settings.into_generator().into_root_schema_for::<T>());
+    schema.remove("title");
+    schema
+}

@@ -1,0 +1,137 @@
+//! What plays.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::arguments::{parse, schema_of};
+use super::items::TrackItem;
+use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
+use crate::spotify::models::Playback;
+
+pub(super) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
+    name: "get_current_track",
+    title: "Get the current track",
+    description: "Tells what the person is listening to on Spotify right now: the track or podcast episode, whether it is \
+                  playing or paused, and the position. Answers state \"nothing\" when nothing is playing, which is not \
+                  an error.",
+    hints: LOOKS,
+    input: schema_of::<Input>,
+    output: output_of::<Output>,
+    run: |context, arguments| Box::pin(run(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    account: Option<AccountName>,
+}
+
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Playing,
+    Paused,
+    Nothing,
+}
+
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Track,
+    Episode,
+    Ad,
+    Unknown,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// Whether something plays, is paused, or nothing is there.
+    state: State,
+    /// What kind of thing it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
+    /// The track or episode; absent for advertisements, private sessions and when nothing plays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<TrackItem>,
+    /// Position in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress_ms: Option<u64>,
+    /// The playlist, album, artist or show that it plays from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_uri: Option<String>,
+}
+
+async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: Input = parse(arguments)?;
+    let session = context.session(input.account.as_ref()).await?;
+    let api = session.api;
+    let playback = session.call(|token| async move { api.currently_playing(&token).await }).await?;
+    let now = playback.as_ref().map_or_else(nothing, seen);
+    Answer::of(told(&now), &now)
+}
+
+const fn nothing() -> Output {
+    Output { state: State::Nothing, kind: None, track: None, progress_ms: None, context_uri: None }
+}
+
+fn seen(playback: &Playback) -> Output {
+    let kind = match playback.currently_playing_type.as_deref() {
+        Some("track") => Kind::Track,
+        Some("episode") => Kind::Episode,
+        Some("ad") => Kind::Ad,
+        _ => Kind::Unknown,
+    };
+    let playing = playback.is_playing.unwrap_or(false);
+    Output {
+        state: if playing { State::Playing } else { State::Paused },
+        kind: Some(kind),
+        track: playback.item.as_ref().and_then(TrackItem::from),
+        progress_ms: playback.progress_ms,
+        context_uri: playback.context.as_ref().and_then(|context| context.uri.clone()),
+    }
+}
+
+fn told(now: &Output) -> String {
+    let state = match now.state {
+        State::Playing => "Playing",
+        State::Paused => "Paused",
+        State::Nothing => return "Nothing is playing.".to_owned(),
+    };
+    match (&now.track, now.kind) {
+        (Some(track), _) => {
+            let position = now.progress_ms.map(|at| format!(", at {}", clock(at))).unwrap_or_default();
+            let length = track.duration_ms.map(|all| format!(" of {}", clock(all))).unwrap_or_default();
+            format!("{state}: {}{position}{length}", track.line())
+        }
+        (None, Some(Kind::Ad)) => format!("{state}: an advertisement."),
+        (None, _) => format!("{state}: something that Spotify does not tell (a private session, perhaps)."),
+    }
+}
+
+/// `m:ss`
+fn clock(millis: u64) -> String {
+    format!("{}:{:02}", millis / 60_000, millis / 1_000 % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tell(json: &str) -> String {
+        told(&seen(&serde_json::from_str(json).unwrap()))
+    }
+
+    #[test]
+    fn tracks_advertisements_and_private_sessions_are_told_apart() {
+        let track = r#"{"is_playing":true,"progress_ms":61500,"currently_playing_type":"track",
+            "item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","name":"N","duration_ms":200000}}"#;
+        assert_eq!(tell(track), "Playing: N [spotify:track:4uLU6hMCjMI75M1A2tKUQC], at 1:01 of 3:20");
+        assert_eq!(
+            tell(r#"{"is_playing":true,"currently_playing_type":"ad"}"#),
+            "Playing: an advertisement."
+        );
+        assert!(tell(r#"{"is_playing":false,"item":null}"#).starts_with("Paused: something"));
+        assert_eq!(told(&nothing()), "Nothing is playing.");
+    }
+}

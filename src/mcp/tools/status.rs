@@ -1,0 +1,166 @@
+//! The state of things for one person: linked accounts, what may be done, when to connect again. Asks nobody upstream.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::arguments::{parse, schema_of};
+use super::{
+    AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, known_names, output_of,
+};
+use crate::ambient::Timestamp;
+use crate::domain::Scope;
+use crate::spotify::text::clean;
+use crate::store::Link;
+
+/// Spotify's refresh tokens die six months after each approval (spotify.md 1.5); the shortest six months have 181 days.
+const APPROVAL: Duration = Duration::from_secs(181 * 86_400);
+
+pub(in crate::mcp) const TOOL: ToolSpec = ToolSpec {
+    name: "get_status",
+    title: "Get the status",
+    description: "Tells which Spotify accounts the person has linked to this server, what this client may do with them, how \
+                  many days remain until an account must be connected again, and the server's time and version. Use it \
+                  when another tool answers RECONNECT_REQUIRED or SCOPE_MISSING, or to find account names.",
+    hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
+    input: schema_of::<Input>,
+    output: output_of::<Status>,
+    run: |context, arguments| Box::pin(run(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    /// Only this linked Spotify account: its alias or id. Default: all.
+    account: Option<AccountName>,
+}
+
+/// What the tool and the resource `spotify://status` answer.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::mcp) struct Status {
+    /// The linked Spotify accounts, the primary one first.
+    accounts: Vec<AccountStatus>,
+    /// What this client may do: read, write, player.
+    scopes: Vec<&'static str>,
+    /// Under which regime Spotify serves this server's app: development, development_legacy or extended.
+    quota_mode: &'static str,
+    /// Where the person connects an account.
+    connect_url: String,
+    /// This server.
+    server: ServerStatus,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ServerStatus {
+    name: &'static str,
+    version: &'static str,
+    /// RFC 3339, UTC.
+    time: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct AccountStatus {
+    /// The account's id, to be given as account.
+    account_id: String,
+    /// The person's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
+    /// Its name on Spotify.
+    display_name: String,
+    /// Used where no account is named.
+    primary: bool,
+    /// connected, or reconnect_required.
+    state: &'static str,
+    /// Which of read, write and player Spotify granted in full.
+    granted: Vec<&'static str>,
+    /// Whole days until it must be connected again.
+    days_until_reconnect: u64,
+}
+
+async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: Input = parse(arguments)?;
+    let mut links = context.links().await?;
+    if let Some(account) = &input.account {
+        let known = known_names(&links);
+        links.retain(|link| is_named(link, account.as_str()));
+        if links.is_empty() {
+            let message = format!("No linked Spotify account has that alias or id. Linked: {known}.");
+            return Err(ToolError::new("ACCOUNT_UNKNOWN", message));
+        }
+    }
+    let status = Status::of(context, &links);
+    Answer::own(status.told(), &status)
+}
+
+impl Status {
+    /// For the resource.
+    pub(in crate::mcp) async fn read(context: Context<'_>) -> Result<Self, ToolError> {
+        Ok(Self::of(context, &context.links().await?))
+    }
+
+    fn of(context: Context<'_>, links: &[Link]) -> Self {
+        let now = context.server.clock.now();
+        Self {
+            accounts: links.iter().map(|link| AccountStatus::of(link, now)).collect(),
+            scopes: context.caller.scopes.iter().map(Scope::name).collect(),
+            quota_mode: context.server.api.mode().name(),
+            connect_url: context.server.reconnect_url.clone(),
+            server: ServerStatus {
+                name: super::super::NAME,
+                version: env!("CARGO_PKG_VERSION"),
+                time: now.rfc3339(),
+            },
+        }
+    }
+
+    fn told(&self) -> String {
+        let mut text = match self.accounts.len() {
+            0 => format!("No Spotify account is linked. Connect one at {}.", self.connect_url),
+            1 => "One Spotify account is linked:".to_owned(),
+            many => format!("{many} Spotify accounts are linked:"),
+        };
+        for account in &self.accounts {
+            text.push_str(&format!("\n- {}", account.line()));
+        }
+        text.push_str(&format!(
+            "\nThis client may: {}. Quota mode: {}. Server time: {}.",
+            self.scopes.join(", "),
+            self.quota_mode,
+            self.server.time
+        ));
+        text
+    }
+}
+
+impl AccountStatus {
+    fn of(link: &Link, now: Timestamp) -> Self {
+        let left = link.authorized_at.plus(APPROVAL).since(now);
+        let works = link.reconnect.is_none() && !left.is_zero();
+        let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
+        let in_full = |scope: &Scope| scope.spotify().iter().all(|part| granted.contains(part));
+        Self {
+            account_id: link.identity.clone(),
+            alias: Some(clean(&link.alias, 60)).filter(|alias| !alias.is_empty()),
+            display_name: clean(&link.display_name, 100),
+            primary: link.primary,
+            state: if works { "connected" } else { "reconnect_required" },
+            granted: Scope::ALL.iter().filter(|scope| in_full(scope)).map(|scope| scope.name()).collect(),
+            days_until_reconnect: if works { left.as_secs() / 86_400 } else { 0 },
+        }
+    }
+
+    fn line(&self) -> String {
+        let alias = self.alias.as_ref().map(|alias| format!(" ({alias})")).unwrap_or_default();
+        let primary = if self.primary { ", primary" } else { "" };
+        let state = match self.state {
+            "connected" => format!("connected for {} more days", self.days_until_reconnect),
+            _ => "must be connected again".to_owned(),
+        };
+        let granted = self.granted.join(", ");
+        format!(
+            "{}{alias} [{}]{primary}: {state}; Spotify granted: {granted}",
+            self.display_name, self.account_id
+        )
+    }
+}

@@ -1,0 +1,101 @@
+//! What the tools need of the rooms to their left: a person's linked accounts, and calls with a valid token.
+//!
+//! A tool never holds a token longer than one call of the Web API, and never sees a refresh token.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::tools::ToolError;
+use crate::domain::{LinkId, UserId};
+use crate::failure::Failure;
+use crate::spotify::{AccessToken, Api, ApiError};
+use crate::store::{Link, Store};
+use crate::vault::{CallError, Vault};
+
+/// One call of the Web API, repeatable with another token.
+pub type Work<'a> = Box<dyn Fn(AccessToken) -> BoxFuture<'a, Result<(), ApiError>> + Send + Sync + 'a>;
+
+/// The door to linked accounts and their tokens. [`Linked`] in the program; tests have one without a vault.
+pub trait Upstream: Send + Sync + 'static {
+    /// The person's linked accounts, the primary one first.
+    fn links<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<Vec<Link>, Failure>>;
+
+    /// Does `work` with a valid access token of this link. On [`ApiError::Unauthorized`] it gets a fresh one and does
+    /// `work` once more (401 means that nothing was done).
+    fn call<'a>(&'a self, link: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>>;
+}
+
+/// The accounts that the store knows, with the tokens that the vault keeps.
+pub struct Linked {
+    /// Who has linked what.
+    pub store: Store,
+    /// The tokens.
+    pub vault: Vault,
+}
+
+impl Upstream for Linked {
+    fn links<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<Vec<Link>, Failure>> {
+        Box::pin(self.store.links(user))
+    }
+
+    fn call<'a>(&'a self, link: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>> {
+        Box::pin(async move { self.vault.call(link, work).await })
+    }
+}
+
+/// One linked account for the time of one tool call.
+pub(crate) struct Session<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) upstream: &'a dyn Upstream,
+    pub(crate) link: LinkId,
+    pub(crate) deadline: Instant,
+    /// How long one call of the Web API may take.
+    pub(crate) longest_call: Duration,
+    /// Where a person connects an account again.
+    pub(crate) reconnect_url: &'a str,
+}
+
+impl Session<'_> {
+    /// Calls the Web API with a valid token. `work` may run twice (see [`Upstream::call`]).
+    pub(crate) async fn call<T, F, Fut>(&self, work: F) -> Result<T, ToolError>
+    where
+        T: Send,
+        F: Fn(AccessToken) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, ApiError>> + Send,
+    {
+        self.attempt(work).await.map_err(|error| ToolError::upstream(error, self.reconnect_url))
+    }
+
+    /// The same with the error as it came, for those who decide by it.
+    pub(crate) async fn attempt<T, F, Fut>(&self, work: F) -> Result<T, CallError>
+    where
+        T: Send,
+        F: Fn(AccessToken) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, ApiError>> + Send,
+    {
+        // The door is one object for answers of every type: the answer takes a side exit.
+        let answer = Mutex::new(None);
+        let exit = &answer;
+        let work: Work<'_> = Box::new(move |token| {
+            let answered = work(token);
+            Box::pin(async move {
+                let value = answered.await?;
+                *exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                Ok(())
+            })
+        });
+        self.upstream.call(&self.link, work).await?;
+        answer
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .ok_or_else(|| CallError::Failure(Failure::new("the work of a call was not done")))
+    }
+
+    /// How much of the tool call's time is left.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
