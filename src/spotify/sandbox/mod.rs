@@ -111,7 +111,7 @@ impl Drop for RunningSandbox {
 
 fn populate(world: &World) {
     let rules = AppRules {
-        name: "Spotify MCP (sandbox)".to_owned(),
+        name: "Spotify MCP".to_owned(),
         any_loopback: true,
         developer: "sandbox-developer".to_owned(),
         ..AppRules::default()

@@ -34,7 +34,7 @@ struct Card {
     name: String,
     about: String,
     initial: char,
-    hue: u64,
+    hue: usize,
     chosen: bool,
 }
 
@@ -56,7 +56,7 @@ pub fn login(world: &World, request: &Request, logged_in: Option<&Person>) -> Re
         .chain(others)
         .take(CARDS)
         .enumerate()
-        .map(|(at, person)| card(person, at == 0))
+        .map(|(at, person)| card(person, at))
         .collect();
     let rules = request.app.rules();
     let page = Login {
@@ -92,7 +92,7 @@ pub async fn style() -> Response {
         .into_response()
 }
 
-fn card(person: &Person, chosen: bool) -> Card {
+fn card(person: &Person, at: usize) -> Card {
     let state = person.state();
     let name = state.traits.spell(&state.traits.display_name);
     Card {
@@ -100,8 +100,8 @@ fn card(person: &Person, chosen: bool) -> Card {
         initial: name.chars().next().unwrap_or('?'),
         name,
         about: state.traits.about.clone(),
-        hue: crate::spotify::sandbox::world::music::number(&[&person.id]) % 6,
-        chosen,
+        hue: at,
+        chosen: at == 0,
     }
 }
 

@@ -65,8 +65,6 @@ pub struct AppRules {
     pub withheld: Scopes,
     /// Whether a code presented twice revokes what it gave the first time.
     pub code_reuse_revokes: bool,
-    /// Whether `/me/library` answers 400, as seen in old regimes.
-    pub refuse_library: bool,
     /// Where `next` links point instead of here: a trap for clients that follow them with the token.
     pub links_base: Option<String>,
 }
@@ -87,7 +85,6 @@ impl Default for AppRules {
             daily_quota: None,
             withheld: Scopes::default(),
             code_reuse_revokes: false,
-            refuse_library: false,
             links_base: None,
         }
     }
