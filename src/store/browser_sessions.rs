@@ -5,7 +5,7 @@ use crate::crypto::token::TokenHash;
 use crate::domain::{SessionId, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
+use super::{Recorded, Store, corrupt, lock_person, reading, record, transaction, writing};
 
 /// A session to begin.
 #[derive(Clone, Debug)]
@@ -58,9 +58,13 @@ impl Store {
         let evict = "UPDATE browser_sessions SET revoked_at = $3
             WHERE user_id = $1 AND revoked_at IS NULL AND id IN (
                 SELECT id FROM browser_sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $3 AND id <> $4
-                ORDER BY last_seen_at DESC, id LIMIT 1000 OFFSET $2)
+                ORDER BY last_seen_at DESC, created_at DESC, id LIMIT 1000 OFFSET $2)
             RETURNING id";
         let evicted: Vec<String> = transaction!(self, tx => {
+            // Two logins at once must see each other's session.
+            if !lock_person!(tx, session.user) {
+                return Err(Failure::new("a session cannot begin: the person was deleted meanwhile"));
+            }
             sqlx::query(begin)
                 .bind(session.id.as_str()).bind(&session.hash.as_bytes()[..]).bind(session.user.as_str())
                 .bind(&session.agent).bind(session.now.secs()).bind(session.expires_at.secs())
@@ -81,7 +85,7 @@ impl Store {
         hash: TokenHash,
         now: Timestamp,
     ) -> Result<Option<BrowserSession>, Failure> {
-        let sql = const_format(LIVE, "s.hash = $1");
+        let sql = joined(LIVE, "s.hash = $1");
         let row: Option<Row> = reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(&hash.as_bytes()[..]).bind(now.secs())
             .fetch_optional(pool).await)?;
@@ -94,7 +98,7 @@ impl Store {
         user: &UserId,
         now: Timestamp,
     ) -> Result<Vec<BrowserSession>, Failure> {
-        let sql = const_format(LIVE, "s.user_id = $1 ORDER BY s.last_seen_at DESC, s.id LIMIT 100");
+        let sql = joined(LIVE, "s.user_id = $1 ORDER BY s.last_seen_at DESC, s.id LIMIT 100");
         let rows: Vec<Row> = reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(user.as_str()).bind(now.secs())
             .fetch_all(pool).await)?;
@@ -143,6 +147,6 @@ fn parse((id, user, agent, created_at, last_seen_at): Row) -> Result<BrowserSess
     })
 }
 
-fn const_format(select: &'static str, rest: &'static str) -> String {
+fn joined(select: &'static str, rest: &'static str) -> String {
     format!("{select}{rest}")
 }

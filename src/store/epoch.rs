@@ -1,12 +1,25 @@
 //! The revocation epoch: counts up whenever something that servers hold in memory has ended.
 
-use crate::failure::Failure;
+use std::time::Duration;
 
-use super::{Store, end_cached, reading, transaction};
+use crate::failure::{During as _, Failure};
+
+use super::{Pool, Store, end_cached, reading, transaction};
+
+/// How long a database may take to answer before it counts as gone.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Store {
-    /// The present epoch. Also tells that the database answers.
+    /// Whether the database answers, within two seconds.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        tokio::time::timeout(PATIENCE, self.epoch()).await.during("waiting for the database")?.map(drop)
+    }
+
+    /// The present epoch. Also tells that the database is there: fails where SQLite's file was removed.
     pub async fn epoch(&self) -> Result<i64, Failure> {
+        if let Pool::Sqlite { file, .. } = &self.pool {
+            file.still_there()?;
+        }
         let sql = "SELECT epoch FROM revocation WHERE id = 1";
         Ok(reading!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?)
     }

@@ -2,11 +2,12 @@
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
+use crate::domain::code::TRIES;
 use crate::domain::resource::Resource;
 use crate::domain::{ClientId, GrantId, LinkId, ScopeSet, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, end_cached, reading, record, transaction, writing};
+use super::{Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction, writing};
 
 /// A pair of tokens to store.
 #[derive(Clone, Debug)]
@@ -71,26 +72,31 @@ impl Store {
         tokens: &NewTokens,
         events: &[Recorded],
     ) -> Result<bool, Failure> {
+        let lock = "UPDATE users SET last_seen_at = last_seen_at
+            WHERE id = (SELECT user_id FROM codes WHERE hash = $1) AND disabled_at IS NULL";
         let take = "UPDATE codes SET used_at = $2, grant_id = $3
-            WHERE hash = $1 AND used_at IS NULL AND failures < 5 AND expires_at > $2";
+            WHERE hash = $1 AND used_at IS NULL AND failures < $4 AND expires_at > $2";
         let found = "INSERT INTO grants
             (id, user_id, client_id, scope, resource, redirect_uri, created_at, last_used_at, expires_at)
             SELECT $2, user_id, client_id, scope, resource, redirect_uri, $3, $3, $4 FROM codes WHERE hash = $1";
         let won = transaction!(self, tx => {
-            let taken = sqlx::query(take)
-                .bind(&code.as_bytes()[..]).bind(tokens.now.secs()).bind(grant.as_str())
-                .execute(&mut *tx).await?;
-            if taken.rows_affected() == 1 {
-                sqlx::query(found)
-                    .bind(&code.as_bytes()[..]).bind(grant.as_str())
-                    .bind(tokens.now.secs()).bind(grant_expires_at.secs())
-                    .execute(&mut *tx).await?;
-                insert_tokens!(tx, grant, tokens);
-                record!(tx, events);
-                true
-            } else {
-                false
+            let person = sqlx::query(lock).bind(&code.as_bytes()[..]).execute(&mut *tx).await?;
+            if person.rows_affected() == 0 {
+                return Ok(false);
             }
+            let taken = sqlx::query(take)
+                .bind(&code.as_bytes()[..]).bind(tokens.now.secs()).bind(grant.as_str()).bind(TRIES)
+                .execute(&mut *tx).await?;
+            if taken.rows_affected() == 0 {
+                return Ok(false);
+            }
+            sqlx::query(found)
+                .bind(&code.as_bytes()[..]).bind(grant.as_str())
+                .bind(tokens.now.secs()).bind(grant_expires_at.secs())
+                .execute(&mut *tx).await?;
+            insert_tokens!(tx, grant, tokens);
+            record!(tx, events);
+            true
         });
         Ok(won)
     }
@@ -122,6 +128,9 @@ impl Store {
             RETURNING client_id, redirect_uri";
         let forget = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2 AND redirect_uri = $3";
         let ended = transaction!(self, tx => {
+            if !lock_person!(tx, user) {
+                return Ok(false);
+            }
             let row: Option<(String, String)> = sqlx::query_as(revoke)
                 .bind(grant.as_str()).bind(user.as_str()).bind(now.secs()).bind(because)
                 .fetch_optional(&mut *tx).await?;
@@ -138,7 +147,8 @@ impl Store {
         Ok(ended)
     }
 
-    /// Ends one access token of a client's own (RFC 7009); its grant lives on.
+    /// Ends one access token of a client's own (RFC 7009); its grant lives on. Nothing happens, and nothing is
+    /// recorded, where it is unknown or has ended.
     pub async fn revoke_access_token(
         &self,
         hash: TokenHash,
@@ -147,9 +157,11 @@ impl Store {
     ) -> Result<(), Failure> {
         let sql = "UPDATE access_tokens SET revoked_at = $2 WHERE hash = $1 AND revoked_at IS NULL";
         transaction!(self, tx => {
-            sqlx::query(sql).bind(&hash.as_bytes()[..]).bind(now.secs()).execute(&mut *tx).await?;
-            end_cached!(tx);
-            record!(tx, events);
+            let ended = sqlx::query(sql).bind(&hash.as_bytes()[..]).bind(now.secs()).execute(&mut *tx).await?;
+            if ended.rows_affected() == 1 {
+                end_cached!(tx);
+                record!(tx, events);
+            }
         });
         Ok(())
     }
@@ -162,7 +174,7 @@ impl Store {
         Ok(())
     }
 
-    /// The clients that a person has connected, newest first; at most 200.
+    /// The clients that a person has connected, last used first; at most 200.
     pub async fn connected_clients(
         &self,
         user: &UserId,

@@ -35,10 +35,13 @@ impl Store {
         id: &str,
         now: Timestamp,
     ) -> Result<Result<(), MasterKeyMismatch>, Failure> {
+        // Two nodes that start on a new database with different keys must not both find it empty.
+        let lock = "UPDATE revocation SET epoch = epoch WHERE id = 1";
         let adopt = "INSERT INTO master_keys (id, state, created_at)
             SELECT $1, 'active', $2 WHERE NOT EXISTS (SELECT 1 FROM master_keys)";
         let known = "SELECT id, state FROM master_keys ORDER BY created_at DESC, id";
         let rows: Vec<(String, String)> = transaction!(self, tx => {
+            sqlx::query(lock).execute(&mut *tx).await?;
             sqlx::query(adopt).bind(id).bind(now.secs()).execute(&mut *tx).await?;
             sqlx::query_as(known).fetch_all(&mut *tx).await?
         });

@@ -4,7 +4,10 @@ use crate::ambient::Timestamp;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::{DataKeyRow, Recorded, Store, corrupt, end_cached, reading, record, transaction, writing};
+use super::retry::is_unique_violation;
+use super::{
+    DataKeyRow, Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction, writing,
+};
 
 /// A Spotify app of the operator.
 #[derive(Clone, Debug)]
@@ -128,6 +131,28 @@ pub enum Saved {
     NoSeat,
 }
 
+/// Locks an app's row, and tells whether it has a seat for this link: a free one, or the one it sits on. A
+/// statement of its own asks, because only a statement that begins after the lock sees who sat down before it.
+macro_rules! take_seat {
+    ($tx:ident, $app:expr, $link:expr, $now:expr) => {{
+        sqlx::query("UPDATE spotify_apps SET touched_at = $2 WHERE id = $1")
+            .bind($app.as_str())
+            .bind($now)
+            .execute(&mut *$tx)
+            .await?;
+        let seat: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM spotify_apps WHERE id = $1 AND (seats IS NULL
+                OR seats > (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1)
+                OR EXISTS (SELECT 1 FROM linked_accounts WHERE id = $2 AND app_id = $1))",
+        )
+        .bind($app.as_str())
+        .bind($link.as_str())
+        .fetch_optional(&mut *$tx)
+        .await?;
+        seat.is_some()
+    }};
+}
+
 impl Store {
     /// Registers an app of the operator's configuration, or brings its row up to date.
     pub async fn register_app(&self, app: &App, now: Timestamp) -> Result<AppId, Failure> {
@@ -158,8 +183,9 @@ impl Store {
         identity: &str,
         spotify_user_id: &str,
     ) -> Result<Option<Link>, Failure> {
-        let sql =
-            format!("{SELECT} WHERE accounts_url = $1 AND identity IN ($2, $3) ORDER BY identity LIMIT 1");
+        let sql = format!(
+            "{SELECT} WHERE accounts_url = $1 AND identity IN ($2, $3) ORDER BY identity = $2 DESC LIMIT 1"
+        );
         let row: Option<LinkRow> = reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(accounts_url).bind(identity).bind(format!("id:{spotify_user_id}"))
             .fetch_optional(pool).await)?;
@@ -204,9 +230,6 @@ impl Store {
         new: &NewLink,
         events: &[Recorded],
     ) -> Result<Saved, Failure> {
-        // Locks the app's row on both engines, so that two newcomers cannot both take the last seat.
-        let seat = "UPDATE spotify_apps SET touched_at = $2 WHERE id = $1
-            AND (seats IS NULL OR seats > (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1))";
         let user = "INSERT INTO users (id, display_name, created_at, last_seen_at) VALUES ($1, $2, $3, $3)";
         let key = "INSERT INTO data_keys (id, user_id, master_key_id, wrapped, state, created_at, seal_count)
             VALUES ($1, $2, $3, $4, 'active', $5, 0)";
@@ -220,14 +243,15 @@ impl Store {
                 $9, $10, $11, 1, $12, $13, $14, $10)";
         let now = save.now.secs();
         let saved = transaction!(self, tx => {
-            let seated = sqlx::query(seat).bind(save.app.as_str()).bind(now).execute(&mut *tx).await?;
-            if seated.rows_affected() == 0 {
-                return Ok(Saved::NoSeat);
-            }
             if new.new_user {
                 sqlx::query(user)
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;
+            } else if !lock_person!(tx, new.user) {
+                return Ok(Saved::Conflict);
+            }
+            if !take_seat!(tx, save.app, new.id, now) {
+                return Ok(Saved::NoSeat);
             }
             if let Some(row) = &new.new_data_key {
                 sqlx::query(key)
@@ -260,27 +284,32 @@ impl Store {
                 scope = $7, authorized_at = $8, data_key_id = $9, token_version = token_version + 1,
                 access_token = $10, access_expires_at = $11, refresh_token = $12,
                 lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL
-            WHERE id = $1 AND token_version = $2
-            RETURNING user_id";
-        let seen = "UPDATE users SET last_seen_at = $2, display_name = $3 WHERE id = $1";
+            WHERE id = $1 AND token_version = $2";
+        let seen = "UPDATE users SET last_seen_at = $3, display_name = $4
+            WHERE id = (SELECT user_id FROM linked_accounts WHERE id = $1 AND token_version = $2)";
+        let now = save.now.secs();
         let saved = transaction!(self, tx => {
-            let user: Option<String> = sqlx::query_scalar(sql)
+            let person = sqlx::query(seen)
+                .bind(id.as_str()).bind(version).bind(now).bind(&save.display_name)
+                .execute(&mut *tx).await?;
+            if person.rows_affected() == 0 {
+                return Ok(Saved::Conflict);
+            }
+            if !take_seat!(tx, save.app, id, now) {
+                return Ok(Saved::NoSeat);
+            }
+            let updated = sqlx::query(sql)
                 .bind(id.as_str()).bind(version).bind(save.app.as_str()).bind(&save.identity)
-                .bind(&save.spotify_user_id).bind(&save.display_name).bind(&save.scope).bind(save.now.secs())
+                .bind(&save.spotify_user_id).bind(&save.display_name).bind(&save.scope).bind(now)
                 .bind(save.data_key.as_str()).bind(&save.access[..]).bind(save.access_expires_at.secs())
                 .bind(save.refresh.as_deref())
-                .fetch_optional(&mut *tx).await?;
-            match user {
-                None => Saved::Conflict,
-                Some(user) => {
-                    sqlx::query(seen)
-                        .bind(&user).bind(save.now.secs()).bind(&save.display_name)
-                        .execute(&mut *tx).await?;
-                    end_cached!(tx);
-                    record!(tx, events);
-                    Saved::Done
-                }
+                .execute(&mut *tx).await?;
+            if updated.rows_affected() == 0 {
+                return Ok(Saved::Conflict);
             }
+            end_cached!(tx);
+            record!(tx, events);
+            Saved::Done
         });
         Ok(saved)
     }
@@ -362,7 +391,7 @@ impl Store {
         Ok(marked)
     }
 
-    /// Removes a linked account with its tokens at once; another becomes primary. `false` where there is none.
+    /// Removes a linked account with its tokens at once, from the files too; another becomes primary. `false` where there is none.
     pub async fn unlink(
         &self,
         user: &UserId,
@@ -374,6 +403,9 @@ impl Store {
             WHERE id = (SELECT id FROM linked_accounts WHERE user_id = $1 ORDER BY created_at, id LIMIT 1)
             AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1 AND primary_since IS NOT NULL)";
         let gone = transaction!(self, tx => {
+            if !lock_person!(tx, user) {
+                return Ok(false);
+            }
             let gone = sqlx::query("DELETE FROM linked_accounts WHERE id = $1 AND user_id = $2")
                 .bind(id.as_str()).bind(user.as_str())
                 .execute(&mut *tx).await?.rows_affected() == 1;
@@ -384,16 +416,11 @@ impl Store {
             }
             gone
         });
+        if gone {
+            self.empty_log().await;
+        }
         Ok(gone)
     }
-}
-
-fn is_unique_violation(failure: &Failure) -> bool {
-    failure
-        .cause()
-        .and_then(|cause| cause.downcast_ref::<sqlx::Error>())
-        .and_then(sqlx::Error::as_database_error)
-        .is_some_and(|error| error.is_unique_violation())
 }
 
 const SELECT: &str =

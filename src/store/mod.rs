@@ -3,11 +3,13 @@
 //!
 //! House dialect: `$1` parameters, BIGINT, TEXT, BYTEA/BLOB, unix seconds, nullable times as booleans,
 //! `ON CONFLICT`, `RETURNING`, `UPDATE ... WHERE <old state> RETURNING` for everything that may happen once.
+//! PostgreSQL runs at READ COMMITTED: a condition on *other* rows counts only in a statement after the lock.
 
 mod browser_sessions;
 mod clients;
 mod codes;
 mod epoch;
+mod file;
 mod grants;
 mod keys;
 mod links;
@@ -16,6 +18,7 @@ mod open;
 mod outbox;
 mod purge;
 mod refresh_tokens;
+mod retry;
 mod usage;
 mod users;
 
@@ -47,6 +50,7 @@ enum Pool {
     Sqlite {
         write: SqlitePool,
         read: SqlitePool,
+        file: file::DatabaseFile,
     },
     Postgres(PgPool),
 }
@@ -65,30 +69,62 @@ macro_rules! reading {
 macro_rules! writing {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
-            $crate::store::Pool::Sqlite { write: $pool, .. } => $body,
+            $crate::store::Pool::Sqlite { write: $pool, file, .. } => {
+                file.still_there()?;
+                $body
+            }
             $crate::store::Pool::Postgres($pool) => $body,
         }
     };
 }
 
-/// Compiles one body for each engine inside a transaction that commits where the body ends with `Ok`.
-/// On SQLite it takes the write lock at once, so that it never fails half way for want of it.
+/// Compiles one body for each engine inside a transaction that commits where the body ends; `return Ok(..)` in it
+/// rolls back instead. On SQLite it takes the write lock at once, so that it never fails half way for want of it;
+/// on PostgreSQL it starts again where the engine broke a deadlock at its cost.
 macro_rules! transaction {
     ($store:expr, $tx:ident => $body:expr) => {
         match &$store.pool {
-            $crate::store::Pool::Sqlite { write, .. } => {
-                let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
-                let out = $body;
-                $tx.commit().await?;
-                out
+            $crate::store::Pool::Sqlite { write, file, .. } => {
+                file.still_there()?;
+                let done: Result<_, $crate::failure::Failure> = async {
+                    let mut $tx = write.begin_with("BEGIN IMMEDIATE").await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+                .await;
+                done?
             }
             $crate::store::Pool::Postgres(pool) => {
-                let mut $tx = pool.begin().await?;
-                let out = $body;
-                $tx.commit().await?;
-                out
+                let mut tries = $crate::store::retry::Tries::default();
+                loop {
+                    let done: Result<_, $crate::failure::Failure> = async {
+                        let mut $tx = pool.begin().await?;
+                        let out = $body;
+                        $tx.commit().await?;
+                        Ok(out)
+                    }
+                    .await;
+                    match done {
+                        Err(failure) if tries.another(&failure) => {}
+                        done => break done?,
+                    }
+                }
             }
         }
+    };
+}
+
+/// Locks a person's row until the transaction ends: whoever changes several rows of a person locks it first, so
+/// that such changes happen one after the other and never wait for each other in a ring. `false`: nobody there.
+macro_rules! lock_person {
+    ($tx:ident, $user:expr) => {
+        sqlx::query("UPDATE users SET last_seen_at = last_seen_at WHERE id = $1")
+            .bind($user.as_str())
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected()
+            == 1
     };
 }
 
@@ -115,7 +151,7 @@ macro_rules! end_cached {
     }};
 }
 
-use {end_cached, reading, record, transaction, writing};
+use {end_cached, lock_person, reading, record, transaction, writing};
 
 /// A stored text that this program cannot have written: the database was edited or belongs to a newer version.
 fn corrupt<E>(_: E) -> crate::failure::Failure {

@@ -1,16 +1,16 @@
 //! Opening the database: engine by URL, durability settings, migrations.
 
-use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
 
 use crate::failure::{During as _, Failure};
 
+use super::file::DatabaseFile;
 use super::{Pool, Store};
 
 /// In order; a released text never changes (its digest is stored with the database).
@@ -30,7 +30,11 @@ pub struct OpenStoreError {
 impl Store {
     /// Opens `sqlite://PATH` or `postgres://...` and brings it to the current schema.
     pub async fn open(url: &str) -> Result<Self, OpenStoreError> {
-        let pool = if url.starts_with("postgres") { postgres(url).await? } else { sqlite(url).await? };
+        let pool = match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => postgres(url).await?,
+            Some(("sqlite", _)) => sqlite(url).await?,
+            _ => return Err(unknown_engine()),
+        };
         let store = Self { pool };
         store.migrate().await.map_err(|cause| OpenStoreError {
             what: "the database cannot be brought to this version's schema",
@@ -43,7 +47,7 @@ impl Store {
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.
     pub async fn close(&self) {
         match &self.pool {
-            Pool::Sqlite { write, read } => {
+            Pool::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }
@@ -72,6 +76,14 @@ impl Store {
     }
 }
 
+fn unknown_engine() -> OpenStoreError {
+    OpenStoreError {
+        what: "the database URL names no engine that this program knows",
+        next: "write sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE",
+        cause: Failure::new("unknown database engine"),
+    }
+}
+
 async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
     let refused = |cause: Failure| OpenStoreError {
         what: "the SQLite database cannot be opened",
@@ -80,41 +92,33 @@ async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
     };
     let options = SqliteConnectOptions::from_str(url)
         .map_err(|error| refused(error.into()))?
-        .create_if_missing(true)
+        // We create it; SQLite must not make an empty one in the place of a file that vanished.
+        .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
         // What is deleted is overwritten, not merely unlinked.
         .pragma("secure_delete", "ON");
-    create_private(options.get_filename()).map_err(refused)?;
+    let file = DatabaseFile::create_private(options.get_filename()).map_err(refused)?;
 
     let pool = |size: u32| {
         SqlitePoolOptions::new()
             .max_connections(size)
             .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(10))
     };
     let write =
         pool(1).connect_with(options.clone()).await.during("opening SQLite for writing").map_err(refused)?;
-    let read = pool(4).connect_lazy_with(options);
-    Ok(Pool::Sqlite { write, read })
+    let read = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
+    Ok(Pool::Sqlite { write, read, file })
 }
 
-/// Creates the file readable by its owner only, before SQLite would create it readable by all.
-fn create_private(path: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
-        return Ok(());
-    }
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .during("creating the database file")
-}
+/// Set for every PostgreSQL session whatever the server's defaults: the isolation that the statements are written
+/// for, and a bound on every wait.
+const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '10s';
+    SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
 
 async fn postgres(url: &str) -> Result<Pool, OpenStoreError> {
     let refused = |cause: Failure| OpenStoreError {
@@ -126,6 +130,7 @@ async fn postgres(url: &str) -> Result<Pool, OpenStoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(Duration::from_secs(5))
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
         .connect_with(options.application_name("spotify-mcp"))
         .await
         .during("connecting to PostgreSQL")

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
+use crate::domain::refresh::GRACE;
 use crate::failure::Failure;
 
-use super::{Store, transaction};
+use super::{Pool, Store, transaction, writing};
 
 /// How many rows went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,33 +25,63 @@ pub struct Purged {
     pub clients: u64,
 }
 
-/// How long ended tokens, codes and grants are kept, so that their reuse is still recognised.
+/// How long ended tokens, codes and grants are kept, so that their reuse is still recognised. Rotated refresh
+/// tokens stay as long as their grant: one that comes back ends the family, however late.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 
 impl Store {
-    /// Removes everything that expired before `now`, some of it a day later.
+    /// Removes everything that expired before `now`, some of it a day later. Each kind by itself: a failure half
+    /// way leaves the rest to the next time.
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, Failure> {
-        let (now, ended) = (now.secs(), now.minus(KEPT_AFTER_END).secs());
-        let purged = transaction!(self, tx => {
-            macro_rules! delete {
-                ($sql:literal, $before:expr) => {
-                    sqlx::query($sql).bind($before).execute(&mut *tx).await?.rows_affected()
-                };
-            }
-            Purged {
-                logins: delete!("DELETE FROM logins WHERE expires_at <= $1 OR used_at IS NOT NULL", now),
-                codes: delete!("DELETE FROM codes WHERE expires_at <= $1", ended),
-                tokens: delete!("DELETE FROM access_tokens WHERE expires_at <= $1", ended)
-                    + delete!("DELETE FROM refresh_tokens WHERE expires_at <= $1", ended),
-                grants: delete!("DELETE FROM grants WHERE expires_at <= $1 OR revoked_at <= $1", ended),
-                sessions: delete!("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now),
-                clients: delete!(
-                    "DELETE FROM clients WHERE expires_at <= $1
-                    AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id AND revoked_at IS NULL)",
-                    now
-                ),
-            }
-        });
+        let (grace_over, ended, now) =
+            (now.minus(GRACE).secs(), now.minus(KEPT_AFTER_END).secs(), now.secs());
+        self.run(
+            "UPDATE refresh_tokens SET successor = NULL WHERE successor IS NOT NULL AND rotated_at <= $1",
+            grace_over,
+        )
+        .await?;
+        let purged = Purged {
+            logins: self.run("DELETE FROM logins WHERE expires_at <= $1 OR used_at IS NOT NULL", now).await?,
+            codes: self.run("DELETE FROM codes WHERE expires_at <= $1", ended).await?,
+            tokens: self.run("DELETE FROM access_tokens WHERE expires_at <= $1", ended).await?
+                + self
+                    .run("DELETE FROM refresh_tokens WHERE expires_at <= $1 AND rotated_at IS NULL", ended)
+                    .await?,
+            grants: self.run("DELETE FROM grants WHERE expires_at <= $1 OR revoked_at <= $1", ended).await?,
+            sessions: self
+                .run("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now)
+                .await?,
+            clients: self.purge_clients(now).await?,
+        };
+        self.empty_log().await;
         Ok(purged)
+    }
+
+    async fn run(&self, sql: &'static str, before: i64) -> Result<u64, Failure> {
+        let done = writing!(self, pool => sqlx::query(sql)
+            .bind(before).execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(done)
+    }
+
+    /// Clients that expired and that nobody has connected, with the consents they once had.
+    async fn purge_clients(&self, now: i64) -> Result<u64, Failure> {
+        let consents =
+            "DELETE FROM consents WHERE client_id IN (SELECT id FROM clients WHERE expires_at <= $1
+            AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id AND revoked_at IS NULL))";
+        let clients = "DELETE FROM clients WHERE expires_at <= $1
+            AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id AND revoked_at IS NULL)";
+        let gone = transaction!(self, tx => {
+            sqlx::query(consents).bind(now).execute(&mut *tx).await?;
+            sqlx::query(clients).bind(now).execute(&mut *tx).await?.rows_affected()
+        });
+        Ok(gone)
+    }
+
+    /// On SQLite, what was deleted still stands in the write-ahead log until that is folded into the file and cut
+    /// to nothing. A reader in the way puts it off until the next purge, so the result does not matter.
+    pub(super) async fn empty_log(&self) {
+        if let Pool::Sqlite { write, .. } = &self.pool {
+            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await;
+        }
     }
 }

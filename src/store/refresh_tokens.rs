@@ -50,32 +50,36 @@ impl Store {
 
     /// Exchanges a refresh token for the next pair; `false` where another request was first or the grant has ended.
     pub async fn rotate(&self, rotation: &Rotation, events: &[Recorded]) -> Result<bool, Failure> {
+        // The grant first, as everything does that ends it: then its end comes wholly before or wholly after.
+        let hold =
+            "UPDATE grants SET last_used_at = $2 WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2
+            AND EXISTS (SELECT 1 FROM users WHERE id = grants.user_id AND disabled_at IS NULL)";
         let take = "UPDATE refresh_tokens SET rotated_at = $2, successor = $3
-            WHERE hash = $1 AND rotated_at IS NULL AND expires_at > $2
-            AND EXISTS (SELECT 1 FROM grants WHERE id = $4 AND revoked_at IS NULL)";
+            WHERE hash = $1 AND grant_id = $4 AND rotated_at IS NULL AND expires_at > $2";
         let (grant, tokens) = (&rotation.grant, &rotation.tokens);
         let won = transaction!(self, tx => {
+            let held = sqlx::query(hold).bind(grant.as_str()).bind(tokens.now.secs()).execute(&mut *tx).await?;
+            if held.rows_affected() == 0 {
+                return Ok(false);
+            }
             let taken = sqlx::query(take)
                 .bind(&rotation.presented.as_bytes()[..])
                 .bind(tokens.now.secs())
                 .bind(&rotation.successor[..])
                 .bind(grant.as_str())
                 .execute(&mut *tx).await?;
-            if taken.rows_affected() == 1 {
-                insert_tokens!(tx, grant, tokens);
-                sqlx::query("UPDATE grants SET last_used_at = $2 WHERE id = $1")
-                    .bind(grant.as_str()).bind(tokens.now.secs())
-                    .execute(&mut *tx).await?;
-                record!(tx, events);
-                true
-            } else {
-                false
+            if taken.rows_affected() == 0 {
+                return Ok(false);
             }
+            insert_tokens!(tx, grant, tokens);
+            record!(tx, events);
+            true
         });
         Ok(won)
     }
 
-    /// The sealed successor pair, counted as one more use of the grace; `None` where the uses are exhausted.
+    /// The sealed successor pair, counted as one more use of the grace; `None` where the uses are exhausted or the
+    /// grace is over and [`Store::purge`] forgot the pair.
     pub async fn successor(&self, hash: TokenHash) -> Result<Option<Vec<u8>>, Failure> {
         let sql = "UPDATE refresh_tokens SET grace_uses = grace_uses + 1
             WHERE hash = $1 AND rotated_at IS NOT NULL AND grace_uses < $2

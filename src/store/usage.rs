@@ -27,8 +27,11 @@ impl Store {
             SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM users WHERE id = $1)
             ON CONFLICT (user_id, day, tool)
             DO UPDATE SET calls = usage.calls + excluded.calls, errors = usage.errors + excluded.errors";
+        // In one order for all nodes, so that two never wait for each other's rows in a ring.
+        let mut rows: Vec<_> = rows.iter().collect();
+        rows.sort_by_key(|row| (&row.user, &row.day, &row.tool));
         transaction!(self, tx => {
-            for row in rows {
+            for row in &rows {
                 sqlx::query(sql)
                     .bind(row.user.as_str()).bind(&row.day).bind(&row.tool).bind(row.calls).bind(row.errors)
                     .execute(&mut *tx).await?;

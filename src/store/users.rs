@@ -4,7 +4,7 @@ use crate::ambient::Timestamp;
 use crate::domain::UserId;
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, end_cached, reading, record, transaction};
+use super::{Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction};
 
 /// A person.
 #[derive(Clone, Debug)]
@@ -44,18 +44,26 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(pool).await)?)
     }
 
-    /// Removes a person and everything of theirs; `false` where there was nobody.
+    /// Removes a person and everything of theirs, from the files too; `false` where there was nobody. What the
+    /// outbox still holds of them belongs to the trail.
     pub async fn delete_user(&self, id: &UserId, events: &[Recorded]) -> Result<bool, Failure> {
+        // Whoever linked an account through an app of theirs: with the app it is dead.
+        let through = "DELETE FROM linked_accounts
+            WHERE app_id IN (SELECT id FROM spotify_apps WHERE owner_id = $1)";
         let gone = transaction!(self, tx => {
-            for sql in ["DELETE FROM logins WHERE user_id = $1", "DELETE FROM spotify_apps WHERE owner_id = $1"] {
-                sqlx::query(sql).bind(id.as_str()).execute(&mut *tx).await?;
+            if !lock_person!(tx, id) {
+                return Ok(false);
             }
+            sqlx::query(through).bind(id.as_str()).execute(&mut *tx).await?;
             // Everything else of theirs goes by ON DELETE CASCADE.
-            let gone = sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
+            sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
             end_cached!(tx);
             record!(tx, events);
-            gone.rows_affected() > 0
+            true
         });
+        if gone {
+            self.empty_log().await;
+        }
         Ok(gone)
     }
 }

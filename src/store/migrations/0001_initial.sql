@@ -69,6 +69,7 @@ CREATE TABLE linked_accounts (
     UNIQUE (user_id, alias)
 );
 CREATE INDEX linked_accounts_by_app ON linked_accounts (app_id);
+CREATE UNIQUE INDEX linked_accounts_primary ON linked_accounts (user_id) WHERE primary_since IS NOT NULL;
 
 CREATE TABLE clients (
     id TEXT PRIMARY KEY,
@@ -96,6 +97,7 @@ CREATE TABLE consents (
     granted_at BIGINT NOT NULL,
     PRIMARY KEY (user_id, client_id, redirect_uri)
 );
+CREATE INDEX consents_by_client ON consents (client_id);
 
 -- Logins in progress at Spotify, single use: found by the state that Spotify returns and the browser's own cookie.
 CREATE TABLE logins (
@@ -105,7 +107,7 @@ CREATE TABLE logins (
     app_id TEXT NOT NULL,
     verifier BYTEA NOT NULL, -- sealed
     request TEXT, -- JSON of the authorization request, where a client waits
-    user_id TEXT, -- who was logged in when it began
+    user_id TEXT REFERENCES users (id) ON DELETE CASCADE, -- who was logged in when it began
     spotify_scope TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
@@ -127,6 +129,7 @@ CREATE TABLE grants (
     revoked_because TEXT
 );
 CREATE INDEX grants_by_user ON grants (user_id);
+CREATE INDEX grants_by_client ON grants (client_id);
 
 CREATE TABLE codes (
     hash BYTEA PRIMARY KEY,
@@ -142,6 +145,7 @@ CREATE TABLE codes (
     grant_id TEXT
 );
 CREATE INDEX codes_by_expiry ON codes (expires_at);
+CREATE INDEX codes_by_user ON codes (user_id);
 
 CREATE TABLE access_tokens (
     hash BYTEA PRIMARY KEY,
@@ -163,7 +167,8 @@ CREATE TABLE refresh_tokens (
     grace_uses BIGINT NOT NULL
 );
 CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_id);
-CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
+CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at) WHERE rotated_at IS NULL;
+CREATE INDEX refresh_tokens_in_grace ON refresh_tokens (rotated_at) WHERE successor IS NOT NULL;
 
 CREATE TABLE browser_sessions (
     id TEXT PRIMARY KEY,
