@@ -1,6 +1,7 @@
 //! The SQLite file itself: created private, and watched for its removal under a running server.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,13 +26,12 @@ impl DatabaseFile {
         if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
             return Ok(Self(None));
         }
-        let file = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path)
-            .during("creating the database file")?;
-        let found = file.metadata().during("creating the database file")?;
+        // Only where it is new: closing any handle of a file drops the locks that this process holds on it.
+        match fs::OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => created.map(drop).during("creating the database file")?,
+        }
+        let found = fs::metadata(path).during("looking at the database file")?;
         Ok(Self(Some(Arc::new(Opened { path: path.to_owned(), device: found.dev(), inode: found.ino() }))))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Executor as _, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _};
 
 use crate::failure::{During as _, Failure};
 
@@ -69,10 +69,14 @@ impl Store {
             Migrator::with_migrations(all.collect())
         };
         match &self.pool {
-            Pool::Sqlite { write, .. } => migrator("BLOB").run(write).await,
-            Pool::Postgres(pool) => migrator("BYTEA").run(pool).await,
+            // The migrator locks PostgreSQL; for SQLite we do, so that two that start at once do not both migrate.
+            Pool::Sqlite { write, .. } => {
+                let mut tx = write.begin_with("BEGIN IMMEDIATE").await.during("locking the database")?;
+                migrator("BLOB").run_direct(None, &mut *tx, false).await.during("migrating the database")?;
+                tx.commit().await.during("migrating the database")
+            }
+            Pool::Postgres(pool) => migrator("BYTEA").run(pool).await.during("migrating the database"),
         }
-        .during("migrating the database")
     }
 }
 
@@ -109,8 +113,19 @@ async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
             .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(10))
     };
-    let write =
-        pool(1).connect_with(options.clone()).await.during("opening SQLite for writing").map_err(refused)?;
+    let write = pool(1)
+        // Where SQLite itself rolled back (disk full, input/output error), sqlx's own ROLLBACK fails and it counts
+        // the transaction as open for ever: such a connection would refuse every later change.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+        .connect_with(options.clone())
+        .await
+        .during("opening SQLite for writing")
+        .map_err(refused)?;
     let read = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pool::Sqlite { write, read, file })
 }
@@ -136,4 +151,40 @@ async fn postgres(url: &str) -> Result<Pool, OpenStoreError> {
         .during("connecting to PostgreSQL")
         .map_err(refused)?;
     Ok(Pool::Postgres(pool))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::Timestamp;
+    use crate::domain::event::{Event, EventCode};
+    use crate::domain::ids::EventId;
+    use crate::store::Recorded;
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_changes_whole_and_is_recovered_from() {
+        let folder = std::env::temp_dir().join(format!("spotify-mcp-full-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&format!("sqlite://{}/store.db", folder.display())).await.unwrap();
+        let Pool::Sqlite { write, .. } = &store.pool else { unreachable!() };
+        let events: Vec<_> = (0..5000_u128).map(event).collect();
+
+        // As SQLite sees it, a disk on which the file cannot grow (SQLITE_FULL).
+        sqlx::query("PRAGMA max_page_count = 1").execute(write).await.unwrap();
+        let failure = store.record(&events).await.unwrap_err();
+        assert!(failure.chain().contains("full"), "{}", failure.chain());
+        assert!(store.outbox(1).await.unwrap().is_empty());
+        store.ping().await.unwrap();
+
+        sqlx::query("PRAGMA max_page_count = 4294967294").execute(write).await.unwrap();
+        store.record(&events).await.unwrap();
+        assert_eq!(store.outbox(9999).await.unwrap().len(), 5000);
+        store.close().await;
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn event(n: u128) -> Recorded {
+        let event = Event::new(EventCode::AuthnLoginSuccess);
+        Recorded { id: EventId::mint(n.to_be_bytes()), at: Timestamp::from_secs(0), event }
+    }
 }

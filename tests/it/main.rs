@@ -17,3 +17,5 @@ mod egress;
 mod fake;
 mod sandbox;
 mod spotify_client;
+mod store;
+mod support;

@@ -1,0 +1,17 @@
+//! The store's contract, on both engines: every function's happy and refusing path, and every race that it decides.
+
+mod clients;
+mod codes;
+mod erasure;
+mod fixtures;
+mod keys;
+mod links;
+mod logins;
+mod opening;
+mod outbox;
+mod purge;
+mod races;
+mod refresh_tokens;
+mod sessions;
+mod usage;
+mod vanished;
