@@ -6,12 +6,15 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::output::{Exit, Refused};
+use crate::domain::event::clean;
+
 /// How long the whole question may take.
 const LIMIT: Duration = Duration::from_secs(3);
 /// An answer's first line fits easily.
 const MAX_ANSWER: usize = 512;
 
-/// `healthcheck` takes only the global options: it asks where the configuration says that the server listens.
+/// What `healthcheck` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 the server answers, 1 it does not.\n\n\
     Examples:\n  spotify-mcp healthcheck\n  SERVER_PORT=9000 spotify-mcp healthcheck")]
@@ -21,40 +24,30 @@ pub struct Args {
     pub listen: Option<SocketAddr>,
 }
 
-/// Why the server does not count as alive. Each has a stable code and a next step.
-#[derive(Debug, thiserror::Error)]
-pub enum Unhealthy {
-    /// Nothing listens, or nothing answers in time.
-    #[error(
-        "no answer from {0} within 3 seconds ({1}): is the server running, with the same server.host and port?"
-    )]
-    Unreachable(SocketAddr, std::io::Error),
-    /// Something answered, and not with 200.
-    #[error("{0} answered '{1}' instead of 200: see the server's log")]
-    Answered(SocketAddr, String),
-}
-
-impl Unhealthy {
-    /// The stable code.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Unreachable(..) => "SERVER_UNREACHABLE",
-            Self::Answered(..) => "SERVER_UNHEALTHY",
-        }
-    }
-}
-
-/// Asks the server that listens at `listen` (a wildcard address is asked over loopback).
+/// Asks `args.listen`, or else the server where the configuration says that it listens (`configured`).
 ///
 /// # Errors
-/// Where it does not answer `GET /livez` with 200 within three seconds.
-pub fn check(listen: SocketAddr) -> Result<(), Unhealthy> {
-    let server = reachable(listen);
-    let answer = ask(server).map_err(|error| Unhealthy::Unreachable(server, error))?;
-    match answer.split(' ').nth(1) {
-        Some("200") => Ok(()),
-        _ => Err(Unhealthy::Answered(server, crate::domain::event::clean(&answer))),
+/// With status 1, where the server does not answer `GET /livez` with 200 within three seconds.
+pub fn run(args: &Args, configured: SocketAddr) -> Result<Exit, Refused> {
+    let server = reachable(args.listen.unwrap_or(configured));
+    let answer = ask(server).map_err(|error| {
+        Refused::new(
+            Exit::Findings,
+            "SERVER_UNREACHABLE",
+            format!("no answer from {server} within {} seconds ({error})", LIMIT.as_secs()),
+            "check that the server runs, with the same server.host and server.port",
+        )
+    })?;
+    if answer.split(' ').nth(1) == Some("200") {
+        return Ok(Exit::Done);
     }
+    let answer = clean(&answer);
+    Err(Refused::new(
+        Exit::Findings,
+        "SERVER_UNHEALTHY",
+        format!("{server} answered '{answer}' instead of 200"),
+        "read the server's log",
+    ))
 }
 
 /// A server that listens on every address is asked on loopback.
@@ -118,24 +111,33 @@ mod tests {
         address
     }
 
+    fn check(server: SocketAddr) -> Result<Exit, String> {
+        let refused = run(&Args { listen: None }, server).err();
+        refused.map_or(Ok(Exit::Done), |refused| {
+            assert_eq!(refused.exit().status(), 1);
+            Err(format!("{refused:?}"))
+        })
+    }
+
     #[test]
     fn only_200_counts() {
         let brief = Duration::from_millis(10);
         check(server(&["HTTP/1.1 20", "0 OK\r\n", "\r\n"], brief)).unwrap();
         let refused =
             check(server(&["HTTP/1.1 503 Service\u{1b} Unavailable\r\n\r\n200"], brief)).unwrap_err();
-        assert_eq!(refused.code(), "SERVER_UNHEALTHY");
-        assert!(refused.to_string().contains("503 Service Unavailable"), "{refused}");
-        assert_eq!(check(server(&[], brief)).unwrap_err().code(), "SERVER_UNHEALTHY");
+        assert!(
+            refused.contains("SERVER_UNHEALTHY") && refused.contains("'HTTP/1.1 503 Service Unavailable'")
+        );
+        assert!(check(server(&[], brief)).unwrap_err().contains("SERVER_UNHEALTHY"));
     }
 
     #[test]
     fn nobody_there_and_a_dripping_answer_are_reported_in_time() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(check(closed).unwrap_err().code(), "SERVER_UNREACHABLE");
+        assert!(check(closed).unwrap_err().contains("SERVER_UNREACHABLE"));
         let began = Instant::now();
         let drip = server(&["H"; 100], Duration::from_millis(100));
-        assert_eq!(check(drip).unwrap_err().code(), "SERVER_UNREACHABLE");
+        assert!(check(drip).unwrap_err().contains("SERVER_UNREACHABLE"));
         assert!(began.elapsed() < LIMIT * 2);
     }
 

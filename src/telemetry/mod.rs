@@ -7,7 +7,7 @@
 mod escape;
 mod panic;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -17,46 +17,12 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
+use crate::config::{LogFormat, LogLevel, LogRotation, TelemetryConfig};
 use crate::failure::{During as _, Failure};
 use escape::Escaping;
 
 /// Lines that may wait for the file or for standard error; further ones are dropped and counted.
 const BUFFERED_LINES: usize = 16_384;
-
-/// How the log is written.
-#[derive(Clone, Debug)]
-pub struct LogSettings {
-    /// The least severe level that our own modules write. Libraries never go below warnings.
-    pub level: LevelFilter,
-    /// The file; standard error where there is none.
-    pub file: Option<PathBuf>,
-    /// How a line looks.
-    pub format: LogFormat,
-    /// When a new file begins.
-    pub rotation: LogRotation,
-    /// How many files stay.
-    pub keep: usize,
-}
-
-/// How a line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// When a new file begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogRotation {
-    /// At midnight UTC.
-    Daily,
-    /// Every hour.
-    Hourly,
-    /// Never: something else rotates.
-    Never,
-}
 
 /// The running log: keep it until the process ends, or the last lines are lost.
 pub struct Log {
@@ -70,15 +36,15 @@ impl Log {
     ///
     /// # Errors
     /// Where the file cannot be opened, or a log already runs.
-    pub fn start(settings: &LogSettings) -> Result<Self, Failure> {
+    pub fn start(config: &TelemetryConfig) -> Result<Self, Failure> {
         let builder = NonBlockingBuilder::default().buffered_lines_limit(BUFFERED_LINES).thread_name("log");
-        let (writer, worker) = match &settings.file {
+        let (writer, worker) = match &config.log_file {
             None => builder.finish(std::io::stderr()),
-            Some(path) => builder.finish(appender(path, settings)?),
+            Some(path) => builder.finish(appender(path, config)?),
         };
         let dropped = writer.error_counter();
-        let (filter, level) = reload::Layer::new(targets(settings.level));
-        let subscriber = Registry::default().with(filter).with(lines(settings.format, writer));
+        let (filter, level) = reload::Layer::new(targets(config.log_level));
+        let subscriber = Registry::default().with(filter).with(lines(config.log_format, writer));
         tracing::subscriber::set_global_default(subscriber).during("starting the log")?;
         panic::log_panics();
         Ok(Self { level, dropped, _worker: worker })
@@ -88,7 +54,7 @@ impl Log {
     ///
     /// # Errors
     /// Where the log has ended.
-    pub fn set_level(&self, level: LevelFilter) -> Result<(), Failure> {
+    pub fn set_level(&self, level: LogLevel) -> Result<(), Failure> {
         self.level.reload(targets(level)).during("changing the log level")
     }
 
@@ -100,7 +66,14 @@ impl Log {
 
 /// Our own modules at `level`; security events at least at `info`; libraries at warnings and worse, because some
 /// print headers below (product.md 7, "Health and logs").
-fn targets(level: LevelFilter) -> Targets {
+fn targets(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target("spotify_mcp", level)
@@ -119,32 +92,37 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
 }
 
 /// `dir/name.log` becomes `dir/name.2026-11-21.log`, or stays as it is where nothing rotates.
-fn appender(path: &std::path::Path, settings: &LogSettings) -> Result<RollingFileAppender, Failure> {
+fn appender(path: &Path, config: &TelemetryConfig) -> Result<RollingFileAppender, Failure> {
     let part = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned());
     let builder = RollingFileAppender::builder()
         .filename_prefix(part(path.file_stem()).unwrap_or_else(|| "spotify-mcp".to_owned()))
         .filename_suffix(part(path.extension()).unwrap_or_else(|| "log".to_owned()))
-        .max_log_files(settings.keep.max(1))
-        .rotation(match settings.rotation {
+        .max_log_files(usize::try_from(config.log_keep.max(1)).unwrap_or(usize::MAX))
+        .rotation(match config.log_rotation {
             LogRotation::Daily => Rotation::DAILY,
             LogRotation::Hourly => Rotation::HOURLY,
             LogRotation::Never => Rotation::NEVER,
         });
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    builder.build(folder.unwrap_or(std::path::Path::new("."))).during("opening the log file")
+    builder.build(folder.unwrap_or(Path::new("."))).during("opening the log file")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn logged(format: LogFormat, level: LevelFilter, write: impl FnOnce()) -> String {
+    fn logged(format: LogFormat, level: LogLevel, write: impl FnOnce()) -> String {
         let folder =
-            std::env::temp_dir().join(format!("spotify-mcp-log-{}-{format:?}-{level}", std::process::id()));
+            std::env::temp_dir().join(format!("spotify-mcp-log-{}-{format:?}-{level:?}", std::process::id()));
         let path = folder.join("server.log");
-        let rotation = LogRotation::Never;
-        let settings = LogSettings { level, file: Some(path.clone()), format, rotation, keep: 1 };
-        let (writer, guard) = NonBlockingBuilder::default().finish(appender(&path, &settings).unwrap());
+        let config = TelemetryConfig {
+            log_level: level,
+            log_file: Some(path.clone()),
+            log_format: format,
+            log_rotation: LogRotation::Never,
+            log_keep: 1,
+        };
+        let (writer, guard) = NonBlockingBuilder::default().finish(appender(&path, &config).unwrap());
         let subscriber = Registry::default().with(targets(level)).with(lines(format, writer));
         tracing::subscriber::with_default(subscriber, write);
         drop(guard);
@@ -155,7 +133,7 @@ mod tests {
 
     #[test]
     fn trace_raises_our_own_modules_only() {
-        let text = logged(LogFormat::Text, LevelFilter::TRACE, || {
+        let text = logged(LogFormat::Text, LogLevel::Trace, || {
             tracing::trace!(target: "spotify_mcp::vault", "ours");
             tracing::debug!(target: "hyper::proto", "authorization: theirs");
             tracing::warn!(target: "hyper::proto", "trouble");
@@ -165,7 +143,7 @@ mod tests {
 
     #[test]
     fn security_events_stay_visible_at_any_level() {
-        let text = logged(LogFormat::Text, LevelFilter::ERROR, || {
+        let text = logged(LogFormat::Text, LogLevel::Error, || {
             tracing::info!(target: "security", event = "blocked_host", "refused");
             tracing::warn!(target: "spotify_mcp::http", "ours");
             tracing::warn!(target: "hyper::proto", "theirs");
@@ -178,7 +156,7 @@ mod tests {
     fn a_value_cannot_forge_a_line_in_either_format() {
         let evil = "x\r\n2026-11-21T04:00:00Z ERROR forged \u{1b}[2J\u{202e}\u{e0041}\u{85}";
         for format in [LogFormat::Text, LogFormat::Json] {
-            let text = logged(format, LevelFilter::INFO, || {
+            let text = logged(format, LogLevel::Info, || {
                 tracing::info!(target: "spotify_mcp", name = %evil, debugged = ?evil, "{evil}");
             });
             assert_eq!(text.lines().count(), 1, "{text}");
