@@ -78,7 +78,7 @@ pub struct ClientRow {
 pub struct SessionRow {
     /// Posted as `session`.
     pub id: SessionId,
-    /// What the browser calls itself: see [`super::browser`].
+    /// What the browser calls itself: see [`super::browser()`].
     pub browser: Untrusted,
     /// When it logged in.
     pub since: Timestamp,

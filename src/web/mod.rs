@@ -5,14 +5,14 @@
 //!
 //! | page | render | handler's duty |
 //! |---|---|---|
-//! | `GET /` | [`landing`] | |
-//! | `GET /authorize` | [`consent`] | the form posts to `/authorize`: `ticket`, `csrf`, `decision=approve` or `deny` |
-//! | `GET /account` | [`account`] | its forms post to the paths of [`routes`] with `csrf` and one id |
+//! | `GET /` | [`landing()`] | |
+//! | `GET /authorize` | [`consent()`] | the form posts to `/authorize`: `ticket`, `csrf`, `decision=approve` or `deny` |
+//! | `GET /account` | [`account()`] | its forms post to the paths of [`routes`] with `csrf` and one id |
 //! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
-//! | anything that failed | [`problem`] | |
-//! | ends of a road | [`notice`] | |
+//! | anything that failed | [`problem()`] | |
+//! | ends of a road | [`notice()`] | |
 //! | `GET /assets/{file}` | [`assets::serve`] | |
-//! | `GET /.well-known/security.txt` | [`security_txt`] | |
+//! | `GET /.well-known/security.txt` | [`security_txt()`] | |
 
 pub mod assets;
 pub mod headers;
