@@ -7,9 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use spotify_mcp::ambient::Clock;
+use spotify_mcp::egress::{Gate, GatePolicy};
+use spotify_mcp::spotify::playlists::NewPlaylist;
 use spotify_mcp::spotify::sandbox::{
     CLIENT_ID, Fault, Filter, Injection, RunningSandbox, Sandbox, SandboxOptions, Scopes,
 };
+use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
 
 const REDIRECT: &str = "http://127.0.0.1:9/cb";
 const VERIFIER: &str = "a-verifier-that-is-long-enough-to-be-one-0123456789";
@@ -438,4 +442,29 @@ async fn the_control_plane_is_closed_to_web_pages() {
     assert_eq!(wrong.status(), 400);
     let right = b.http.post(&token).basic_auth("secret-app", Some("s")).form(&form).send().await.unwrap();
     assert_eq!(right.status(), 200);
+}
+
+#[tokio::test]
+async fn our_own_client_understands_it() {
+    let b = browser().await;
+    let gate =
+        Gate::new(GatePolicy::new().with_loopback().allow(&b.sandbox.accounts_url).unwrap(), Clock::system());
+    let base = BaseUrl::parse(&b.sandbox.api_url).unwrap();
+    let api = Api::new(gate, Clock::system(), base, QuotaMode::Development, Duration::from_secs(5));
+    let ada = AccessToken::parse(&b.grant("ada")).unwrap();
+    assert_eq!(api.me(&ada).await.unwrap().id.as_deref(), Some("ada"));
+    let playing = api.currently_playing(&ada).await.unwrap().unwrap().item.unwrap();
+    assert_eq!(playing.name.unwrap().clean(100), "Don't Stop");
+    assert!(playing.id.unwrap().starts_with("adaZ"));
+    let found = api.search_tracks(&ada, "Don't Stop", 10, 0, None).await.unwrap();
+    assert_eq!((found.items.len(), found.next_offset), (10, Some(10)));
+    let name = "Mine".to_owned();
+    let new = NewPlaylist { name, description: String::new(), public: false, collaborative: false };
+    let made = api.create_playlist(&ada, &new).await.unwrap().id.unwrap().parse().unwrap();
+    let uris: Vec<_> = found.items.iter().map(|track| track.uri.as_ref().unwrap().parse().unwrap()).collect();
+    assert!(api.add_items(&ada, &made, &uris, None).await.unwrap().snapshot_id.is_some());
+    let rows = api.playlist_items(&ada, &made, 50, 0, None).await.unwrap();
+    assert_eq!((rows.items.len(), rows.total), (10, Some(10)));
+    assert!(!api.saved_tracks(&ada, 50, 0).await.unwrap().items.is_empty());
+    assert_eq!(api.my_playlists(&ada, 50, 0).await.unwrap().items[0].name.as_ref().unwrap().clean(9), "Mine");
 }

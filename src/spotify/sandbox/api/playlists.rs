@@ -53,13 +53,21 @@ pub struct Details {
     collaborative: Option<bool>,
 }
 
+impl Details {
+    fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        let details: Self = parse(body)?;
+        let blank = details.description.as_deref() == Some("");
+        if blank { Err(Refusal::Bad("Attribute description cannot be empty")) } else { Ok(details) }
+    }
+}
+
 /// `POST /me/playlists`: 201 with the new, empty playlist. Public unless told otherwise, as at Spotify.
 pub async fn create(
     State(world): State<Arc<World>>,
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let details: Details = parse(&body)?;
+    let details = Details::parse(&body)?;
     let public = details.public.unwrap_or(true);
     may_modify(&caller, public)?;
     let name = details.name.filter(|name| !name.trim().is_empty());
@@ -117,7 +125,7 @@ pub async fn change(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let details: Details = parse(&body)?;
+    let details = Details::parse(&body)?;
     write(&world, &caller, &id, |list| {
         if list.owner != caller.person.id {
             return Err(Refusal::Forbidden);
