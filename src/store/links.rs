@@ -1,28 +1,12 @@
-//! Linked Spotify accounts, the Spotify apps that they go through, and their sealed tokens.
+//! Linked Spotify accounts: who has which, first and further logins with one, disconnecting.
 
 use crate::ambient::Timestamp;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
+use super::apps::take_seat;
 use super::retry::is_unique_violation;
-use super::{
-    DataKeyRow, Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction, writing,
-};
-
-/// A Spotify app of the operator.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// Our id for it.
-    pub id: AppId,
-    /// The accounts service that it is registered at.
-    pub accounts_url: String,
-    /// Its client id at Spotify.
-    pub client_id: String,
-    /// `development`, `development_legacy` or `extended`.
-    pub quota_mode: String,
-    /// How many listeners Spotify allows it; `None` for no limit.
-    pub seats: Option<i64>,
-}
+use super::{DataKeyRow, Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction};
 
 /// A linked account without its tokens.
 #[derive(Clone, Debug)]
@@ -51,29 +35,6 @@ pub struct Link {
     pub reconnect: Option<(Timestamp, String)>,
     /// Counts up with every change of its tokens.
     pub token_version: i64,
-}
-
-/// The sealed tokens of a link.
-#[derive(Clone, Debug)]
-pub struct LinkTokens {
-    /// Whose.
-    pub user: UserId,
-    /// Through which app.
-    pub app: AppId,
-    /// The key that they are sealed under.
-    pub data_key: DataKeyId,
-    /// The version that they are sealed for.
-    pub version: i64,
-    /// The access token's envelope.
-    pub access: Option<Vec<u8>>,
-    /// When the access token dies.
-    pub access_expires_at: Timestamp,
-    /// The refresh token's envelope.
-    pub refresh: Option<Vec<u8>>,
-    /// The granted Spotify scopes.
-    pub scope: String,
-    /// Why it needs a new login, where it does.
-    pub reconnect_reason: Option<String>,
 }
 
 /// An account to link, with what exists only for a newcomer.
@@ -131,50 +92,7 @@ pub enum Saved {
     NoSeat,
 }
 
-/// Locks an app's row, and tells whether it has a seat for this link: a free one, or the one it sits on. A
-/// statement of its own asks, because only a statement that begins after the lock sees who sat down before it.
-macro_rules! take_seat {
-    ($tx:ident, $app:expr, $link:expr, $now:expr) => {{
-        sqlx::query("UPDATE spotify_apps SET touched_at = $2 WHERE id = $1")
-            .bind($app.as_str())
-            .bind($now)
-            .execute(&mut *$tx)
-            .await?;
-        let seat: Option<String> = sqlx::query_scalar(
-            "SELECT id FROM spotify_apps WHERE id = $1 AND (seats IS NULL
-                OR seats > (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1)
-                OR EXISTS (SELECT 1 FROM linked_accounts WHERE id = $2 AND app_id = $1))",
-        )
-        .bind($app.as_str())
-        .bind($link.as_str())
-        .fetch_optional(&mut *$tx)
-        .await?;
-        seat.is_some()
-    }};
-}
-
 impl Store {
-    /// Registers an app of the operator's configuration, or brings its row up to date.
-    pub async fn register_app(&self, app: &App, now: Timestamp) -> Result<AppId, Failure> {
-        let sql = "INSERT INTO spotify_apps (id, accounts_url, client_id, quota_mode, seats, touched_at)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (accounts_url, client_id)
-            DO UPDATE SET quota_mode = excluded.quota_mode, seats = excluded.seats, touched_at = excluded.touched_at,
-                retired_at = NULL
-            RETURNING id";
-        let id: String = writing!(self, pool => sqlx::query_scalar(sql)
-            .bind(app.id.as_str()).bind(&app.accounts_url).bind(&app.client_id)
-            .bind(&app.quota_mode).bind(app.seats).bind(now.secs())
-            .fetch_one(pool).await)?;
-        id.parse().map_err(corrupt)
-    }
-
-    /// How many listeners an app has.
-    pub async fn seats_taken(&self, app: &AppId) -> Result<i64, Failure> {
-        let sql = "SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1";
-        Ok(reading!(self, pool => sqlx::query_scalar(sql).bind(app.as_str()).fetch_one(pool).await)?)
-    }
-
     /// The link of a Spotify account. An account that was linked before Spotify told account ids is found by its
     /// user id.
     pub async fn link_of_identity(
@@ -199,16 +117,6 @@ impl Store {
         let rows: Vec<LinkRow> = reading!(self, pool =>
             sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(user.as_str()).fetch_all(pool).await)?;
         rows.into_iter().map(LinkRow::parse).collect()
-    }
-
-    /// The sealed tokens of a link.
-    pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
-        let sql = "SELECT user_id, app_id, data_key_id, token_version, access_token, access_expires_at, refresh_token,
-                scope, reconnect_reason
-            FROM linked_accounts WHERE id = $1";
-        let row: Option<TokensRow> =
-            reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
-        row.map(TokensRow::parse).transpose()
     }
 
     /// Saves a completed login: the person and their key where new, the account and its tokens.
@@ -314,83 +222,6 @@ impl Store {
         Ok(saved)
     }
 
-    /// Takes the right to refresh a link's tokens until `until`; `false` where another holds it or the tokens have
-    /// changed since `version`.
-    pub async fn lease_refresh(
-        &self,
-        id: &LinkId,
-        version: i64,
-        holder: &str,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Result<bool, Failure> {
-        let sql = "UPDATE linked_accounts SET lease_holder = $3, lease_until = $5
-            WHERE id = $1 AND token_version = $2 AND (lease_until IS NULL OR lease_until <= $4)";
-        let taken = writing!(self, pool => sqlx::query(sql)
-            .bind(id.as_str()).bind(version).bind(holder).bind(now.secs()).bind(until.secs())
-            .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(taken == 1)
-    }
-
-    /// Gives the right back where nothing changed.
-    pub async fn release_refresh(&self, id: &LinkId, holder: &str) -> Result<(), Failure> {
-        let sql = "UPDATE linked_accounts SET lease_holder = NULL, lease_until = NULL WHERE id = $1 AND lease_holder = $2";
-        writing!(self, pool =>
-            sqlx::query(sql).bind(id.as_str()).bind(holder).execute(pool).await.map(drop))?;
-        Ok(())
-    }
-
-    /// Saves refreshed tokens, sealed for `version + 1`; `false` where the link changed or went meanwhile.
-    pub async fn save_refreshed(
-        &self,
-        id: &LinkId,
-        version: i64,
-        tokens: &LinkTokens,
-        events: &[Recorded],
-    ) -> Result<bool, Failure> {
-        let sql = "UPDATE linked_accounts SET token_version = token_version + 1, access_token = $3,
-                access_expires_at = $4, refresh_token = $5, scope = $6, data_key_id = $7,
-                lease_holder = NULL, lease_until = NULL
-            WHERE id = $1 AND token_version = $2";
-        let saved = transaction!(self, tx => {
-            let saved = sqlx::query(sql)
-                .bind(id.as_str()).bind(version).bind(tokens.access.as_deref())
-                .bind(tokens.access_expires_at.secs()).bind(tokens.refresh.as_deref()).bind(&tokens.scope)
-                .bind(tokens.data_key.as_str())
-                .execute(&mut *tx).await?.rows_affected() == 1;
-            if saved {
-                record!(tx, events);
-            }
-            saved
-        });
-        Ok(saved)
-    }
-
-    /// Marks a link as needing a new login, and forgets its dead tokens.
-    pub async fn mark_reconnect(
-        &self,
-        id: &LinkId,
-        version: i64,
-        reason: &str,
-        now: Timestamp,
-        events: &[Recorded],
-    ) -> Result<bool, Failure> {
-        let sql = "UPDATE linked_accounts SET reconnect_since = $3, reconnect_reason = $4,
-                access_token = NULL, refresh_token = NULL, token_version = token_version + 1,
-                lease_holder = NULL, lease_until = NULL
-            WHERE id = $1 AND token_version = $2";
-        let marked = transaction!(self, tx => {
-            let marked = sqlx::query(sql)
-                .bind(id.as_str()).bind(version).bind(now.secs()).bind(reason)
-                .execute(&mut *tx).await?.rows_affected() == 1;
-            if marked {
-                record!(tx, events);
-            }
-            marked
-        });
-        Ok(marked)
-    }
-
     /// Removes a linked account with its tokens at once, from the files too; another becomes primary. `false` where there is none.
     pub async fn unlink(
         &self,
@@ -461,35 +292,6 @@ impl LinkRow {
                 .reconnect_since
                 .map(|since| (Timestamp::from_secs(since), self.reconnect_reason.unwrap_or_default())),
             token_version: self.token_version,
-        })
-    }
-}
-
-#[derive(sqlx::FromRow)]
-struct TokensRow {
-    user_id: String,
-    app_id: String,
-    data_key_id: String,
-    token_version: i64,
-    access_token: Option<Vec<u8>>,
-    access_expires_at: i64,
-    refresh_token: Option<Vec<u8>>,
-    scope: String,
-    reconnect_reason: Option<String>,
-}
-
-impl TokensRow {
-    fn parse(self) -> Result<LinkTokens, Failure> {
-        Ok(LinkTokens {
-            user: self.user_id.parse().map_err(corrupt)?,
-            app: self.app_id.parse().map_err(corrupt)?,
-            data_key: self.data_key_id.parse().map_err(corrupt)?,
-            version: self.token_version,
-            access: self.access_token,
-            access_expires_at: Timestamp::from_secs(self.access_expires_at),
-            refresh: self.refresh_token,
-            scope: self.scope,
-            reconnect_reason: self.reconnect_reason,
         })
     }
 }

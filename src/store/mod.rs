@@ -5,6 +5,7 @@
 //! `ON CONFLICT`, `RETURNING`, `UPDATE ... WHERE <old state> RETURNING` for everything that may happen once.
 //! PostgreSQL runs at READ COMMITTED: a condition on *other* rows counts only in a statement after the lock.
 
+mod apps;
 mod browser_sessions;
 mod clients;
 mod codes;
@@ -12,6 +13,7 @@ mod epoch;
 mod file;
 mod grants;
 mod keys;
+mod link_tokens;
 mod links;
 mod logins;
 mod open;
@@ -24,12 +26,14 @@ mod users;
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use apps::App;
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use clients::{Client, NewClient};
 pub use codes::{CodeRow, NewCode};
 pub use grants::{AccessGrant, ConnectedClient, NewTokens};
 pub use keys::{DataKeyRow, MasterKeyMismatch};
-pub use links::{App, Link, LinkTokens, NewLink, SaveLink, Saved};
+pub use link_tokens::LinkTokens;
+pub use links::{Link, NewLink, SaveLink, Saved};
 pub use logins::{Login, NewLogin};
 pub use open::OpenStoreError;
 pub use outbox::Recorded;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _, SqlitePool};
 
 use crate::failure::{During as _, Failure};
 
@@ -121,13 +121,27 @@ async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
                 connection.ping().await?;
                 Ok(!connection.is_in_transaction())
             })
-        })
-        .connect_with(options.clone())
-        .await
-        .during("opening SQLite for writing")
-        .map_err(refused)?;
+        });
+    let write = connect(write, &options).await.map_err(refused)?;
     let read = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pool::Sqlite { write, read, file })
+}
+
+/// Two servers that start at once on a new file both switch it to the write-ahead log, which is where SQLite answers
+/// "busy" (SQLITE_BUSY, 5) without waiting: so we wait, five seconds at most.
+async fn connect(pool: SqlitePoolOptions, options: &SqliteConnectOptions) -> Result<SqlitePool, Failure> {
+    let mut tries = 0;
+    loop {
+        match pool.clone().connect_with(options.clone()).await {
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| code == "5") && tries < 100 =>
+            {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            connected => return connected.during("opening SQLite for writing"),
+        }
+    }
 }
 
 /// Set for every PostgreSQL session whatever the server's defaults: the isolation that the statements are written

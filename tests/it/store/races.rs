@@ -164,18 +164,21 @@ async fn one_server_may_refresh_at_a_time_and_an_expired_right_is_taken_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sessions_never_exceed_their_limit() {
     on_both(async |db| {
-        let arthur = person(db, "arthur").await;
         let nodes = nodes(db).await;
-        let ended = race(CONTENDERS, |n| {
-            let (node, session) = (nodes[n % 2].clone(), arthur.session(&n.to_string(), 0, 3));
-            async move { node.begin_browser_session(&session, &[event()]).await.unwrap() }
-        })
-        .await;
-        assert_eq!(db.browser_sessions(&arthur.user, at(1)).await.unwrap().len(), 3);
-        let mut ended: Vec<_> = ended.into_iter().flatten().collect();
-        ended.sort();
-        ended.dedup();
-        assert_eq!(ended.len(), CONTENDERS - 3, "each ended once");
+        for round in 0..5 {
+            let arthur = person(db, &format!("arthur{round}")).await;
+            let ended = race(CONTENDERS, |n| {
+                let node = nodes[n % 2].clone();
+                let session = arthur.session(&format!("{round}-{n}"), 0, 3);
+                async move { node.begin_browser_session(&session, &[event()]).await.unwrap() }
+            })
+            .await;
+            assert_eq!(db.browser_sessions(&arthur.user, at(1)).await.unwrap().len(), 3);
+            let mut ended: Vec<_> = ended.into_iter().flatten().collect();
+            ended.sort();
+            ended.dedup();
+            assert_eq!(ended.len(), CONTENDERS - 3, "each ended once");
+        }
     })
     .await;
 }

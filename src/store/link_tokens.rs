@@ -1,0 +1,148 @@
+//! The sealed tokens of linked accounts: each change for the version that was read, one server refreshing at a time.
+
+use crate::ambient::Timestamp;
+use crate::domain::{AppId, DataKeyId, LinkId, UserId};
+use crate::failure::Failure;
+
+use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
+
+/// The sealed tokens of a link.
+#[derive(Clone, Debug)]
+pub struct LinkTokens {
+    /// Whose.
+    pub user: UserId,
+    /// Through which app.
+    pub app: AppId,
+    /// The key that they are sealed under.
+    pub data_key: DataKeyId,
+    /// The version that they are sealed for.
+    pub version: i64,
+    /// The access token's envelope.
+    pub access: Option<Vec<u8>>,
+    /// When the access token dies.
+    pub access_expires_at: Timestamp,
+    /// The refresh token's envelope.
+    pub refresh: Option<Vec<u8>>,
+    /// The granted Spotify scopes.
+    pub scope: String,
+    /// Why it needs a new login, where it does.
+    pub reconnect_reason: Option<String>,
+}
+
+impl Store {
+    /// The sealed tokens of a link.
+    pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
+        let sql = "SELECT user_id, app_id, data_key_id, token_version, access_token, access_expires_at, refresh_token,
+                scope, reconnect_reason
+            FROM linked_accounts WHERE id = $1";
+        let row: Option<TokensRow> =
+            reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
+        row.map(TokensRow::parse).transpose()
+    }
+
+    /// Takes the right to refresh a link's tokens until `until`; `false` where another holds it or the tokens have
+    /// changed since `version`.
+    pub async fn lease_refresh(
+        &self,
+        id: &LinkId,
+        version: i64,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE linked_accounts SET lease_holder = $3, lease_until = $5
+            WHERE id = $1 AND token_version = $2 AND (lease_until IS NULL OR lease_until <= $4)";
+        let taken = writing!(self, pool => sqlx::query(sql)
+            .bind(id.as_str()).bind(version).bind(holder).bind(now.secs()).bind(until.secs())
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(taken == 1)
+    }
+
+    /// Gives the right back where nothing changed.
+    pub async fn release_refresh(&self, id: &LinkId, holder: &str) -> Result<(), Failure> {
+        let sql = "UPDATE linked_accounts SET lease_holder = NULL, lease_until = NULL WHERE id = $1 AND lease_holder = $2";
+        writing!(self, pool =>
+            sqlx::query(sql).bind(id.as_str()).bind(holder).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// Saves refreshed tokens, sealed for `version + 1`; `false` where the link changed or went meanwhile.
+    pub async fn save_refreshed(
+        &self,
+        id: &LinkId,
+        version: i64,
+        tokens: &LinkTokens,
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE linked_accounts SET token_version = token_version + 1, access_token = $3,
+                access_expires_at = $4, refresh_token = $5, scope = $6, data_key_id = $7,
+                lease_holder = NULL, lease_until = NULL
+            WHERE id = $1 AND token_version = $2";
+        let saved = transaction!(self, tx => {
+            let saved = sqlx::query(sql)
+                .bind(id.as_str()).bind(version).bind(tokens.access.as_deref())
+                .bind(tokens.access_expires_at.secs()).bind(tokens.refresh.as_deref()).bind(&tokens.scope)
+                .bind(tokens.data_key.as_str())
+                .execute(&mut *tx).await?.rows_affected() == 1;
+            if saved {
+                record!(tx, events);
+            }
+            saved
+        });
+        Ok(saved)
+    }
+
+    /// Marks a link as needing a new login, and forgets its dead tokens.
+    pub async fn mark_reconnect(
+        &self,
+        id: &LinkId,
+        version: i64,
+        reason: &str,
+        now: Timestamp,
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE linked_accounts SET reconnect_since = $3, reconnect_reason = $4,
+                access_token = NULL, refresh_token = NULL, token_version = token_version + 1,
+                lease_holder = NULL, lease_until = NULL
+            WHERE id = $1 AND token_version = $2";
+        let marked = transaction!(self, tx => {
+            let marked = sqlx::query(sql)
+                .bind(id.as_str()).bind(version).bind(now.secs()).bind(reason)
+                .execute(&mut *tx).await?.rows_affected() == 1;
+            if marked {
+                record!(tx, events);
+            }
+            marked
+        });
+        Ok(marked)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct TokensRow {
+    user_id: String,
+    app_id: String,
+    data_key_id: String,
+    token_version: i64,
+    access_token: Option<Vec<u8>>,
+    access_expires_at: i64,
+    refresh_token: Option<Vec<u8>>,
+    scope: String,
+    reconnect_reason: Option<String>,
+}
+
+impl TokensRow {
+    fn parse(self) -> Result<LinkTokens, Failure> {
+        Ok(LinkTokens {
+            user: self.user_id.parse().map_err(corrupt)?,
+            app: self.app_id.parse().map_err(corrupt)?,
+            data_key: self.data_key_id.parse().map_err(corrupt)?,
+            version: self.token_version,
+            access: self.access_token,
+            access_expires_at: Timestamp::from_secs(self.access_expires_at),
+            refresh: self.refresh_token,
+            scope: self.scope,
+            reconnect_reason: self.reconnect_reason,
+        })
+    }
+}
