@@ -62,7 +62,7 @@ pub(super) async fn call(
     let began = Instant::now();
     let ended = match admit(server, caller, tool) {
         Ok(_permit) => {
-            let deadline = began + server.tool_deadline();
+            let deadline = began + server.tool_deadline;
             let context = Context { server, caller, deadline };
             guard((tool.run)(context, arguments), deadline, cancelled).await
         }

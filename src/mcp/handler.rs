@@ -83,7 +83,7 @@ impl Handler {
 
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let caller = self.caller(context).await?;
-        let deadline = Instant::now() + self.server.tool_deadline();
+        let deadline = Instant::now() + self.server.tool_deadline;
         let status = Status::read(Context { server: &self.server, caller: &caller, deadline });
         let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);
         match guard(status, deadline, &context.ct).await {

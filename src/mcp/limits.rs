@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
+use crate::config::LimitsConfig;
 use crate::domain::UserId;
 
 /// From how many remembered people on the idle ones are forgotten, at most once in [`SWEEP_EVERY`].
@@ -20,6 +21,12 @@ pub struct CallLimits {
     pub per_minute: u32,
     /// Calls of one person at once.
     pub concurrent: u32,
+}
+
+impl From<&LimitsConfig> for CallLimits {
+    fn from(config: &LimitsConfig) -> Self {
+        Self { per_minute: config.calls_per_user_per_minute, concurrent: config.concurrent_calls_per_user }
+    }
 }
 
 /// Why a call has to wait.

@@ -3,6 +3,7 @@
 //! Before the library sees a request, the body is read once (bounded), malformed messages get a JSON-RPC error, and
 //! the scope is decided, because a missing scope is an HTTP status (403) and not an answer of the protocol.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -17,6 +18,7 @@ use super::caller::Caller;
 use super::handler::{Handler, Identity};
 use super::message::{self, Malformed, Message};
 use super::server::{Inner, Server};
+use crate::config::{LimitsConfig, ServerConfig};
 use crate::domain::{Scope, ScopeSet};
 
 /// Headers that decide what a request means; one that comes twice could mean two things to two readers.
@@ -36,6 +38,30 @@ pub struct HttpPolicy {
     pub body_bytes: usize,
     /// Ends everything under way when cancelled. Cancel it after the drain.
     pub shutdown: CancellationToken,
+}
+
+impl HttpPolicy {
+    /// What the configuration says: the public URL's host and the listener's, the public URL's origin and the listed
+    /// ones.
+    pub fn of(server: &ServerConfig, limits: &LimitsConfig, shutdown: CancellationToken) -> Self {
+        let mut hosts: Vec<_> = server.public_url.host_str().map(str::to_owned).into_iter().collect();
+        if server.host.is_loopback() {
+            hosts.extend(["127.0.0.1", "[::1]", "localhost"].map(str::to_owned));
+        } else if !server.host.is_unspecified() {
+            hosts.push(bracketed(server.host));
+        }
+        let mut origins = vec![server.public_url.origin().ascii_serialization()];
+        origins.extend(server.allowed_origins.iter().cloned());
+        let body_bytes = usize::try_from(limits.mcp_body_bytes).unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
+        Self { hosts, origins, body_bytes, shutdown }
+    }
+}
+
+fn bracketed(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }
 
 /// The caller's token does not allow what was asked: to be answered with 403 and a challenge (mcp.md R12).

@@ -1,0 +1,7 @@
+//! The MCP server through its front door, in both eras, with an upstream that answers as told.
+
+mod protocol;
+mod rig;
+mod schema;
+mod tools;
+mod writes;

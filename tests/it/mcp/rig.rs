@@ -1,0 +1,264 @@
+//! A server with one caller, a pretend vault, and a Spotify that a script plays.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::future::BoxFuture;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use spotify_mcp::ambient::{Clock, Dice, Timestamp};
+use spotify_mcp::audit::Audit;
+use spotify_mcp::domain::ids::RequestId;
+use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
+use spotify_mcp::egress::{Gate, GatePolicy};
+use spotify_mcp::failure::Failure;
+use spotify_mcp::mcp::{CallLimits, Caller, HttpPolicy, InsufficientScope, McpDeps, Server, Upstream, Work};
+use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
+use spotify_mcp::store::Link;
+use spotify_mcp::vault::CallError;
+
+use crate::fake::{Answer, Fake, Seen};
+
+pub const HOST: &str = "music.example";
+pub const VERSION: &str = "2026-07-28";
+
+/// What the pretend vault does with a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Mood {
+    Works,
+    Panics,
+    Hangs,
+    WantsReconnect,
+}
+
+pub struct Pretend {
+    pub mood: Mutex<Mood>,
+    pub links: Vec<Link>,
+    /// Set when a call that hangs was given up.
+    pub dropped: Arc<AtomicBool>,
+    /// How many calls hang or hung.
+    pub hung: AtomicU32,
+}
+
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Upstream for Pretend {
+    fn links<'a>(&'a self, _: &'a UserId) -> BoxFuture<'a, Result<Vec<Link>, Failure>> {
+        Box::pin(async { Ok(self.links.clone()) })
+    }
+
+    fn call<'a>(&'a self, _: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>> {
+        let mood = *self.mood.lock().unwrap();
+        Box::pin(async move {
+            match mood {
+                Mood::Works => work(AccessToken::parse("BQ-sentinel").unwrap()).await.map_err(CallError::Api),
+                Mood::Panics => panic!("as this test wants"),
+                Mood::Hangs => {
+                    let _given_up = SetOnDrop(self.dropped.clone());
+                    self.hung.fetch_add(1, Ordering::SeqCst);
+                    std::future::pending().await
+                }
+                Mood::WantsReconnect => Err(CallError::ReconnectRequired("expired".to_owned())),
+            }
+        })
+    }
+}
+
+pub struct Rig {
+    pub server: Server,
+    pub upstream: Arc<Pretend>,
+    pub fake: Fake,
+    pub audit: Audit,
+    pub folder: PathBuf,
+    pub caller: Caller,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub fn error_code(&self) -> i64 {
+        self.json()["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {self:?}"))
+    }
+
+    pub fn result(&self) -> Value {
+        let json = self.json();
+        assert!(json.get("result").is_some(), "no result: {self:?}");
+        json["result"].clone()
+    }
+}
+
+fn link(now: Timestamp) -> Link {
+    Link {
+        id: LinkId::mint([7; 16]),
+        user: UserId::mint([1; 16]),
+        app: AppId::mint([2; 16]),
+        identity: "account-id-1".to_owned(),
+        spotify_user_id: "listener".to_owned(),
+        display_name: "Lis\u{202e}tener".to_owned(),
+        alias: "home".to_owned(),
+        primary: true,
+        scope: ScopeSet::ALL.iter().flat_map(|scope| scope.spotify()).copied().collect::<Vec<_>>().join(" "),
+        authorized_at: now.minus(Duration::from_secs(81 * 86_400)),
+        reconnect: None,
+        token_version: 1,
+    }
+}
+
+impl Rig {
+    pub async fn new(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
+        Self::with(CallLimits { per_minute: 600, concurrent: 32 }, Duration::from_secs(5), script).await
+    }
+
+    /// Nobody asks Spotify anything.
+    pub async fn quiet() -> Self {
+        Self::new(|_, seen| panic!("Spotify was asked for {}", seen.target)).await
+    }
+
+    pub async fn with(
+        limits: CallLimits,
+        tool_deadline: Duration,
+        script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let folder = std::env::temp_dir().join(format!("spotify-mcp-mcp-{}-{number}", std::process::id()));
+        let fake = Fake::start(script).await;
+        let clock = Clock::system();
+        let gate = Gate::new(GatePolicy::new().with_loopback().allow(&fake.origin).unwrap(), clock.clone());
+        let base = BaseUrl::parse(&format!("{}/v1", fake.origin)).unwrap();
+        let api_timeout = Duration::from_millis(500);
+        let audit = Audit::open(&folder, clock.clone(), Dice::system()).unwrap();
+        let link = link(clock.now());
+        let caller = Caller {
+            user: link.user.clone(),
+            link: Some(link.id.clone()),
+            client: ClientId::parse("c_test").unwrap(),
+            scopes: ScopeSet::ALL,
+            grant: None,
+            request_id: RequestId::mint([3; 16]),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        let upstream = Arc::new(Pretend {
+            mood: Mutex::new(Mood::Works),
+            links: vec![link],
+            dropped: Arc::default(),
+            hung: AtomicU32::new(0),
+        });
+        let server = Server::new(McpDeps {
+            api: Api::new(gate, clock.clone(), base, QuotaMode::Development, api_timeout),
+            upstream: upstream.clone(),
+            audit: audit.clone(),
+            clock,
+            limits,
+            api_timeout,
+            tool_deadline,
+            public_url: format!("https://{HOST}"),
+            http: HttpPolicy {
+                hosts: vec![HOST.to_owned()],
+                origins: vec![format!("https://{HOST}"), "http://localhost:6274".to_owned()],
+                body_bytes: 64 * 1024,
+                shutdown: tokio_util::sync::CancellationToken::new(),
+            },
+        })
+        .unwrap();
+        Self { server, upstream, fake, audit, folder, caller }
+    }
+
+    pub fn mood(&self, mood: Mood) {
+        *self.upstream.mood.lock().unwrap() = mood;
+    }
+
+    pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, InsufficientScope> {
+        request.extensions_mut().insert(self.caller.clone());
+        let response = self.server.handle(request).await?;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Ok(Reply { status: parts.status, headers: parts.headers, text })
+    }
+
+    /// A request of 2026-07-28.
+    pub async fn modern(&self, method: &str, params: Value) -> Reply {
+        self.send(modern(method, params)).await.unwrap()
+    }
+
+    /// A request of 2025-11-25.
+    pub async fn legacy(&self, method: &str, params: Value) -> Reply {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut request = plain(&body.to_string());
+        request.headers_mut().insert("mcp-protocol-version", "2025-11-25".parse().unwrap());
+        self.send(request).await.unwrap()
+    }
+
+    /// A tool's result.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Value {
+        self.modern("tools/call", json!({"name": tool, "arguments": arguments})).await.result()
+    }
+
+    /// The lines of the trail.
+    pub async fn trail(&self) -> String {
+        self.audit.close().await;
+        let mut text = String::new();
+        for entry in std::fs::read_dir(&self.folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "ndjson") {
+                text.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+        text
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A POST with the headers that every era wants.
+pub fn plain(body: &str) -> Request<Body> {
+    Request::post("/mcp")
+        .header("host", HOST)
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .body(Body::from(body.to_owned()))
+        .unwrap()
+}
+
+/// A request of 2026-07-28 with its headers and `_meta`.
+pub fn modern(method: &str, mut params: Value) -> Request<Body> {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let mut request = plain(&body.to_string());
+    let headers = request.headers_mut();
+    headers.insert("mcp-protocol-version", VERSION.parse().unwrap());
+    headers.insert("mcp-method", method.parse().unwrap());
+    if let Some(name) = params["name"].as_str().or_else(|| params["uri"].as_str()) {
+        headers.insert("mcp-name", name.parse().unwrap());
+    }
+    request
+}
