@@ -1,1 +1,67 @@
-//! The composition root: one plain struct.
+//! The composition root: one plain struct that every handler shares. No behaviour beyond what joins its parts.
+
+mod bearers;
+mod build;
+mod revocation;
+mod tasks;
+
+use std::sync::Arc;
+
+use crate::ambient::{Clock, Dice, Timestamp};
+use crate::audit::Audit;
+use crate::config::Config;
+use crate::crypto::keys::RootKey;
+use crate::domain::event::Event;
+use crate::egress::Gate;
+use crate::spotify::Api;
+use crate::store::{Recorded, Store};
+use crate::vault::Vault;
+
+pub use bearers::{Bearers, Refused};
+pub use build::BuildError;
+pub use revocation::Revocation;
+
+/// Everything that a request may need.
+pub struct App {
+    /// The validated configuration.
+    pub config: Config,
+    /// Whether the upstream is the simulator.
+    pub sandbox: bool,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub dice: Dice,
+    /// The database.
+    pub store: Store,
+    /// The master key.
+    pub root: Arc<RootKey>,
+    /// The way out.
+    pub gate: Gate,
+    /// Spotify's Web API.
+    pub api: Api,
+    /// Upstream tokens.
+    pub vault: Vault,
+    /// The trail.
+    pub audit: Audit,
+    /// Our access tokens.
+    pub bearers: Bearers,
+    /// What has ended since when.
+    pub revocation: Revocation,
+}
+
+impl App {
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The issuer: the public URL without trailing slash, byte for byte the same everywhere.
+    pub fn issuer(&self) -> String {
+        self.config.server.issuer()
+    }
+
+    /// Stamps an event, to be stored in the transaction of the change that it reports.
+    pub fn stamp(&self, event: Event) -> Recorded {
+        Recorded::now(event, &self.clock, &self.dice)
+    }
+}

@@ -7,6 +7,9 @@ pub mod healthcheck;
 mod man;
 pub mod output;
 mod serve;
+mod serve_sandbox;
+mod serve_start;
+mod serve_stdio;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,9 +1,23 @@
-//! `spotify-mcp serve`: the server.
+//! `spotify-mcp serve`: the server, over HTTP or for one local user over standard input and output.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::{Clock, Dice};
+use crate::app::App;
+use crate::domain::event::{Event, EventCode};
+use crate::failure::Failure;
+use crate::http::{Http, Listening, listen, router};
+use crate::mcp::{CallLimits, HttpPolicy, Linked, McpDeps, Server};
 
 use super::Global;
-use super::output::{Exit, Refused};
+use super::output::{Exit, Output, Refused};
+use super::serve_sandbox::Sandboxed;
+use super::{serve_start, serve_stdio};
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -28,7 +42,174 @@ pub struct Args {
     pub log_level_for: Option<String>,
 }
 
+/// How often counted calls are written down.
+const USAGE_EVERY: Duration = Duration::from_secs(5);
+
 /// Serves until told to stop.
-pub fn run(_args: &Args, _global: &Global) -> Result<Exit, Refused> {
-    Err(Refused::incomplete("SERVE_UNAVAILABLE", "this build cannot serve", "use a newer build"))
+pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+    let output = global.output();
+    let started = serve_start::prepare(args, global, &output)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
+    })?;
+    runtime.block_on(serve(args, started, output))
+}
+
+async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> Result<Exit, Refused> {
+    let mut config = started.config;
+    // Bound first: a taken port must not cost a migration. Over standard input the page is bound when it is needed.
+    let listening = match args.stdio {
+        true => None,
+        false => Some(listen(config.server.listen()).await.map_err(serve_start::refused_port)?),
+    };
+    let sandbox = match args.sandbox {
+        true => Some(Sandboxed::start(&mut config).await?),
+        false => None,
+    };
+    let root = serve_start::root_key(started.master_key).await?;
+    let app = App::build(config, sandbox.is_some(), root, (Clock::system(), Dice::system()));
+    let app = Arc::new(app.await.map_err(serve_start::refused_build)?);
+
+    let (tasks_stop, calls_stop) = (CancellationToken::new(), CancellationToken::new());
+    let server = Server::new(mcp_deps(&app, &calls_stop)).map_err(internal)?;
+    let mut tasks = app.spawn_tasks(&tasks_stop);
+    tasks.spawn(write_usage(app.clone(), server.clone(), tasks_stop.clone()));
+    started.log.spawn_fallback(&mut tasks, &tasks_stop);
+    audit_start(&app).await.map_err(internal)?;
+
+    let served = match listening {
+        None => serve_stdio::run(&app, server).await,
+        Some(listening) => {
+            let http = Arc::new(Http::new(app.clone(), Some(server), None));
+            announce(&app, &listening, sandbox.as_ref(), &output);
+            over_http(&http, listening, calls_stop).await
+        }
+    };
+    tasks_stop.cancel();
+    while tasks.join_next().await.is_some() {}
+    if let Err(failure) = app.audit.record(Event::new(EventCode::SysShutdown)).await {
+        tracing::error!(cause = failure.chain(), "the end could not be recorded");
+    }
+    app.audit.close().await;
+    app.store.close().await;
+    served.map(|()| Exit::Done).map_err(internal)
+}
+
+/// Serves until a signal, then drains: not ready, a pause for load balancers, calls in flight finish.
+async fn over_http(
+    http: &Arc<Http>,
+    listening: Listening,
+    calls_stop: CancellationToken,
+) -> Result<(), Failure> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let serving = listening.serve(router(http), http.app.config.limits.connections, stop.clone());
+    let mut serving = tokio::spawn(serving);
+    told_to_stop(&mut term, &mut int).await;
+    tracing::info!("draining");
+    http.drain();
+    let drained = async {
+        tokio::time::sleep(http.app.config.server.drain).await;
+        stop.cancel();
+        (&mut serving).await
+    };
+    tokio::select! {
+        _ = drained => {}
+        () = told_to_stop(&mut term, &mut int) => tracing::warn!("told to stop again: not waiting for calls in flight"),
+    }
+    calls_stop.cancel();
+    serving.abort();
+    Ok(())
+}
+
+async fn told_to_stop(term: &mut Signal, int: &mut Signal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
+    let (server, limits) = (&app.config.server, &app.config.limits);
+    McpDeps {
+        api: app.api.clone(),
+        upstream: Arc::new(Linked { store: app.store.clone(), vault: app.vault.clone() }),
+        audit: app.audit.clone(),
+        clock: app.clock.clone(),
+        limits: CallLimits {
+            per_minute: limits.calls_per_user_per_minute,
+            concurrent: limits.concurrent_calls_per_user,
+        },
+        api_timeout: app.config.api.timeout,
+        tool_deadline: app.config.api.tool_deadline(),
+        public_url: app.issuer(),
+        http: HttpPolicy {
+            hosts: hosts(app),
+            origins: server.allowed_origins.iter().cloned().chain([app.issuer()]).collect(),
+            body_bytes: usize::try_from(limits.mcp_body_bytes).unwrap_or(usize::MAX),
+            shutdown: calls_stop.clone(),
+        },
+    }
+}
+
+/// The Host values that the protocol accepts: the public URL's, and on a loopback listener its other names.
+fn hosts(app: &App) -> Vec<String> {
+    let server = &app.config.server;
+    let name = server.public_url.host_str().unwrap_or_default().to_owned();
+    let mut hosts = vec![match server.public_url.port() {
+        Some(port) => format!("{name}:{port}"),
+        None => name,
+    }];
+    if server.host.is_loopback() {
+        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", server.port)));
+    }
+    hosts
+}
+
+async fn write_usage(app: Arc<App>, server: Server, stop: CancellationToken) {
+    loop {
+        let last = tokio::time::timeout(USAGE_EVERY, stop.cancelled()).await.is_ok();
+        let rows = server.usage().take();
+        if !rows.is_empty()
+            && let Err(failure) = app.store.add_usage(&rows).await
+        {
+            tracing::error!(cause = failure.chain(), "usage could not be counted");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+async fn audit_start(app: &App) -> Result<(), Failure> {
+    let server = &app.config.server;
+    let event = Event::new(EventCode::SysStartup)
+        .detail("version", env!("CARGO_PKG_VERSION"))
+        .detail("environment", app.config.security.environment.name())
+        .detail("public_url", server.public_url.as_str())
+        .detail("master_key_id", app.root.id().to_string());
+    app.audit.record(event).await?;
+    if app.sandbox {
+        app.audit.record(Event::new(EventCode::SandboxEnabled)).await?;
+    }
+    Ok(())
+}
+
+fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, output: &Output) {
+    if let Some(sandbox) = sandbox {
+        output.note(&sandbox.banner(&app.issuer()));
+    }
+    output.note(&format!(
+        "spotify-mcp {} listens on http://{} as {}\n  connect a client:  {}/mcp\n  in a browser:      {}/",
+        env!("CARGO_PKG_VERSION"),
+        listening.address(),
+        app.issuer(),
+        app.issuer(),
+        app.issuer(),
+    ));
+    tracing::info!(address = %listening.address(), public_url = app.issuer(), "serving");
+}
+
+fn internal(failure: Failure) -> Refused {
+    Refused::unexpected("INTERNAL", &failure, "run again with -v for the cause")
 }

@@ -1,1 +1,120 @@
-//! The whole router on one screen.
+//! The whole router on one screen, and the layers in the order in which a request meets them.
+//!
+//! Handlers here only parse, ask [`crate::oauth`] and reply with [`crate::web`] pages or JSON.
+
+mod account;
+mod authorize;
+mod discovery;
+mod health;
+mod layers;
+mod login;
+mod pages;
+mod protocol;
+mod reply;
+mod serve;
+mod token;
+mod visitor;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::mcp;
+use crate::web::{Site, assets, routes};
+
+pub use serve::{Listening, ServeError, listen};
+pub use visitor::Peer;
+
+/// What every handler shares.
+pub struct Http {
+    /// The composition root.
+    pub app: Arc<App>,
+    /// The server as its pages speak of it.
+    pub site: Site,
+    /// The protocol server; `None` where this listener only logs people in (`serve --stdio`).
+    pub mcp: Option<mcp::Server>,
+    /// Called when somebody has logged in through a page.
+    pub logged_in: Option<LoggedIn>,
+    draining: AtomicBool,
+}
+
+/// A hook for `serve --stdio`: tells who logged in through the loopback page.
+pub type LoggedIn = Box<dyn Fn(crate::domain::UserId) + Send + Sync>;
+
+impl Http {
+    /// Joins the parts.
+    pub fn new(app: Arc<App>, mcp: Option<mcp::Server>, logged_in: Option<LoggedIn>) -> Self {
+        let server = &app.config.server;
+        let site = Site::new(&server.public_url, app.sandbox, server.security_contact.as_deref());
+        Self { app, site, mcp, logged_in, draining: AtomicBool::new(false) }
+    }
+
+    /// From now on not ready: load balancers look elsewhere while calls in flight finish.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+type Shared = Arc<Http>;
+
+/// Every route of the server.
+pub fn router(http: &Shared) -> Router {
+    let body_bytes = usize::try_from(http.app.config.limits.body_bytes).unwrap_or(usize::MAX);
+
+    let pages = Router::new()
+        .route(routes::HOME, get(pages::landing))
+        .route(routes::AUTHORIZE, get(authorize::ask).post(authorize::decide))
+        .route(routes::LOGIN, get(login::login))
+        .route("/auth/status", get(login::status))
+        .route(routes::LOGOUT, post(account::log_out))
+        .route(routes::ACCOUNT, get(account::show))
+        .route(routes::DISCONNECT, post(account::disconnect))
+        .route(routes::REVOKE, post(account::revoke))
+        .route(routes::END_SESSION, post(account::end_session))
+        .route(routes::DELETE, get(account::confirm_deletion).post(account::delete))
+        .route(login::callback_path(&http.app.config), get(login::callback))
+        .layer(from_fn_with_state(http.clone(), layers::to_public_origin));
+
+    let programs = Router::new()
+        .route("/token", post(token::token))
+        .route("/register", post(token::register))
+        .route("/revoke", post(token::revoke))
+        .merge(discovery::routes())
+        .layer(layers::cors());
+
+    let protocol = Router::new()
+        .route("/mcp", axum::routing::any(protocol::mcp))
+        .route("/mcp/", axum::routing::any(protocol::mcp))
+        .route("/claude-mcp", axum::routing::any(protocol::claude_mcp))
+        .route("/claude-mcp/", axum::routing::any(protocol::claude_mcp))
+        .layer(layers::cors());
+
+    // The first layer below is the innermost; a request meets them from the last to the first.
+    Router::new()
+        .merge(pages)
+        .merge(programs)
+        .merge(protocol)
+        .route("/assets/{file}", get(assets::serve))
+        .route(routes::SECURITY_TXT, get(pages::security_txt))
+        .fallback(pages::not_found)
+        .method_not_allowed_fallback(pages::method_not_allowed)
+        .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(CatchPanicLayer::custom(reply::PanicReply::new(http)))
+        .layer(from_fn_with_state(http.clone(), layers::known_host))
+        // Outside the Host check: probes ask by address.
+        .merge(health::routes())
+        .layer(from_fn_with_state(http.clone(), layers::security_headers))
+        .layer(from_fn_with_state(http.clone(), visitor::identify))
+        .layer(from_fn(layers::bounded_headers))
+        .with_state(http.clone())
+}

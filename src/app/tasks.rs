@@ -1,0 +1,115 @@
+//! What runs beside requests: watching for revocations, draining the audit outbox, the purge each minute, the
+//! egress gate's refusals into the trail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::OutboxRow;
+use crate::domain::event::{Event, EventCode};
+use crate::failure::Failure;
+
+use super::App;
+use super::revocation::EVERY;
+
+/// How often expired rows go.
+const PURGE_EVERY: Duration = Duration::from_secs(60);
+
+/// Events taken from the outbox at once.
+const BATCH: i64 = 500;
+
+impl App {
+    /// Starts the tasks; they end after `stop`, the outbox drained once more.
+    pub fn spawn_tasks(self: &Arc<Self>, stop: &CancellationToken) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(watch(self.clone(), stop.clone()));
+        tasks.spawn(drain(self.clone(), stop.clone()));
+        tasks.spawn(purge(self.clone(), stop.clone()));
+        tasks.spawn(refusals(self.clone(), stop.clone()));
+        tasks
+    }
+
+    /// Drops everything remembered that a revocation may have ended.
+    pub fn forget(&self) {
+        self.bearers.forget_all();
+        self.vault.forget_all();
+    }
+
+    /// Reads the epoch now and drops memory where it moved: what this server itself ended is dead at once.
+    pub async fn notice_revocations(&self) {
+        if self.revocation.read(&self.store).await {
+            self.forget();
+        }
+    }
+
+    async fn drain_outbox(&self) -> Result<(), Failure> {
+        loop {
+            let waiting = self.store.outbox(BATCH).await?;
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let ids: Vec<_> = waiting.iter().map(|recorded| recorded.id.clone()).collect();
+            let rows = waiting
+                .into_iter()
+                .map(|recorded| OutboxRow { uid: recorded.id, at: recorded.at, event: recorded.event })
+                .collect();
+            self.audit.append_batch(rows).await?;
+            self.store.outbox_drained(&ids).await?;
+        }
+    }
+}
+
+async fn watch(app: Arc<App>, stop: CancellationToken) {
+    while !stopped_within(&stop, EVERY).await {
+        app.notice_revocations().await;
+    }
+}
+
+async fn drain(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        let last = stopped_within(&stop, EVERY).await;
+        if let Err(failure) = app.drain_outbox().await {
+            tracing::error!(cause = failure.chain(), "audit events wait in the outbox");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+async fn purge(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        match app.store.purge(app.now()).await {
+            Ok(gone) => tracing::debug!(?gone, "expired rows removed"),
+            Err(failure) => tracing::error!(cause = failure.chain(), "the purge failed"),
+        }
+        if stopped_within(&stop, PURGE_EVERY).await {
+            return;
+        }
+    }
+}
+
+async fn refusals(app: Arc<App>, stop: CancellationToken) {
+    let Some(mut refused) = app.gate.refusals() else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            refusal = refused.recv() => match refusal {
+                None => return,
+                Some(refusal) => {
+                    let event = Event::new(EventCode::BlockedHost)
+                        .refused()
+                        .subject(&refusal.host)
+                        .because(refusal.reason.to_string());
+                    app.audit.note(event).await;
+                }
+            }
+        }
+    }
+}
+
+async fn stopped_within(stop: &CancellationToken, time: Duration) -> bool {
+    tokio::time::timeout(time, stop.cancelled()).await.is_ok()
+}

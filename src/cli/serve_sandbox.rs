@@ -1,0 +1,59 @@
+//! `serve --sandbox`: the simulated Spotify beside the server, with state, database and keys of its own.
+
+use crate::config::{Config, QuotaMode, SpotifyApp};
+use crate::failure::Failure;
+use crate::spotify::sandbox::{CLIENT_ID, RunningSandbox, Sandbox, SandboxOptions};
+
+use super::output::Refused;
+
+/// The simulator while the server runs.
+pub(super) struct Sandboxed(RunningSandbox);
+
+impl Sandboxed {
+    /// Starts the simulator on the port after the server's, where it is free (people are known by its address), and
+    /// points the configuration at it.
+    pub(super) async fn start(config: &mut Config) -> Result<Self, Refused> {
+        let state = config.storage.data_dir.join("spotify.json");
+        let beside = |port| SandboxOptions {
+            port,
+            users: 0,
+            state_file: Some(state.clone()),
+            clock: None,
+            journal: 1000,
+        };
+        let running = match Sandbox::start(beside(config.server.port.saturating_add(1))).await {
+            Ok(running) => running,
+            Err(_) => Sandbox::start(beside(0)).await.map_err(refused)?,
+        };
+        let url = |text: &str| url::Url::parse(text).map_err(|error| refused(error.into()));
+        config.spotify.accounts_url = url(&running.accounts_url)?;
+        config.spotify.api_url = url(&running.api_url)?;
+        config.spotify.apps = vec![SpotifyApp {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: None,
+            seats: Some(5),
+            quota_mode: QuotaMode::Development,
+        }];
+        Ok(Self(running))
+    }
+
+    /// Says loudly what this is.
+    pub(super) fn banner(&self, issuer: &str) -> String {
+        format!(
+            "\n  ==============================  SANDBOX  ==============================\n\
+             \x20  Nothing here is Spotify: accounts, music and playback are pretended,\n\
+             \x20  by a simulator at {}.\n\
+             \x20  Open {issuer}/ and log in as Ada, Ben or Chiara.\n\
+             \x20 =======================================================================\n",
+            self.0.accounts_url
+        )
+    }
+}
+
+fn refused(failure: Failure) -> Refused {
+    Refused::unexpected(
+        "SANDBOX",
+        &failure,
+        "free a port next to the server's, or remove the sandbox's damaged state file",
+    )
+}

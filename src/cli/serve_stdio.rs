@@ -1,0 +1,137 @@
+//! `serve --stdio`: one local user over standard input and output. Logging in happens on a loopback page that is
+//! opened when it is first needed. Standard output carries the protocol and nothing else.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::domain::ids::RequestId;
+use crate::domain::{ClientId, ScopeSet, UserId};
+use crate::failure::{During as _, Failure};
+use crate::http::{Http, listen, router};
+use crate::mcp::stdio::{LocalCaller, run as run_protocol};
+use crate::mcp::{Caller, Server};
+use crate::store::Link;
+
+/// The one client of this mode.
+const CLIENT: &str = "local-stdio";
+
+/// Serves standard input until it ends.
+pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Failure> {
+    let local = Arc::new(Local {
+        app: app.clone(),
+        file: app.config.storage.data_dir.join("local-user"),
+        page: Mutex::new(false),
+        stop: CancellationToken::new(),
+    });
+    let finder = local.clone();
+    let served = run_protocol(
+        &server,
+        LocalCaller::new(move || {
+            let local = finder.clone();
+            Box::pin(async move { local.caller().await })
+        }),
+    )
+    .await;
+    local.stop.cancel();
+    served
+}
+
+struct Local {
+    app: Arc<App>,
+    /// Holds the id of the person who logged in here.
+    file: PathBuf,
+    /// Whether the login page is being served.
+    page: Mutex<bool>,
+    stop: CancellationToken,
+}
+
+impl Local {
+    /// The local person, or what they have to do first.
+    async fn caller(&self) -> Result<Caller, String> {
+        let failed = |failure: Failure| {
+            tracing::error!(cause = failure.chain(), "the local user cannot be read");
+            "The local user cannot be read: see the log.".to_owned()
+        };
+        let person = self.person().await.map_err(failed)?;
+        if person.as_ref().is_none_or(|(_, link)| link.as_ref().is_none_or(|link| link.reconnect.is_some())) {
+            self.open_page().await?;
+        }
+        match person {
+            Some((user, Some(link))) => self.known(user, link),
+            _ => Err(format!(
+                "No Spotify account is connected yet. Open {}/auth/login in a browser on this computer, log in with \
+                 Spotify, then ask again.",
+                self.app.issuer()
+            )),
+        }
+    }
+
+    fn known(&self, user: UserId, link: Link) -> Result<Caller, String> {
+        Ok(Caller {
+            user,
+            link: Some(link.id),
+            client: ClientId::parse(CLIENT).ok_or("the local client has no id")?,
+            scopes: ScopeSet::ALL,
+            grant: None,
+            request_id: RequestId::mint(self.app.dice.bytes()),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        })
+    }
+
+    async fn person(&self) -> Result<Option<(UserId, Option<Link>)>, Failure> {
+        let Some(user) = read(&self.file)? else { return Ok(None) };
+        let known = self.app.store.user(&user).await?.is_some_and(|user| user.disabled_at.is_none());
+        if !known {
+            return Ok(None);
+        }
+        let link = self.app.store.links(&user).await?.into_iter().next();
+        Ok(Some((user, link)))
+    }
+
+    /// Serves the login page from now on.
+    async fn open_page(&self) -> Result<(), String> {
+        let mut open = self.page.lock().await;
+        if *open {
+            return Ok(());
+        }
+        let address = self.app.config.server.listen();
+        let listening = listen(address).await.map_err(|error| {
+            format!(
+                "Logging in needs {address}, which is taken ({}). Stop what uses it, or set SERVER_PORT to a port whose \
+                 redirect URI is registered at Spotify.",
+                error.cause.kind()
+            )
+        })?;
+        let file = self.file.clone();
+        let remember = Box::new(move |user: UserId| {
+            if let Err(failure) = write(&file, &user) {
+                tracing::error!(cause = failure.chain(), "the local user could not be remembered");
+            }
+        });
+        let http = Arc::new(Http::new(self.app.clone(), None, Some(remember)));
+        let serving = listening.serve(router(&http), 64, self.stop.clone());
+        tokio::spawn(serving);
+        *open = true;
+        Ok(())
+    }
+}
+
+fn read(file: &Path) -> Result<Option<UserId>, Failure> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(text.trim().parse().ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::caused("reading who the local user is", error)),
+    }
+}
+
+fn write(file: &Path, user: &UserId) -> Result<(), Failure> {
+    let beside = file.with_extension("new");
+    std::fs::write(&beside, format!("{user}\n")).during("remembering the local user")?;
+    std::fs::rename(&beside, file).during("remembering the local user")
+}

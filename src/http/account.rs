@@ -1,0 +1,267 @@
+//! `/account`: who I am, what is linked and connected, and the end of each.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
+
+use crate::app::App;
+use crate::crypto::token::Token;
+use crate::domain::event::{Event, EventCode};
+use crate::failure::Failure;
+use crate::oauth::{Params, Visitor, cookies, sessions, tickets};
+use crate::store::{BrowserSession, ConnectedClient, Link};
+use crate::web::{
+    Account, ClientRow, Done, LinkRow, LinkState, Notice, Problem, SessionRow, Untrusted, account,
+    delete_data, deletion_confirmed, notice, routes,
+};
+
+use super::pages::same_origin;
+use super::reply::{failed_page, page, redirect, set_cookies};
+use super::{Http, Shared};
+
+/// Spotify ends every permission this long after it was given (spotify.md 0.2).
+const PERMISSION: std::time::Duration = std::time::Duration::from_secs(182 * 24 * 3600);
+
+/// `GET /account`
+pub(super) async fn show(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let done = Params::parse(query.unwrap_or_default().as_bytes()).get("done").and_then(Done::parse);
+    match shown(&http, done, &visitor).await {
+        Ok(Some(response)) => response,
+        Ok(None) => to_login(&http),
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Option<Response>, Failure> {
+    let app = &http.app;
+    let Some((session, token)) = logged_in(app, visitor).await? else { return Ok(None) };
+    let Some(user) = app.store.user(&session.user).await? else { return Ok(None) };
+    let now = app.now();
+    let (links, clients) =
+        (app.store.links(&user.id).await?, app.store.connected_clients(&user.id, now).await?);
+    let sessions = app.store.browser_sessions(&user.id, now).await?;
+    let view = Account {
+        csrf: &tickets::csrf(&app.root, &token),
+        user_id: &user.id,
+        display_name: Untrusted::new(&user.display_name),
+        now,
+        links: links.into_iter().map(link_row).collect(),
+        clients: clients.into_iter().map(client_row).collect(),
+        sessions: sessions.into_iter().map(|row| session_row(row, &session)).collect(),
+        done,
+    };
+    Ok(Some(account(&http.site, &view).into_response()))
+}
+
+/// `POST /account/links/disconnect`
+pub(super) async fn disconnect(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, form) = match form(&http, &headers, &body, &visitor).await {
+        Ok(posted) => posted,
+        Err(response) => return *response,
+    };
+    let Some(link) = form.get("link").and_then(|id| id.parse().ok()) else {
+        return page(&http, Problem::NotFound, &visitor).into_response();
+    };
+    let event = by(EventCode::AccountUnlinked, &session, &visitor).link(&link);
+    let app = &http.app;
+    let gone = app.store.unlink(&session.user, &link, app.now(), &[app.stamp(event)]).await;
+    finish(&http, gone, Done::Disconnected, &visitor).await
+}
+
+/// `POST /account/clients/revoke`
+pub(super) async fn revoke(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, form) = match form(&http, &headers, &body, &visitor).await {
+        Ok(posted) => posted,
+        Err(response) => return *response,
+    };
+    let Some(grant) = form.get("grant").and_then(|id| id.parse::<crate::domain::GrantId>().ok()) else {
+        return page(&http, Problem::NotFound, &visitor).into_response();
+    };
+    let event = by(EventCode::ConsentWithdrawn, &session, &visitor).subject(grant.as_str());
+    let app = &http.app;
+    let events = [app.stamp(event)];
+    let gone = app.store.revoke_grant(&session.user, &grant, "revoked_by_user", app.now(), &events).await;
+    finish(&http, gone, Done::Revoked, &visitor).await
+}
+
+/// `POST /account/sessions/end`
+pub(super) async fn end_session(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, form) = match form(&http, &headers, &body, &visitor).await {
+        Ok(posted) => posted,
+        Err(response) => return *response,
+    };
+    let Some(id) = form.get("session").and_then(|id| id.parse().ok()) else {
+        return page(&http, Problem::NotFound, &visitor).into_response();
+    };
+    let ended = sessions::end(&http.app, &session.user, &id, &visitor).await;
+    finish(&http, ended, Done::SessionEnded, &visitor).await
+}
+
+/// `POST /auth/logout`
+pub(super) async fn log_out(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, _) = match form(&http, &headers, &body, &visitor).await {
+        Ok(posted) => posted,
+        Err(response) => return *response,
+    };
+    let app = &http.app;
+    let event = by(EventCode::AuthnLogout, &session, &visitor).subject(session.id.as_str());
+    match app.store.end_browser_session(&session.user, &session.id, app.now(), &[app.stamp(event)]).await {
+        Ok(_) => goodbye(&http, Notice::LoggedOut),
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// `GET /account/delete`
+pub(super) async fn confirm_deletion(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+) -> Response {
+    match logged_in(&http.app, &visitor).await {
+        Ok(Some((_, token))) => {
+            delete_data(&http.site, &tickets::csrf(&http.app.root, &token), false).into_response()
+        }
+        Ok(None) => to_login(&http),
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// `POST /account/delete`
+pub(super) async fn delete(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (session, form) = match form(&http, &headers, &body, &visitor).await {
+        Ok(posted) => posted,
+        Err(response) => return *response,
+    };
+    if !deletion_confirmed(form.get("confirm").unwrap_or_default()) {
+        let csrf = form.get("csrf").unwrap_or_default();
+        return delete_data(&http.site, csrf, true).into_response();
+    }
+    let app = &http.app;
+    let event = by(EventCode::UserDeleted, &session, &visitor);
+    match app.store.delete_user(&session.user, &[app.stamp(event)]).await {
+        Ok(_) => {
+            app.notice_revocations().await;
+            goodbye(&http, Notice::Deleted)
+        }
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+async fn logged_in(app: &App, visitor: &Visitor) -> Result<Option<(BrowserSession, Token)>, Failure> {
+    let session = sessions::current(app, visitor).await?;
+    Ok(session.zip(visitor.cookies.session.clone()))
+}
+
+/// The session and the fields of a genuine form of ours.
+async fn form(
+    http: &Http,
+    headers: &HeaderMap,
+    body: &Bytes,
+    visitor: &Visitor,
+) -> Result<(BrowserSession, Params), Box<Response>> {
+    let refused = |response: Response| Err(Box::new(response));
+    let form = Params::parse(body);
+    match logged_in(&http.app, visitor).await {
+        Ok(Some((session, token))) => {
+            let csrf = form.get("csrf").unwrap_or_default();
+            let genuine = same_origin(headers, &http.app.issuer()) && !form.repeated();
+            if genuine && tickets::csrf_holds(&http.app.root, &token, csrf) {
+                return Ok((session, form));
+            }
+            refused(page(http, Problem::FormExpired, visitor).into_response())
+        }
+        Ok(None) => refused(to_login(http)),
+        Err(failure) => refused(failed_page(http, &failure, visitor)),
+    }
+}
+
+/// Back to the page, which says what was done; what is not this person's is not found, whosever it is.
+async fn finish(http: &Http, ended: Result<bool, Failure>, done: Done, visitor: &Visitor) -> Response {
+    match ended {
+        Ok(true) => {
+            http.app.notice_revocations().await;
+            redirect(&format!("{}{}?done={}", http.app.issuer(), routes::ACCOUNT, done.word()), &[])
+        }
+        Ok(false) => page(http, Problem::NotFound, visitor).into_response(),
+        Err(failure) => failed_page(http, &failure, visitor),
+    }
+}
+
+fn goodbye(http: &Http, said: Notice) -> Response {
+    let mut response = notice(&http.site, said).into_response();
+    set_cookies(response.headers_mut(), &[cookies::clear_session(http.site.https())]);
+    response
+}
+
+fn to_login(http: &Http) -> Response {
+    redirect(&format!("{}{}", http.app.issuer(), routes::LOGIN), &[])
+}
+
+fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -> Event {
+    Event::new(code).by(&session.user).from(visitor.address).request(&visitor.request)
+}
+
+fn link_row(link: Link) -> LinkRow {
+    LinkRow {
+        id: link.id,
+        alias: Untrusted::new(&link.alias),
+        display_name: Untrusted::new(&link.display_name),
+        primary: link.primary,
+        state: match link.reconnect {
+            Some(_) => LinkState::ReconnectNeeded,
+            None => LinkState::Connected { until: link.authorized_at.plus(PERMISSION) },
+        },
+    }
+}
+
+fn client_row(client: ConnectedClient) -> ClientRow {
+    let host = crate::domain::redirect::RedirectUri::parse(&client.redirect_uri).ok().map(|uri| uri.host());
+    ClientRow {
+        grant: client.grant,
+        name: Untrusted::new(&client.name),
+        host: host.map(|host| Untrusted::new(&host)),
+        scopes: client.scopes,
+        since: client.created_at,
+        last_used: Some(client.last_used_at),
+    }
+}
+
+fn session_row(row: BrowserSession, current: &BrowserSession) -> SessionRow {
+    SessionRow {
+        current: row.id == current.id,
+        id: row.id,
+        browser: crate::web::browser(&row.agent),
+        since: row.created_at,
+        last_seen: row.last_seen_at,
+    }
+}

@@ -1,0 +1,32 @@
+//! Discovery documents. Paths that would need another issuer or resource are clean 404s: a document found at a
+//! path must name that very issuer or resource.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::Value;
+
+use crate::domain::resource::Resource;
+use crate::oauth::metadata;
+
+use super::Shared;
+
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/.well-known/oauth-authorization-server", get(authorization_server))
+        .route("/.well-known/oauth-protected-resource", get(mcp))
+        .route("/.well-known/oauth-protected-resource/mcp", get(mcp))
+        .route("/.well-known/oauth-protected-resource/claude-mcp", get(claude_mcp))
+}
+
+async fn authorization_server(State(http): State<Shared>) -> Json<Value> {
+    Json(metadata::authorization_server(&http.app.issuer()))
+}
+
+async fn mcp(State(http): State<Shared>) -> Json<Value> {
+    Json(metadata::protected_resource(&http.app.issuer(), Resource::Mcp))
+}
+
+async fn claude_mcp(State(http): State<Shared>) -> Json<Value> {
+    Json(metadata::protected_resource(&http.app.issuer(), Resource::ClaudeMcp))
+}

@@ -1,0 +1,110 @@
+//! `/auth/login`, the callback from Spotify, `/auth/status`.
+
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
+use serde_json::json;
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::oauth::login::{self, Arrival, Departure, LoginProblem, Purpose};
+use crate::oauth::{Params, Visitor, sessions};
+use crate::web::{Notice, Problem, notice, routes};
+
+use super::Shared;
+use super::reply::{failed_json, failed_page, page, redirect};
+
+/// Where Spotify sends browsers back: the path of the configured redirect URI.
+pub(super) fn callback_path(config: &Config) -> &str {
+    config.spotify.redirect_uri.path()
+}
+
+/// `GET /auth/login`: to `/account` where everything is in order, else to Spotify.
+pub(super) async fn login(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let reconnect = Params::parse(query.unwrap_or_default().as_bytes()).get("link").is_some();
+    match depart(&http, reconnect, &visitor).await {
+        Ok(Way::Account) => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &[]),
+        Ok(Way::Spotify(departure)) => redirect(&departure.url, &[departure.cookie]),
+        Ok(Way::NoApp) => page(&http, Problem::SpotifyMisconfigured, &visitor).into_response(),
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+enum Way {
+    Account,
+    Spotify(Departure),
+    NoApp,
+}
+
+async fn depart(http: &Shared, reconnect: bool, visitor: &Visitor) -> Result<Way, Failure> {
+    let app = &http.app;
+    let session = sessions::current(app, visitor).await?;
+    if let Some(session) = &session
+        && !reconnect
+    {
+        let links = app.store.links(&session.user).await?;
+        if !links.is_empty() && links.iter().all(|link| link.reconnect.is_none()) {
+            return Ok(Way::Account);
+        }
+    }
+    let user = session.map(|session| session.user);
+    let departure = login::depart(app, Purpose::Browser, user.as_ref(), visitor).await?;
+    Ok(departure.map_or(Way::NoApp, Way::Spotify))
+}
+
+/// `GET /auth/callback`
+pub(super) async fn callback(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    match login::arrive(&http.app, &params, &visitor).await {
+        Ok(Arrival::Client { url, cookies, .. }) => redirect(&url, &cookies),
+        Ok(Arrival::Account { user, cookies }) => match &http.logged_in {
+            Some(logged_in) => {
+                logged_in(user);
+                notice(&http.site, Notice::LoopbackDone).into_response()
+            }
+            None => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &cookies),
+        },
+        Ok(Arrival::Problem(why)) => page(&http, problem_of(why), &visitor).into_response(),
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// `GET /auth/status`: who is logged in here, for scripts of the person's own.
+pub(super) async fn status(State(http): State<Shared>, Extension(visitor): Extension<Visitor>) -> Response {
+    let user = match sessions::current(&http.app, &visitor).await {
+        Ok(Some(session)) => http.app.store.user(&session.user).await,
+        Ok(None) => Ok(None),
+        Err(failure) => Err(failure),
+    };
+    match user {
+        Ok(Some(user)) => {
+            Json(json!({"authenticated": true, "user_id": user.id, "display_name": user.display_name}))
+                .into_response()
+        }
+        Ok(None) => Json(json!({"authenticated": false})).into_response(),
+        Err(failure) => failed_json(&failure, &visitor),
+    }
+}
+
+const fn problem_of(why: LoginProblem) -> Problem {
+    match why {
+        LoginProblem::Expired => Problem::LoginExpired,
+        LoginProblem::WrongBrowser => Problem::WrongBrowser,
+        LoginProblem::Denied => Problem::SpotifyDenied,
+        LoginProblem::WrongAccount => Problem::WrongAccount,
+        LoginProblem::NoSeat => Problem::NoSeat,
+        LoginProblem::NotAllowlisted => Problem::NotAllowlisted,
+        LoginProblem::SignupClosed => Problem::SignupClosed,
+        LoginProblem::Disabled => Problem::UserDisabled,
+        LoginProblem::Unavailable => Problem::SpotifyUnavailable,
+        LoginProblem::Misconfigured => Problem::SpotifyMisconfigured,
+    }
+}

@@ -1,0 +1,70 @@
+//! Pages that need no login.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use http::{StatusCode, Uri, header};
+use serde_json::json;
+
+use crate::oauth::{Visitor, sessions};
+use crate::web::{
+    Page, Problem, Untrusted, headers, landing as landing_page, security_txt as security_txt_body,
+};
+
+use super::Shared;
+use super::reply::{failed_page, page};
+
+/// `GET /`
+pub(super) async fn landing(State(http): State<Shared>, Extension(visitor): Extension<Visitor>) -> Response {
+    let user = match sessions::current(&http.app, &visitor).await {
+        Ok(Some(session)) => http.app.store.user(&session.user).await,
+        Ok(None) => Ok(None),
+        Err(failure) => Err(failure),
+    };
+    match user {
+        Ok(user) => {
+            let name = user.map(|user| Untrusted::new(&user.display_name));
+            landing_page(&http.site, name.as_ref()).into_response()
+        }
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// `GET /.well-known/security.txt`
+pub(super) async fn security_txt(State(http): State<Shared>) -> Response {
+    match security_txt_body(&http.site, None, http.app.now()) {
+        Some(body) => {
+            let mut response = body.into_response();
+            headers::fill(response.headers_mut(), headers::Class::Text);
+            response
+        }
+        None => {
+            (StatusCode::NOT_FOUND, "No contact is configured (server.security_contact).\n").into_response()
+        }
+    }
+}
+
+/// Everything else. Well-known paths answer JSON: clients probe many of them and must not take a page for a document.
+pub(super) async fn not_found(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Response {
+    if uri.path().contains("/.well-known/") {
+        return (StatusCode::NOT_FOUND, Json(json!({"error": "not_found"}))).into_response();
+    }
+    page(&http, Problem::NotFound, &visitor).into_response()
+}
+
+/// A page asked with a method that it does not have.
+pub(super) async fn method_not_allowed(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+) -> (StatusCode, Page) {
+    (StatusCode::METHOD_NOT_ALLOWED, page(&http, Problem::MethodNotAllowed, &visitor))
+}
+
+/// Whether a form post comes from our own pages, as far as the browser says.
+pub(super) fn same_origin(headers: &http::HeaderMap, issuer: &str) -> bool {
+    headers.get(header::ORIGIN).is_none_or(|origin| origin.as_bytes() == issuer.as_bytes())
+}

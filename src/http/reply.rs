@@ -1,0 +1,101 @@
+//! Replies: what callers are told, and what the log is told instead.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+use tower_http::catch_panic::ResponseForPanic;
+
+use crate::domain::ids::RequestId;
+use crate::failure::Failure;
+use crate::oauth::{OAuthError, Reply, Visitor};
+use crate::web::{Page, Problem, problem};
+
+use super::{Http, Shared};
+
+/// A problem page.
+pub(super) fn page(http: &Http, why: Problem, visitor: &Visitor) -> Page {
+    problem(&http.site, why, &visitor.request)
+}
+
+/// An unexpected failure on a page: the log gets the chain, the person a request id.
+pub(super) fn failed_page(http: &Http, failure: &Failure, visitor: &Visitor) -> Response {
+    log(failure, &visitor.request);
+    page(http, Problem::Internal, visitor).into_response()
+}
+
+/// A refusal or failure for a program.
+pub(super) fn oauth_error(reply: Reply<OAuthError>, visitor: &Visitor) -> Response {
+    match reply {
+        Reply::Refused(error) => {
+            let body = json!({"error": error.code, "error_description": error.description});
+            let mut response = (error.status, Json(body)).into_response();
+            if error.basic_challenge {
+                let challenge = HeaderValue::from_static("Basic realm=\"spotify-mcp\", charset=\"UTF-8\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            response
+        }
+        Reply::Failed(failure) => failed_json(&failure, visitor),
+    }
+}
+
+/// An unexpected failure for a program.
+pub(super) fn failed_json(failure: &Failure, visitor: &Visitor) -> Response {
+    log(failure, &visitor.request);
+    let body = json!({
+        "error": "server_error",
+        "error_description": format!("internal error; tell the operator {}", visitor.request),
+    });
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}
+
+fn log(failure: &Failure, request: &RequestId) {
+    tracing::error!(request = request.as_str(), cause = failure.chain(), "a request failed");
+}
+
+/// A see-other redirect with cookies. `url` is ours or was proven before.
+pub(super) fn redirect(url: &str, cookies: &[String]) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    crate::web::headers::fill(response.headers_mut(), crate::web::headers::Class::Redirect);
+    match HeaderValue::try_from(url) {
+        Ok(location) => response.headers_mut().insert(header::LOCATION, location),
+        // Redirect URIs and our own URLs are visible ASCII; fail closed were one not to be.
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    set_cookies(response.headers_mut(), cookies);
+    response
+}
+
+/// Adds `Set-Cookie` headers.
+pub(super) fn set_cookies(headers: &mut HeaderMap, cookies: &[String]) {
+    for cookie in cookies {
+        if let Ok(value) = HeaderValue::try_from(cookie) {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+}
+
+/// Answers a request whose handler panicked. The payload may quote data and goes nowhere.
+#[derive(Clone)]
+pub(super) struct PanicReply(Shared);
+
+impl PanicReply {
+    pub(super) fn new(http: &Shared) -> Self {
+        Self(http.clone())
+    }
+}
+
+impl ResponseForPanic for PanicReply {
+    type ResponseBody = Body;
+
+    fn response_for_panic(&mut self, _payload: Box<dyn Any + Send + 'static>) -> http::Response<Body> {
+        let request = RequestId::mint(self.0.app.dice.bytes());
+        tracing::error!(request = request.as_str(), "a handler panicked");
+        problem(&self.0.site, Problem::Internal, &request).into_response()
+    }
+}

@@ -1,0 +1,106 @@
+//! Who asks: address (through trusted proxies only), cookies, agent, and a fresh request id.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
+
+use crate::config::Network;
+use crate::domain::ids::RequestId;
+use crate::oauth::{Cookies, Visitor};
+
+use super::Shared;
+
+/// The other end of the connection, put into each request by the accept loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// Longest agent kept, in characters.
+const LONGEST_AGENT: usize = 200;
+
+/// Most hops of a forwarded chain looked at.
+const MOST_HOPS: usize = 16;
+
+/// Puts a [`Visitor`] into the request, and its id into the answer.
+pub(super) async fn identify(State(http): State<Shared>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::mint(http.app.dice.bytes());
+    let https = http.app.issuer().starts_with("https:");
+    let headers = request.headers();
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let visitor = Visitor {
+        cookies: Cookies::parse(texts(headers, &header::COOKIE), https),
+        agent: texts(headers, &header::USER_AGENT)
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(LONGEST_AGENT)
+            .collect(),
+        address: client_address(peer, headers, &http.app.config.server.trusted_proxies),
+        request: id.clone(),
+    };
+    request.extensions_mut().insert(visitor);
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}
+
+fn texts<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+/// The nearest address of `X-Forwarded-For` that is not a trusted proxy, where the peer is one.
+fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let peer = peer.to_canonical();
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(peer) {
+        return peer;
+    }
+    let forwarded: Vec<&str> = texts(headers, &header::HeaderName::from_static("x-forwarded-for"))
+        .flat_map(|chain| chain.split(','))
+        .map(str::trim)
+        .collect();
+    let mut nearest = peer;
+    for hop in forwarded.iter().rev().take(MOST_HOPS) {
+        // What does not read as an address was not written by a proxy that we trust.
+        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        nearest = address.to_canonical();
+        if !is_trusted(nearest) {
+            break;
+        }
+    }
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+        }
+        let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
+    }
+
+    #[test]
+    fn a_stranger_cannot_forward() {
+        assert_eq!(address("203.0.113.9", &["1.2.3.4"], &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(address("203.0.113.9", &["1.2.3.4"], &[]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_nearest_untrusted_hop_counts() {
+        let trusted = &["10.0.0.0/8"];
+        assert_eq!(address("10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.0.0.2"], trusted), "1.2.3.4");
+        assert_eq!(address("10.0.0.1", &["6.6.6.6", "1.2.3.4"], trusted), "1.2.3.4");
+        assert_eq!(address("10.0.0.1", &["junk"], trusted), "10.0.0.1");
+        assert_eq!(address("10.0.0.1", &[], trusted), "10.0.0.1");
+        assert_eq!(address("::ffff:10.0.0.1", &["1.2.3.4"], trusted), "1.2.3.4");
+    }
+}

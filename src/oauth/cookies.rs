@@ -1,0 +1,125 @@
+//! Our cookies: `__Host-` and `Secure` on https, plain names on loopback http; HttpOnly, SameSite=Lax always.
+//!
+//! | cookie | holds | lives |
+//! |---|---|---|
+//! | `smcp-session` | the browser session's token | as long as the session |
+//! | `smcp-browser` | a random name of this browser, which forms are bound to | one year |
+//! | `smcp-login-<8 hex>` | the secret of one login in progress | as long as the login |
+
+use std::time::Duration;
+
+use crate::crypto::token::{Token, TokenHash, TokenKind};
+
+const SESSION: &str = "smcp-session";
+const BROWSER: &str = "smcp-browser";
+const LOGIN: &str = "smcp-login-";
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Most cookies looked at in a request.
+const MOST: usize = 64;
+
+/// The cookies of ours that a request carries.
+#[derive(Clone, Debug, Default)]
+pub struct Cookies {
+    /// The browser session.
+    pub session: Option<Token>,
+    /// The browser's name.
+    pub browser: Option<Token>,
+    logins: Vec<(String, Token)>,
+}
+
+impl Cookies {
+    /// Reads `Cookie` headers. Only names of the present form count: on https none without `__Host-`, which no
+    /// sibling domain can set.
+    pub fn parse<'a>(headers: impl Iterator<Item = &'a str>, https: bool) -> Self {
+        let mut cookies = Self::default();
+        for pair in headers.flat_map(|header| header.split(';')).take(MOST) {
+            let Some((name, value)) = pair.trim().split_once('=') else { continue };
+            let name = match (name.strip_prefix("__Host-"), https) {
+                (Some(name), true) => name,
+                (None, false) => name,
+                _ => continue,
+            };
+            match name {
+                SESSION => cookies.session = Token::parse(TokenKind::BrowserSession, value),
+                BROWSER => cookies.browser = Token::parse(TokenKind::Handle, value),
+                _ => {
+                    if let (Some(which), Some(token)) =
+                        (name.strip_prefix(LOGIN), Token::parse(TokenKind::Handle, value))
+                    {
+                        cookies.logins.push((which.to_owned(), token));
+                    }
+                }
+            }
+        }
+        cookies
+    }
+
+    /// The secret of the login with this state.
+    pub fn login(&self, state: TokenHash) -> Option<&Token> {
+        let which = which(state);
+        self.logins.iter().find(|(name, _)| *name == which).map(|(_, token)| token)
+    }
+}
+
+/// `Set-Cookie` for a new browser session.
+pub fn set_session(token: &Token, lifetime: Duration, https: bool) -> String {
+    set(SESSION, token.expose(), lifetime, https)
+}
+
+/// `Set-Cookie` that ends the browser session.
+pub fn clear_session(https: bool) -> String {
+    set(SESSION, "", Duration::ZERO, https)
+}
+
+/// `Set-Cookie` for the browser's name.
+pub fn set_browser(token: &Token, https: bool) -> String {
+    set(BROWSER, token.expose(), YEAR, https)
+}
+
+/// `Set-Cookie` for a login in progress: one cookie per login, so that two tabs do not disturb each other.
+pub fn set_login(state: TokenHash, token: &Token, lifetime: Duration, https: bool) -> String {
+    set(&format!("{LOGIN}{}", which(state)), token.expose(), lifetime, https)
+}
+
+/// `Set-Cookie` that ends a login.
+pub fn clear_login(state: TokenHash, https: bool) -> String {
+    set(&format!("{LOGIN}{}", which(state)), "", Duration::ZERO, https)
+}
+
+fn which(state: TokenHash) -> String {
+    state.as_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn set(name: &str, value: &str, lifetime: Duration, https: bool) -> String {
+    let (prefix, secure) = if https { ("__Host-", "; Secure") } else { ("", "") };
+    format!("{prefix}{name}={value}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{secure}", lifetime.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_set_is_read_back_on_the_same_scheme_only() {
+        let session = Token::mint(TokenKind::BrowserSession, &[1; 32]);
+        let cookie = |https| set_session(&session, Duration::from_secs(60), https);
+        let sent = |https| cookie(https).split(';').next().unwrap().to_owned();
+        for https in [true, false] {
+            let sent = sent(https);
+            assert!(Cookies::parse([sent.as_str()].into_iter(), https).session.is_some());
+            assert!(Cookies::parse([sent.as_str()].into_iter(), !https).session.is_none());
+        }
+        assert!(cookie(true).ends_with("; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"));
+    }
+
+    #[test]
+    fn each_login_has_its_own() {
+        let (one, two) = (TokenHash::of("one"), TokenHash::of("two"));
+        let token = Token::mint(TokenKind::Handle, &[2; 32]);
+        let sent = set_login(one, &token, Duration::from_secs(300), false);
+        let cookies = Cookies::parse([sent.split(';').next().unwrap()].into_iter(), false);
+        assert!(cookies.login(one).is_some());
+        assert!(cookies.login(two).is_none());
+    }
+}

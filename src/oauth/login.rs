@@ -1,0 +1,438 @@
+//! Logging in with Spotify: sending the browser there, and taking it back at `/auth/callback`.
+//!
+//! The state is opaque, single use, lives five minutes, and works only in the browser that began: its cookie holds
+//! a second secret, set only after the person approved (mcp.md P6, P7).
+
+use crate::app::App;
+use crate::config::Signup;
+use crate::crypto::SecretString;
+use crate::crypto::envelope::{self, Place};
+use crate::crypto::keys;
+use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::domain::event::{Event, EventCode};
+use crate::domain::pkce::CodeVerifier;
+use crate::domain::{Scope, UserId};
+use crate::failure::Failure;
+use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
+use crate::store::{Login, NewCode, NewLogin};
+use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
+
+use super::authorize::error_redirect;
+use super::tickets::AuthorizationRequest;
+use super::{Params, Visitor, cookies, sessions};
+
+/// What a login is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Purpose<'a> {
+    /// A client waits for a code.
+    Client(&'a AuthorizationRequest),
+    /// The person wants to see `/account`.
+    Browser,
+}
+
+/// The way to Spotify.
+#[derive(Debug)]
+pub struct Departure {
+    /// Where to.
+    pub url: String,
+    /// `Set-Cookie` of this login.
+    pub cookie: String,
+}
+
+/// The way back.
+#[derive(Debug)]
+pub enum Arrival {
+    /// To the client, with a code or an error.
+    Client {
+        /// Its redirect URI with parameters.
+        url: String,
+        /// `Set-Cookie`s.
+        cookies: Vec<String>,
+    },
+    /// To `/account`.
+    Account {
+        /// Who logged in.
+        user: UserId,
+        /// `Set-Cookie`s.
+        cookies: Vec<String>,
+    },
+    /// A page that says what went wrong.
+    Problem(LoginProblem),
+}
+
+/// What can go wrong between here and Spotify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginProblem {
+    /// The state is unknown, used, or out of time.
+    Expired,
+    /// The browser does not hold the login's cookie.
+    WrongBrowser,
+    /// The person refused at Spotify.
+    Denied,
+    /// Another account came back than the one that is logged in here.
+    WrongAccount,
+    /// The Spotify app has no seat left.
+    NoSeat,
+    /// Spotify's dashboard does not list the person.
+    NotAllowlisted,
+    /// The operator does not admit this account.
+    SignupClosed,
+    /// The operator has disabled the person.
+    Disabled,
+    /// Spotify does not answer.
+    Unavailable,
+    /// Spotify refuses the operator's app.
+    Misconfigured,
+}
+
+impl LoginProblem {
+    /// As an OAuth error for a waiting client. The texts are what most clients show to the person.
+    const fn oauth(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Expired | Self::WrongBrowser => {
+                ("access_denied", "The login took too long. Please try again")
+            }
+            Self::Denied => ("access_denied", "The person refused at Spotify"),
+            Self::WrongAccount => (
+                "access_denied",
+                "Another Spotify account came back than the one logged in here. Log out at /account or choose the right account",
+            ),
+            Self::NoSeat => (
+                "access_denied",
+                "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator, or bring your own Spotify client id",
+            ),
+            Self::NotAllowlisted => (
+                "access_denied",
+                "NOT_ALLOWLISTED: ask the operator to add your Spotify account in the Spotify developer dashboard under Users Management",
+            ),
+            Self::SignupClosed => (
+                "access_denied",
+                "SIGNUP_CLOSED: the operator of this server has to admit your account first",
+            ),
+            Self::Disabled => ("access_denied", "USER_DISABLED: the operator has disabled your account"),
+            Self::Unavailable => {
+                ("temporarily_unavailable", "Spotify does not answer. Please try again in a moment")
+            }
+            Self::Misconfigured => {
+                ("server_error", "Spotify does not accept this server's app. Please tell the operator")
+            }
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::WrongBrowser => "wrong_browser",
+            Self::Denied => "denied_at_spotify",
+            Self::WrongAccount => "wrong_account",
+            Self::NoSeat => "no_seat",
+            Self::NotAllowlisted => "not_allowlisted",
+            Self::SignupClosed => "signup_closed",
+            Self::Disabled => "user_disabled",
+            Self::Unavailable => "spotify_unavailable",
+            Self::Misconfigured => "spotify_misconfigured",
+        }
+    }
+}
+
+/// Sends a browser to Spotify; `None` where no Spotify app is configured.
+pub async fn depart(
+    app: &App,
+    purpose: Purpose<'_>,
+    user: Option<&UserId>,
+    visitor: &Visitor,
+) -> Result<Option<Departure>, Failure> {
+    let Some(spotify) = app.vault.apps().for_newcomer(&app.store).await? else { return Ok(None) };
+    let (state, browser) = (handle(app), handle(app));
+    let verifier = CodeVerifier::mint(&app.dice.bytes());
+    // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
+    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied()).collect();
+    let (now, lifetime) = (app.now(), app.config.security.login_timeout);
+    let login = NewLogin {
+        state: state.hash(),
+        browser: browser.hash(),
+        purpose: match purpose {
+            Purpose::Client(_) => "client",
+            Purpose::Browser => "browser",
+        },
+        app: spotify.id.clone(),
+        verifier: seal_verifier(app, state.hash(), &verifier),
+        request: match purpose {
+            Purpose::Client(request) => Some(request.to_json()),
+            Purpose::Browser => None,
+        },
+        user: user.cloned(),
+        spotify_scope: scopes.join(" "),
+        now,
+        expires_at: now.plus(lifetime),
+    };
+    app.store.begin_login(&login).await?;
+    tracing::debug!(request = visitor.request.as_str(), purpose = login.purpose, "a login begins");
+    let url = app.vault.accounts().authorize_url(&AuthorizeRequest {
+        client_id: &spotify.credentials.client_id,
+        redirect_uri: app.config.spotify.redirect_uri.as_str(),
+        scopes: &scopes,
+        state: &SecretString::new(state.expose()),
+        verifier: &verifier,
+        show_dialog: false,
+    });
+    let cookie = cookies::set_login(state.hash(), &browser, lifetime, https(app));
+    Ok(Some(Departure { url, cookie }))
+}
+
+/// Takes a browser back from Spotify.
+pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arrival, Failure> {
+    let state = params.get("state").and_then(|state| Token::parse(TokenKind::Handle, state));
+    let Some(state) = state.filter(|_| !params.repeated()).map(|state| state.hash()) else {
+        return problem(app, LoginProblem::Expired, None, visitor).await;
+    };
+    let Some(browser) = visitor.cookies.login(state) else {
+        return problem(app, LoginProblem::WrongBrowser, None, visitor).await;
+    };
+    let Some(login) = app.store.take_login(state, browser.hash(), app.now()).await? else {
+        return problem(app, LoginProblem::Expired, None, visitor).await;
+    };
+    let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
+    match complete(app, params, &login, state, visitor).await {
+        Ok(linked) => welcome(app, linked, request, state, visitor).await,
+        Err(Stop::Problem(why)) => problem(app, why, request.as_ref(), visitor).await,
+        Err(Stop::Failure(failure)) => Err(failure),
+    }
+}
+
+enum Stop {
+    Problem(LoginProblem),
+    Failure(Failure),
+}
+
+impl<E: Into<Failure>> From<E> for Stop {
+    fn from(cause: E) -> Self {
+        Self::Failure(cause.into())
+    }
+}
+
+async fn complete(
+    app: &App,
+    params: &Params,
+    login: &Login,
+    state: TokenHash,
+    visitor: &Visitor,
+) -> Result<Linked, Stop> {
+    let stop = |why| Err(Stop::Problem(why));
+    match (params.get("error"), params.get("code")) {
+        (None, Some(code)) => {
+            let Some(spotify) = app.vault.apps().get(&login.app) else {
+                return stop(LoginProblem::Misconfigured);
+            };
+            let tokens = exchange(app, spotify, login, state, code).await?;
+            let at_spotify = who(app, spotify, login, tokens).await?;
+            admit(app, at_spotify, visitor).await
+        }
+        (Some("access_denied"), _) => stop(LoginProblem::Denied),
+        (Some("server_error" | "temporarily_unavailable"), _) => stop(LoginProblem::Unavailable),
+        (Some(_), _) => stop(LoginProblem::Misconfigured),
+        (None, None) => stop(LoginProblem::Expired),
+    }
+}
+
+async fn exchange(
+    app: &App,
+    spotify: &SpotifyApp,
+    login: &Login,
+    state: TokenHash,
+    code: &str,
+) -> Result<TokenSet, Stop> {
+    let Some(verifier) = open_verifier(app, state, &login.verifier) else {
+        return Err(Stop::Problem(LoginProblem::Expired));
+    };
+    let redirect = app.config.spotify.redirect_uri.as_str();
+    let exchanged = app
+        .vault
+        .accounts()
+        .exchange(&spotify.credentials, &SecretString::new(code), &verifier, redirect)
+        .await;
+    exchanged.map_err(|error| {
+        tracing::warn!(%error, "Spotify did not exchange a code");
+        Stop::Problem(match error {
+            AccountsError::InvalidGrant(_) => LoginProblem::Expired,
+            AccountsError::InvalidClient | AccountsError::Refused(_) => LoginProblem::Misconfigured,
+            AccountsError::Temporary { .. } | AccountsError::Malformed => LoginProblem::Unavailable,
+        })
+    })
+}
+
+async fn who(
+    app: &App,
+    spotify: &SpotifyApp,
+    login: &Login,
+    tokens: TokenSet,
+) -> Result<LoginAtSpotify, Stop> {
+    let me = app.api.me(&tokens.access_token).await.map_err(|error| {
+        tracing::warn!(%error, "Spotify did not say who logged in");
+        Stop::Problem(match error {
+            ApiError::NotAllowlisted => LoginProblem::NotAllowlisted,
+            ApiError::OwnerNotPremium => LoginProblem::Misconfigured,
+            _ => LoginProblem::Unavailable,
+        })
+    })?;
+    let Some(spotify_user_id) = me.id.filter(|id| !id.is_empty()) else {
+        return Err(Stop::Problem(LoginProblem::Unavailable));
+    };
+    Ok(LoginAtSpotify {
+        app: spotify.id.clone(),
+        scope: tokens.scope.clone().unwrap_or_else(|| login.spotify_scope.clone()),
+        tokens,
+        account_id: me.account_id.filter(|id| !id.is_empty()),
+        display_name: me.display_name.map_or_else(|| spotify_user_id.clone(), |name| name.clean(100)),
+        spotify_user_id,
+        expected: login.user.clone(),
+    })
+}
+
+/// Decides whether the account may come in, and lets it in.
+async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Result<Linked, Stop> {
+    let stop = |why| Err(Stop::Problem(why));
+    let known = app.vault.person_of(&login).await?;
+    if let Some(link) = &known
+        && app.store.user(&link.user).await?.is_some_and(|user| user.disabled_at.is_some())
+    {
+        return stop(LoginProblem::Disabled);
+    }
+    if let Some(expected) = &login.expected {
+        match (&known, app.store.user(expected).await?) {
+            (Some(link), Some(_)) if link.user != *expected => return stop(LoginProblem::WrongAccount),
+            (Some(_), _) => {}
+            // The person was deleted meanwhile: whoever comes now is new.
+            (None, None) => login.expected = None,
+            // Adding a second account is asked for explicitly, never a side effect of logging in.
+            (None, Some(_)) if !app.store.links(expected).await?.is_empty() => {
+                return stop(LoginProblem::WrongAccount);
+            }
+            (None, Some(_)) => {}
+        }
+    }
+    if known.is_none() && !may_sign_up(app, &login) {
+        return stop(LoginProblem::SignupClosed);
+    }
+    match app.vault.take_login(&login).await {
+        Ok(linked) => {
+            let event = Event::new(EventCode::AuthnLoginSuccess)
+                .by(&linked.user)
+                .link(&linked.link)
+                .from(visitor.address)
+                .request(&visitor.request);
+            app.audit.record(event).await?;
+            Ok(linked)
+        }
+        Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
+        Err(LinkError::NoSeat) => stop(LoginProblem::NoSeat),
+        Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
+    }
+}
+
+fn may_sign_up(app: &App, login: &LoginAtSpotify) -> bool {
+    match app.config.auth.signup {
+        Signup::Open => true,
+        Signup::Allowlist => app.config.auth.allowlist.iter().any(|id| {
+            *id == login.spotify_user_id || login.account_id.as_ref().is_some_and(|account| account == id)
+        }),
+        Signup::Invite => false,
+    }
+}
+
+async fn welcome(
+    app: &App,
+    linked: Linked,
+    request: Option<AuthorizationRequest>,
+    state: TokenHash,
+    visitor: &Visitor,
+) -> Result<Arrival, Failure> {
+    // What the login replaced (an older scope, a dead link) must not be remembered on this server.
+    app.notice_revocations().await;
+    let set =
+        vec![cookies::clear_login(state, https(app)), sessions::begin(app, &linked.user, visitor).await?];
+    let Some(request) = request else { return Ok(Arrival::Account { user: linked.user, cookies: set }) };
+
+    let code = Token::mint(TokenKind::Code, &app.dice.bytes());
+    let now = app.now();
+    let new = NewCode {
+        hash: code.hash(),
+        user: linked.user.clone(),
+        client: request.client.clone(),
+        redirect_uri: request.redirect_uri.clone(),
+        challenge: request.challenge.clone(),
+        resource: request.resource,
+        scopes: request.scopes,
+        now,
+        expires_at: now.plus(app.config.auth.lifetimes.code),
+    };
+    let event = Event::new(EventCode::ConsentGranted)
+        .by(&linked.user)
+        .client(&request.client)
+        .from(visitor.address)
+        .request(&visitor.request)
+        .detail("scope", request.scopes.to_string())
+        .detail("redirect_uri", request.redirect_uri.as_str());
+    app.store.issue_code(&new, &[app.stamp(event)]).await?;
+    let issuer = app.issuer();
+    let mut parameters = vec![("code", code.expose())];
+    parameters.extend(request.state.as_deref().map(|state| ("state", state)));
+    parameters.push(("iss", &issuer));
+    Ok(Arrival::Client { url: request.redirect_uri.with_query(&parameters), cookies: set })
+}
+
+async fn problem(
+    app: &App,
+    why: LoginProblem,
+    request: Option<&AuthorizationRequest>,
+    visitor: &Visitor,
+) -> Result<Arrival, Failure> {
+    let code = if why == LoginProblem::WrongAccount {
+        EventCode::AccountMismatch
+    } else {
+        EventCode::AuthnLoginFail
+    };
+    let mut event =
+        Event::new(code).refused().from(visitor.address).request(&visitor.request).because(why.word());
+    if let Some(request) = request {
+        event = event.client(&request.client);
+    }
+    app.audit.record(event).await?;
+    Ok(match request {
+        None => Arrival::Problem(why),
+        Some(request) => {
+            let (error, text) = why.oauth();
+            let url = error_redirect(app, &request.redirect_uri, request.state.as_deref(), error, text);
+            Arrival::Client { url, cookies: Vec::new() }
+        }
+    })
+}
+
+fn handle(app: &App) -> Token {
+    Token::mint(TokenKind::Handle, &app.dice.bytes())
+}
+
+fn https(app: &App) -> bool {
+    app.issuer().starts_with("https:")
+}
+
+fn seal_verifier(app: &App, state: TokenHash, verifier: &CodeVerifier) -> Vec<u8> {
+    let row = row(state);
+    let key = app.root.derive(keys::Purpose::PendingLogins);
+    envelope::seal(&key, &verifier_place(&row), verifier.expose().as_bytes(), &app.dice.bytes())
+}
+
+fn open_verifier(app: &App, state: TokenHash, sealed: &[u8]) -> Option<CodeVerifier> {
+    let row = row(state);
+    let key = app.root.derive(keys::Purpose::PendingLogins);
+    let plain = envelope::open(&key, &verifier_place(&row), sealed).ok()?;
+    std::str::from_utf8(&plain).ok().and_then(CodeVerifier::parse)
+}
+
+const fn verifier_place(row: &str) -> Place<'_> {
+    Place { table: "logins", column: "verifier", user: "", row, version: 0 }
+}
+
+fn row(state: TokenHash) -> String {
+    state.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,43 @@
+//! The two discovery documents: RFC 8414 for the authorization server, RFC 9728 for the protected resources.
+//! Everything derives from the configured public URL, never from a request.
+
+use serde_json::{Value, json};
+
+use crate::domain::resource::Resource;
+
+/// `/.well-known/oauth-authorization-server`.
+pub fn authorization_server(issuer: &str) -> Value {
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "registration_endpoint": format!("{issuer}/register"),
+        "revocation_endpoint": format!("{issuer}/revoke"),
+        "scopes_supported": ["read", "write", "player", "offline_access"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
+        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "service_documentation": format!("{issuer}/"),
+    })
+}
+
+/// `/.well-known/oauth-protected-resource` and its path-inserted forms.
+pub fn protected_resource(issuer: &str, resource: Resource) -> Value {
+    json!({
+        "resource": resource.url(issuer),
+        "authorization_servers": [issuer],
+        "scopes_supported": ["read", "write", "player"],
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Spotify for MCP clients",
+        "resource_documentation": format!("{issuer}/"),
+    })
+}
+
+/// Where the metadata of a resource stands.
+pub fn protected_resource_url(issuer: &str, resource: Resource) -> String {
+    format!("{issuer}/.well-known/oauth-protected-resource{}", resource.path())
+}

@@ -1,0 +1,326 @@
+//! `POST /token`: a code or a refresh token becomes the next pair (OAuth 2.1 sections 4.1.3 and 4.3).
+//!
+//! Unknown, foreign, used and expired are all `invalid_grant`; only a foreign `resource` is told apart, and it
+//! leaves the code usable.
+
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use crate::ambient::Timestamp;
+use crate::app::App;
+use crate::crypto::envelope::{self, Place};
+use crate::crypto::keys;
+use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::domain::client::AuthMethod;
+use crate::domain::code::{self, CodeOutcome, ForeignResource, Presented};
+use crate::domain::event::{Event, EventCode};
+use crate::domain::pkce::CodeVerifier;
+use crate::domain::refresh::{self, RefreshOutcome};
+use crate::domain::resource::Resource;
+use crate::domain::{ClientId, GrantId, ScopeSet, UserId};
+use crate::failure::Failure;
+use crate::store::{Client, NewTokens, RefreshRow, Rotation};
+
+use super::{OAuthError, Params, Reply, Visitor};
+
+type Answer = Result<Value, Reply<OAuthError>>;
+
+/// Answers a token request. `basic` is the decoded `Authorization: Basic` pair, `Err` where it was malformed.
+pub async fn token(app: &App, form: &Params, basic: Basic, visitor: &Visitor) -> Answer {
+    if form.repeated() {
+        return refuse(OAuthError::bad("invalid_request", "a parameter is repeated"));
+    }
+    let client = authenticate(app, form, basic, visitor).await?;
+    match form.get("grant_type") {
+        Some("authorization_code") => by_code(app, form, &client, visitor).await,
+        Some("refresh_token") => by_refresh_token(app, form, &client, visitor).await,
+        Some(_) => refuse(OAuthError::bad(
+            "unsupported_grant_type",
+            "grant_type must be authorization_code or refresh_token",
+        )),
+        None => refuse(OAuthError::bad("invalid_request", "grant_type is missing")),
+    }
+}
+
+/// The client's credentials by HTTP Basic: none, malformed, or an id and a secret.
+pub type Basic = Result<Option<(String, crate::crypto::SecretString)>, ()>;
+
+/// Who the client is, and its proof where it has one (RFC 6749 section 2.3).
+pub(super) async fn authenticate(
+    app: &App,
+    form: &Params,
+    basic: Basic,
+    visitor: &Visitor,
+) -> Result<Client, Reply<OAuthError>> {
+    let Ok(basic) = basic else {
+        return Err(Reply::Refused(OAuthError::invalid_client(
+            "the Authorization header is malformed",
+            true,
+        )));
+    };
+    let by_basic = basic.is_some();
+    let (id, secret) = match basic {
+        Some((id, secret)) => {
+            if form.get("client_secret").is_some() || form.get("client_id").is_some_and(|named| named != id) {
+                return Err(Reply::Refused(OAuthError::bad(
+                    "invalid_request",
+                    "use one way of client authentication",
+                )));
+            }
+            (Some(id), Some(secret))
+        }
+        None => {
+            let secret = form.get("client_secret").map(crate::crypto::SecretString::new);
+            (form.get("client_id").map(str::to_owned), secret)
+        }
+    };
+    let Some(id) = id else { return refuse(OAuthError::bad("invalid_request", "client_id is missing")) };
+    let client = match ClientId::parse(&id) {
+        Some(id) => app.store.client(&id, app.now()).await?,
+        None => None,
+    };
+    let Some(client) = client else {
+        return refuse(OAuthError::invalid_client(
+            "the client is not registered here; register again",
+            by_basic,
+        ));
+    };
+    let proven = match (client.auth_method, &client.secret, secret) {
+        (AuthMethod::None, ..) => true,
+        (_, Some(stored), Some(secret)) => *stored == TokenHash::of(secret.expose()),
+        _ => false,
+    };
+    if !proven {
+        let event =
+            Event::new(EventCode::AuthenticationFailure).client(&client.id).refused().from(visitor.address);
+        app.audit.record(event.request(&visitor.request).because("client authentication failed")).await?;
+        return refuse(OAuthError::invalid_client("client authentication failed", by_basic));
+    }
+    Ok(client)
+}
+
+async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -> Answer {
+    let Some(text) = form.get("code") else {
+        return refuse(OAuthError::bad("invalid_request", "code is missing"));
+    };
+    let Some(hash) = Token::parse(TokenKind::Code, text).map(|code| code.hash()) else {
+        return invalid_grant();
+    };
+    let Some(row) = app.store.code(hash).await? else { return invalid_grant() };
+    let presented = Presented {
+        client: client.id.clone(),
+        redirect_uri: form.get("redirect_uri").map(str::to_owned),
+        verifier: form.get("code_verifier").and_then(CodeVerifier::parse),
+        resource: asked_resource(app, form),
+    };
+    match code::redeem(&row.code, &presented, app.now()) {
+        CodeOutcome::Redeem => {
+            let grant = GrantId::mint(app.dice.bytes());
+            let pair = Pair::mint(app, client, grant_end(app));
+            let event = Event::new(EventCode::GrantCreated)
+                .by(&row.user)
+                .client(&client.id)
+                .subject(grant.as_str())
+                .from(visitor.address)
+                .request(&visitor.request)
+                .detail("scope", row.scopes.to_string());
+            let events = [app.stamp(event)];
+            if !app.store.redeem_code(hash, &grant, grant_end(app), &pair.stored(app.now()), &events).await? {
+                return invalid_grant();
+            }
+            let now = app.now();
+            app.store.touch_client(&client.id, now, now.plus(app.config.auth.lifetimes.idle_client)).await?;
+            Ok(pair.answer(app.now(), row.scopes))
+        }
+        CodeOutcome::Replayed(grant) => {
+            end_family(app, &row.user, &grant, "code_replayed", visitor).await?;
+            invalid_grant()
+        }
+        CodeOutcome::Mismatch => {
+            app.store.count_code_failure(hash).await?;
+            invalid_grant()
+        }
+        CodeOutcome::Dead => invalid_grant(),
+        CodeOutcome::WrongTarget => wrong_target(),
+    }
+}
+
+async fn by_refresh_token(app: &App, form: &Params, client: &Client, visitor: &Visitor) -> Answer {
+    let Some(text) = form.get("refresh_token") else {
+        return refuse(OAuthError::bad("invalid_request", "refresh_token is missing"));
+    };
+    let Some(presented) = Token::parse(TokenKind::Refresh, text) else { return invalid_grant() };
+    let Some(row) = app.store.refresh_token(presented.hash()).await? else { return invalid_grant() };
+    if asked_resource(app, form).is_err() {
+        return wrong_target();
+    }
+    // A narrower scope is not minted: our tokens carry the grant's. A wider one is refused (RFC 6749 section 6).
+    if form.get("scope").is_some_and(|scope| !row.scopes.covers(ScopeSet::known(scope))) {
+        return refuse(OAuthError::bad("invalid_scope", "the scope is wider than what was granted"));
+    }
+    match refresh::present(&row.token, &client.id, app.now()) {
+        RefreshOutcome::Rotate => rotate(app, client, &presented, &row, visitor).await,
+        RefreshOutcome::AnswerAgain => answer_again(app, &presented, &row).await,
+        RefreshOutcome::Reused => {
+            end_family(app, &row.user, &row.grant, "refresh_token_reused", visitor).await?;
+            invalid_grant()
+        }
+        RefreshOutcome::Exhausted | RefreshOutcome::Refuse => invalid_grant(),
+    }
+}
+
+async fn rotate(
+    app: &App,
+    client: &Client,
+    presented: &Token,
+    row: &RefreshRow,
+    visitor: &Visitor,
+) -> Answer {
+    let pair = Pair::mint(app, client, row.grant_expires_at);
+    let rotation = Rotation {
+        presented: presented.hash(),
+        grant: row.grant.clone(),
+        tokens: pair.stored(app.now()),
+        successor: pair.seal(app, presented, &row.user),
+    };
+    let event = Event::new(EventCode::AuthnTokenRefreshed)
+        .by(&row.user)
+        .client(&client.id)
+        .subject(row.grant.as_str())
+        .from(visitor.address)
+        .request(&visitor.request);
+    if app.store.rotate(&rotation, &[app.stamp(event)]).await? {
+        let now = app.now();
+        app.store.touch_client(&client.id, now, now.plus(app.config.auth.lifetimes.idle_client)).await?;
+        return Ok(pair.answer(now, row.scopes));
+    }
+    // A parallel request with the same token was first: both get the same pair.
+    answer_again(app, presented, row).await
+}
+
+async fn answer_again(app: &App, presented: &Token, row: &RefreshRow) -> Answer {
+    match app.store.successor(presented.hash()).await? {
+        Some(sealed) => match Pair::open(&sealed, presented, &row.user) {
+            Some(pair) => Ok(pair.answer(app.now(), row.scopes)),
+            None => Err(Reply::Failed(Failure::new("a sealed successor does not open"))),
+        },
+        None => invalid_grant(),
+    }
+}
+
+async fn end_family(
+    app: &App,
+    user: &UserId,
+    grant: &GrantId,
+    because: &'static str,
+    visitor: &Visitor,
+) -> Result<(), Failure> {
+    let event = Event::new(EventCode::AuthnTokenReuse)
+        .by(user)
+        .subject(grant.as_str())
+        .refused()
+        .from(visitor.address)
+        .request(&visitor.request)
+        .because(because);
+    app.store.revoke_grant(user, grant, because, app.now(), &[app.stamp(event)]).await?;
+    app.notice_revocations().await;
+    Ok(())
+}
+
+fn asked_resource(app: &App, form: &Params) -> Result<Option<Resource>, ForeignResource> {
+    match form.get("resource") {
+        None => Ok(None),
+        some => Resource::requested(some, &app.issuer()).map(Some).ok_or(ForeignResource),
+    }
+}
+
+fn grant_end(app: &App) -> Timestamp {
+    app.now().plus(app.config.auth.lifetimes.refresh_family)
+}
+
+fn refuse<T>(error: OAuthError) -> Result<T, Reply<OAuthError>> {
+    Err(Reply::Refused(error))
+}
+
+fn invalid_grant() -> Answer {
+    refuse(OAuthError::bad("invalid_grant", "the code or refresh token is unknown, expired or was used"))
+}
+
+fn wrong_target() -> Answer {
+    refuse(OAuthError::bad("invalid_target", "the resource is not served here"))
+}
+
+/// A pair of tokens in the clear, on its way to the client.
+struct Pair {
+    access: Token,
+    access_expires_at: Timestamp,
+    refresh: Option<Token>,
+    refresh_expires_at: Timestamp,
+}
+
+impl Pair {
+    fn mint(app: &App, client: &Client, family_ends: Timestamp) -> Self {
+        let (now, lifetimes) = (app.now(), &app.config.auth.lifetimes);
+        Self {
+            access: Token::mint(TokenKind::Access, &app.dice.bytes()),
+            access_expires_at: now.plus(lifetimes.access_token).min(family_ends),
+            refresh: client.refreshes.then(|| Token::mint(TokenKind::Refresh, &app.dice.bytes())),
+            refresh_expires_at: now.plus(lifetimes.refresh_token).min(family_ends),
+        }
+    }
+
+    fn stored(&self, now: Timestamp) -> NewTokens {
+        NewTokens {
+            access: self.access.hash(),
+            access_expires_at: self.access_expires_at,
+            refresh: self.refresh.as_ref().map(Token::hash),
+            refresh_expires_at: self.refresh_expires_at,
+            now,
+        }
+    }
+
+    fn answer(&self, now: Timestamp, scopes: ScopeSet) -> Value {
+        let mut answer = Map::new();
+        answer.insert("access_token".to_owned(), json!(self.access.expose()));
+        answer.insert("token_type".to_owned(), json!("Bearer"));
+        answer.insert("expires_in".to_owned(), json!(self.access_expires_at.since(now).as_secs()));
+        answer.insert("scope".to_owned(), json!(scopes.to_string()));
+        if let Some(refresh) = &self.refresh {
+            answer.insert("refresh_token".to_owned(), json!(refresh.expose()));
+        }
+        Value::Object(answer)
+    }
+
+    /// Sealed under a key that only the presented token gives: the database alone cannot answer it again.
+    fn seal(&self, app: &App, presented: &Token, user: &UserId) -> Vec<u8> {
+        let plain = Zeroizing::new(format!(
+            "{}\n{}\n{}\n{}",
+            self.access.expose(),
+            self.access_expires_at.secs(),
+            self.refresh.as_ref().map_or("", Token::expose),
+            self.refresh_expires_at.secs(),
+        ));
+        let (key, row) = (keys::from_presented(presented.expose()), hex(presented.hash()));
+        envelope::seal(&key, &successor_place(user, &row), plain.as_bytes(), &app.dice.bytes())
+    }
+
+    fn open(sealed: &[u8], presented: &Token, user: &UserId) -> Option<Self> {
+        let (key, row) = (keys::from_presented(presented.expose()), hex(presented.hash()));
+        let plain = envelope::open(&key, &successor_place(user, &row), sealed).ok()?;
+        let mut lines = std::str::from_utf8(&plain).ok()?.split('\n');
+        Some(Self {
+            access: Token::parse(TokenKind::Access, lines.next()?)?,
+            access_expires_at: Timestamp::from_secs(lines.next()?.parse().ok()?),
+            refresh: Token::parse(TokenKind::Refresh, lines.next()?),
+            refresh_expires_at: Timestamp::from_secs(lines.next()?.parse().ok()?),
+        })
+    }
+}
+
+fn successor_place<'a>(user: &'a UserId, row: &'a str) -> Place<'a> {
+    Place { table: "refresh_tokens", column: "successor", user: user.as_str(), row, version: 0 }
+}
+
+fn hex(hash: TokenHash) -> String {
+    hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
