@@ -1,9 +1,162 @@
 //! Raw to validated configuration: every problem at once, each with its origin and its remedy.
 //!
-//! Never: the store, the network, printing. Values of secrets never enter a message.
+//! One [`table`] of keys drives everything. Layers: file, environment, flags; later wins. Never: the store, the
+//! network, printing. Values of secrets never enter a message.
 
+mod build;
+mod checks;
+mod command;
+mod dotenv;
+mod facts;
+mod file;
+mod gather;
+mod json_lines;
+pub mod keys;
+pub mod master_key;
 mod network;
+pub mod problem;
+pub mod reference;
+pub mod show;
+pub mod table;
 mod typed;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 pub use network::Network;
+pub use problem::{Origin, Problem, Wrong};
 pub use typed::*;
+
+use crate::failure::Failure;
+use crate::policy::environment::{EnvironmentPolicy, Facts, Judgement, Verdict};
+use gather::Gathered;
+
+/// Where the configuration comes from. Holding the environment as a value keeps loading testable.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`; else `SPOTIFY_MCP_CONFIG` names the file.
+    pub file: Option<PathBuf>,
+    /// `--env-file`; the real environment wins over it.
+    pub env_file: Option<PathBuf>,
+    /// The process's environment.
+    pub env: BTreeMap<String, OsString>,
+    /// Flags that stand for keys.
+    pub flags: Vec<Flag>,
+    /// What the configuration is for.
+    pub purpose: Purpose,
+}
+
+/// A command-line flag that stands for a key.
+#[derive(Clone, Debug)]
+pub struct Flag {
+    /// The key's path.
+    pub key: &'static str,
+    /// The flag as it is written.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
+}
+
+/// What a configuration is loaded for; a server that is about to start has more to fulfil.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To look at it.
+    #[default]
+    Inspect,
+    /// To serve.
+    Serve {
+        /// With the simulated Spotify.
+        sandbox: bool,
+        /// The log level falls back by itself (`--for`).
+        log_level_ends: bool,
+    },
+}
+
+/// A configuration with everything that was found out about it.
+pub struct Loaded {
+    config: Config,
+    gathered: Gathered,
+    derived: BTreeMap<&'static str, String>,
+    facts: Facts,
+}
+
+/// Loads the configuration. Reads the files that `sources` name, and nothing else.
+///
+/// # Errors
+/// Only where this program was built from a broken policy; what is wrong with the configuration is in [`Loaded`].
+pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
+    let (mut gathered, variables) = gather::gather(sources);
+    let (config, derived) = build::build(&mut gathered, &variables);
+    let signup_is_said = gathered.values.contains_key("auth.signup");
+    let facts = facts::gather(&config, sources.purpose, signup_is_said, gathered.secret_files.iter());
+    for judgement in EnvironmentPolicy::built_in()?.judge(&facts) {
+        gathered.judged(judgement);
+    }
+    gathered.problems.extend(unfit(&config, sources.purpose));
+    Ok(Loaded { config, gathered, derived, facts })
+}
+
+impl Loaded {
+    /// What works and should be known or changed.
+    pub fn notices(&self) -> &[Problem] {
+        &self.gathered.notices
+    }
+
+    /// What keeps the configuration from being used.
+    pub fn problems(&self) -> &[Problem] {
+        &self.gathered.problems
+    }
+
+    /// What the policy was asked about.
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The configuration, where nothing is wrong with it.
+    ///
+    /// # Errors
+    /// Every problem, in the order in which it was found.
+    pub fn accept(self) -> Result<Config, Vec<Problem>> {
+        if self.gathered.problems.is_empty() { Ok(self.config) } else { Err(self.gathered.problems) }
+    }
+
+    /// The configuration even where something is wrong with it, for commands that only ask where the server is: a
+    /// refused value has its default here.
+    pub const fn as_far_as_valid(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl Gathered {
+    fn judged(&mut self, judgement: Judgement) {
+        let origin = self.values.get(judgement.key).map_or(Origin::Default, |setting| setting.origin.clone());
+        let wrong = Wrong::new(judgement.why, judgement.fix);
+        let problem = Problem::new(&judgement.code, judgement.key, origin, wrong);
+        match judgement.verdict {
+            Verdict::Refuse => self.problems.push(problem),
+            Verdict::Warn | Verdict::Allow => self.notices.push(problem),
+        }
+    }
+}
+
+/// What a server about to start lacks.
+fn unfit(config: &Config, purpose: Purpose) -> Vec<Problem> {
+    let Purpose::Serve { sandbox, .. } = purpose else { return Vec::new() };
+    let mut problems = Vec::new();
+    if config.spotify.apps.is_empty() && !sandbox {
+        let fix = "create an app at developer.spotify.com/dashboard and set SPOTIFY_CLIENT_ID, or try 'serve --sandbox'";
+        let wrong = Wrong::new("there is no Spotify app to log in with", fix);
+        problems.push(Problem::new("CONFIG_MISSING", "spotify.client_id", Origin::Default, wrong));
+    }
+    let is_development = config.security.environment == crate::policy::Environment::Development;
+    let lies_there = master_key::generated_path(&config.storage.data_dir).exists();
+    if facts::no_key_is_said(config) && !is_development && !lies_there {
+        problems.push(Problem::with_value("security.master_key", Origin::Default, master_key::missing()));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests;

@@ -161,6 +161,7 @@ enum Condition {
     EnvironmentUnnamedOffLoopback,
     PublicUrlWithoutTls,
     Sandbox,
+    SandboxOffLoopback,
     ForeignUpstream,
     UpstreamWithoutTls,
     MasterKeyBesideData,
@@ -184,6 +185,7 @@ impl Condition {
             Self::EnvironmentUnnamedOffLoopback => plain(!facts.environment_is_named && !on_loopback),
             Self::PublicUrlWithoutTls => plain(!facts.public_url_has_tls && !facts.public_url_on_loopback),
             Self::Sandbox => plain(facts.sandbox),
+            Self::SandboxOffLoopback => plain(facts.sandbox && !on_loopback),
             Self::ForeignUpstream => listed(&facts.foreign_upstreams),
             Self::UpstreamWithoutTls => listed(&facts.upstreams_without_tls),
             Self::MasterKeyBesideData => plain(facts.master_key_beside_data),
@@ -202,7 +204,7 @@ impl Condition {
         match self {
             Self::EnvironmentUnnamedOffLoopback => "security.environment",
             Self::PublicUrlWithoutTls => "server.public_url",
-            Self::Sandbox => "--sandbox",
+            Self::Sandbox | Self::SandboxOffLoopback => "--sandbox",
             Self::ForeignUpstream | Self::UpstreamWithoutTls => "spotify.api_url",
             Self::MasterKeyBesideData => "security.master_key",
             Self::SecretFileReadableByOthers => "security",
@@ -271,12 +273,14 @@ mod tests {
             [
                 "PUBLIC_URL_WITHOUT_TLS",
                 "SANDBOX",
+                "SANDBOX_OFF_LOOPBACK",
                 "FOREIGN_UPSTREAM",
                 "MASTER_KEY_BESIDE_DATA",
                 "SECRET_FILE_READABLE_BY_OTHERS"
             ]
         );
-        assert!(codes(&Facts { environment: Environment::Development, ..facts }, Verdict::Refuse).is_empty());
+        let elsewhere = Facts { environment: Environment::Development, ..facts };
+        assert_eq!(codes(&elsewhere, Verdict::Refuse), ["SANDBOX_OFF_LOOPBACK"]);
     }
 
     #[test]

@@ -1,0 +1,483 @@
+//! Raw values to the typed [`Config`]: defaults, derived values, and what one key demands of another.
+//!
+//! A key whose value was refused takes its default here, so that the rest can still be judged; the configuration is
+//! handed out only where there is no problem at all.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use super::gather::{Gathered, Setting, Variables};
+use super::problem::{Origin, Problem, Wrong};
+use super::value::{self, RawApp, Value};
+use super::{checks, file, gather, keys, typed::*};
+use crate::crypto::SecretString;
+use crate::policy::Environment;
+
+/// Builds the configuration and adds what is wrong with it as a whole.
+pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMap<&'static str, String>) {
+    let mut build = Build { gathered, variables, derived: BTreeMap::new() };
+    let storage = build.storage();
+    let server = build.server();
+    let config = Config {
+        spotify: build.spotify(&server.public_url),
+        auth: build.auth(),
+        security: build.security(),
+        limits: build.limits(),
+        network: NetworkConfig { allowed_hosts: build.lower_list("network.allowed_hosts") },
+        api: ApiConfig { timeout: build.span("api.timeout"), rate_limit: build.limit("api.rate_limit") },
+        cache: CacheConfig { enabled: build.flag("cache.enabled") },
+        audit: AuditConfig { dir: build.audit_dir(&storage.data_dir) },
+        telemetry: build.telemetry(),
+        server,
+        storage,
+    };
+    (config, build.derived)
+}
+
+struct Build<'a> {
+    gathered: &'a mut Gathered,
+    variables: &'a Variables,
+    /// Values that were derived rather than said, for `config show`.
+    derived: BTreeMap<&'static str, String>,
+}
+
+impl Build<'_> {
+    fn spotify(&mut self, public_url: &Url) -> SpotifyConfig {
+        SpotifyConfig {
+            apps: self.apps(),
+            redirect_uri: self.redirect_uri(public_url),
+            accounts_url: self.url("spotify.accounts_url"),
+            api_url: self.url("spotify.api_url"),
+            policy_acknowledged: self.flag("spotify.policy_acknowledged"),
+        }
+    }
+
+    fn apps(&mut self) -> Vec<SpotifyApp> {
+        let mut apps: Vec<SpotifyApp> = self.single_app().into_iter().collect();
+        let more = match self.said("spotify.apps") {
+            Some(Setting { value: Value::Apps(more), origin }) => {
+                more.into_iter().map(|raw| (raw, origin.clone())).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (raw, origin) in more {
+            let app = self.app(raw, &origin);
+            if apps.iter().any(|known| known.client_id == app.client_id) {
+                let why = format!("client id {} is there twice", app.client_id);
+                self.problem(
+                    "spotify.apps",
+                    Wrong::new(why, "name every app once, in spotify.apps or as spotify.client_id"),
+                );
+            }
+            apps.push(app);
+        }
+        apps
+    }
+
+    fn single_app(&mut self) -> Option<SpotifyApp> {
+        let secret = self.secret("spotify.client_secret");
+        let quota_mode = quota_mode(&self.text("spotify.quota_mode"));
+        let seats = match self.said("spotify.seats") {
+            Some(Setting { value: Value::Count(seats), .. }) => Some(seats),
+            _ => None,
+        };
+        match self.optional_text("spotify.client_id") {
+            Some(client_id) => Some(SpotifyApp {
+                client_id,
+                client_secret: secret.map(|(secret, _)| secret),
+                seats: room(seats, quota_mode),
+                quota_mode,
+            }),
+            None => {
+                if secret.is_some() {
+                    self.problem(
+                        "spotify.client_secret",
+                        Wrong::new("it has no client id beside it", "set SPOTIFY_CLIENT_ID"),
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn app(&mut self, raw: RawApp, origin: &Origin) -> SpotifyApp {
+        let mode = quota_mode(raw.quota_mode.as_deref().unwrap_or("development"));
+        let from_file = raw.client_secret_file.and_then(|file| self.app_secret(&file, origin));
+        SpotifyApp {
+            client_id: raw.client_id,
+            client_secret: raw.client_secret.or(from_file),
+            seats: room(raw.seats, mode),
+            quota_mode: mode,
+        }
+    }
+
+    fn app_secret(&mut self, name: &str, origin: &Origin) -> Option<SecretString> {
+        let base = match origin {
+            Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        };
+        let path = base.join(name);
+        match file::read_text(&path, 65_536) {
+            Ok(text) => {
+                self.gathered.secret_files.insert(path);
+                Some(SecretString::new(gather::one_line(&text)))
+            }
+            Err(wrong) => {
+                self.problem("spotify.apps", wrong.coded("CONFIG_FILE_UNREADABLE"));
+                None
+            }
+        }
+    }
+
+    fn redirect_uri(&mut self, public_url: &Url) -> Url {
+        if let Some(uri) = self.optional_text("spotify.redirect_uri").and_then(|text| Url::parse(&text).ok())
+        {
+            return uri;
+        }
+        let mut uri = public_url.clone();
+        uri.set_path("/auth/callback");
+        self.derived.insert("spotify.redirect_uri", uri.to_string());
+        uri
+    }
+
+    fn server(&mut self) -> ServerConfig {
+        let host = self.text("server.host").parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let port = u16::try_from(self.count("server.port")).unwrap_or_default();
+        let said = self.optional_text("server.public_url").and_then(|text| Url::parse(&text).ok());
+        let public_url_is_explicit = said.is_some();
+        ServerConfig {
+            host,
+            port,
+            public_url: said.unwrap_or_else(|| self.public_url(host, port)),
+            public_url_is_explicit,
+            allowed_origins: self.origins(),
+            trusted_proxies: self
+                .list("server.trusted_proxies")
+                .iter()
+                .filter_map(|range| range.parse().ok())
+                .collect(),
+            drain: Duration::from_secs(self.count("server.drain_seconds")),
+            security_contact: self.optional_text("server.security_contact"),
+        }
+    }
+
+    /// Derived while the listener is on loopback; elsewhere nobody but the operator knows it.
+    fn public_url(&mut self, host: IpAddr, port: u16) -> Url {
+        let is_refused = self.gathered.problems.iter().any(|problem| problem.key == "server.public_url");
+        if !host.is_loopback() && !is_refused {
+            let why = format!("it is not set, and {host} does not tell what clients see");
+            self.problem(
+                "server.public_url",
+                Wrong::new(
+                    why,
+                    "set PUBLIC_URL to the origin that clients see, for example https://music.example.org",
+                )
+                .coded("CONFIG_MISSING"),
+            );
+        }
+        let shown = if host.is_loopback() { host } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
+        let mut url = loopback();
+        let _always_valid = url.set_ip_host(shown);
+        let _always_valid = url.set_port(Some(port));
+        self.derived.insert("server.public_url", origin_of(&url));
+        url
+    }
+
+    fn origins(&mut self) -> Vec<String> {
+        let said = self.list("server.allowed_origins");
+        said.iter().filter_map(|text| Url::parse(text).ok()).map(|url| origin_of(&url)).collect()
+    }
+
+    fn storage(&mut self) -> StorageConfig {
+        let data_dir = match self.optional_text("storage.data_dir") {
+            Some(path) => PathBuf::from(path),
+            None => self.platform_data_dir(),
+        };
+        let url = self.secret("storage.url").map(|(url, _)| url).unwrap_or_else(|| {
+            let url = format!("sqlite://{}", data_dir.join("spotify-mcp.db").display());
+            self.derived.insert("storage.url", url.clone());
+            SecretString::new(url)
+        });
+        let engine = if url.expose().starts_with("postgres") { Engine::Postgres } else { Engine::Sqlite };
+        StorageConfig { url, engine, data_dir }
+    }
+
+    fn platform_data_dir(&mut self) -> PathBuf {
+        let folder = |name: &str| self.variables.get(name).map(|(value, _)| PathBuf::from(value));
+        let home = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+        let base = folder("XDG_DATA_HOME").or_else(|| folder("HOME").map(|path| path.join(home)));
+        let path = match base {
+            Some(base) => base.join("spotify-mcp"),
+            None => {
+                let wrong = Wrong::new(
+                    "it is not set, and without HOME there is no default",
+                    "set DATA_DIR to a folder that this user may write",
+                );
+                self.problem("storage.data_dir", wrong.coded("CONFIG_MISSING"));
+                PathBuf::from("spotify-mcp-data")
+            }
+        };
+        self.derived.insert("storage.data_dir", path.display().to_string());
+        path
+    }
+
+    fn audit_dir(&mut self, data_dir: &Path) -> PathBuf {
+        if let Some(path) = self.optional_text("audit.dir") {
+            return PathBuf::from(path);
+        }
+        let path = data_dir.join("audit");
+        self.derived.insert("audit.dir", path.display().to_string());
+        path
+    }
+
+    fn auth(&mut self) -> AuthConfig {
+        let signup = match self.optional_text("auth.signup").as_deref() {
+            Some("allowlist") => Signup::Allowlist,
+            Some("invite") => Signup::Invite,
+            Some(_) => Signup::Open,
+            None => {
+                self.derived.insert("auth.signup", "open".into());
+                Signup::Open
+            }
+        };
+        let allowlist = self.list("auth.allowlist");
+        if signup == Signup::Allowlist && allowlist.is_empty() {
+            let wrong = Wrong::new(
+                "signup is by allowlist, and the list is empty: nobody could log in",
+                "list Spotify user ids",
+            );
+            self.problem("auth.allowlist", wrong.coded("CONFIG_MISSING"));
+        }
+        AuthConfig {
+            multi_user: self.flag("auth.multi_user"),
+            local_without_credential: self.flag("auth.local_without_credential"),
+            signup,
+            allowlist,
+            administrators: self.list("auth.administrators"),
+            lifetimes: self.lifetimes(),
+        }
+    }
+
+    fn lifetimes(&mut self) -> Lifetimes {
+        let lifetimes = Lifetimes {
+            browser_session: self.span("auth.lifetimes.browser_session"),
+            code: self.span("auth.lifetimes.code"),
+            access_token: self.span("auth.lifetimes.access_token"),
+            refresh_token: self.span("auth.lifetimes.refresh_token"),
+            refresh_family: self.span("auth.lifetimes.refresh_family"),
+            unused_client: self.span("auth.lifetimes.unused_client"),
+            idle_client: self.span("auth.lifetimes.idle_client"),
+        };
+        if lifetimes.refresh_token > lifetimes.refresh_family {
+            let why = "it is shorter than refresh_token, which could then never be used up";
+            self.problem(
+                "auth.lifetimes.refresh_family",
+                Wrong::new(why, "write at least the value of refresh_token"),
+            );
+        }
+        lifetimes
+    }
+
+    fn security(&mut self) -> SecurityConfig {
+        let named = self.optional_text("security.environment");
+        if named.is_none() {
+            self.derived.insert("security.environment", "development".into());
+        }
+        let request_signing = self.flag("security.request_signing");
+        if request_signing {
+            let wrong =
+                Wrong::new("this version cannot check signed requests", "remove it, or set it to false");
+            self.problem("security.request_signing", wrong.coded("CONFIG_UNAVAILABLE"));
+        }
+        SecurityConfig {
+            environment_is_named: named.is_some(),
+            environment: environment(named.as_deref()),
+            master_key: self.master_key(),
+            login_timeout: Duration::from_secs(60 * self.count("security.login_timeout_minutes")),
+            max_sessions_per_user: self.number("security.max_sessions_per_user"),
+            request_signing,
+            max_key_age: KeyAges {
+                master: self.number("security.max_key_age_days.master"),
+                data: self.number("security.max_key_age_days.data"),
+                signing: self.number("security.max_key_age_days.signing"),
+                spotify_client: self.number("security.max_key_age_days.spotify_client"),
+            },
+        }
+    }
+
+    fn master_key(&mut self) -> MasterKeyConfig {
+        let credentials = self.variables.get("CREDENTIALS_DIRECTORY");
+        let credential =
+            credentials.map(|(folder, _)| Path::new(folder).join("master-key")).filter(|path| path.exists());
+        let passphrase = self.secret("security.passphrase");
+        let value = self.secret("security.master_key");
+        if passphrase.is_some() && value.is_some() {
+            let wrong =
+                Wrong::new("there is a master key too, and only one can hold", "remove one of the two");
+            self.problem("security.passphrase", wrong.coded("CONFIG_SAID_TWICE"));
+        }
+        let kdf = match self.text("security.kdf").as_str() {
+            "pbkdf2-sha256" => PassphraseKdf::Pbkdf2Sha256,
+            _ => PassphraseKdf::Argon2id,
+        };
+        MasterKeyConfig {
+            value,
+            credential,
+            command: self.list("security.master_key_command"),
+            passphrase,
+            kdf,
+        }
+    }
+
+    fn limits(&mut self) -> LimitsConfig {
+        LimitsConfig {
+            calls_per_user_per_minute: self.number("limits.calls_per_user_per_minute"),
+            concurrent_calls_per_user: self.number("limits.concurrent_calls_per_user"),
+            registrations_per_address_per_hour: self.number("limits.registrations_per_address_per_hour"),
+            unused_clients_per_address_per_day: self.number("limits.unused_clients_per_address_per_day"),
+            failed_attempts_per_address_per_minute: self
+                .number("limits.failed_attempts_per_address_per_minute"),
+            connections: self.number("limits.connections"),
+            mcp_body_bytes: self.count("limits.mcp_body_bytes"),
+            body_bytes: self.count("limits.body_bytes"),
+            mcp_session_idle: Duration::from_secs(self.count("limits.mcp_session_idle_seconds")),
+            mcp_connections_per_user: self.number("limits.mcp_connections_per_user"),
+        }
+    }
+
+    fn telemetry(&mut self) -> TelemetryConfig {
+        TelemetryConfig {
+            log_level: level(&self.text("telemetry.log_level")),
+            log_file: self.optional_text("telemetry.log_file").map(PathBuf::from),
+            log_format: match self.text("telemetry.log_format").as_str() {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
+            log_rotation: match self.text("telemetry.log_rotation").as_str() {
+                "hourly" => LogRotation::Hourly,
+                "never" => LogRotation::Never,
+                _ => LogRotation::Daily,
+            },
+            log_keep: self.number("telemetry.log_keep"),
+        }
+    }
+
+    fn said(&self, path: &str) -> Option<Setting> {
+        self.gathered.values.get(path).cloned()
+    }
+
+    /// The value that holds: what was said, else the table's default.
+    fn value(&self, path: &str) -> Option<Value> {
+        self.said(path).map(|setting| setting.value).or_else(|| {
+            let spec = keys::find(path)?;
+            value::from_text(spec, spec.default?).ok()
+        })
+    }
+
+    fn optional_text(&self, path: &str) -> Option<String> {
+        match self.value(path) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.optional_text(path).unwrap_or_default()
+    }
+
+    fn secret(&self, path: &str) -> Option<(SecretString, String)> {
+        match self.said(path) {
+            Some(Setting { value: Value::Secret(secret), origin }) => Some((secret, origin.to_string())),
+            _ => None,
+        }
+    }
+
+    fn flag(&self, path: &str) -> bool {
+        matches!(self.value(path), Some(Value::Flag(true)))
+    }
+
+    fn count(&self, path: &str) -> u64 {
+        match self.value(path) {
+            Some(Value::Count(count)) => count,
+            _ => 0,
+        }
+    }
+
+    fn number(&self, path: &str) -> u32 {
+        u32::try_from(self.count(path)).unwrap_or(u32::MAX)
+    }
+
+    fn limit(&self, path: &str) -> Option<u32> {
+        Some(self.number(path)).filter(|limit| *limit > 0)
+    }
+
+    fn span(&self, path: &str) -> Duration {
+        match self.value(path) {
+            Some(Value::Span(span)) => span,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn list(&self, path: &str) -> Vec<String> {
+        match self.value(path) {
+            Some(Value::List(items)) => items,
+            _ => Vec::new(),
+        }
+    }
+
+    fn lower_list(&self, path: &str) -> Vec<String> {
+        self.list(path).iter().map(|item| item.to_ascii_lowercase()).collect()
+    }
+
+    fn url(&self, path: &str) -> Url {
+        Url::parse(self.text(path).trim_end_matches('/')).unwrap_or_else(|_| loopback())
+    }
+
+    fn problem(&mut self, key: &str, wrong: Wrong) {
+        let origin = self.gathered.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
+        self.gathered.problems.push(Problem::with_value(key, origin, wrong));
+    }
+}
+
+/// The origin as browsers send it: no trailing slash.
+pub fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+#[allow(clippy::expect_used, reason = "the text is a constant, and a test of this module reads it")]
+fn loopback() -> Url {
+    Url::parse("http://127.0.0.1").expect("a constant URL")
+}
+
+fn room(seats: Option<u64>, mode: QuotaMode) -> Option<u32> {
+    match (seats, mode) {
+        (None, QuotaMode::Extended) | (Some(0), _) => None,
+        (None, _) => Some(5),
+        (Some(seats), _) => u32::try_from(seats).ok(),
+    }
+}
+
+fn quota_mode(name: &str) -> QuotaMode {
+    match name {
+        "extended" => QuotaMode::Extended,
+        "development_legacy" => QuotaMode::DevelopmentLegacy,
+        _ => QuotaMode::Development,
+    }
+}
+
+fn environment(name: Option<&str>) -> Environment {
+    match name {
+        Some("production") => Environment::Production,
+        Some("staging") => Environment::Staging,
+        _ => Environment::Development,
+    }
+}
+
+fn level(name: &str) -> LogLevel {
+    let at = checks::LOG_LEVELS.iter().position(|level| *level == name);
+    [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace][at.unwrap_or(2)]
+}

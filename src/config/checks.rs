@@ -1,0 +1,247 @@
+//! What makes one piece of text a valid value. Each check says why not, and what to write instead.
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use super::Network;
+use super::problem::{Wrong, quoted};
+
+/// Judges one piece of text.
+pub type Check = fn(&str) -> Result<(), Wrong>;
+
+/// What Spotify allows an app.
+pub const QUOTA_MODES: &[&str] = &["development", "development_legacy", "extended"];
+/// Names of environments.
+pub const ENVIRONMENTS: &[&str] = &["development", "staging", "production"];
+/// Log levels, the quietest first.
+pub const LOG_LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
+/// Anything but nothing, without control characters.
+pub fn plain(text: &str) -> Result<(), Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::new("it is empty", "write a value, or remove the key"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Wrong::new("it contains a control character", "write it on one line"));
+    }
+    Ok(())
+}
+
+/// A Spotify client id.
+pub fn client_id(text: &str) -> Result<(), Wrong> {
+    let valid = (8..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if valid {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is no client id", quoted(text)),
+        "copy the 32 letters and digits from your app's page at developer.spotify.com/dashboard",
+    ))
+}
+
+/// An address to listen on.
+pub fn ip(text: &str) -> Result<(), Wrong> {
+    if text == "localhost" || text.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is not an IP address", quoted(text)),
+        "write 127.0.0.1, or 0.0.0.0 for every interface",
+    ))
+}
+
+/// An http or https origin: scheme, host, optional port.
+pub fn origin(text: &str) -> Result<(), Wrong> {
+    let fix = "write only scheme, host and port, for example https://music.example.org";
+    let url = web_url(text, fix)?;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || text.contains(['?', '#']) {
+        return Err(Wrong::new(format!("{} has a path, query or fragment", quoted(text)), fix));
+    }
+    Ok(())
+}
+
+/// Where Spotify sends the browser back.
+pub fn redirect_uri(text: &str) -> Result<(), Wrong> {
+    let fix =
+        "write the URI that is registered at Spotify, for example https://music.example.org/auth/callback";
+    let url = web_url(text, fix)?;
+    if url.fragment().is_some() || url.query().is_some() || url.path() == "/" {
+        return Err(Wrong::new(format!("{} needs a path, and no query or fragment", quoted(text)), fix));
+    }
+    Ok(())
+}
+
+/// An upstream service.
+pub fn upstream(text: &str) -> Result<(), Wrong> {
+    let fix = "write the service's URL without query or fragment, or remove the key for Spotify's own";
+    let url = web_url(text, fix)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new(format!("{} has a query or fragment", quoted(text)), fix));
+    }
+    Ok(())
+}
+
+fn web_url(text: &str, fix: &str) -> Result<Url, Wrong> {
+    let url = Url::parse(text)
+        .map_err(|error| Wrong::new(format!("{} is not a URL: {error}", quoted(text)), fix))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(Wrong::new(format!("{} is not an http or https URL", quoted(text)), fix));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::new("it contains a user name or password", fix));
+    }
+    Ok(url)
+}
+
+/// Whether a URL's host is this machine: a loopback address, or the name `localhost`.
+pub fn is_on_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// A database. Never quoted: it may carry a password.
+pub fn database(text: &str) -> Result<(), Wrong> {
+    let fix = "write sqlite:///path/to/file.db or postgres://user:password@host/name";
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return match path {
+            "" | ":memory:" => {
+                Err(Wrong::new("it names no file, and everything would be lost at every stop", fix))
+            }
+            _ => plain(path),
+        };
+    }
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") && url.host().is_some() => Ok(()),
+        Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(()),
+        _ => Err(Wrong::new("it is neither a SQLite nor a PostgreSQL URL", fix)),
+    }
+}
+
+/// A transport of MCP.
+pub fn transport(text: &str) -> Result<(), Wrong> {
+    match text {
+        "http" => Ok(()),
+        "sse" | "ws" => {
+            Err(Wrong::new(format!("this version does not serve {text}"), "write http, or remove the key"))
+        }
+        _ => Err(Wrong::new(format!("{} is no transport", quoted(text)), "write http, or remove the key")),
+    }
+}
+
+/// A proxy's address or range.
+pub fn network(text: &str) -> Result<(), Wrong> {
+    text.parse::<Network>()
+        .map(|_| ())
+        .map_err(|why| Wrong::new(format!("{}: {why}", quoted(text)), "write 10.0.0.0/8, 127.0.0.1 or ::1"))
+}
+
+/// A host name with an optional port.
+pub fn host(text: &str) -> Result<(), Wrong> {
+    let fix =
+        "write an exact host such as api.example.org or api.example.org:8443, without scheme, path or *";
+    let url = Url::parse(&format!("https://{text}"));
+    let exact = url.as_ref().is_ok_and(|url| {
+        url.path() == "/" && url.username().is_empty() && url.query().is_none() && url.fragment().is_none()
+    });
+    if exact && !text.contains(['/', '*', '@', '?', '#']) {
+        return Ok(());
+    }
+    Err(Wrong::new(format!("{} is not a host", quoted(text)), fix))
+}
+
+/// The contact of security.txt (RFC 9116 2.5.3).
+pub fn contact(text: &str) -> Result<(), Wrong> {
+    let known = ["mailto:", "https://", "tel:"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme) && text.len() > scheme.len());
+    if known && text.is_ascii() && !text.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is no contact URI", quoted(text)),
+        "write mailto:security@example.org or an https:// page",
+    ))
+}
+
+/// A passphrase; never quoted.
+pub fn passphrase(text: &str) -> Result<(), Wrong> {
+    if text.len() >= 14 {
+        return Ok(());
+    }
+    Err(Wrong::new("it is shorter than 14 bytes", "write several random words, or use a master key"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(check: Check, valid: &[&str], invalid: &[&str]) {
+        for text in valid {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+        for text in invalid {
+            assert!(check(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn origins_have_no_path() {
+        all(
+            origin,
+            &["https://a.example", "https://a.example/", "http://127.0.0.1:8000", "http://[::1]:1"],
+            &["a.example", "https://a.example/x", "https://a.example?", "https://u@a.example", "ftp://a", ""],
+        );
+    }
+
+    #[test]
+    fn redirect_uris_have_a_path() {
+        all(
+            redirect_uri,
+            &["https://a.example/auth/callback"],
+            &["https://a.example", "https://a.example/c?x=1", "x"],
+        );
+    }
+
+    #[test]
+    fn databases() {
+        all(
+            database,
+            &[
+                "sqlite:///a.db",
+                "sqlite://a.db",
+                "sqlite:a.db",
+                "postgres://u:p@h/n",
+                "postgresql:///n?host=/run",
+            ],
+            &["", "mysql://x", "sqlite://", "sqlite::memory:", "/a.db"],
+        );
+    }
+
+    #[test]
+    fn hosts_are_exact() {
+        all(
+            host,
+            &["a.example", "a.example:8443"],
+            &["https://a.example", "*.example", "a/b", "", "u@h", "a:99999"],
+        );
+    }
+
+    #[test]
+    fn contacts_addresses_and_ids() {
+        all(
+            contact,
+            &["mailto:s@e.org", "https://e.org/s"],
+            &["s@e.org", "mailto:", "http://e.org", "mailto:a b"],
+        );
+        all(ip, &["127.0.0.1", "::1", "localhost", "0.0.0.0"], &["example.org", "127.0.0.1:80", ""]);
+        all(client_id, &["0123456789abcdef0123456789abcdef"], &["", "abc", "your client id here"]);
+        all(passphrase, &["correct horse battery"], &["short"]);
+    }
+}

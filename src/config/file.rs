@@ -1,0 +1,234 @@
+//! The configuration file: JSON or TOML by extension, to one tree of nodes and the line of every key.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde_json::{Map, Value as Node};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::json_lines;
+use super::problem::{Origin, Problem, Wrong, quoted};
+
+/// No sensible configuration is larger.
+const MAX_BYTES: usize = 1_048_576;
+
+/// A parsed file.
+#[derive(Debug, Default)]
+pub struct Tree {
+    /// The root table.
+    pub root: Map<String, Node>,
+    /// The line of every dotted key, counted from 1.
+    pub lines: HashMap<String, usize>,
+}
+
+/// Reads a file of at most `max` bytes as text. The error says what to do.
+pub fn read_text(path: &Path, max: usize) -> Result<String, Wrong> {
+    use std::io::Read as _;
+    let unreadable = |error: std::io::Error| {
+        Wrong::new(
+            format!("{} cannot be read: {error}", path.display()),
+            "name a file that exists and that this user may read",
+        )
+    };
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    std::fs::File::open(path).map_err(unreadable)?.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > max {
+        return Err(Wrong::new(
+            format!("{} is larger than {max} bytes", path.display()),
+            "name the right file",
+        ));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Wrong::new(format!("{} is not UTF-8 text", path.display()), "save it as UTF-8"))
+}
+
+/// Reads and parses the file, replacing `${NAME}` by what `lookup` knows.
+pub fn read(path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Tree, Vec<Problem>> {
+    let mut tree = parse_file(path).map_err(|problem| vec![*problem])?;
+    let mut problems = Vec::new();
+    for (name, node) in &mut tree.root {
+        replace(node, lookup, &mut |missing| {
+            let line = tree.lines.get(name).copied();
+            problems.push(unset(path, line, name, missing));
+        });
+    }
+    if problems.is_empty() { Ok(tree) } else { Err(problems) }
+}
+
+fn unset(path: &Path, line: Option<usize>, section: &str, missing: &str) -> Problem {
+    let wrong = Wrong::new(
+        format!("it uses ${{{missing}}}, which is not set in the environment"),
+        format!("set {missing}, or write $${{ for a literal ${{"),
+    );
+    Problem::new("CONFIG_VARIABLE_UNSET", section, Origin::File { path: path.to_owned(), line }, wrong)
+}
+
+fn parse_file(path: &Path) -> Result<Tree, Box<Problem>> {
+    let whole = |code: &str, line, wrong| {
+        Box::new(Problem::new(code, "the file", Origin::File { path: path.to_owned(), line }, wrong))
+    };
+    let extension = path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let parse = match extension.as_str() {
+        "toml" => parse_toml,
+        "json" => parse_json,
+        _ => {
+            let wrong =
+                Wrong::new("its name ends in neither .toml nor .json", "rename it by what it contains");
+            return Err(whole("CONFIG_FILE_TYPE", None, wrong));
+        }
+    };
+    let text = read_text(path, MAX_BYTES).map_err(|wrong| whole("CONFIG_FILE_UNREADABLE", None, wrong))?;
+    parse(&text).map_err(|(line, why)| {
+        whole("CONFIG_SYNTAX", line, Wrong::new(why, format!("mend the {} there", extension.to_uppercase())))
+    })
+}
+
+type Syntax = (Option<usize>, String);
+
+fn parse_json(text: &str) -> Result<Tree, Syntax> {
+    let root: Node = serde_json::from_str(text).map_err(|error| (Some(error.line()), json_reason(&error)))?;
+    let Node::Object(root) = root else { return Err((Some(1), "the file is not one JSON object".into())) };
+    let (lines, twice) = json_lines::scan(text);
+    match twice {
+        Some((key, line)) => Err((Some(line), format!("{} is there twice", quoted(&key)))),
+        None => Ok(Tree { root, lines }),
+    }
+}
+
+/// The parser's own reason can quote a value; its category cannot.
+fn json_reason(error: &serde_json::Error) -> String {
+    let kind = if error.is_eof() { "the file ends too early" } else { "this is not JSON" };
+    format!("{kind} (column {})", error.column())
+}
+
+fn parse_toml(text: &str) -> Result<Tree, Syntax> {
+    let table = DeTable::parse(text).map_err(|error| {
+        (error.span().map(|span| line_at(text, span.start)), toml_reason(error.message()))
+    })?;
+    let mut lines = HashMap::new();
+    let root = plain_table(table.get_ref(), text, "", &mut lines)?;
+    Ok(Tree { root, lines })
+}
+
+fn toml_reason(message: &str) -> String {
+    format!("this is not TOML: {}", message.lines().next().unwrap_or_default())
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+fn plain_table(
+    table: &DeTable<'_>,
+    text: &str,
+    prefix: &str,
+    lines: &mut HashMap<String, usize>,
+) -> Result<Map<String, Node>, Syntax> {
+    let mut plain = Map::new();
+    for (key, value) in table {
+        let path = join(prefix, key.get_ref());
+        lines.insert(path.clone(), line_at(text, key.span().start));
+        plain.insert(key.get_ref().to_string(), plain_value(value, text, &path, lines)?);
+    }
+    Ok(plain)
+}
+
+fn plain_value(
+    value: &Spanned<DeValue<'_>>,
+    text: &str,
+    path: &str,
+    lines: &mut HashMap<String, usize>,
+) -> Result<Node, Syntax> {
+    let out_of_range = || (Some(line_at(text, value.span().start)), "the number is out of range".to_owned());
+    Ok(match value.get_ref() {
+        DeValue::String(string) => Node::String(string.to_string()),
+        DeValue::Boolean(on) => Node::Bool(*on),
+        DeValue::Integer(integer) => {
+            Node::from(i64::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| out_of_range())?)
+        }
+        DeValue::Float(float) => Node::from(float.as_str().parse::<f64>().map_err(|_| out_of_range())?),
+        DeValue::Datetime(datetime) => Node::String(datetime.to_string()),
+        DeValue::Array(array) => Node::Array(
+            array.iter().map(|item| plain_value(item, text, path, lines)).collect::<Result<_, _>>()?,
+        ),
+        DeValue::Table(table) => Node::Object(plain_table(table, text, path, lines)?),
+    })
+}
+
+/// A dotted path.
+pub fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
+}
+
+fn replace(node: &mut Node, lookup: &dyn Fn(&str) -> Option<String>, missing: &mut dyn FnMut(&str)) {
+    match node {
+        Node::String(text) => *text = expand(text, lookup, missing),
+        Node::Array(items) => items.iter_mut().for_each(|item| replace(item, lookup, missing)),
+        Node::Object(fields) => fields.values_mut().for_each(|field| replace(field, lookup, missing)),
+        Node::Null | Node::Bool(_) | Node::Number(_) => {}
+    }
+}
+
+/// Replaces each `${NAME}`; `$${` stands for a literal `${`. What is put in is not looked at again.
+fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>, missing: &mut dyn FnMut(&str)) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, tail) = rest.split_at(at);
+        if let Some(before) = before.strip_suffix('$') {
+            out = out + before + "${";
+            rest = &tail[2..];
+            continue;
+        }
+        let Some(end) = tail.find('}') else { break };
+        let name = &tail[2..end];
+        out += before;
+        match lookup(name) {
+            Some(value) => out += &value,
+            None => missing(name),
+        }
+        rest = &tail[end + 1..];
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> (String, Vec<String>) {
+        let mut missing = Vec::new();
+        let lookup = |name: &str| (name == "A").then(|| "${A}!".to_owned());
+        let text = expand(text, &lookup, &mut |name| missing.push(name.to_owned()));
+        (text, missing)
+    }
+
+    #[test]
+    fn variables_are_replaced_once() {
+        assert_eq!(expanded("x${A}y${A}"), ("x${A}!y${A}!".into(), vec![]));
+        assert_eq!(expanded("$${A} $5 ${"), ("${A} $5 ${".into(), vec![]));
+        assert_eq!(expanded("${B}").1, ["B"]);
+    }
+
+    #[test]
+    fn both_formats_give_the_same_tree_with_lines() {
+        let toml = parse_toml("[server]\nport = 9000\nallowed_origins = [\"a\"]\n").unwrap();
+        let json = parse_json("{\"server\": {\n\"port\": 9000,\n\"allowed_origins\": [\"a\"]}}").unwrap();
+        assert_eq!(toml.root, json.root);
+        assert_eq!((toml.lines["server.port"], toml.lines["server.allowed_origins"]), (2, 3));
+        assert_eq!((json.lines["server.port"], json.lines["server.allowed_origins"]), (2, 3));
+    }
+
+    #[test]
+    fn syntax_errors_name_the_line_and_no_value() {
+        let (line, why) = parse_json("{\"spotify\":\n{\"client_secret\": hunter2}}").unwrap_err();
+        assert_eq!(line, Some(2));
+        assert!(!why.contains("hunter2"));
+        assert_eq!(parse_toml("a = 1\nb = \n").unwrap_err().0, Some(2));
+        assert!(parse_toml("[server]\nport = hunter2\n").is_err_and(|(_, why)| !why.contains("hunter2")));
+        assert!(parse_json("{\"a\": 1,\n\"a\": 2}").is_err_and(|(line, _)| line == Some(2)));
+        assert!(parse_json("[]").is_err());
+    }
+}

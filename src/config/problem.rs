@@ -1,0 +1,121 @@
+//! What is wrong with a configuration, and where each value came from. Never holds a secret's value.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The key table, or derived from other keys.
+    Default,
+    /// The configuration file.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// The line of the key, counted from 1.
+        line: Option<usize>,
+    },
+    /// An environment variable.
+    Env(String),
+    /// A line of the dotenv file.
+    EnvFile {
+        /// The variable.
+        name: String,
+        /// The file as it was named.
+        path: PathBuf,
+    },
+    /// A file that holds this one secret.
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// The variable or key that named it.
+        named_by: String,
+    },
+    /// A command-line flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => out.write_str("default"),
+            Self::File { path, line: Some(line) } => write!(out, "{}:{line}", path.display()),
+            Self::File { path, line: None } => write!(out, "{}", path.display()),
+            Self::Env(name) => write!(out, "environment {name}"),
+            Self::EnvFile { name, path } => write!(out, "{name} in {}", path.display()),
+            Self::SecretFile { path, named_by } => write!(out, "{} (from {named_by})", path.display()),
+            Self::Flag(name) => write!(out, "flag {name}"),
+        }
+    }
+}
+
+/// One thing that keeps the configuration from being used, or that works and should be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable, for example `CONFIG_UNKNOWN_KEY`.
+    pub code: String,
+    /// The key it is about.
+    pub key: String,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// Why it is wrong.
+    pub why: String,
+    /// What to write instead.
+    pub fix: String,
+}
+
+impl Problem {
+    /// A problem with one key.
+    pub fn new(code: &str, key: impl Into<String>, origin: Origin, wrong: Wrong) -> Self {
+        Self { code: code.to_owned(), key: key.into(), origin, why: wrong.why, fix: wrong.fix }
+    }
+
+    /// A problem with the value of one key, under the code of what is wrong.
+    pub fn with_value(key: impl Into<String>, origin: Origin, wrong: Wrong) -> Self {
+        Self::new(wrong.code, key, origin, wrong)
+    }
+}
+
+/// Why a value is wrong and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Stable; `CONFIG_VALUE` unless something more exact is known.
+    pub code: &'static str,
+    /// Why it is wrong.
+    pub why: String,
+    /// What to write instead.
+    pub fix: String,
+}
+
+impl Wrong {
+    /// Both halves.
+    pub fn new(why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { code: "CONFIG_VALUE", why: why.into(), fix: fix.into() }
+    }
+
+    /// The same under a more exact code.
+    pub const fn coded(mut self, code: &'static str) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+/// Text from outside, fit for a message: bounded, and without control characters.
+pub fn quoted(text: &str) -> String {
+    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
+    if text.chars().count() > 60 {
+        shown.push('…');
+    }
+    format!("'{shown}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_bounded_and_without_escapes() {
+        assert_eq!(quoted("a\u{1b}[31mb"), "'a[31mb'");
+        assert_eq!(quoted(&"x".repeat(100)).chars().count(), 63);
+    }
+}

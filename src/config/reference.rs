@@ -1,0 +1,56 @@
+//! The key table as text: `deploy/env.example` and the README's table. A test holds both files to it.
+
+use super::keys::{KeySpec, Kind, Role};
+use super::table::TABLE;
+use super::value::expectation;
+
+/// `deploy/env.example`: every setting as a commented line with its meaning.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Environment of spotify-mcp. Generated from the configuration's table of keys: change src/config/table.rs.\n\
+         # Every value is optional; what is commented out shows the default. Any secret may come from a file instead:\n\
+         # NAME_FILE=/path. Every key also has a generic name: server.port is SPOTIFY_MCP__SERVER__PORT.\n",
+    );
+    let mut section = "";
+    for spec in TABLE.iter().filter(|spec| spec.role == Role::Setting) {
+        let own = spec.path.split('.').next().unwrap_or_default();
+        if own != section {
+            section = own;
+            text += &format!("\n# --- {section} ---\n");
+        }
+        text += &format!("\n# {}\n", spec.doc);
+        if let Some(words) = words(spec) {
+            text += &format!("# {words}\n");
+        }
+        let name = spec.env.last().map_or_else(|| spec.generic_env(), |name| (*name).to_owned());
+        text += &format!("#{name}={}\n", spec.default.unwrap_or_default());
+    }
+    text
+}
+
+/// The README's table: key, environment, default, meaning.
+pub fn markdown() -> String {
+    let mut text = String::from("| key | environment | default | meaning |\n|---|---|---|---|\n");
+    for spec in TABLE {
+        let env = spec.env.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let default = spec.default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let doc = match spec.role {
+            Role::Unused(why) => format!("Accepted: {why}."),
+            Role::Setting | Role::Alias(_) => spec.doc.to_owned(),
+        };
+        let restart = if spec.restart { "" } else { " Takes effect on reload." };
+        let doc = doc.replace('<', "&lt;").replace('|', "\\|");
+        text += &format!("| `{}` | {env} | {default} | {doc}{restart} |\n", spec.path);
+    }
+    text
+}
+
+fn words(spec: &KeySpec) -> Option<String> {
+    match spec.kind {
+        Kind::Choice(_) | Kind::Count(..) | Kind::Span(..) => {
+            let words = expectation(spec.kind);
+            Some(words.strip_prefix("write ").map_or(words.clone(), |rest| format!("Takes {rest}.")))
+        }
+        Kind::Text(_) | Kind::Flag | Kind::List(_) | Kind::Command | Kind::Apps => None,
+    }
+}

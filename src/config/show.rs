@@ -1,0 +1,96 @@
+//! Effective values for `config show`: what holds, where it came from, secrets behind a fixed mask.
+
+use url::Url;
+
+use super::keys::{KeySpec, Role, Secrecy};
+use super::table::TABLE;
+use super::value::{RawApp, Value, spell};
+use super::{Loaded, Origin};
+use crate::crypto::SecretString;
+
+/// Stands for a secret, whatever its length.
+pub const MASK: &str = "********";
+
+/// One line of `config show`.
+#[derive(Debug)]
+pub struct Row {
+    /// The key.
+    pub key: &'static str,
+    /// The value; `None`: not set.
+    pub value: Option<String>,
+    /// Where it came from.
+    pub origin: String,
+    /// Whether the value is masked.
+    pub secret: bool,
+}
+
+impl Loaded {
+    /// Every key with the value that holds, in the table's order.
+    pub fn rows(&self) -> Vec<Row> {
+        TABLE.iter().filter(|spec| spec.role == Role::Setting).map(|spec| self.row(spec)).collect()
+    }
+
+    fn row(&self, spec: &'static KeySpec) -> Row {
+        let said = self.gathered.values.get(spec.path);
+        let value = said.map(|setting| display(spec, &setting.value));
+        let derived = || self.derived.get(spec.path).cloned();
+        let origin = said.map_or(Origin::Default, |setting| setting.origin.clone());
+        Row {
+            key: spec.path,
+            value: value.or_else(derived).or_else(|| spec.default.map(str::to_owned)),
+            origin: origin.to_string(),
+            secret: spec.secrecy == Secrecy::Secret,
+        }
+    }
+}
+
+fn display(spec: &KeySpec, value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Secret(secret) if spec.secrecy == Secrecy::Password => without_password(secret),
+        Value::Secret(_) => MASK.to_owned(),
+        Value::Flag(on) => on.to_string(),
+        Value::Count(count) => count.to_string(),
+        Value::Span(span) => spell(*span),
+        // Arguments of a program can hold what should not be seen.
+        Value::List(items) if spec.path == "security.master_key_command" => {
+            items.first().map(|program| format!("{program} ...")).unwrap_or_default()
+        }
+        Value::List(items) => items.join(", "),
+        Value::Apps(apps) => apps.iter().map(app).collect::<Vec<_>>().join("; "),
+    }
+}
+
+fn app(app: &RawApp) -> String {
+    let secret = app.client_secret.is_some() || app.client_secret_file.is_some();
+    let secret = if secret { format!(" secret {MASK}") } else { String::new() };
+    let mode = app.quota_mode.as_deref().unwrap_or("development");
+    format!("{} ({mode}){secret}", app.client_id)
+}
+
+/// A database URL without password and query (PostgreSQL takes a password there too).
+fn without_password(secret: &SecretString) -> String {
+    if secret.expose().starts_with("sqlite:") {
+        return secret.expose().to_owned();
+    }
+    let Ok(mut url) = Url::parse(secret.expose()) else { return MASK.to_owned() };
+    if url.password().is_some() && url.set_password(Some(MASK)).is_err() {
+        return MASK.to_owned();
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_urls_lose_their_password_alone() {
+        let shown = |url: &str| without_password(&SecretString::new(url));
+        assert_eq!(shown("sqlite:///a.db"), "sqlite:///a.db");
+        assert_eq!(shown("postgres://u:p@h:5/n?password=q"), "postgres://u:********@h:5/n");
+        assert_eq!(shown("postgres://[bad"), MASK);
+    }
+}

@@ -1,0 +1,122 @@
+//! The one table of configuration keys (product.md 3 and 7). Parsing, `config show`, suggestions,
+//! `deploy/env.example` and the README's table are all made from it.
+
+use super::checks;
+use super::keys::Kind::{Apps, Choice, Command, Count, Flag, List, Span, Text};
+use super::keys::Secrecy::{Password, Secret};
+use super::keys::{KeySpec, Role};
+
+const DAY: u64 = 86_400;
+const MANY: u64 = 1_000_000;
+
+const fn key(path: &'static str, kind: super::keys::Kind, doc: &'static str) -> KeySpec {
+    KeySpec::new(path, kind, doc)
+}
+
+/// Every key, in the order in which people meet them.
+#[rustfmt::skip]
+pub static TABLE: &[KeySpec] = &[
+    key("spotify.client_id", Text(checks::client_id), "Client id of your app at developer.spotify.com.").env(&["SPOTIFY_CLIENT_ID"]),
+    key("spotify.client_secret", Text(checks::plain), "Its client secret. Optional: PKCE is used with and without it.").env(&["SPOTIFY_CLIENT_SECRET"]).secret(Secret),
+    key("spotify.redirect_uri", Text(checks::redirect_uri), "The redirect URI registered at Spotify; its path is where the callback is mounted. Default: <public_url>/auth/callback.").env(&["SPOTIFY_REDIRECT_URI"]),
+    key("spotify.quota_mode", Choice(checks::QUOTA_MODES), "What Spotify allows your app.").env(&["SPOTIFY_QUOTA_MODE"]).or("development"),
+    key("spotify.seats", Count(0, MANY), "How many people the app of spotify.client_id takes; 0: no limit. Default: 5 in a development mode, no limit with extended quota."),
+    key("spotify.apps", Apps, "Several apps instead of one: a list of {client_id, client_secret or client_secret_file, seats, quota_mode}."),
+    key("spotify.accounts_url", Text(checks::upstream), "Spotify's accounts service.").env(&["SPOTIFY_ACCOUNTS_URL"]).or("https://accounts.spotify.com"),
+    key("spotify.api_url", Text(checks::upstream), "Spotify's Web API.").env(&["SPOTIFY_API_URL"]).or("https://api.spotify.com/v1"),
+    key("spotify.policy_acknowledged", Flag, "You have read Spotify's Developer Policy: III.14 restricts feeding Spotify content to AI models, III.13 deriving metrics from it.").env(&["SPOTIFY_POLICY_ACKNOWLEDGED"]).or("false").live(),
+
+    key("server.host", Text(checks::ip), "The address to listen on.").env(&["SERVER_HOST"]).or("127.0.0.1"),
+    key("server.port", Count(0, 65_535), "The port to listen on; 0 lets the system choose.").env(&["PORT", "SERVER_PORT"]).or("8000"),
+    key("server.public_url", Text(checks::origin), "The origin that clients see, without a path. Default: http://<host>:<port> while the listener is on loopback.").env(&["PUBLIC_URL"]),
+    key("server.transports", List(checks::transport), "Transports of MCP that are served.").or("http"),
+    key("server.allowed_origins", List(checks::origin), "Origins of browser-based clients that may call /mcp, beside the public URL's own."),
+    key("server.trusted_proxies", List(checks::network), "Addresses or ranges of the proxies whose forwarded headers count."),
+    key("server.drain_seconds", Count(0, 600), "How long readiness is down before a stopping server closes connections.").or("0"),
+    key("server.security_contact", Text(checks::contact), "Where to report a vulnerability, for /.well-known/security.txt: mailto:, https: or tel:.").live(),
+    key("server.log_level", Choice(checks::LOG_LEVELS), "Older name of telemetry.log_level.").role(Role::Alias("telemetry.log_level")).live(),
+
+    key("storage.url", Text(checks::database), "sqlite://PATH or postgres://USER:PASSWORD@HOST/NAME. Default: spotify-mcp.db in the data directory.").env(&["DATABASE_URL"]).secret(Password),
+    key("storage.data_dir", Text(checks::plain), "Where the database, the generated master key and the audit trail live. Default: the platform's data directory.").env(&["DATA_DIR"]),
+
+    key("auth.multi_user", Flag, "false: one local user, on loopback only.").env(&["MCP_ENABLE_MULTI_USER"]).or("true"),
+    key("auth.local_without_credential", Flag, "With multi_user = false over HTTP: requests need no credential.").or("false"),
+    key("auth.signup", Choice(&["open", "allowlist", "invite"]), "Who may sign up. Default: open, which an app with extended quota must say in production.").live(),
+    key("auth.allowlist", List(checks::plain), "Spotify user ids that may sign up with signup = allowlist.").live(),
+    key("auth.administrators", List(checks::plain), "User ids (u_...) or Spotify user ids of administrators.").live(),
+    key("auth.lifetimes.browser_session", Span(300, 365 * DAY), "How long a browser stays logged in.").or("30d"),
+    key("auth.lifetimes.code", Span(10, 600), "How long an authorization code can be redeemed.").or("60s"),
+    key("auth.lifetimes.access_token", Span(60, DAY), "How long an access token works.").or("1h"),
+    key("auth.lifetimes.refresh_token", Span(3_600, 365 * DAY), "How long an unused refresh token works; each use starts anew.").or("30d"),
+    key("auth.lifetimes.refresh_family", Span(3_600, 3_650 * DAY), "How long a client can go on refreshing before its user logs in again.").or("90d"),
+    key("auth.lifetimes.unused_client", Span(3_600, 365 * DAY), "When a registered client that was never used is removed.").or("7d"),
+    key("auth.lifetimes.idle_client", Span(DAY, 3_650 * DAY), "When a registered client is removed after its last use.").or("90d"),
+    key("auth.supabase.url", Text(checks::origin), "The Supabase project whose tokens are accepted.").env(&["SUPABASE_URL"]).role(Role::Unused("this version does not accept Supabase tokens")),
+    key("auth.supabase.jwt_secret", Text(checks::plain), "The signing secret of a legacy Supabase project.").env(&["SUPABASE_JWT_SECRET"]).secret(Secret).role(Role::Unused("this version does not accept Supabase tokens")),
+    key("auth.supabase.client_ids", List(checks::plain), "The Supabase clients whose tokens are accepted.").role(Role::Unused("this version does not accept Supabase tokens")),
+
+    key("security.environment", Choice(checks::ENVIRONMENTS), "Whose rules hold. Default: development, while listener and public URL are on loopback.").env(&["DEPLOYMENT_ENVIRONMENT"]),
+    key("security.master_key", Text(super::master_key::check), "Base64 of 32 random bytes: everything at rest is encrypted under it. Make one with 'spotify-mcp config keygen'.").env(&["SPOTIFY_MCP_MASTER_KEY"]).secret(Secret),
+    key("security.master_key_command", Command, "A program and its arguments that print the master key; no shell."),
+    key("security.passphrase", Text(checks::passphrase), "A passphrase of at least 14 bytes instead of a master key.").secret(Secret),
+    key("security.kdf", Choice(&["argon2id", "pbkdf2-sha256"]), "How a key is derived from the passphrase.").or("argon2id"),
+    key("security.login_timeout_minutes", Count(1, 60), "A login in progress dies after this.").env(&["SECURITY_SESSION_TIMEOUT_MINUTES"]).or("5"),
+    key("security.max_sessions_per_user", Count(0, 1_000), "Browser sessions per user; the oldest goes. 0: no limit.").env(&["SECURITY_MAX_SESSIONS_PER_USER"]).or("3"),
+    key("security.request_signing", Flag, "API-key callers must sign requests; not in this version.").env(&["SECURITY_ENABLE_REQUEST_SIGNING"]).or("false"),
+    key("security.max_key_age_days.master", Count(1, 3_650), "When rotation of the master key is due.").or("30").live(),
+    key("security.max_key_age_days.data", Count(1, 3_650), "When rotation of data keys is due.").or("365").live(),
+    key("security.max_key_age_days.signing", Count(1, 3_650), "When rotation of signing keys is due.").or("90").live(),
+    key("security.max_key_age_days.spotify_client", Count(1, 3_650), "When rotation of the Spotify client secret is due.").or("180").live(),
+
+    key("limits.calls_per_user_per_minute", Count(0, MANY), "Tool calls per user in a minute. For every limit, 0 switches it off.").or("600").live(),
+    key("limits.concurrent_calls_per_user", Count(0, MANY), "Tool calls per user at once.").or("32").live(),
+    key("limits.registrations_per_address_per_hour", Count(0, MANY), "Client registrations per address (IPv6: /64) in an hour.").or("30").live(),
+    key("limits.unused_clients_per_address_per_day", Count(0, MANY), "Clients registered from one address in a day and never used.").or("50").live(),
+    key("limits.failed_attempts_per_address_per_minute", Count(0, MANY), "Wrong codes, tokens or keys from one address in a minute; valid credentials always pass.").or("100").live(),
+    key("limits.connections", Count(0, MANY), "Open connections; the longest idle is shed first.").or("10000"),
+    key("limits.mcp_body_bytes", Count(0, 67_108_864), "Size of a request to /mcp.").or("1048576"),
+    key("limits.body_bytes", Count(0, 67_108_864), "Size of any other request.").or("65536"),
+    key("limits.mcp_session_idle_seconds", Count(60, 30 * DAY), "A 2025-era session ends after this long without use.").env(&["MCP_SESSION_TIMEOUT"]).or("3600").live(),
+    key("limits.mcp_connections_per_user", Count(0, 10_000), "2025-era sessions and open streams per user; the least recently used goes.").env(&["MCP_MAX_CONNECTIONS_PER_USER"]).or("20").live(),
+
+    key("network.allowed_hosts", List(checks::host), "Hosts, exact and with an optional :port, that may be reached beside Spotify."),
+
+    key("api.timeout", Span(1, 120), "For one call to Spotify; a tool call may take 10 s more.").or("15s"),
+    key("api.rate_limit", Count(0, 10_000), "Most requests to Spotify per app in 30 s; 0: adaptive.").or("0"),
+
+    key("cache.enabled", Flag, "Short per-user caches in memory.").or("true"),
+    key("cache.db_path", Text(checks::plain), "Accepted and ignored.").role(Role::Unused("caches stay in memory, nothing is written there")),
+
+    key("audit.dir", Text(checks::plain), "The folder of the audit trail. Default: audit in the data directory."),
+
+    key("telemetry.log_level", Choice(checks::LOG_LEVELS), "The least severe level that is written.").env(&["LOG_LEVEL"]).or("info").live(),
+    key("telemetry.log_file", Text(checks::plain), "Where the log goes. Default: standard error."),
+    key("telemetry.log_format", Choice(&["text", "json"]), "How a log line looks.").or("text"),
+    key("telemetry.log_rotation", Choice(&["daily", "hourly", "never"]), "When a new log file begins.").or("daily"),
+    key("telemetry.log_keep", Count(1, 10_000), "How many log files stay.").or("14"),
+];
+
+/// What is done with a variable that belongs to a neighbouring system (product.md 3, last rows).
+pub enum Neighbour {
+    /// It is not needed here.
+    Unneeded,
+    /// It must not be here.
+    Forbidden,
+}
+
+/// Variables that are recognised and are no keys: name, what is done, why, what to do. `TOKEN_ENCRYPTION_KEY` and
+/// `TOKEN_DB_PATH` belong to `import` alone and pass in silence.
+pub static NEIGHBOURS: &[(&str, Neighbour, &str, &str)] = &[
+    (
+        "SUPABASE_ANON_KEY",
+        Neighbour::Unneeded,
+        "tokens are checked without an anon key",
+        "remove it from this server's environment",
+    ),
+    (
+        "SUPABASE_SERVICE_ROLE_KEY",
+        Neighbour::Forbidden,
+        "a service-role key passes every row-level rule of the Supabase project; this server never needs it, and would only leak it",
+        "remove it from this server's environment, and rotate it if it lay in a file",
+    ),
+];
