@@ -3,5 +3,6 @@
 mod protocol;
 mod rig;
 mod schema;
+mod stdio;
 mod tools;
 mod writes;
