@@ -1,6 +1,10 @@
 //! What comes before serving: for now environment variables alone, until the configuration's loader lands.
 
-#![allow(clippy::unwrap_used, clippy::too_many_lines, reason = "replaced by the loader, which names every problem")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "replaced by the loader, which names every problem"
+)]
 
 use std::time::Duration;
 

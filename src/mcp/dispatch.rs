@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
-use super::limits::Limited;
+use super::limits::Permit;
 use super::server::Inner;
 use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
@@ -60,13 +60,17 @@ pub(super) async fn call(
     cancelled: &CancellationToken,
 ) -> Result<CallToolResult, ErrorData> {
     let began = Instant::now();
+    let mut code = EventCode::ToolCalled;
     let ended = match admit(server, caller, tool) {
         Ok(_permit) => {
             let deadline = began + server.tool_deadline;
             let context = Context { server, caller, deadline };
             guard((tool.run)(context, arguments), deadline, cancelled).await
         }
-        Err(refused) => Ended::Done(Err(refused)),
+        Err((refused, why)) => {
+            code = why;
+            Ended::Done(Err(refused))
+        }
     };
     let ended = match ended {
         Ended::TimedOut => Ended::Done(Err(ToolError::timeout())),
@@ -74,7 +78,7 @@ pub(super) async fn call(
     };
     let failed = !matches!(&ended, Ended::Done(Ok(_)));
     server.usage.count(&caller.user, tool.name, failed, server.clock.now());
-    server.audit.note(note(caller, tool, &ended, began)).await;
+    server.audit.note(note(code, caller, tool, &ended, began)).await;
     match ended {
         Ended::Done(outcome) => Ok(result(server, outcome)),
         Ended::Panicked => Err(broken(tool.name)),
@@ -82,24 +86,30 @@ pub(super) async fn call(
     }
 }
 
-/// Whether the caller may make this call now. The scope was checked before (403); this holds also where it was not.
-fn admit(server: &Inner, caller: &Caller, tool: &ToolSpec) -> Result<super::limits::Permit, ToolError> {
+/// Whether the caller may make this call now, or what to answer and what to tell the trail. The scope was checked
+/// before (403); this holds also where it was not.
+fn admit(server: &Inner, caller: &Caller, tool: &ToolSpec) -> Result<Permit, (ToolError, EventCode)> {
     let allowed = server.policies.of(tool.name).is_some_and(|policy| caller.scopes.allows(policy.scope));
     if !allowed {
-        return Err(ToolError::new(
+        let error = ToolError::new(
             "SCOPE_MISSING",
             "This client was not given the permission that this tool needs. Ask the person to connect the client again \
              and approve it.",
-        ));
+        );
+        return Err((error, EventCode::ToolCalled));
     }
-    server
-        .limiter
-        .enter(&caller.user, server.clock.now())
-        .map_err(|limited: Limited| ToolError::limited(limited))
+    let entered = server.limiter.enter(&caller.user, server.clock.now());
+    entered.map_err(|limited| (ToolError::limited(limited), EventCode::ExcessRateLimitExceeded))
 }
 
-fn note(caller: &Caller, tool: &ToolSpec, ended: &Ended<Result<Answer, ToolError>>, began: Instant) -> Event {
-    let event = Event::new(EventCode::ToolCalled)
+fn note(
+    code: EventCode,
+    caller: &Caller,
+    tool: &ToolSpec,
+    ended: &Ended<Result<Answer, ToolError>>,
+    began: Instant,
+) -> Event {
+    let event = Event::new(code)
         .by(&caller.user)
         .client(&caller.client)
         .from(caller.address)

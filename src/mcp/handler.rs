@@ -83,6 +83,9 @@ impl Handler {
 
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let caller = self.caller(context).await?;
+        let entered = self.server.limiter.enter(&caller.user, self.server.clock.now());
+        let _permit = entered
+            .map_err(|limited| ErrorData::invalid_request(ToolError::limited(limited).message, None))?;
         let deadline = Instant::now() + self.server.tool_deadline;
         let status = Status::read(Context { server: &self.server, caller: &caller, deadline });
         let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);

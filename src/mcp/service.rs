@@ -236,4 +236,41 @@ mod tests {
         headers.append("Mcp-Method", HeaderValue::from_static("tools/list"));
         assert!(check_headers(&headers).is_err());
     }
+
+    fn policy(host: &str, public_url: &str) -> HttpPolicy {
+        let server = ServerConfig {
+            host: host.parse().unwrap(),
+            port: 8000,
+            public_url: public_url.parse().unwrap(),
+            public_url_is_explicit: true,
+            allowed_origins: vec!["https://inspector.example".to_owned()],
+            trusted_proxies: vec![],
+            drain: std::time::Duration::ZERO,
+            security_contact: None,
+        };
+        let limits = LimitsConfig {
+            calls_per_user_per_minute: 600,
+            concurrent_calls_per_user: 32,
+            registrations_per_address_per_hour: 30,
+            unused_clients_per_address_per_day: 50,
+            failed_attempts_per_address_per_minute: 100,
+            connections: 10_000,
+            mcp_body_bytes: u64::MAX,
+            body_bytes: 65_536,
+            mcp_session_idle: std::time::Duration::ZERO,
+            mcp_connections_per_user: 20,
+        };
+        HttpPolicy::of(&server, &limits, CancellationToken::new())
+    }
+
+    #[test]
+    fn the_configuration_says_which_hosts_and_origins_are_ours() {
+        let public = policy("0.0.0.0", "https://music.example/");
+        assert_eq!(public.hosts, ["music.example"]);
+        assert_eq!(public.body_bytes, LARGEST_BODY);
+        assert_eq!(public.origins, ["https://music.example", "https://inspector.example"]);
+        let local = policy("127.0.0.1", "http://127.0.0.1:8000/");
+        assert!(local.hosts.contains(&"localhost".to_owned()));
+        assert!(policy("2001:db8::1", "https://music.example").hosts.contains(&"[2001:db8::1]".to_owned()));
+    }
 }

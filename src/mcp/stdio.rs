@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use rmcp::ServiceExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::caller::Caller;
 use super::handler::{Handler, Identity};
@@ -32,16 +33,27 @@ impl LocalCaller {
     }
 }
 
-/// Serves one client until it closes its end.
+/// Serves one client on standard input and output until it closes its end.
 ///
 /// # Errors
 /// Where the client's first message is not the protocol's.
 pub async fn run(server: &Server, caller: LocalCaller) -> Result<(), Failure> {
+    let (input, output) = rmcp::transport::io::stdio();
+    serve(server, caller, input, output).await
+}
+
+/// The same over any pair of streams.
+///
+/// # Errors
+/// Where the client's first message is not the protocol's.
+pub async fn serve(
+    server: &Server,
+    caller: LocalCaller,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+) -> Result<(), Failure> {
     let handler = Handler { server: server.inner.clone(), identity: Identity::Local(caller) };
-    let running = handler
-        .serve(rmcp::transport::io::stdio())
-        .await
-        .during("beginning the protocol on standard input and output")?;
-    running.waiting().await.during("serving standard input and output")?;
+    let running = handler.serve((input, output)).await.during("beginning the protocol on the stream")?;
+    running.waiting().await.during("serving the stream")?;
     Ok(())
 }

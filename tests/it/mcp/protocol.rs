@@ -335,8 +335,11 @@ mod guard {
         let limited = rig.call("get_status", json!({})).await;
         let wait = limited["structuredContent"]["error"]["retry_after_seconds"].as_u64().unwrap();
         assert!((1..=20).contains(&wait), "{limited}");
+        let status = modern("resources/read", json!({"uri": "spotify://status"}));
+        assert_eq!(rig.send(status).await.unwrap().error_code(), -32600);
         rig.caller.user = spotify_mcp::domain::UserId::mint([9; 16]);
         assert_eq!(rig.call("get_status", json!({})).await["isError"], false);
+        assert_eq!(rig.trail().await.matches("excess_rate_limit_exceeded").count(), 2);
     }
 
     #[tokio::test]
