@@ -15,6 +15,15 @@ use crate::vault::{Apps, Vault};
 
 use super::{App, Bearers, Revocation};
 
+/// How it will be used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// The upstream is the simulator.
+    pub sandbox: bool,
+    /// One of several servers that local programs start for one person.
+    pub stdio: bool,
+}
+
 /// Why the application cannot be built.
 #[derive(Debug)]
 pub enum BuildError {
@@ -45,7 +54,7 @@ impl App {
     /// Opens everything, the trail before the database: what happens from now on can be recorded.
     pub async fn build(
         config: Config,
-        sandbox: bool,
+        mode: Mode,
         root: RootKey,
         (clock, dice): (Clock, Dice),
     ) -> Result<Self, BuildError> {
@@ -55,7 +64,7 @@ impl App {
         if let Err(mismatch) = store.check_master_key(&given, clock.now()).await? {
             return Err(BuildError::MasterKey { given, mismatch });
         }
-        let audit = Audit::open(&config.audit.dir, clock.clone(), dice.clone()).map_err(BuildError::Audit)?;
+        let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
 
         let root = Arc::new(root);
         let apps =
@@ -65,7 +74,8 @@ impl App {
         let revocation = Revocation::new(store.epoch().await?, clock.clone());
         Ok(Self {
             config,
-            sandbox,
+            sandbox: mode.sandbox,
+            drains_outbox,
             clock,
             dice,
             store,
@@ -78,6 +88,31 @@ impl App {
             revocation,
         })
     }
+}
+
+/// Programs that each start a server of their own over standard input share one database and one folder.
+const MOST_LOCAL_SERVERS: u32 = 32;
+
+/// The trail, and whether this process writes the outbox into it. One chain has one writer: a local server that
+/// finds the trail taken writes its own beside it, and leaves the outbox to the first.
+fn open_trail(
+    config: &Config,
+    mode: Mode,
+    clock: &Clock,
+    dice: &Dice,
+) -> Result<(Audit, bool), audit::OpenError> {
+    let open = |dir: &std::path::Path| Audit::open(dir, clock.clone(), dice.clone());
+    let first = match open(&config.audit.dir) {
+        Err(audit::OpenError::InUse(dir)) if mode.stdio => audit::OpenError::InUse(dir),
+        other => return other.map(|audit| (audit, true)),
+    };
+    for n in 1..=MOST_LOCAL_SERVERS {
+        match open(&config.audit.dir.join(format!("local-{n}"))) {
+            Err(audit::OpenError::InUse(_)) => {}
+            other => return other.map(|audit| (audit, false)),
+        }
+    }
+    Err(first)
 }
 
 fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Api), BuildError> {

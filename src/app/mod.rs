@@ -18,7 +18,7 @@ use crate::store::{Recorded, Store};
 use crate::vault::Vault;
 
 pub use bearers::{Bearers, Refused};
-pub use build::BuildError;
+pub use build::{BuildError, Mode};
 pub use revocation::Revocation;
 
 /// Everything that a request may need.
@@ -27,6 +27,8 @@ pub struct App {
     pub config: Config,
     /// Whether the upstream is the simulator.
     pub sandbox: bool,
+    /// Whether this process writes the outbox into the trail.
+    pub drains_outbox: bool,
     /// The time.
     pub clock: Clock,
     /// Randomness.

@@ -25,7 +25,9 @@ impl App {
     pub fn spawn_tasks(self: &Arc<Self>, stop: &CancellationToken) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch(self.clone(), stop.clone()));
-        tasks.spawn(drain(self.clone(), stop.clone()));
+        if self.drains_outbox {
+            tasks.spawn(drain(self.clone(), stop.clone()));
+        }
         tasks.spawn(purge(self.clone(), stop.clone()));
         tasks.spawn(refusals(self.clone(), stop.clone()));
         tasks

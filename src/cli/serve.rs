@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
-use crate::app::App;
+use crate::app::{App, Mode};
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::http::{Http, Listening, listen, router};
@@ -67,7 +67,12 @@ async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> R
         false => None,
     };
     let root = serve_start::root_key(started.master_key).await?;
-    let app = App::build(config, sandbox.is_some(), root, (Clock::system(), Dice::system()));
+    let app = App::build(
+        config,
+        Mode { sandbox: args.sandbox, stdio: args.stdio },
+        root,
+        (Clock::system(), Dice::system()),
+    );
     let app = Arc::new(app.await.map_err(serve_start::refused_build)?);
 
     let (tasks_stop, calls_stop) = (CancellationToken::new(), CancellationToken::new());
