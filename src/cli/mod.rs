@@ -3,6 +3,7 @@
 //! A file holds `Args` and `run`. Parsing needs no async runtime: the commands that do start their own.
 
 mod completions;
+mod configured;
 pub mod healthcheck;
 mod man;
 pub mod output;

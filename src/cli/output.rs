@@ -145,6 +145,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// Says nothing but results and failures: for what is loaded a second time.
+    pub const fn silent() -> Self {
+        Self { format: Format::Text, colour: false, quiet: true, verbose: 0 }
+    }
+
     /// `colour` is a wish: it also takes a terminal and the absence of `NO_COLOR`.
     pub fn new(format: Format, colour: bool, quiet: bool, verbose: u8) -> Self {
         let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

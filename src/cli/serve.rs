@@ -66,11 +66,10 @@ async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> R
         true => Some(Sandboxed::start(&mut config).await?),
         false => None,
     };
-    let root = serve_start::root_key(started.master_key).await?;
     let app = App::build(
         config,
         Mode { sandbox: args.sandbox, stdio: args.stdio },
-        root,
+        started.root,
         (Clock::system(), Dice::system()),
     );
     let app = Arc::new(app.await.map_err(serve_start::refused_build)?);

@@ -1,10 +1,38 @@
 //! `serve --sandbox`: the simulated Spotify beside the server, with state, database and keys of its own.
 
-use crate::config::{Config, QuotaMode, SpotifyApp};
+use crate::config::{Config, Engine, QuotaMode, SpotifyApp};
+use crate::crypto::SecretString;
 use crate::failure::Failure;
 use crate::spotify::sandbox::{CLIENT_ID, RunningSandbox, Sandbox, SandboxOptions};
 
 use super::output::Refused;
+
+/// Gives the sandbox a folder, a database, a trail and a master key of its own.
+pub(super) fn set_apart(config: &mut Config) -> Result<(), Refused> {
+    if !(config.server.host.is_loopback() && is_loopback(&config.server.public_url)) {
+        return Err(Refused::usage(
+            "SANDBOX_OFF_LOOPBACK",
+            "the sandbox lets anyone in as a pretend user, so it listens on loopback only",
+            "remove SERVER_HOST, --listen and PUBLIC_URL, or start without --sandbox",
+        ));
+    }
+    config.storage.data_dir = config.storage.data_dir.join("sandbox");
+    config.audit.dir = config.storage.data_dir.join("audit");
+    if config.storage.engine == Engine::Sqlite {
+        let file = config.storage.data_dir.join("spotify-mcp.sqlite");
+        config.storage.url = SecretString::new(format!("sqlite://{}", file.display()));
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
 
 /// The simulator while the server runs.
 pub(super) struct Sandboxed(RunningSandbox);

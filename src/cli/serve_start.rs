@@ -1,144 +1,238 @@
-//! What comes before serving: for now environment variables alone, until the configuration's loader lands.
+//! What comes before serving: the configuration with all its problems, the log, the master key; and what each
+//! refusal to start says.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::too_many_lines,
-    reason = "replaced by the loader, which names every problem"
-)]
-
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::ambient::Dice;
 use crate::app::BuildError;
-use crate::config::*;
-use crate::crypto::{Key, SecretString, keys::RootKey};
+use crate::config::master_key::{KeyPlace, KeyRefusal, MasterKey, make_data_dir, master_key};
+use crate::config::{self, Config, Flag, LogLevel, PassphraseKdf, Purpose};
+use crate::crypto::SecretString;
+use crate::crypto::kdf::Kdf;
+use crate::crypto::keys::RootKey;
+use crate::failure::{During as _, Failure};
 use crate::http::ServeError;
-use crate::policy::Environment;
+use crate::store::MasterKeyMismatch;
 use crate::telemetry::Log;
 
-use super::Global;
-use super::output::{Output, Refused};
+use super::output::{Exit, Output, Part, Refused};
 use super::serve::Args;
+use super::serve_sandbox;
+use super::{Global, configured};
 
+/// What serving starts from.
 pub(super) struct Prepared {
     pub(super) config: Config,
-    pub(super) master_key: Option<SecretString>,
-    pub(super) log: Running,
-}
-pub(super) struct Running(#[expect(dead_code, reason = "kept until the process ends")] Log);
-impl Running {
-    pub(super) fn spawn_fallback(&self, _tasks: &mut JoinSet<()>, _stop: &CancellationToken) {}
+    pub(super) root: RootKey,
+    pub(super) log: RunningLog,
 }
 
-fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|v| !v.is_empty())
+/// The log, and when its raised level falls back.
+pub(super) struct RunningLog {
+    log: Log,
+    fallback: Option<(Duration, LogLevel)>,
 }
 
-pub(super) fn prepare(args: &Args, _global: &Global, _output: &Output) -> Result<Prepared, Refused> {
-    let port: u16 = env("SERVER_PORT").and_then(|p| p.parse().ok()).unwrap_or(8000);
-    let mut dir: std::path::PathBuf = env("DATA_DIR").unwrap_or("/tmp/smcp".into()).into();
-    if args.sandbox {
-        dir = dir.join("sandbox");
-    }
-    std::fs::create_dir_all(&dir).ok();
-    let public = env("PUBLIC_URL").unwrap_or(format!("http://127.0.0.1:{port}"));
-    let url = |t: String| url::Url::parse(&t).unwrap();
-    let d = |s| Duration::from_secs(s);
-    let config = Config {
-        spotify: SpotifyConfig {
-            apps: vec![SpotifyApp {
-                client_id: env("SPOTIFY_CLIENT_ID").unwrap_or("sandbox-client".into()),
-                client_secret: None,
-                seats: env("SEATS").map(|s| s.parse().unwrap()),
-                quota_mode: QuotaMode::Development,
-            }],
-            redirect_uri: url(format!("{public}/auth/callback")),
-            accounts_url: url(env("SPOTIFY_ACCOUNTS_URL").unwrap_or("https://accounts.spotify.com".into())),
-            api_url: url(env("SPOTIFY_API_URL").unwrap_or("https://api.spotify.com/v1".into())),
-            policy_acknowledged: false,
-        },
-        server: ServerConfig {
-            host: [127, 0, 0, 1].into(),
-            port,
-            public_url: url(public),
-            public_url_is_explicit: false,
-            allowed_origins: vec![],
-            trusted_proxies: vec![],
-            drain: d(0),
-            security_contact: None,
-        },
-        storage: StorageConfig {
-            url: SecretString::new(
-                env("DATABASE_URL").unwrap_or(format!("sqlite://{}/spotify-mcp.sqlite", dir.display())),
-            ),
-            engine: Engine::Sqlite,
-            data_dir: dir.clone(),
-        },
-        auth: AuthConfig {
-            multi_user: true,
-            local_without_credential: false,
-            signup: Signup::Open,
-            allowlist: vec![],
-            administrators: vec![],
-            lifetimes: Lifetimes {
-                browser_session: d(30 * 86400),
-                code: d(300),
-                access_token: d(env("SPOTIFY_MCP__AUTH__LIFETIMES__ACCESS_TOKEN")
-                    .and_then(|v| v.parse().ok())
-                    .unwrap_or(3600)),
-                refresh_token: d(30 * 86400),
-                refresh_family: d(90 * 86400),
-                unused_client: d(7 * 86400),
-                idle_client: d(90 * 86400),
-            },
-        },
-        security: SecurityConfig {
-            environment: Environment::Development,
-            environment_is_named: false,
-            master_key: MasterKeyConfig::default(),
-            login_timeout: d(300),
-            max_sessions_per_user: 3,
-            request_signing: false,
-            max_key_age: KeyAges { master: 30, data: 365, signing: 90, spotify_client: 180 },
-        },
-        limits: LimitsConfig {
-            calls_per_user_per_minute: 600,
-            concurrent_calls_per_user: 32,
-            registrations_per_address_per_hour: 30,
-            unused_clients_per_address_per_day: 50,
-            failed_attempts_per_address_per_minute: 100,
-            connections: 10000,
-            mcp_body_bytes: 1 << 20,
-            body_bytes: 64 * 1024,
-            mcp_session_idle: d(3600),
-            mcp_connections_per_user: 20,
-        },
-        network: NetworkConfig { allowed_hosts: vec![] },
-        api: ApiConfig { timeout: d(15), rate_limit: None },
-        cache: CacheConfig { enabled: true },
-        audit: AuditConfig { dir: dir.join("audit") },
-        telemetry: TelemetryConfig {
-            log_level: LogLevel::Info,
-            log_file: None,
-            log_format: LogFormat::Text,
-            log_rotation: LogRotation::Never,
-            log_keep: 14,
-        },
+/// Loads the configuration, makes the data directory, starts the log, finds the master key.
+pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<Prepared, Refused> {
+    let limited = args.log_level_for.as_deref().map(duration).transpose()?;
+    let purpose = Purpose::Serve { sandbox: args.sandbox, log_level_ends: limited.is_some() };
+    let mut config = configured::load(global, flags(args), purpose, output)?;
+    // Where the level falls back to: what is configured without the flag.
+    let fallback = match limited {
+        Some(after) => {
+            let without = Global { log_level: None, ..global.clone() };
+            let usual = configured::load(&without, flags(args), purpose, &Output::silent())?;
+            Some((after, usual.telemetry.log_level))
+        }
+        None => None,
     };
-    let log = Log::start(&config.telemetry).map_err(|f| Refused::unexpected("LOG", &f, "x"))?;
-    Ok(Prepared { config, master_key: None, log: Running(log) })
+    if args.sandbox {
+        serve_sandbox::set_apart(&mut config)?;
+    }
+    make_data_dir(&config.storage.data_dir)
+        .map_err(|error| data_dir_refused(&config.storage.data_dir, error))?;
+    let log = Log::start(&config.telemetry).map_err(|failure| {
+        Refused::unexpected(
+            "LOG_UNAVAILABLE",
+            &failure,
+            "check telemetry.log_file: its folder must exist and be writable",
+        )
+    })?;
+    let root = root_key(&config, output)?;
+    Ok(Prepared { config, root, log: RunningLog { log, fallback } })
 }
 
-pub(super) async fn root_key(_key: Option<SecretString>) -> Result<RootKey, Refused> {
-    Ok(RootKey::new(Key::new([7; 32])))
+impl RunningLog {
+    /// Lets a raised level fall back by itself.
+    pub(super) fn spawn_fallback(self, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            if let Some((after, level)) = self.fallback
+                && tokio::time::timeout(after, stop.cancelled()).await.is_err()
+            {
+                tracing::info!(?level, "the log level falls back");
+                if let Err(failure) = self.log.set_level(level) {
+                    tracing::warn!(cause = failure.chain(), "the log level stays");
+                }
+            }
+            // The log is kept until the server ends.
+            stop.cancelled().await;
+            drop(self.log);
+        });
+    }
 }
 
+fn flags(args: &Args) -> Vec<Flag> {
+    let Some(address) = args.listen else { return Vec::new() };
+    vec![
+        Flag { key: "server.host", name: "--listen", value: address.ip().to_string() },
+        Flag { key: "server.port", name: "--listen", value: address.port().to_string() },
+    ]
+}
+
+fn duration(text: &str) -> Result<Duration, Refused> {
+    let (number, unit) = text.split_at(text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len());
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    match number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(seconds))
+        .filter(|seconds| *seconds > 0)
+    {
+        Some(seconds) => Ok(Duration::from_secs(seconds.into())),
+        None => Err(Refused::usage(
+            "USAGE",
+            format!("--for {text}: not a duration"),
+            "write for example 90s, 15m or 1h",
+        )),
+    }
+}
+
+/// The master key from where the configuration says; a passphrase is stretched here, which takes tenths of a second.
+fn root_key(config: &Config, output: &Output) -> Result<RootKey, Refused> {
+    match master_key(config, &Dice::system()).map_err(key_refused)? {
+        MasterKey::Key { key, place } => {
+            if let KeyPlace::Made(path) = &place {
+                output.note(&format!(
+                    "a master key was made in {}: without this file nothing that is stored can be opened, so keep a copy apart",
+                    path.display()
+                ));
+            }
+            Ok(RootKey::new(key))
+        }
+        MasterKey::Passphrase { passphrase, kdf, .. } => {
+            let kdf = kept_kdf(&config.storage.data_dir, kdf).map_err(|failure| {
+                Refused::unexpected(
+                    "KDF_UNREADABLE",
+                    &failure,
+                    "restore master.kdf.json in the data directory from a backup",
+                )
+            })?;
+            stretch(&kdf, &passphrase)
+        }
+    }
+}
+
+fn stretch(kdf: &Kdf, passphrase: &SecretString) -> Result<RootKey, Refused> {
+    kdf.derive(passphrase).map(RootKey::new).map_err(|error| {
+        Refused::usage(
+            "KDF_REFUSED",
+            error.to_string(),
+            "use a longer passphrase, or restore master.kdf.json from a backup",
+        )
+    })
+}
+
+/// Salt and parameters lie beside the data: they are no secret, and without them the passphrase opens nothing.
+fn kept_kdf(data_dir: &Path, wanted: PassphraseKdf) -> Result<Kdf, Failure> {
+    let path = data_dir.join("master.kdf.json");
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).during("reading master.kdf.json"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let salt = Dice::system().bytes();
+            let kdf = match wanted {
+                PassphraseKdf::Argon2id => Kdf::argon2id(&salt),
+                PassphraseKdf::Pbkdf2Sha256 => Kdf::pbkdf2_sha256(&salt),
+            };
+            let text = SecretString::new(serde_json::to_string(&kdf)?);
+            config::master_key::write_new(&path, &text).during("writing master.kdf.json")?;
+            Ok(kdf)
+        }
+        Err(error) => Err(Failure::caused("reading master.kdf.json", error)),
+    }
+}
+
+fn key_refused(refusal: KeyRefusal) -> Refused {
+    let KeyRefusal { place, wrong } = refusal;
+    Refused::usage(wrong.code, format!("no usable master key in {place}: {}", wrong.why), wrong.fix)
+}
+
+fn data_dir_refused(path: &Path, error: std::io::Error) -> Refused {
+    let text = format!("the data directory {} cannot be made: {}", path.display(), error.kind());
+    Refused::incomplete("DATA_DIR_UNWRITABLE", text, "set DATA_DIR to a folder that this user may write")
+}
+
+/// Why the port cannot be listened on.
 pub(super) fn refused_port(error: ServeError) -> Refused {
-    Refused::incomplete("PORT", format!("cannot listen on {}: {}", error.address, error.cause), "x")
+    let taken = error.cause.kind() == std::io::ErrorKind::AddrInUse;
+    let next = if taken {
+        "stop the program that uses it (perhaps another spotify-mcp), or set SERVER_PORT or --listen"
+    } else {
+        "set SERVER_HOST and SERVER_PORT, or --listen, to an address of this machine that this user may use"
+    };
+    let code = if taken { "PORT_TAKEN" } else { "ADDRESS_UNAVAILABLE" };
+    Refused::incomplete(code, format!("cannot listen on {}: {}", error.address, error.cause.kind()), next)
 }
 
+/// Why the application cannot start.
 pub(super) fn refused_build(error: BuildError) -> Refused {
-    Refused::incomplete("BUILD", format!("{error:?}"), "x")
+    match error {
+        BuildError::Store(error) => {
+            let next = error.next;
+            Refused::unexpected(
+                "DATABASE_UNAVAILABLE",
+                &Failure::caused(error.what, error.cause.chain()),
+                next,
+            )
+        }
+        BuildError::MasterKey { given, mismatch } => wrong_master_key(&given, &mismatch),
+        BuildError::Audit(error) => {
+            let text = error.to_string();
+            Refused::incomplete(error.code(), text, "see audit.dir in the configuration; nothing was lost")
+        }
+        BuildError::Host(key, why) => {
+            let part = Part {
+                code: "CONFIG_HOST".to_owned(),
+                about: key.to_owned(),
+                origin: "configuration".to_owned(),
+                why,
+                fix: "name a host that can be reached under this environment's policy".to_owned(),
+            };
+            Refused::new(Exit::Usage, "CONFIG_INVALID", "a host can never be reached", "mend it")
+                .with_parts(vec![part])
+        }
+        BuildError::Failure(failure) => {
+            Refused::unexpected("START_FAILED", &failure, "run again with -v for the cause")
+        }
+    }
+}
+
+fn wrong_master_key(given: &str, mismatch: &MasterKeyMismatch) -> Refused {
+    let MasterKeyMismatch { expected, given_is_retired } = mismatch;
+    let retired = if *given_is_retired { ", a retired key of this database" } else { "" };
+    Refused::usage(
+        "MASTER_KEY_WRONG",
+        format!("the master key does not fit the database: given {given}{retired}, needed {expected}"),
+        "start with the key that the database was written with (see SPOTIFY_MCP_MASTER_KEY and DATA_DIR); nothing was changed",
+    )
 }
