@@ -59,7 +59,12 @@ impl App {
         (clock, dice): (Clock, Dice),
     ) -> Result<Self, BuildError> {
         let gate = Gate::new(gate_policy(&config)?, clock.clone());
-        let store = Store::open(config.storage.url.expose()).await.map_err(BuildError::Store)?;
+        let url = config.storage.url.expose();
+        let store = match mode.sandbox {
+            true => Store::open_apart(url, "spotify_mcp_sandbox").await,
+            false => Store::open(url).await,
+        };
+        let store = store.map_err(BuildError::Store)?;
         let given = root.id().to_string();
         if let Err(mismatch) = store.check_master_key(&given, clock.now()).await? {
             return Err(BuildError::MasterKey { given, mismatch });

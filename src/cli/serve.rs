@@ -62,6 +62,9 @@ async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> R
         true => None,
         false => Some(listen(config.server.listen()).await.map_err(serve_start::refused_port)?),
     };
+    if let Some(listening) = &listening {
+        serve_start::adopt_port(&mut config, listening.address().port());
+    }
     let sandbox = match args.sandbox {
         true => Some(Sandboxed::start(&mut config).await?),
         false => None,

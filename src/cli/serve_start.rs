@@ -182,6 +182,21 @@ fn data_dir_refused(path: &Path, error: std::io::Error) -> Refused {
     Refused::incomplete("DATA_DIR_UNWRITABLE", text, "set DATA_DIR to a folder that this user may write")
 }
 
+/// Port 0 took a free one: what was derived from the port follows.
+pub(super) fn adopt_port(config: &mut Config, port: u16) {
+    let server = &mut config.server;
+    if server.port == 0 && !server.public_url_is_explicit {
+        let derived = |url: &url::Url| url.port() == Some(0) && url.scheme() == "http";
+        for url in [&mut server.public_url, &mut config.spotify.redirect_uri] {
+            if derived(url) {
+                // Cannot fail for an http URL with a host.
+                let _ = url.set_port(Some(port));
+            }
+        }
+    }
+    server.port = port;
+}
+
 /// Why the port cannot be listened on.
 pub(super) fn refused_port(error: ServeError) -> Refused {
     let taken = error.cause.kind() == std::io::ErrorKind::AddrInUse;

@@ -30,8 +30,17 @@ pub struct OpenStoreError {
 impl Store {
     /// Opens `sqlite://PATH` or `postgres://...` and brings it to the current schema.
     pub async fn open(url: &str) -> Result<Self, OpenStoreError> {
+        Self::open_in(url, None).await
+    }
+
+    /// [`Store::open`] in a PostgreSQL schema of its own, made where it is missing; SQLite has a file for each.
+    pub async fn open_apart(url: &str, schema: &'static str) -> Result<Self, OpenStoreError> {
+        Self::open_in(url, Some(schema)).await
+    }
+
+    async fn open_in(url: &str, schema: Option<&'static str>) -> Result<Self, OpenStoreError> {
         let pool = match url.split_once(':') {
-            Some(("postgres" | "postgresql", _)) => postgres(url).await?,
+            Some(("postgres" | "postgresql", _)) => postgres(url, schema).await?,
             Some(("sqlite", _)) => sqlite(url).await?,
             _ => return Err(unknown_engine()),
         };
@@ -149,7 +158,7 @@ async fn connect(pool: SqlitePoolOptions, options: &SqliteConnectOptions) -> Res
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '10s';
     SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
 
-async fn postgres(url: &str) -> Result<Pool, OpenStoreError> {
+async fn postgres(url: &str, schema: Option<&'static str>) -> Result<Pool, OpenStoreError> {
     let refused = |cause: Failure| OpenStoreError {
         what: "the PostgreSQL database cannot be reached",
         next: "check host, port, database, user and password in DATABASE_URL, and that the server accepts connections",
@@ -159,7 +168,15 @@ async fn postgres(url: &str) -> Result<Pool, OpenStoreError> {
     let pool = PgPoolOptions::new()
         .max_connections(16)
         .acquire_timeout(Duration::from_secs(5))
-        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if let Some(schema) = schema {
+                    let apart = format!("CREATE SCHEMA IF NOT EXISTS {schema}; SET search_path TO {schema}");
+                    connection.execute(AssertSqlSafe(apart)).await?;
+                }
+                connection.execute(SESSION).await.map(drop)
+            })
+        })
         .connect_with(options.application_name("spotify-mcp"))
         .await
         .during("connecting to PostgreSQL")
