@@ -137,40 +137,17 @@ async fn told_to_stop(term: &mut Signal, int: &mut Signal) {
 }
 
 fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
-    let (server, limits) = (&app.config.server, &app.config.limits);
     McpDeps {
         api: app.api.clone(),
         upstream: Arc::new(Linked { store: app.store.clone(), vault: app.vault.clone() }),
         audit: app.audit.clone(),
         clock: app.clock.clone(),
-        limits: CallLimits {
-            per_minute: limits.calls_per_user_per_minute,
-            concurrent: limits.concurrent_calls_per_user,
-        },
+        limits: CallLimits::from(&app.config.limits),
         api_timeout: app.config.api.timeout,
         tool_deadline: app.config.api.tool_deadline(),
         public_url: app.issuer(),
-        http: HttpPolicy {
-            hosts: hosts(app),
-            origins: server.allowed_origins.iter().cloned().chain([app.issuer()]).collect(),
-            body_bytes: usize::try_from(limits.mcp_body_bytes).unwrap_or(usize::MAX),
-            shutdown: calls_stop.clone(),
-        },
+        http: HttpPolicy::of(&app.config.server, &app.config.limits, calls_stop.clone()),
     }
-}
-
-/// The Host values that the protocol accepts: the public URL's, and on a loopback listener its other names.
-fn hosts(app: &App) -> Vec<String> {
-    let server = &app.config.server;
-    let name = server.public_url.host_str().unwrap_or_default().to_owned();
-    let mut hosts = vec![match server.public_url.port() {
-        Some(port) => format!("{name}:{port}"),
-        None => name,
-    }];
-    if server.host.is_loopback() {
-        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", server.port)));
-    }
-    hosts
 }
 
 async fn write_usage(app: Arc<App>, server: Server, stop: CancellationToken) {
