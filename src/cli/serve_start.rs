@@ -54,6 +54,8 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
     if args.sandbox {
         serve_sandbox::set_apart(&mut config)?;
     }
+    // Whatever this process creates (log files, SQLite's journals) is its user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     make_data_dir(&config.storage.data_dir)
         .map_err(|error| data_dir_refused(&config.storage.data_dir, error))?;
     let log = Log::start(&config.telemetry).map_err(|failure| {

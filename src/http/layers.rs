@@ -56,7 +56,8 @@ pub(super) async fn security_headers(State(http): State<Shared>, request: Reques
     response
 }
 
-fn class_of(path: &str) -> Class {
+/// The class of a path.
+pub(super) fn class_of(path: &str) -> Class {
     match path {
         "/mcp" | "/mcp/" | "/claude-mcp" | "/claude-mcp/" => Class::Protocol,
         "/token" | "/register" | "/revoke" | "/auth/status" | "/health" | "/livez" | "/readyz" => Class::Json,

@@ -7,12 +7,10 @@ use http::{StatusCode, Uri, header};
 use serde_json::json;
 
 use crate::oauth::{Visitor, sessions};
-use crate::web::{
-    Page, Problem, Untrusted, headers, landing as landing_page, security_txt as security_txt_body,
-};
+use crate::web::{Problem, Untrusted, headers, landing as landing_page, security_txt as security_txt_body};
 
-use super::Shared;
 use super::reply::{failed_page, page};
+use super::{Shared, layers};
 
 /// `GET /`
 pub(super) async fn landing(State(http): State<Shared>, Extension(visitor): Extension<Visitor>) -> Response {
@@ -56,12 +54,18 @@ pub(super) async fn not_found(
     page(&http, Problem::NotFound, &visitor).into_response()
 }
 
-/// A page asked with a method that it does not have.
+/// A route asked with a method that it does not have.
 pub(super) async fn method_not_allowed(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
-) -> (StatusCode, Page) {
-    (StatusCode::METHOD_NOT_ALLOWED, page(&http, Problem::MethodNotAllowed, &visitor))
+    uri: Uri,
+) -> Response {
+    if layers::class_of(uri.path()) == headers::Class::Json {
+        let said =
+            json!({"error": "invalid_request", "error_description": "this method is not allowed here"});
+        return (StatusCode::METHOD_NOT_ALLOWED, Json(said)).into_response();
+    }
+    page(&http, Problem::MethodNotAllowed, &visitor).into_response()
 }
 
 /// Whether a form post comes from our own pages, as far as the browser says.

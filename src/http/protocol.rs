@@ -6,14 +6,18 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::app::Refused;
-use crate::domain::ScopeSet;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
+use crate::domain::{ClientId, ScopeSet};
+use crate::failure::Failure;
 use crate::mcp::Caller;
 use crate::oauth::Visitor;
 use crate::oauth::challenge::Challenge;
 
 use super::{Http, Shared};
+
+/// The client of requests without a credential, where they are allowed at all.
+const LOCAL_CLIENT: &str = "local-http";
 
 /// `/mcp`
 pub(super) async fn mcp(
@@ -72,7 +76,7 @@ enum Denied {
 async fn caller(http: &Http, headers: &HeaderMap, visitor: &Visitor) -> Result<Caller, Denied> {
     let app = &http.app;
     let mut sent = headers.get_all(header::AUTHORIZATION).into_iter();
-    let Some(value) = sent.next() else { return Err(Denied::Challenge(Challenge::Missing)) };
+    let Some(value) = sent.next() else { return without_credential(http, visitor).await };
     let refused = |why| async move {
         app.audit.note(event(EventCode::AuthenticationFailure, visitor).because(why)).await;
         Denied::Challenge(Challenge::InvalidToken)
@@ -99,6 +103,30 @@ async fn caller(http: &Http, headers: &HeaderMap, visitor: &Visitor) -> Result<C
             Err(Denied::Unavailable)
         }
     }
+}
+
+/// Only a server for one person on loopback may be told to take whoever comes for that person.
+async fn without_credential(http: &Http, visitor: &Visitor) -> Result<Caller, Denied> {
+    let (app, missing) = (&http.app, Denied::Challenge(Challenge::Missing));
+    let open = !app.config.auth.multi_user && app.config.auth.local_without_credential;
+    if !open || !visitor.address.is_loopback() {
+        return Err(missing);
+    }
+    let unavailable = |failure: Failure| {
+        tracing::error!(cause = failure.chain(), "the local user cannot be read");
+        Denied::Unavailable
+    };
+    let Some(user) = app.store.sole_user().await.map_err(unavailable)? else { return Err(missing) };
+    let links = app.store.links(&user).await.map_err(unavailable)?;
+    Ok(Caller {
+        user,
+        link: links.into_iter().next().map(|link| link.id),
+        client: ClientId::parse(LOCAL_CLIENT).ok_or(missing)?,
+        scopes: ScopeSet::ALL,
+        grant: None,
+        request_id: visitor.request.clone(),
+        address: visitor.address,
+    })
 }
 
 fn challenged(http: &Http, status: StatusCode, challenge: Challenge, resource: Resource) -> Response {

@@ -311,7 +311,7 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
             (None, Some(_)) => {}
         }
     }
-    if known.is_none() && !may_sign_up(app, &login) {
+    if known.is_none() && login.expected.is_none() && !may_sign_up(app, &login).await? {
         return stop(LoginProblem::SignupClosed);
     }
     match app.vault.take_login(&login).await {
@@ -330,14 +330,17 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
     }
 }
 
-fn may_sign_up(app: &App, login: &LoginAtSpotify) -> bool {
-    match app.config.auth.signup {
+async fn may_sign_up(app: &App, login: &LoginAtSpotify) -> Result<bool, Failure> {
+    if !app.config.auth.multi_user && app.store.count_users().await? > 0 {
+        return Ok(false);
+    }
+    Ok(match app.config.auth.signup {
         Signup::Open => true,
         Signup::Allowlist => app.config.auth.allowlist.iter().any(|id| {
             *id == login.spotify_user_id || login.account_id.as_ref().is_some_and(|account| account == id)
         }),
         Signup::Invite => false,
-    }
+    })
 }
 
 async fn welcome(

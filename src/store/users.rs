@@ -39,6 +39,16 @@ impl Store {
         .transpose()
     }
 
+    /// The one person of a server for one; `None` where there is nobody or are several.
+    pub async fn sole_user(&self) -> Result<Option<UserId>, Failure> {
+        let sql = "SELECT id FROM users WHERE disabled_at IS NULL ORDER BY id LIMIT 2";
+        let ids: Vec<String> = reading!(self, pool => sqlx::query_scalar(sql).fetch_all(pool).await)?;
+        match ids.as_slice() {
+            [only] => only.parse().map(Some).map_err(corrupt),
+            _ => Ok(None),
+        }
+    }
+
     /// How many people there are.
     pub async fn count_users(&self) -> Result<i64, Failure> {
         Ok(reading!(self, pool => sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(pool).await)?)
