@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -34,17 +35,26 @@ pub(crate) fn parse<T: DeserializeOwned>(mut arguments: Map<String, Value>) -> R
 
 /// The input schema of a type: self-contained, without references and without null alternatives.
 pub(crate) fn schema_of<T: JsonSchema>() -> Map<String, Value> {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    let mut schema = object(settings.into_generator().into_root_schema_for::<T>());
+    let mut schema = object(self_contained().into_generator().into_root_schema_for::<T>());
     schema.remove("title");
     schema.remove("description");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.values_mut().for_each(drop_null);
     }
     schema
+}
+
+/// Without references, and without the formats that schemars gives Rust's numbers (`uint32`): no vocabulary has them,
+/// and clients' validators warn of each.
+pub(crate) fn self_contained() -> SchemaSettings {
+    let without_format = RecursiveTransform(|schema: &mut Schema| {
+        schema.remove("format");
+    });
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    settings.with_transform(without_format)
 }
 
 pub(crate) fn object(schema: Schema) -> Map<String, Value> {

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use rmcp::model::{Tool, ToolAnnotations};
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -193,10 +192,7 @@ fn output_of<T: JsonSchema>() -> Map<String, Value> {
 }
 
 fn serialized<T: JsonSchema>() -> Map<String, Value> {
-    let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
+    let settings = arguments::self_contained().for_serialize();
     let mut schema = arguments::object(settings.into_generator().into_root_schema_for::<T>());
     schema.remove("title");
     schema

@@ -106,9 +106,14 @@ mod modern_era {
     #[tokio::test]
     async fn methods_that_are_unknown_or_gone_are_404() {
         let rig = Rig::quiet().await;
-        for method in
-            ["music/play", "ping", "logging/setLevel", "resources/subscribe", "subscriptions/listen"]
-        {
+        for method in [
+            "music/play",
+            "initialize",
+            "ping",
+            "logging/setLevel",
+            "resources/subscribe",
+            "subscriptions/listen",
+        ] {
             let params = json!({"uri": "spotify://status", "level": "info", "notifications": {}});
             let reply = rig.modern(method, params).await;
             assert_eq!((reply.status, reply.error_code()), (StatusCode::NOT_FOUND, -32601), "{method}");

@@ -84,6 +84,8 @@ async fn every_tool_explains_itself_fully() {
             assert!(bounded, "{name}.{field}");
         }
         assert_eq!(tool["outputSchema"]["type"], "object", "{name}");
+        // Formats of Rust's numbers, which validators do not know and warn of.
+        assert!(!tool.to_string().contains(r#""format":"#), "{name}");
     }
 }
 

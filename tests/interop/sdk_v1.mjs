@@ -1,0 +1,25 @@
+// The TypeScript SDK of the 2025 revisions (`@modelcontextprotocol/sdk`), which many clients embed.
+//
+//     sdk_v1.mjs ORIGIN PERSON         with SDKS naming the folder where the packages are installed
+
+import assert from 'node:assert/strict';
+
+import { Login, connect, exercise, ok } from './session.mjs';
+
+const sdk = `${process.env.SDKS}/node_modules/@modelcontextprotocol/sdk/dist/esm/client`;
+const { Client } = await import(`${sdk}/index.js`);
+const { StreamableHTTPClientTransport } = await import(`${sdk}/streamableHttp.js`);
+const { UnauthorizedError } = await import(`${sdk}/auth.js`);
+
+const [origin, person] = process.argv.slice(2);
+const login = new Login(person, 'Interop: TypeScript, first SDK');
+const make = () => ({
+    client: new Client({ name: 'interop', version: '1' }),
+    transport: new StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider: login }),
+});
+const finish = (transport, called) => transport.finishAuth(called.get('code'));
+const { client, transport } = await connect(login, UnauthorizedError, make, finish);
+assert.equal(transport.protocolVersion, '2025-11-25');
+ok(`logged in by dynamic registration, speaks ${transport.protocolVersion}`);
+await exercise(client, login, person);
+await client.close();

@@ -1,0 +1,24 @@
+// The TypeScript SDK that speaks both eras (`@modelcontextprotocol/client`).
+//
+//     sdk_v2.mjs ORIGIN PERSON ERA     ERA: modern or legacy; SDKS names the folder where the packages are installed
+
+import assert from 'node:assert/strict';
+
+import { Login, connect, exercise, ok } from './session.mjs';
+
+const sdk = await import(`${process.env.SDKS}/node_modules/@modelcontextprotocol/client/dist/index.mjs`);
+const [origin, person, era] = process.argv.slice(2);
+const version = { modern: '2026-07-28', legacy: '2025-11-25' }[era];
+// Modern is left for the SDK to find out, as clients in the field do.
+const mode = era === 'modern' ? 'auto' : 'legacy';
+const login = new Login(person, 'Interop: TypeScript, second SDK');
+const make = () => ({
+    client: new sdk.Client({ name: 'interop', version: '1' }, { versionNegotiation: { mode } }),
+    transport: new sdk.StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider: login }),
+});
+const finish = (transport, called) => transport.finishAuth(called);
+const { client } = await connect(login, sdk.UnauthorizedError, make, finish);
+assert.equal(client.getNegotiatedProtocolVersion(), version);
+ok(`logged in by dynamic registration, speaks ${version}`);
+await exercise(client, login, person);
+await client.close();

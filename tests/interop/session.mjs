@@ -1,0 +1,173 @@
+// The checks of client.py for the JavaScript clients, which differ in how they are made and log in, not in how they
+// are used. Prints a line for each check; throws on the first that does not hold.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const TOOLS = [
+    'add_tracks_to_playlist', 'create_playlist', 'get_current_track', 'get_liked_songs', 'get_playlist_tracks',
+    'get_status', 'get_user_playlists', 'search_tracks',
+];
+const REDIRECT = 'http://127.0.0.1:9/callback';
+const BROWSER = fileURLToPath(new URL('browser.py', import.meta.url));
+const PARALLEL = 8;
+// The sandbox begins every id that it shows a person with that person's marker (docs/sandbox.md).
+const MARKER = /\b(ada|ben|chiara)Z/g;
+
+/** The SDKs' OAuthClientProvider: tokens in memory, the scripted browser in place of a person. */
+export class Login {
+    logins = 0;
+    issued = 0;
+    expiresAt = 0;
+    redirectUrl = REDIRECT;
+    called;
+    #person;
+    #name;
+    #tokens;
+    #client;
+    #verifier;
+    #state;
+
+    constructor(person, name) {
+        this.#person = person;
+        this.#name = name;
+    }
+    get clientMetadata() {
+        return {
+            client_name: this.#name,
+            redirect_uris: [REDIRECT],
+            grant_types: ['authorization_code', 'refresh_token'],
+            token_endpoint_auth_method: 'none',
+        };
+    }
+    state() {
+        return (this.#state = crypto.randomUUID());
+    }
+    clientInformation() {
+        return this.#client;
+    }
+    saveClientInformation(client) {
+        this.#client = client;
+    }
+    tokens() {
+        return this.#tokens;
+    }
+    saveTokens(tokens) {
+        this.#tokens = tokens;
+        this.issued += 1;
+        this.expiresAt = Date.now() + tokens.expires_in * 1000;
+    }
+    saveCodeVerifier(verifier) {
+        this.#verifier = verifier;
+    }
+    codeVerifier() {
+        return this.#verifier;
+    }
+    async redirectToAuthorization(url) {
+        this.logins += 1;
+        const python = process.env.PYTHON ?? 'python3';
+        const { stdout } = await promisify(execFile)(python, [BROWSER, url.href, this.#person, REDIRECT]);
+        this.called = new URL(stdout.trim()).searchParams;
+        assert.equal(this.called.get('state'), this.#state, 'the state came back changed');
+    }
+}
+
+/** Connects as the SDKs' documentation says: try, be sent to log in, finish, try again. */
+export async function connect(login, unauthorized, make, finish) {
+    const first = make();
+    try {
+        await first.client.connect(first.transport);
+        assert.fail('connected without a token');
+    } catch (failure) {
+        if (!(failure instanceof unauthorized)) throw failure;
+    }
+    await finish(first.transport, login.called);
+    const second = make();
+    await second.client.connect(second.transport);
+    return second;
+}
+
+/** Every check on a connected client. */
+export async function exercise(client, login, person) {
+    await lists(client);
+    const call = (name, args = {}) => called(client, person, name, args);
+    await music(call);
+    await status(client, call, person);
+    await expiry(call, login);
+}
+
+async function called(client, person, name, args) {
+    const result = await client.callTool({ name, arguments: args });
+    assert(!result.isError, `${name} failed: ${JSON.stringify(result.content)}`);
+    return own(result.structuredContent, person, name);
+}
+
+function own(answer, person, name) {
+    const seen = [...JSON.stringify(answer).matchAll(MARKER)].map((match) => match[1]);
+    const strangers = seen.filter((marker) => marker !== person);
+    assert.deepEqual(strangers, [], `${name} showed ${person} what belongs to others`);
+    return answer;
+}
+
+async function lists(client) {
+    const { tools } = await client.listTools();
+    assert.deepEqual(tools.map((tool) => tool.name).sort(), TOOLS);
+    for (const tool of tools) {
+        assert.equal(tool.inputSchema.type, 'object', tool.name);
+        assert.equal(tool.outputSchema.type, 'object', tool.name);
+        assert(tool.title && tool.description && tool.annotations.readOnlyHint !== undefined, tool.name);
+    }
+    ok(`listed ${tools.length} tools; the SDK holds every answer to its output schema`);
+}
+
+async function music(call) {
+    const found = await call('search_tracks', { query: "don't stop", limit: 3 });
+    assert.match(found.tracks[0].name, /don't stop/i);
+    ok('a search with an apostrophe is a search');
+    const playing = await call('get_current_track');
+    assert(['playing', 'paused', 'nothing'].includes(playing.state));
+    const { playlists } = await call('get_user_playlists');
+    assert(playlists.length > 0);
+    ok('read what plays, and the playlists');
+    const name = `Interop's list ${crypto.randomUUID()}`;
+    const { playlist } = await call('create_playlist', { name });
+    assert(playlist.name === name && !playlist.public);
+    const track_uris = found.tracks.map((track) => track.uri);
+    const added = await call('add_tracks_to_playlist', { playlist_id: playlist.uri, track_uris });
+    assert.equal(added.added, track_uris.length);
+    const kept = await call('get_playlist_tracks', { playlist_id: playlist.id });
+    assert.deepEqual(kept.tracks.map((track) => track.uri), track_uris);
+    ok('made a playlist, and added tracks that are there in order');
+}
+
+async function status(client, call, person) {
+    const told = await call('get_status');
+    assert.deepEqual(told.accounts.map((account) => account.state), ['connected']);
+    const read = await client.readResource({ uri: 'spotify://status' });
+    const resource = own(JSON.parse(read.contents[0].text), person, 'spotify://status');
+    assert.deepEqual(resource.accounts, told.accounts);
+    const refused = await client.callTool({ name: 'get_playlist_tracks', arguments: { playlist_id: 'x'.repeat(22) } });
+    assert(refused.isError && refused.structuredContent.error.code === 'NOT_FOUND');
+    ok('status as tool and as resource agree; a refusal has its code');
+}
+
+async function expiry(call, login) {
+    for (const round of ['first', 'second']) {
+        const { issued } = login;
+        // These SDKs do not look at the clock: they are refused, and each refused call refreshes with the same token.
+        await new Promise((done) => setTimeout(done, Math.max(0, login.expiresAt - Date.now()) + GRACE_MS));
+        await Promise.all(Array.from({ length: PARALLEL }, () => call('get_current_track')));
+        assert.equal(login.logins, 1, `the ${round} expiry needed a new login`);
+        assert(login.issued > issued, 'nothing was refreshed');
+    }
+    ok(`outlived its access token twice, ${PARALLEL} calls at once, without a new login`);
+}
+
+// A token may work a little longer than it was promised to, so that nobody is refused before.
+const GRACE_MS = 1000;
+
+export function ok(what) {
+    console.log(`ok ${what}`);
+}
