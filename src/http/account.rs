@@ -2,9 +2,9 @@
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
-use http::HeaderMap;
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 
 use crate::app::App;
 use crate::crypto::token::Token;
@@ -63,13 +63,8 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
 pub(super) async fn disconnect(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
+    Posted { session, form }: Posted,
 ) -> Response {
-    let (session, form) = match form(&http, &headers, &body, &visitor).await {
-        Ok(posted) => posted,
-        Err(response) => return *response,
-    };
     let Some(link) = form.get("link").and_then(|id| id.parse().ok()) else {
         return page(&http, Problem::NotFound, &visitor).into_response();
     };
@@ -83,13 +78,8 @@ pub(super) async fn disconnect(
 pub(super) async fn revoke(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
+    Posted { session, form }: Posted,
 ) -> Response {
-    let (session, form) = match form(&http, &headers, &body, &visitor).await {
-        Ok(posted) => posted,
-        Err(response) => return *response,
-    };
     let Some(grant) = form.get("grant").and_then(|id| id.parse::<crate::domain::GrantId>().ok()) else {
         return page(&http, Problem::NotFound, &visitor).into_response();
     };
@@ -104,13 +94,8 @@ pub(super) async fn revoke(
 pub(super) async fn end_session(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
+    Posted { session, form }: Posted,
 ) -> Response {
-    let (session, form) = match form(&http, &headers, &body, &visitor).await {
-        Ok(posted) => posted,
-        Err(response) => return *response,
-    };
     let Some(id) = form.get("session").and_then(|id| id.parse().ok()) else {
         return page(&http, Problem::NotFound, &visitor).into_response();
     };
@@ -122,13 +107,8 @@ pub(super) async fn end_session(
 pub(super) async fn log_out(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
+    Posted { session, .. }: Posted,
 ) -> Response {
-    let (session, _) = match form(&http, &headers, &body, &visitor).await {
-        Ok(posted) => posted,
-        Err(response) => return *response,
-    };
     let app = &http.app;
     let event = by(EventCode::AuthnLogout, &session, &visitor).subject(session.id.as_str());
     match app.store.end_browser_session(&session.user, &session.id, app.now(), &[app.stamp(event)]).await {
@@ -155,13 +135,8 @@ pub(super) async fn confirm_deletion(
 pub(super) async fn delete(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
-    headers: HeaderMap,
-    body: Bytes,
+    Posted { session, form }: Posted,
 ) -> Response {
-    let (session, form) = match form(&http, &headers, &body, &visitor).await {
-        Ok(posted) => posted,
-        Err(response) => return *response,
-    };
     if !deletion_confirmed(form.get("confirm").unwrap_or_default()) {
         let csrf = form.get("csrf").unwrap_or_default();
         return delete_data(&http.site, csrf, true).into_response();
@@ -182,26 +157,33 @@ async fn logged_in(app: &App, visitor: &Visitor) -> Result<Option<(BrowserSessio
     Ok(session.zip(visitor.cookies.session.clone()))
 }
 
-/// The session and the fields of a genuine form of ours.
-async fn form(
-    http: &Http,
-    headers: &HeaderMap,
-    body: &Bytes,
-    visitor: &Visitor,
-) -> Result<(BrowserSession, Params), Box<Response>> {
-    let refused = |response: Response| Err(Box::new(response));
-    let form = Params::parse(body);
-    match logged_in(&http.app, visitor).await {
-        Ok(Some((session, token))) => {
-            let csrf = form.get("csrf").unwrap_or_default();
-            let genuine = same_origin(headers, &http.app.issuer()) && !form.repeated();
-            if genuine && tickets::csrf_holds(&http.app.root, &token, csrf) {
-                return Ok((session, form));
+/// A genuine form of ours, posted by somebody who is logged in.
+pub(super) struct Posted {
+    session: BrowserSession,
+    form: Params,
+}
+
+impl FromRequest<Shared> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, http: &Shared) -> Result<Self, Response> {
+        let Some(visitor) = request.extensions().get::<Visitor>().cloned() else {
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let own = same_origin(request.headers(), &http.app.issuer());
+        let body = Bytes::from_request(request, http).await.map_err(IntoResponse::into_response)?;
+        let form = Params::parse(&body);
+        match logged_in(&http.app, &visitor).await {
+            Ok(Some((session, token))) => {
+                let csrf = form.get("csrf").unwrap_or_default();
+                if own && !form.repeated() && tickets::csrf_holds(&http.app.root, &token, csrf) {
+                    return Ok(Self { session, form });
+                }
+                Err(page(http, Problem::FormExpired, &visitor).into_response())
             }
-            refused(page(http, Problem::FormExpired, visitor).into_response())
+            Ok(None) => Err(to_login(http)),
+            Err(failure) => Err(failed_page(http, &failure, &visitor)),
         }
-        Ok(None) => refused(to_login(http)),
-        Err(failure) => refused(failed_page(http, &failure, visitor)),
     }
 }
 

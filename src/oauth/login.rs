@@ -18,6 +18,7 @@ use crate::store::{Login, NewCode, NewLogin};
 use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 
 use super::authorize::error_redirect;
+pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
 use super::{Params, Visitor, cookies, sessions};
 
@@ -58,81 +59,6 @@ pub enum Arrival {
     },
     /// A page that says what went wrong.
     Problem(LoginProblem),
-}
-
-/// What can go wrong between here and Spotify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginProblem {
-    /// The state is unknown, used, or out of time.
-    Expired,
-    /// The browser does not hold the login's cookie.
-    WrongBrowser,
-    /// The person refused at Spotify.
-    Denied,
-    /// Another account came back than the one that is logged in here.
-    WrongAccount,
-    /// The Spotify app has no seat left.
-    NoSeat,
-    /// Spotify's dashboard does not list the person.
-    NotAllowlisted,
-    /// The operator does not admit this account.
-    SignupClosed,
-    /// The operator has disabled the person.
-    Disabled,
-    /// Spotify does not answer.
-    Unavailable,
-    /// Spotify refuses the operator's app.
-    Misconfigured,
-}
-
-impl LoginProblem {
-    /// As an OAuth error for a waiting client. The texts are what most clients show to the person.
-    const fn oauth(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Expired | Self::WrongBrowser => {
-                ("access_denied", "The login took too long. Please try again")
-            }
-            Self::Denied => ("access_denied", "The person refused at Spotify"),
-            Self::WrongAccount => (
-                "access_denied",
-                "Another Spotify account came back than the one logged in here. Log out at /account or choose the right account",
-            ),
-            Self::NoSeat => (
-                "access_denied",
-                "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator, or bring your own Spotify client id",
-            ),
-            Self::NotAllowlisted => (
-                "access_denied",
-                "NOT_ALLOWLISTED: ask the operator to add your Spotify account in the Spotify developer dashboard under Users Management",
-            ),
-            Self::SignupClosed => (
-                "access_denied",
-                "SIGNUP_CLOSED: the operator of this server has to admit your account first",
-            ),
-            Self::Disabled => ("access_denied", "USER_DISABLED: the operator has disabled your account"),
-            Self::Unavailable => {
-                ("temporarily_unavailable", "Spotify does not answer. Please try again in a moment")
-            }
-            Self::Misconfigured => {
-                ("server_error", "Spotify does not accept this server's app. Please tell the operator")
-            }
-        }
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::WrongBrowser => "wrong_browser",
-            Self::Denied => "denied_at_spotify",
-            Self::WrongAccount => "wrong_account",
-            Self::NoSeat => "no_seat",
-            Self::NotAllowlisted => "not_allowlisted",
-            Self::SignupClosed => "signup_closed",
-            Self::Disabled => "user_disabled",
-            Self::Unavailable => "spotify_unavailable",
-            Self::Misconfigured => "spotify_misconfigured",
-        }
-    }
 }
 
 /// Sends a browser to Spotify; `None` where no Spotify app is configured.

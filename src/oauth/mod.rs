@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod challenge;
 pub mod cookies;
 pub mod login;
+mod login_problem;
 pub mod metadata;
 pub mod params;
 pub mod register;
