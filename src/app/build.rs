@@ -75,7 +75,14 @@ impl App {
         let apps =
             Apps::register(&store, accounts_url(&config), credentials(&config), &dice, clock.now()).await?;
         let (accounts, api) = upstream(&config, &gate, &clock)?;
-        let vault = Vault::new(store.clone(), root.clone(), accounts, apps, (clock.clone(), dice.clone()));
+        let vault = Vault::new(
+            store.clone(),
+            root.clone(),
+            accounts,
+            apps,
+            (clock.clone(), dice.clone()),
+            audit.writer(),
+        );
         let revocation = Revocation::new(store.epoch().await?, clock.clone());
         Ok(Self {
             config,

@@ -30,6 +30,7 @@ const BATCH: usize = 256;
 #[derive(Clone)]
 pub struct Audit {
     queue: Arc<Queue>,
+    writer: Arc<str>,
     clock: Clock,
     dice: Dice,
     _closer: Arc<Closer>,
@@ -77,7 +78,9 @@ impl Audit {
     pub fn open_with(dir: &Path, clock: Clock, dice: Dice, segment_bytes: u64) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new());
         writer::start(dir, segment_bytes, queue.clone(), clock.clone(), dice.clone())?;
-        Ok(Self { _closer: Arc::new(Closer(queue.clone())), queue, clock, dice })
+        let closer = Arc::new(Closer(queue.clone()));
+        let writer = segment::writer_name(dir, dice.bytes())?.into();
+        Ok(Self { _closer: closer, queue, writer, clock, dice })
     }
 
     /// Writes the event and returns when it is on disk. Waiting callers share one write and one `fdatasync`.
@@ -115,6 +118,12 @@ impl Audit {
             part.iter().for_each(|row| mirror::log(&row.event, &row.uid));
         }
         Ok(())
+    }
+
+    /// The name of this trail's one writer, the same after a restart: what goes by it and is not this process's own
+    /// was left behind by a predecessor that died.
+    pub fn writer(&self) -> &str {
+        &self.writer
     }
 
     /// Whether the last write succeeded. False while the disk refuses: not ready to serve.

@@ -204,6 +204,26 @@ fn open_segment(path: &Path) -> io::Result<File> {
 }
 
 /// Nobody else reads the trail, and a symbolic link in its place is refused.
+/// The name that this trail's writer goes by, start after start; minted at the first. The trail must be locked:
+/// whoever finds the name in use elsewhere then knows that it was a predecessor's.
+pub(super) fn writer_name(dir: &Path, fresh: [u8; 16]) -> Result<String, OpenError> {
+    let path = dir.join("node");
+    match std::fs::read_to_string(&path) {
+        Ok(name) if name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) => return Ok(name),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk("read", &path)(error)),
+        // Empty or torn: the first start was cut short, and nothing goes by that name.
+        _ => {}
+    }
+    let name: String = fresh.iter().map(|byte| format!("{byte:02x}")).collect();
+    let write = || {
+        let mut file = private().create(true).truncate(true).write(true).open(&path)?;
+        file.write_all(name.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(disk("write", &path))?;
+    Ok(name)
+}
+
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());

@@ -94,7 +94,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
     for judgement in EnvironmentPolicy::built_in()?.judge(&facts) {
         gathered.judged(judgement);
     }
-    gathered.problems.extend(unfit(&config, sources.purpose));
+    // What is said and wrong is not missing as well.
+    let mut lacking = unfit(&config, sources.purpose);
+    lacking.retain(|problem| gathered.problems.iter().all(|known| known.key != problem.key));
+    gathered.problems.extend(lacking);
     Ok(Loaded { config, gathered, derived, facts })
 }
 

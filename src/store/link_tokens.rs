@@ -40,8 +40,8 @@ impl Store {
         row.map(TokensRow::parse).transpose()
     }
 
-    /// Takes the right to refresh a link's tokens until `until`; `false` where another holds it or the tokens have
-    /// changed since `version`.
+    /// Takes the right to refresh a link's tokens until `until`; `false` where another holder has it or the tokens
+    /// have changed since `version`.
     pub async fn lease_refresh(
         &self,
         id: &LinkId,
@@ -51,7 +51,7 @@ impl Store {
         until: Timestamp,
     ) -> Result<bool, Failure> {
         let sql = "UPDATE linked_accounts SET lease_holder = $3, lease_until = $5
-            WHERE id = $1 AND token_version = $2 AND (lease_until IS NULL OR lease_until <= $4)";
+            WHERE id = $1 AND token_version = $2 AND (lease_until IS NULL OR lease_until <= $4 OR lease_holder = $3)";
         let taken = writing!(self, pool => sqlx::query(sql)
             .bind(id.as_str()).bind(version).bind(holder).bind(now.secs()).bind(until.secs())
             .execute(pool).await.map(|done| done.rows_affected()))?;

@@ -100,7 +100,7 @@ fn unknown_engine() -> OpenStoreError {
 async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
     let refused = |cause: Failure| OpenStoreError {
         what: "the SQLite database cannot be opened",
-        next: "check that its folder exists and is writable by this user, and that the file is an intact SQLite database",
+        next: "check that its folder exists and is writable by this user, and that the file is an intact SQLite database; if it is damaged, keep it and restore a backup",
         cause,
     };
     let options = SqliteConnectOptions::from_str(url)

@@ -43,7 +43,8 @@ struct Inner {
     apps: Apps,
     clock: Clock,
     dice: Dice,
-    /// Names this process in leases.
+    /// Names this server in leases, the same after a restart: a predecessor that was killed while it refreshed
+    /// keeps nobody waiting.
     holder: String,
     open: Cache<LinkId, Opened>,
     keys: Cache<DataKeyId, Arc<SealingKey>>,
@@ -90,8 +91,8 @@ impl Vault {
         accounts: Accounts,
         apps: Apps,
         (clock, dice): (Clock, Dice),
+        holder: &str,
     ) -> Self {
-        let holder = crate::domain::ids::RequestId::mint(dice.bytes()).to_string();
         Self(Arc::new(Inner {
             store,
             root,
@@ -99,7 +100,7 @@ impl Vault {
             apps,
             clock,
             dice,
-            holder,
+            holder: holder.to_owned(),
             open: Cache::new(REMEMBERED),
             keys: Cache::new(REMEMBERED),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),

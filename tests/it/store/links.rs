@@ -185,6 +185,9 @@ async fn the_right_to_refresh_has_one_holder_for_a_while() {
         assert!(!lease(2, "one", 0).await, "another version");
         assert!(lease(1, "one", 0).await);
         assert!(!lease(1, "two", 9).await);
+        assert!(lease(1, "one", 9).await, "the holder's own, after a restart in the middle");
+        assert!(!lease(1, "two", 10).await, "longer by that");
+        assert!(lease(1, "one", 0).await);
         db.release_refresh(&arthur.link, "two").await.unwrap();
         assert!(!lease(1, "two", 9).await, "not theirs to give back");
         assert!(lease(1, "two", 10).await, "expired");
