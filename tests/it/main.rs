@@ -15,6 +15,7 @@ mod deploy;
 mod documents;
 mod egress;
 mod fake;
+mod front_door;
 mod mcp;
 mod sandbox;
 mod spotify_client;

@@ -1,0 +1,195 @@
+//! `/account`: what a person sees and ends, and what nobody else can.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::status;
+use crate::support::browser::{Browser, Page};
+use crate::support::listener::Listener;
+use crate::support::server::TestServer;
+
+const ACTIONS: [(&str, &str); 3] = [
+    ("/account/links/disconnect", "link"),
+    ("/account/clients/revoke", "grant"),
+    ("/account/sessions/end", "session"),
+];
+
+async fn calls(listener: &Listener) -> StatusCode {
+    listener.call("get_status", json!({})).await.status
+}
+
+async fn account(browser: &Browser) -> Page {
+    let page = browser.open("/account").await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/account"), "{}", page.text);
+    page
+}
+
+async fn is_logged_in(browser: &Browser) -> bool {
+    status(browser).await["authenticated"] == true
+}
+
+#[tokio::test]
+async fn a_person_sees_what_is_theirs_and_ends_a_client() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let other = server.listener("ada").await;
+    let page = account(&ada.browser).await;
+    assert!(page.text.contains("Ada") && page.text.contains("A test’s client") || page.text.contains("test"));
+    let forms = page.forms("/account/clients/revoke");
+    assert_eq!(forms.len(), 2);
+    let csrf = forms[0].get("csrf");
+    for form in &forms {
+        let fields = [("csrf", csrf), ("grant", form.get("grant"))];
+        let done = ada.browser.post("/account/clients/revoke", &fields).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+    }
+    for ended in [&ada, &other] {
+        assert_eq!(calls(ended).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(ended.client.refresh(&ended.pair().refresh).await.1["error"], "invalid_grant");
+    }
+    assert!(account(&ada.browser).await.forms("/account/clients/revoke").is_empty());
+    assert!(is_logged_in(&ada.browser).await, "the browser's own session is another thing");
+}
+
+#[tokio::test]
+async fn disconnecting_spotify_leaves_our_tokens_and_logging_in_repairs() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let page = account(&ada.browser).await;
+    let page = ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    assert_eq!(page.url.query(), Some("done=disconnected"));
+    assert_eq!(ada.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED");
+    let raw = server.place.raw().await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM linked_accounts").await, 0, "gone at once");
+    ada.browser.open("/auth/login").await;
+    if !is_linked(&ada).await {
+        let page = ada.browser.open("/auth/login").await;
+        ada.browser.agree_as(&page, "ada").await;
+    }
+    ada.call("get_current_track", json!({})).await.content();
+}
+
+async fn is_linked(listener: &Listener) -> bool {
+    !account(&listener.browser).await.forms("/account/links/disconnect").is_empty()
+}
+
+#[tokio::test]
+async fn the_fourth_browser_ends_the_oldest_session() {
+    let server = TestServer::new().await;
+    let browsers: Vec<_> = (0..4).map(|_| server.browser()).collect();
+    for browser in &browsers {
+        browser.log_in("ada").await;
+        // Which session is the oldest is told by the second.
+        tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
+    }
+    assert!(!is_logged_in(&browsers[0]).await);
+    for browser in &browsers[1..] {
+        assert!(is_logged_in(browser).await);
+    }
+    let page = account(&browsers[3]).await;
+    assert_eq!(page.forms("/account/sessions/end").len(), 2, "the two others");
+    browsers[3].submit(&page, "/account/sessions/end", &[]).await;
+    let left = [is_logged_in(&browsers[1]).await, is_logged_in(&browsers[2]).await];
+    assert_eq!(left.iter().filter(|alive| **alive).count(), 1);
+}
+
+#[tokio::test]
+async fn logging_out_is_a_genuine_post() {
+    let server = TestServer::new().await;
+    let browser = server.browser();
+    browser.log_in("ada").await;
+    assert_eq!(browser.peek("/auth/logout").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(is_logged_in(&browser).await);
+    let thief = server.browser();
+    thief.take_cookies(&browser);
+    let page = account(&browser).await;
+    browser.submit(&page, "/auth/logout", &[]).await;
+    assert!(browser.cookie("smcp-session").is_none());
+    assert!(!is_logged_in(&browser).await);
+    assert!(!is_logged_in(&thief).await, "the session ended here, not only in the browser");
+}
+
+#[tokio::test]
+async fn forms_without_their_own_token_do_nothing() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let page = account(&ada.browser).await;
+    let foreign = account(&ben.browser).await.form("/auth/logout").get("csrf").to_owned();
+    for (action, name) in ACTIONS {
+        let id = page.forms(action).first().map_or("s_x".to_owned(), |form| form.get(name).to_owned());
+        for csrf in ["", "x", &foreign] {
+            let refused = ada.browser.post(action, &[("csrf", csrf), (name, &id)]).await;
+            assert_eq!((refused.code(), refused.status), ("FORM_EXPIRED", StatusCode::FORBIDDEN), "{action}");
+        }
+    }
+    let form = page.form("/account/clients/revoke");
+    let cookies = format!("smcp-session={}", ada.browser.cookie("smcp-session").unwrap());
+    let fields: Vec<_> = form.pairs().collect();
+    let request = server.http.post(format!("{}/account/clients/revoke", server.origin)).form(&fields);
+    let request = request.header("cookie", cookies).header("origin", "https://evil.example");
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let confirm = [("csrf", foreign.as_str()), ("confirm", "delete my data")];
+    assert_eq!(ada.browser.post("/account/delete", &confirm).await.code(), "FORM_EXPIRED");
+    assert_eq!(calls(&ada).await, StatusCode::OK);
+    assert!(is_linked(&ada).await);
+}
+
+#[tokio::test]
+async fn other_peoples_ids_are_not_found() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let second = server.browser();
+    second.log_in("ada").await;
+    let (hers, his) = (account(&ada.browser).await, account(&ben.browser).await);
+    let csrf = his.form("/auth/logout").get("csrf").to_owned();
+    for (action, name) in ACTIONS {
+        let id = hers.form(action).get(name).to_owned();
+        let made_up = format!("{}{}", &id[..2], "0".repeat(id.len() - 2));
+        let mut answers = Vec::new();
+        for id in [&id, &made_up] {
+            let page = ben.browser.post(action, &[("csrf", &csrf), (name, id)]).await;
+            assert_eq!((page.code(), page.status), ("NOT_FOUND", StatusCode::NOT_FOUND), "{action}");
+            answers.push(page.text.split("<dt>Request").next().unwrap().to_owned());
+        }
+        assert_eq!(answers[0], answers[1], "unknown and somebody else's look alike");
+    }
+    assert_eq!(calls(&ada).await, StatusCode::OK);
+    assert!(is_linked(&ada).await && is_logged_in(&second).await && is_logged_in(&ada.browser).await);
+}
+
+#[tokio::test]
+async fn deleting_ones_data_leaves_nothing() {
+    let mut server = TestServer::new().await;
+    let (id, name) = ("quixotic-zebrafinch", "Wilhelmina Quokkasworth");
+    server.control().create_user(id, &json!({"display_name": name})).unwrap();
+    let (finch, ben) = (server.listener(id).await, server.listener("ben").await);
+    finch.call("create_playlist", json!({"name": "A list of mine"})).await.content();
+    finch.refresh().await;
+    let account_id = server.control().users().into_iter().find(|user| *user.id == *id).unwrap().account_id;
+    let traces = [id, name, &account_id, &name.replace(' ', "+"), "quixoticzebrafinch"];
+    assert!(found(&server, &traces).iter().any(|hit| hit.contains(name)), "the search finds what is there");
+
+    let page = finch.browser.open("/account/delete").await;
+    let again = finch.browser.submit(&page, "/account/delete", &[("confirm", "no")]).await;
+    assert_eq!(calls(&finch).await, StatusCode::OK, "not confirmed");
+    let end = finch.browser.submit(&again, "/account/delete", &[("confirm", "delete my data")]).await;
+    assert!(end.text.contains("Your data is deleted"), "{}", end.text);
+    assert_eq!(calls(&finch).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(finch.client.refresh(&finch.pair().refresh).await.1["error"], "invalid_grant");
+    assert!(!is_logged_in(&finch.browser).await);
+    assert_eq!(calls(&ben).await, StatusCode::OK, "nobody else's");
+    assert_eq!(found(&server, &traces), [""; 0], "while it runs");
+    server.stop().await;
+    assert_eq!(found(&server, &traces), [""; 0], "and at rest");
+}
+
+/// Which of these texts stand in any file of the server's: database, its log, the trail, the operational log.
+fn found(server: &TestServer, texts: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in super::files(&[&server.data, server.place.file().parent().unwrap()]) {
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let hits = texts.iter().filter(|text| super::contains(&bytes, text.as_bytes()));
+        found.extend(hits.map(|text| format!("{text} in {}", path.display())));
+    }
+    found
+}
