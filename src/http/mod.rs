@@ -7,6 +7,7 @@ mod authorize;
 mod discovery;
 mod health;
 mod layers;
+mod leftover;
 mod login;
 mod pages;
 mod protocol;

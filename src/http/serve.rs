@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::Peer;
+use super::{Peer, leftover};
 
 /// A client that has not sent its headers after this long is not served (product.md 7).
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -117,7 +117,13 @@ fn service(
 > {
     service_fn(move |mut request: Request<Incoming>| -> Answer {
         request.extensions_mut().insert(Peer(peer));
-        Box::pin(router.clone().oneshot(request.map(axum::body::Body::new)))
+        let (request, leftover) = leftover::lend(request);
+        let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+        Box::pin(async move {
+            let mut answer = answer.await?;
+            leftover.settle(&mut answer).await;
+            Ok(answer)
+        })
     })
 }
 

@@ -1,0 +1,157 @@
+//! What a refusal leaves unread of a request's body: read and thrown away, so that the connection can go on.
+//!
+//! HTTP/1.1 has the next request behind the rest of this one. A server that answers 401 without reading must close the
+//! connection, and a client that did not see it coming loses its next request. Never reads more than a little; where
+//! that is not enough, the answer says that the connection closes (RFC 9112, 9.6).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::response::Response;
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Version};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::sync::oneshot;
+
+/// Most bytes that are read in vain.
+const MOST: usize = 256 * 1024;
+
+/// And for how long.
+const WITHIN: Duration = Duration::from_secs(2);
+
+/// A request's body that comes back when it is dropped before its end.
+pub(super) struct Lent {
+    body: Option<Incoming>,
+    back: Option<oneshot::Sender<Incoming>>,
+}
+
+/// Where it comes back to.
+pub(super) struct Leftover(Option<oneshot::Receiver<Incoming>>);
+
+/// Lends the body of a request to whoever answers it.
+pub(super) fn lend(request: Request<Incoming>) -> (Request<Lent>, Leftover) {
+    // A client that waits for "100 Continue" has not sent its body, and HTTP/2 has streams of their own.
+    let lends = request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
+    let (back, receiver) = oneshot::channel();
+    let request = request.map(|body| Lent { body: Some(body), back: lends.then_some(back) });
+    (request, Leftover(lends.then_some(receiver)))
+}
+
+impl Leftover {
+    /// To be called with the answer, before it is sent.
+    pub(super) async fn settle(self, answer: &mut Response) {
+        let Some(body) = self.0.and_then(|mut receiver| receiver.try_recv().ok()) else { return };
+        if !matches!(tokio::time::timeout(WITHIN, read_in_vain(body)).await, Ok(true)) {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+/// Whether the end was reached.
+async fn read_in_vain(mut body: Incoming) -> bool {
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > MOST {
+            return false;
+        }
+    }
+    true
+}
+
+impl Body for Lent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
+            && !body.is_end_stream()
+        {
+            // Nobody waits for it any more where the request was given up.
+            drop(back.send(body));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::post;
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::http::serve::listen;
+
+    async fn connected() -> TcpStream {
+        let listening = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listening.address();
+        let router = Router::new().route("/", post(|| async { StatusCode::UNAUTHORIZED }));
+        tokio::spawn(listening.serve(router, 0, CancellationToken::new()));
+        TcpStream::connect(address).await.unwrap()
+    }
+
+    /// Sends a head, pauses as a slow network does, sends the body; then reads the answer's head.
+    async fn ask(stream: &mut TcpStream, length: usize, body: &[u8]) -> String {
+        let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // A server that has had enough may have closed meanwhile.
+        let _ = stream.write_all(body).await;
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..read]).to_lowercase()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_before_the_body_came_leaves_the_connection_whole() {
+        let mut stream = connected().await;
+        for _ in 0..3 {
+            let answer = ask(&mut stream, 5000, &[b'x'; 5000]).await;
+            assert!(answer.starts_with("http/1.1 401"), "{answer}");
+            assert!(!answer.contains("connection: close"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_too_large_to_read_in_vain_closes_the_connection_and_says_so() {
+        let mut stream = connected().await;
+        let answer = ask(&mut stream, 10 * MOST, &vec![b'x'; MOST + 1]).await;
+        assert!(answer.starts_with("http/1.1 401") && answer.contains("connection: close"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_to_be_told_to_continue_is_answered_at_once() {
+        let mut stream = connected().await;
+        let head = "POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 401");
+    }
+}
