@@ -6,6 +6,7 @@ mod kill;
 mod leak;
 mod login;
 mod oauth;
+mod races;
 mod refresh;
 mod starting;
 mod upstream;

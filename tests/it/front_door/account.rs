@@ -1,12 +1,15 @@
 //! `/account`: what a person sees and ends, and what nobody else can.
 
+use std::path::{Path, PathBuf};
+
 use reqwest::StatusCode;
 use serde_json::json;
 
 use super::status;
 use crate::support::browser::{Browser, Page};
+use crate::support::database::at_both;
 use crate::support::listener::Listener;
-use crate::support::server::TestServer;
+use crate::support::server::{Setup, TestServer};
 
 const ACTIONS: [(&str, &str); 3] = [
     ("/account/links/disconnect", "link"),
@@ -159,37 +162,53 @@ async fn other_peoples_ids_are_not_found() {
 
 #[tokio::test]
 async fn deleting_ones_data_leaves_nothing() {
-    let mut server = TestServer::new().await;
-    let (id, name) = ("quixotic-zebrafinch", "Wilhelmina Quokkasworth");
-    server.control().create_user(id, &json!({"display_name": name})).unwrap();
-    let (finch, ben) = (server.listener(id).await, server.listener("ben").await);
-    finch.call("create_playlist", json!({"name": "A list of mine"})).await.content();
-    finch.refresh().await;
-    let account_id = server.control().users().into_iter().find(|user| *user.id == *id).unwrap().account_id;
-    let traces = [id, name, &account_id, &name.replace(' ', "+"), "quixoticzebrafinch"];
-    assert!(found(&server, &traces).iter().any(|hit| hit.contains(name)), "the search finds what is there");
+    at_both(async |place| {
+        let mut server = Setup::on(place).start().await;
+        let (id, name) = ("quixotic-zebrafinch", "Wilhelmina Quokkasworth");
+        server.control().create_user(id, &json!({"display_name": name})).unwrap();
+        let (finch, ben) = (server.listener(id).await, server.listener("ben").await);
+        finch.call("create_playlist", json!({"name": "A list of mine"})).await.content();
+        finch.refresh().await;
+        let users = server.control().users();
+        let account_id = users.into_iter().find(|user| *user.id == *id).unwrap().account_id;
+        let traces = [id, name, &account_id, "Wilhelmina+Quokkasworth", "quixoticzebrafinch"];
+        let found_before = found(&server, &traces).await;
+        assert!(found_before.iter().any(|hit| hit.contains(name)), "the search finds what is there");
 
-    let page = finch.browser.open("/account/delete").await;
-    let again = finch.browser.submit(&page, "/account/delete", &[("confirm", "no")]).await;
-    assert_eq!(calls(&finch).await, StatusCode::OK, "not confirmed");
-    let end = finch.browser.submit(&again, "/account/delete", &[("confirm", "delete my data")]).await;
-    assert!(end.text.contains("Your data is deleted"), "{}", end.text);
-    assert_eq!(calls(&finch).await, StatusCode::UNAUTHORIZED);
-    assert_eq!(finch.client.refresh(&finch.pair().refresh).await.1["error"], "invalid_grant");
-    assert!(!is_logged_in(&finch.browser).await);
-    assert_eq!(calls(&ben).await, StatusCode::OK, "nobody else's");
-    assert_eq!(found(&server, &traces), [""; 0], "while it runs");
-    server.stop().await;
-    assert_eq!(found(&server, &traces), [""; 0], "and at rest");
+        let page = finch.browser.open("/account/delete").await;
+        let again = finch.browser.submit(&page, "/account/delete", &[("confirm", "no")]).await;
+        assert_eq!(calls(&finch).await, StatusCode::OK, "not confirmed");
+        let confirm = [("confirm", "delete my data")];
+        let end = finch.browser.submit(&again, "/account/delete", &confirm).await;
+        assert!(end.text.contains("Your data is deleted"), "{}", end.text);
+        assert_eq!(calls(&finch).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(finch.client.refresh(&finch.pair().refresh).await.1["error"], "invalid_grant");
+        assert!(!is_logged_in(&finch.browser).await);
+        assert_eq!(calls(&ben).await, StatusCode::OK, "nobody else's");
+        assert_eq!(found(&server, &traces).await, [""; 0], "while it runs");
+        server.stop().await;
+        assert_eq!(found(&server, &traces).await, [""; 0], "and at rest");
+    })
+    .await;
 }
 
-/// Which of these texts stand in any file of the server's: database, its log, the trail, the operational log.
-fn found(server: &TestServer, texts: &[&str]) -> Vec<String> {
+/// Which of these texts stand anywhere at the server: its database, the trail, its operational log.
+async fn found(server: &TestServer, texts: &[&str]) -> Vec<String> {
+    let mut folders = vec![server.data.clone()];
+    if !server.place.is_postgres() {
+        folders.extend(server.place.file().parent().map(Path::to_owned));
+    }
+    let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
+    let mut places: Vec<_> = super::files(&folders)
+        .into_iter()
+        .map(|path| (path.display().to_string(), std::fs::read(path).unwrap_or_default()))
+        .collect();
+    let dump = server.place.raw().await.dump().await.join("\n");
+    places.push(("the database".to_owned(), dump.into_bytes()));
     let mut found = Vec::new();
-    for path in super::files(&[&server.data, server.place.file().parent().unwrap()]) {
-        let bytes = std::fs::read(&path).unwrap_or_default();
+    for (place, bytes) in places {
         let hits = texts.iter().filter(|text| super::contains(&bytes, text.as_bytes()));
-        found.extend(hits.map(|text| format!("{text} in {}", path.display())));
+        found.extend(hits.map(|text| format!("{text} in {place}")));
     }
     found
 }
