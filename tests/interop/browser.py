@@ -3,8 +3,10 @@
 Knows the two pages of a login, the server's consent page and the sandbox's login page, and gives up on any other.
 Only Python's standard library, so that it runs wherever Python does:
 
-    python3 browser.py AUTHORIZATION_URL PERSON REDIRECT_URI      prints the URL to which the client is sent
-    python3 browser.py --token ORIGIN PERSON                      registers a client, logs in, prints an access token
+    browser.py approve AUTHORIZATION_URL PERSON REDIRECT_URI    prints the URL with which the client is called back
+    browser.py visit AUTHORIZATION_URL PERSON REDIRECT_URI      and opens that URL, where the client listens
+    browser.py register ORIGIN REDIRECT_URI                     registers a client, prints its id
+    browser.py token ORIGIN PERSON                              registers a client, logs in, prints an access token
 """
 
 import base64
@@ -84,16 +86,22 @@ class Browser:
             return reply.status, reply.headers, reply.read(MOST_BYTES).decode()
 
 
+def register(origin, redirect_uri):
+    """The id of a new client."""
+    client = {"client_name": "Interop", "redirect_uris": [redirect_uri]}
+    return _post(f"{origin}/register", client, json.dumps)["client_id"]
+
+
 def token(origin, person):
     """An access token for `person`, got the long way: registration, consent, login, exchange."""
     redirect_uri = "http://127.0.0.1:9/callback"
-    client = _post(f"{origin}/register", {"client_name": "interop", "redirect_uris": [redirect_uri]}, json.dumps)
+    client_id = register(origin, redirect_uri)
     verifier = secrets.token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     state = secrets.token_urlsafe(16)
     asked = {
         "response_type": "code",
-        "client_id": client["client_id"],
+        "client_id": client_id,
         "redirect_uri": redirect_uri,
         "code_challenge": challenge,
         "code_challenge_method": "S256",
@@ -107,7 +115,7 @@ def token(origin, person):
     exchange = {
         "grant_type": "authorization_code",
         "code": answer["code"],
-        "client_id": client["client_id"],
+        "client_id": client_id,
         "redirect_uri": redirect_uri,
         "code_verifier": verifier,
         "resource": f"{origin}/mcp",
@@ -168,11 +176,20 @@ class _Page(html.parser.HTMLParser):
         self._text.append(data)
 
 
+def main(command, *arguments):
+    if command == "token":
+        return token(*arguments)
+    if command == "register":
+        return register(*arguments)
+    url, person, redirect_uri = arguments
+    called = Browser(person).approve(url, redirect_uri)
+    if command == "visit":
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(called, timeout=20).close()
+    return called
+
+
 if __name__ == "__main__":
     try:
-        if sys.argv[1] == "--token":
-            print(token(*sys.argv[2:4]))
-        else:
-            print(Browser(sys.argv[2]).approve(sys.argv[1], sys.argv[3]))
+        print(main(*sys.argv[1:]))
     except (Gave, OSError) as failure:
         sys.exit(f"browser: {failure}")

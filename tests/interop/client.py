@@ -7,6 +7,7 @@ Prints a line for each check. Exit status 0: all held. session.mjs makes the sam
 
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -27,6 +28,7 @@ TOOLS = {
 REDIRECT = "http://127.0.0.1:9/callback"
 VERSIONS = {"modern": "2026-07-28", "legacy": "2025-11-25"}
 PARALLEL = 8
+EXPIRIES = int(os.environ.get("EXPIRIES", "1"))
 MARKER = re.compile(r"\b(ada|ben|chiara)Z")
 """The sandbox begins every id that it shows a person with that person's marker (docs/sandbox.md)."""
 
@@ -146,7 +148,7 @@ async def status(session):
 
 
 async def expiry(session, login):
-    for round in ("first", "second"):
+    for round in range(EXPIRIES):
         issued = login.issued
         # Into the expiry, call after call, then all at once after it.
         await asyncio.sleep(max(0, login.expires_at - time.monotonic() - 0.3))
@@ -154,9 +156,9 @@ async def expiry(session, login):
             await session.call("get_current_track")
         await asyncio.sleep(max(0, login.expires_at - time.monotonic() + 0.1) if login.issued == issued else 0)
         await asyncio.gather(*(session.call("get_current_track") for _ in range(PARALLEL)))
-        assert login.logins == 1, f"the {round} expiry needed a new login"
+        assert login.logins == 1, f"expiry {round + 1} needed a new login"
         assert login.issued > issued, "nothing was refreshed"
-    ok(f"outlived its access token twice, {PARALLEL} calls at once, without a new login")
+    ok(f"outlived its access token, {PARALLEL} calls at once, without a new login (times: {EXPIRIES})")
 
 
 def ok(what):

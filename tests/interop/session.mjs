@@ -13,6 +13,7 @@ const TOOLS = [
 const REDIRECT = 'http://127.0.0.1:9/callback';
 const BROWSER = fileURLToPath(new URL('browser.py', import.meta.url));
 const PARALLEL = 8;
+const EXPIRIES = Number(process.env.EXPIRIES ?? 1);
 // The sandbox begins every id that it shows a person with that person's marker (docs/sandbox.md).
 const MARKER = /\b(ada|ben|chiara)Z/g;
 
@@ -27,6 +28,7 @@ export class Login {
     #name;
     #tokens;
     #client;
+    #discovered;
     #verifier;
     #state;
 
@@ -59,6 +61,12 @@ export class Login {
         this.issued += 1;
         this.expiresAt = Date.now() + tokens.expires_in * 1000;
     }
+    saveDiscoveryState(state) {
+        this.#discovered = state;
+    }
+    discoveryState() {
+        return this.#discovered;
+    }
     saveCodeVerifier(verifier) {
         this.#verifier = verifier;
     }
@@ -68,7 +76,7 @@ export class Login {
     async redirectToAuthorization(url) {
         this.logins += 1;
         const python = process.env.PYTHON ?? 'python3';
-        const { stdout } = await promisify(execFile)(python, [BROWSER, url.href, this.#person, REDIRECT]);
+        const { stdout } = await promisify(execFile)(python, [BROWSER, 'approve', url.href, this.#person, REDIRECT]);
         this.called = new URL(stdout.trim()).searchParams;
         assert.equal(this.called.get('state'), this.#state, 'the state came back changed');
     }
@@ -89,12 +97,17 @@ export async function connect(login, unauthorized, make, finish) {
     return second;
 }
 
+// The SDKs warn where a schema has what their validator does not know. Ours have not.
+const warned = [];
+console.warn = (...words) => warned.push(words.join(' '));
+
 /** Every check on a connected client. */
 export async function exercise(client, login, person) {
     await lists(client);
     const call = (name, args = {}) => called(client, person, name, args);
     await music(call);
     await status(client, call, person);
+    assert.deepEqual(warned.filter((line) => line.includes('schema')), [], 'the SDK warns of our schemas');
     await expiry(call, login);
 }
 
@@ -154,15 +167,16 @@ async function status(client, call, person) {
 }
 
 async function expiry(call, login) {
-    for (const round of ['first', 'second']) {
+    for (let round = 1; round <= EXPIRIES; round += 1) {
         const { issued } = login;
-        // These SDKs do not look at the clock: they are refused, and each refused call refreshes with the same token.
+        // These SDKs do not look at the clock: they are refused, and then each refused call refreshes with the same
+        // token.
         await new Promise((done) => setTimeout(done, Math.max(0, login.expiresAt - Date.now()) + GRACE_MS));
         await Promise.all(Array.from({ length: PARALLEL }, () => call('get_current_track')));
-        assert.equal(login.logins, 1, `the ${round} expiry needed a new login`);
+        assert.equal(login.logins, 1, `expiry ${round} needed a new login`);
         assert(login.issued > issued, 'nothing was refreshed');
     }
-    ok(`outlived its access token twice, ${PARALLEL} calls at once, without a new login`);
+    ok(`outlived its access token, ${PARALLEL} calls at once, without a new login (times: ${EXPIRIES})`);
 }
 
 // A token may work a little longer than it was promised to, so that nobody is refused before.
