@@ -91,6 +91,8 @@ pub fn router(http: &Shared) -> Router {
         .route("/register", post(token::register))
         .route("/revoke", post(token::revoke))
         .merge(discovery::routes())
+        // Inside CORS, or preflights would get this answer.
+        .method_not_allowed_fallback(pages::method_not_allowed)
         .layer(layers::cors());
 
     let protocol = Router::new()

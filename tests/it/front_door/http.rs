@@ -1,0 +1,116 @@
+//! HTTP itself: sizes, origins, preflights, and bytes that no decent client sends.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::support::listener::{Era, speak};
+use crate::support::server::TestServer;
+
+#[tokio::test]
+async fn bodies_and_headers_have_bounds_and_the_server_goes_on() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let url = |path: &str| format!("{}{path}", server.origin);
+    for (path, kind) in [
+        ("/token", "application/x-www-form-urlencoded"),
+        ("/register", "application/json"),
+        ("/authorize", "application/x-www-form-urlencoded"),
+    ] {
+        let request = server.http.post(url(path)).header("content-type", kind).body("x".repeat(70_000));
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+    let request = server.http.post(url("/mcp")).bearer_auth(&ada.pair().access);
+    let huge = json!({"name": "search_tracks", "arguments": {"query": "x".repeat(1_100_000)}});
+    let reply = speak(request, Era::Modern, "tools/call", huge).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let many = (0..150).fold(server.http.get(url("/")), |request, n| request.header(format!("x-{n}"), "y"));
+    assert!(many.send().await.unwrap().status().is_client_error());
+    let long = server.http.get(url("/")).header("x-long", "y".repeat(17_000)).send().await.unwrap();
+    assert!(long.status().is_client_error());
+    for nested in ["[".repeat(30_000), "{\"a\":".repeat(10_000)] {
+        let request =
+            server.http.post(url("/register")).header("content-type", "application/json").body(nested);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    }
+    ada.call("get_current_track", json!({})).await.content();
+    assert!(!server.logged().contains("panicked"));
+}
+
+#[tokio::test]
+async fn foreign_origins_may_ask_for_documents_and_not_for_tools() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let ask = async |origin: &str| {
+        let request = server.http.post(format!("{}/mcp", server.origin)).bearer_auth(&ada.pair().access);
+        speak(request.header("origin", origin), Era::Modern, "tools/list", json!({}))
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    assert_eq!(ask(&server.origin).await, StatusCode::OK);
+    for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
+        assert_eq!(ask(origin).await, StatusCode::FORBIDDEN, "{origin}");
+    }
+    for path in ["/mcp", "/token", "/register", "/.well-known/oauth-authorization-server"] {
+        let preflight = server
+            .http
+            .request(Method::OPTIONS, format!("{}{path}", server.origin))
+            .header("origin", "https://client.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,mcp-protocol-version")
+            .send()
+            .await
+            .unwrap();
+        assert!(preflight.status().is_success(), "{path}: {}", preflight.status());
+        assert_eq!(preflight.headers()["access-control-allow-origin"], "*", "{path}");
+        assert!(!preflight.headers().contains_key("access-control-allow-credentials"), "{path}");
+    }
+    // What is a person's own in their browser is for no other site.
+    let page = server.http.get(format!("{}/account", server.origin)).header("origin", "https://evil.example");
+    assert!(!page.send().await.unwrap().headers().contains_key("access-control-allow-origin"));
+}
+
+/// Sends bytes and reads until the server closes or is silent.
+async fn raw(server: &TestServer, bytes: &str) -> String {
+    let address = server.origin.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = timeout(Duration::from_millis(700), stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn bytes_that_two_readers_could_read_differently_are_refused() {
+    let server = TestServer::new().await;
+    let host = server.origin.strip_prefix("http://").unwrap();
+    let hidden = format!("GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for (what, head) in [
+        ("both lengths", format!("Host: {host}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked")),
+        ("two lengths", format!("Host: {host}\r\nContent-Length: 0\r\nContent-Length: 40")),
+        ("a strange length", format!("Host: {host}\r\nContent-Length: +5")),
+        ("a strange coding", format!("Host: {host}\r\nTransfer-Encoding: xchunked")),
+        ("a space before the colon", format!("Host : {host}\r\nContent-Length: 0")),
+        ("two hosts", format!("Host: {host}\r\nHost: evil.example\r\nContent-Length: 0")),
+        ("no host", "Content-Length: 0".to_owned()),
+    ] {
+        let answer = raw(&server, &format!("POST /token HTTP/1.1\r\n{head}\r\n\r\n{hidden}")).await;
+        let first = answer.lines().next().unwrap_or_default();
+        assert!(first.is_empty() || first.starts_with("HTTP/1.1 4"), "{what}: {answer}");
+        let answers = answer.matches("HTTP/1.1 ").count();
+        let whole = ["two hosts", "no host"].contains(&what);
+        assert!(answers <= 1 || whole, "{what}: the hidden request was answered: {answer}");
+    }
+    for bytes in ["\0\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}", "GET /\r\n\r\n"] {
+        let answer = raw(&server, bytes).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{bytes:?}: {answer}");
+    }
+    server.listener("ada").await.call("get_current_track", json!({})).await.content();
+    assert!(!server.logged().contains("panicked"));
+}
