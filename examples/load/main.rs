@@ -10,6 +10,7 @@ mod wire;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -119,8 +120,18 @@ impl Load {
 
 /// One thread: a generator must not take both cores from what it measures.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Outcome<()> {
-    match Args::parse().command {
+async fn main() -> ExitCode {
+    match carry_out(Args::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::problem(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> Outcome<()> {
+    match command {
         Command::LogIn { server, users, out } => {
             let people = log_in::all(&server, users).await?;
             people::write(&out, &people)
