@@ -62,7 +62,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     client.set_nodelay(true);
     let handler = Handler {
         client: Client::builder(TokioExecutor::new()).build(client),
-        address: format!("{}/me/player/currently-playing?additional_types=track%2Cepisode", args.api).parse()?,
+        address: format!("{}/me/player/currently-playing?additional_types=track%2Cepisode", args.api)
+            .parse()?,
     };
     let config =
         StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);

@@ -18,6 +18,11 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/livez", get(alive)).route("/readyz", get(ready)).route("/health", get(ready))
 }
 
+/// Whether this path is one of the probes'.
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/health")
+}
+
 async fn alive() -> Response {
     said(true)
 }

@@ -1,59 +1,74 @@
 //! The layers of the router: bounds on headers, known hosts, one public origin, security headers, CORS.
 
-use axum::body::Body;
+use std::panic::AssertUnwindSafe;
+
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use http::{HeaderName, Method, StatusCode, header};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::cors::{Any, CorsLayer};
 
+use crate::config::ServerConfig;
 use crate::web::headers::{self, Class};
 
-use super::Shared;
+use super::{Shared, health, reply, visitor};
 
 /// Most header fields of a request, and their size together (product.md 7).
 const MOST_HEADERS: usize = 100;
 const MOST_HEADER_BYTES: usize = 16 * 1024;
 
-/// Refuses requests with more headers than any client of ours sends.
-pub(super) async fn bounded_headers(request: Request, next: Next) -> Response {
-    let fields = request.headers();
-    let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if fields.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+/// So many headers at most are added to an answer here.
+const MOST_OF_OURS: usize = 12;
+
+/// What surrounds every route, in this order: the bounds on headers, the visitor, the Host check, the route with an
+/// answer where it panics, security headers. One layer, because a router clones all that lies beneath each of its
+/// layers for every request.
+pub(super) async fn surround(State(http): State<Shared>, mut request: Request, next: Next) -> Response {
+    if !has_bounded_headers(request.headers()) {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
     }
-    next.run(request).await
+    let id = visitor::identify(&http, &mut request);
+    let path = request.uri().path();
+    let (class, probe) = (class_of(path), health::is_probe(path));
+    // Outside the Host check: probes ask by address.
+    let mut response = if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
+        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answered.unwrap_or_else(|_payload| reply::panicked(&http, &id))
+    } else {
+        unknown_host()
+    };
+    let headers = response.headers_mut();
+    headers.reserve(MOST_OF_OURS);
+    headers::fill(headers, class);
+    headers::fill_hsts(headers, http.site.https());
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert("x-request-id", value);
+    }
+    response
 }
 
-/// Refuses requests for hosts that are not ours: a name rebound to our address must not reach us.
-pub(super) async fn known_host(State(http): State<Shared>, request: Request, next: Next) -> Response {
-    match authority(&request) {
-        Some(host) if http.is_public_host(&host) || http.is_loopback_alias(&host) => next.run(request).await,
-        _ => {
-            let said = "403: this host name is not served here. Use the server's public URL, and have proxies pass on \
-                the Host header.\n";
-            (StatusCode::FORBIDDEN, said).into_response()
-        }
-    }
+/// More headers than any client of ours sends are refused.
+fn has_bounded_headers(fields: &HeaderMap) -> bool {
+    let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    fields.len() <= MOST_HEADERS && bytes <= MOST_HEADER_BYTES
+}
+
+/// A name rebound to our address must not reach us.
+fn unknown_host() -> Response {
+    let said = "403: this host name is not served here. Use the server's public URL, and have proxies pass on the Host \
+        header.\n";
+    (StatusCode::FORBIDDEN, said).into_response()
 }
 
 /// Sends a browser that came by another loopback name to the public URL: cookies belong to one name.
 pub(super) async fn to_public_origin(State(http): State<Shared>, request: Request, next: Next) -> Response {
-    let by_alias = authority(&request).is_some_and(|host| !http.is_public_host(&host));
+    let by_alias = authority(&request).is_some_and(|host| !http.hosts.is_public(host));
     if by_alias && request.method() == Method::GET {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         return Redirect::temporary(&format!("{}{path}", http.app.issuer())).into_response();
     }
     next.run(request).await
-}
-
-/// Fills in the headers of the route's class where the handler did not set its own.
-pub(super) async fn security_headers(State(http): State<Shared>, request: Request, next: Next) -> Response {
-    let class = class_of(request.uri().path());
-    let mut response = next.run(request).await;
-    headers::fill(response.headers_mut(), class);
-    headers::fill_hsts(response.headers_mut(), http.site.https());
-    response
 }
 
 /// The class of a path.
@@ -95,31 +110,45 @@ pub(super) fn cors() -> CorsLayer {
 }
 
 /// The host that a request is for: HTTP/2's authority, else the one `Host` header.
-fn authority(request: &Request<Body>) -> Option<String> {
+fn authority(request: &Request) -> Option<&str> {
     if let Some(authority) = request.uri().authority() {
-        return Some(authority.as_str().to_ascii_lowercase());
+        return Some(authority.as_str());
     }
     let mut hosts = request.headers().get_all(header::HOST).into_iter();
-    let host = hosts.next()?.to_str().ok()?.to_ascii_lowercase();
+    let host = hosts.next()?.to_str().ok()?;
     hosts.next().is_none().then_some(host)
 }
 
-impl super::Http {
-    fn is_public_host(&self, host: &str) -> bool {
-        let url = &self.app.config.server.public_url;
+/// The values of `Host` that are ours, written out once.
+pub(super) struct Hosts {
+    public: Vec<String>,
+    /// `localhost`, `127.0.0.1` and `[::1]` with our port, where the listener is loopback.
+    aliases: Vec<String>,
+}
+
+impl Hosts {
+    pub(super) fn of(server: &ServerConfig) -> Self {
+        let url = &server.public_url;
         let name = url.host_str().unwrap_or_default();
         let default_port = if url.scheme() == "https" { 443 } else { 80 };
-        match url.port() {
-            Some(port) => host == format!("{name}:{port}"),
-            None => host == name || host == format!("{name}:{default_port}"),
-        }
+        let public = match url.port() {
+            Some(port) => vec![format!("{name}:{port}")],
+            None => vec![name.to_owned(), format!("{name}:{default_port}")],
+        };
+        let aliases = match server.host.is_loopback() {
+            true => ["localhost", "127.0.0.1", "[::1]"].map(|name| format!("{name}:{}", server.port)).into(),
+            false => Vec::new(),
+        };
+        Self { public, aliases }
     }
 
-    /// `localhost`, `127.0.0.1` and `[::1]` with our port, where the listener is loopback.
-    fn is_loopback_alias(&self, host: &str) -> bool {
-        let server = &self.app.config.server;
-        let port = server.port;
-        server.host.is_loopback()
-            && ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| host == format!("{name}:{port}"))
+    fn is_public(&self, host: &str) -> bool {
+        self.public.iter().any(|ours| ours.eq_ignore_ascii_case(host))
+    }
+}
+
+impl super::Http {
+    fn serves_host(&self, host: &str) -> bool {
+        self.hosts.is_public(host) || self.hosts.aliases.iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 }

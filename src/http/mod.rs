@@ -21,9 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::mcp;
@@ -42,6 +41,7 @@ pub struct Http {
     pub mcp: Option<mcp::Server>,
     /// Called when somebody has logged in through a page.
     pub logged_in: Option<LoggedIn>,
+    hosts: layers::Hosts,
     draining: AtomicBool,
 }
 
@@ -53,7 +53,8 @@ impl Http {
     pub fn new(app: Arc<App>, mcp: Option<mcp::Server>, logged_in: Option<LoggedIn>) -> Self {
         let server = &app.config.server;
         let site = Site::new(&server.public_url, app.sandbox, server.security_contact.as_deref());
-        Self { app, site, mcp, logged_in, draining: AtomicBool::new(false) }
+        let hosts = layers::Hosts::of(server);
+        Self { app, site, mcp, logged_in, hosts, draining: AtomicBool::new(false) }
     }
 
     /// From now on not ready: load balancers look elsewhere while calls in flight finish.
@@ -102,22 +103,14 @@ pub fn router(http: &Shared) -> Router {
         .route("/claude-mcp/", axum::routing::any(protocol::claude_mcp))
         .layer(layers::cors());
 
-    // The first layer below is the innermost; a request meets them from the last to the first.
     Router::new()
-        .merge(pages)
-        .merge(programs)
+        .merge(pages.merge(programs).layer(DefaultBodyLimit::max(body_bytes)))
         .merge(protocol)
         .route("/assets/{file}", get(assets::serve))
         .route(routes::SECURITY_TXT, get(pages::security_txt))
+        .merge(health::routes())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(CatchPanicLayer::custom(reply::PanicReply::new(http)))
-        .layer(from_fn_with_state(http.clone(), layers::known_host))
-        // Outside the Host check: probes ask by address.
-        .merge(health::routes())
-        .layer(from_fn_with_state(http.clone(), layers::security_headers))
-        .layer(from_fn_with_state(http.clone(), visitor::identify))
-        .layer(from_fn(layers::bounded_headers))
+        .layer(from_fn_with_state(http.clone(), layers::surround))
         .with_state(http.clone())
 }

@@ -1,20 +1,17 @@
 //! Replies: what callers are told, and what the log is told instead.
 
-use std::any::Any;
-
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
-use tower_http::catch_panic::ResponseForPanic;
 
 use crate::domain::ids::RequestId;
 use crate::failure::Failure;
 use crate::oauth::{OAuthError, Reply, Visitor};
 use crate::web::{Page, Problem, problem};
 
-use super::{Http, Shared};
+use super::Http;
 
 /// A problem page.
 pub(super) fn page(http: &Http, why: Problem, visitor: &Visitor) -> Page {
@@ -81,21 +78,7 @@ pub(super) fn set_cookies(headers: &mut HeaderMap, cookies: &[String]) {
 }
 
 /// Answers a request whose handler panicked. The payload may quote data and goes nowhere.
-#[derive(Clone)]
-pub(super) struct PanicReply(Shared);
-
-impl PanicReply {
-    pub(super) fn new(http: &Shared) -> Self {
-        Self(http.clone())
-    }
-}
-
-impl ResponseForPanic for PanicReply {
-    type ResponseBody = Body;
-
-    fn response_for_panic(&mut self, _payload: Box<dyn Any + Send + 'static>) -> http::Response<Body> {
-        let request = RequestId::mint(self.0.app.dice.bytes());
-        tracing::error!(request = request.as_str(), "a handler panicked");
-        problem(&self.0.site, Problem::Internal, &request).into_response()
-    }
+pub(super) fn panicked(http: &Http, request: &RequestId) -> Response {
+    tracing::error!(request = request.as_str(), "a handler panicked");
+    problem(&http.site, Problem::Internal, request).into_response()
 }

@@ -2,16 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-use http::{HeaderMap, HeaderValue, header};
+use axum::extract::Request;
+use http::{HeaderMap, header};
 
 use crate::config::Network;
 use crate::domain::ids::RequestId;
 use crate::oauth::{Cookies, Visitor};
 
-use super::Shared;
+use super::Http;
 
 /// The other end of the connection, put into each request by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -23,10 +21,10 @@ const LONGEST_AGENT: usize = 200;
 /// Most hops of a forwarded chain looked at.
 const MOST_HOPS: usize = 16;
 
-/// Puts a [`Visitor`] into the request, and its id into the answer.
-pub(super) async fn identify(State(http): State<Shared>, mut request: Request, next: Next) -> Response {
+/// Puts a [`Visitor`] into the request; the request's fresh id.
+pub(super) fn identify(http: &Http, request: &mut Request) -> RequestId {
     let id = RequestId::mint(http.app.dice.bytes());
-    let https = http.app.issuer().starts_with("https:");
+    let https = http.site.https();
     let headers = request.headers();
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let visitor = Visitor {
@@ -41,11 +39,7 @@ pub(super) async fn identify(State(http): State<Shared>, mut request: Request, n
         request: id.clone(),
     };
     request.extensions_mut().insert(visitor);
-    let mut response = next.run(request).await;
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        response.headers_mut().insert("x-request-id", value);
-    }
-    response
+    id
 }
 
 fn texts<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a str> {
@@ -77,6 +71,8 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpA
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn address(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
