@@ -76,13 +76,13 @@ impl Session<'_> {
         F: Fn(AccessToken) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, ApiError>> + Send,
     {
-        // The door is one object for answers of every type: the answer takes a side exit.
+        // The door is one object for answers of every type: the answer takes a side exit. The call's future is made
+        // where it stays, in the box: it is large, and moving it costs as much as the rest of this.
         let answer = Mutex::new(None);
-        let exit = &answer;
+        let (exit, work) = (&answer, &work);
         let work: Work<'_> = Box::new(move |token| {
-            let answered = work(token);
             Box::pin(async move {
-                let value = answered.await?;
+                let value = work(token).await?;
                 *exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                 Ok(())
             })
