@@ -3,6 +3,8 @@
 //! Unknown, foreign, used and expired are all `invalid_grant`; only a foreign `resource` is told apart, and it
 //! leaves the code usable.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
@@ -24,6 +26,9 @@ use crate::store::{Client, NewTokens, RefreshRow, Rotation};
 use super::{OAuthError, Params, Reply, Visitor};
 
 type Answer = Result<Value, Reply<OAuthError>>;
+
+/// What an answer, and then the last call with its token, may take on their way.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
 /// Answers a token request. `basic` is the decoded `Authorization: Basic` pair, `Err` where it was malformed.
 pub async fn token(app: &App, form: &Params, basic: Basic, visitor: &Visitor) -> Answer {
@@ -283,7 +288,7 @@ impl Pair {
         let mut answer = Map::new();
         answer.insert("access_token".to_owned(), json!(self.access.expose()));
         answer.insert("token_type".to_owned(), json!("Bearer"));
-        answer.insert("expires_in".to_owned(), json!(self.access_expires_at.since(now).as_secs()));
+        answer.insert("expires_in".to_owned(), json!(announced(self.access_expires_at.since(now)).as_secs()));
         answer.insert("scope".to_owned(), json!(scopes.to_string()));
         if let Some(refresh) = &self.refresh {
             answer.insert("refresh_token".to_owned(), json!(refresh.expose()));
@@ -315,6 +320,13 @@ impl Pair {
             refresh_expires_at: Timestamp::from_secs(lines.next()?.parse().ok()?),
         })
     }
+}
+
+/// How long the client is told that its access token works: a little less than it does. The client counts from when
+/// the answer reached it, and the Python SDK asks its user to log in again where a token that it still believes in is
+/// refused (mcp.md 6.4).
+const fn announced(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(ON_ITS_WAY)
 }
 
 fn successor_place<'a>(user: &'a UserId, row: &'a str) -> Place<'a> {

@@ -5,6 +5,7 @@ Only Python's standard library, so that it runs wherever Python does:
 
     browser.py approve AUTHORIZATION_URL PERSON REDIRECT_URI    prints the URL with which the client is called back
     browser.py visit AUTHORIZATION_URL PERSON REDIRECT_URI      and opens that URL, where the client listens
+    browser.py ready ORIGIN                                     succeeds when the server is ready
     browser.py register ORIGIN REDIRECT_URI                     registers a client, prints its id
     browser.py token ORIGIN PERSON                              registers a client, logs in, prints an access token
 """
@@ -123,6 +124,12 @@ def token(origin, person):
     return _post(f"{origin}/token", exchange, urllib.parse.urlencode)["access_token"]
 
 
+def _get(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=20) as reply:
+        return reply.status
+
+
 def _post(url, fields, encode):
     kind = "application/json" if encode is json.dumps else "application/x-www-form-urlencoded"
     request = urllib.request.Request(url, encode(fields).encode(), {"content-type": kind})
@@ -181,10 +188,12 @@ def main(command, *arguments):
         return token(*arguments)
     if command == "register":
         return register(*arguments)
+    if command == "ready":
+        return _get(f"{arguments[0]}/readyz")
     url, person, redirect_uri = arguments
     called = Browser(person).approve(url, redirect_uri)
     if command == "visit":
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(called, timeout=20).close()
+        _get(called)
     return called
 
 
