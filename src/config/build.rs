@@ -12,8 +12,8 @@ use url::Url;
 
 use super::gather::{Gathered, Setting, Variables};
 use super::problem::{Origin, Problem, Wrong};
-use super::value::{self, RawApp, Value};
-use super::{checks, file, gather, keys, typed::*};
+use super::value::{self, Value};
+use super::{checks, keys, typed::*};
 use crate::crypto::SecretString;
 use crate::policy::Environment;
 
@@ -38,112 +38,15 @@ pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMa
     (config, build.derived)
 }
 
-struct Build<'a> {
-    gathered: &'a mut Gathered,
+/// What the sections are built from.
+pub(super) struct Build<'a> {
+    pub(super) gathered: &'a mut Gathered,
     variables: &'a Variables,
     /// Values that were derived rather than said, for `config show`.
-    derived: BTreeMap<&'static str, String>,
+    pub(super) derived: BTreeMap<&'static str, String>,
 }
 
 impl Build<'_> {
-    fn spotify(&mut self, public_url: &Url) -> SpotifyConfig {
-        SpotifyConfig {
-            apps: self.apps(),
-            redirect_uri: self.redirect_uri(public_url),
-            accounts_url: self.url("spotify.accounts_url"),
-            api_url: self.url("spotify.api_url"),
-            policy_acknowledged: self.flag("spotify.policy_acknowledged"),
-        }
-    }
-
-    fn apps(&mut self) -> Vec<SpotifyApp> {
-        let mut apps: Vec<SpotifyApp> = self.single_app().into_iter().collect();
-        let more = match self.said("spotify.apps") {
-            Some(Setting { value: Value::Apps(more), origin }) => {
-                more.into_iter().map(|raw| (raw, origin.clone())).collect()
-            }
-            _ => Vec::new(),
-        };
-        for (raw, origin) in more {
-            let app = self.app(raw, &origin);
-            if apps.iter().any(|known| known.client_id == app.client_id) {
-                let why = format!("client id {} is there twice", app.client_id);
-                self.problem(
-                    "spotify.apps",
-                    Wrong::new(why, "name every app once, in spotify.apps or as spotify.client_id"),
-                );
-            }
-            apps.push(app);
-        }
-        apps
-    }
-
-    fn single_app(&mut self) -> Option<SpotifyApp> {
-        let secret = self.secret("spotify.client_secret");
-        let quota_mode = quota_mode(&self.text("spotify.quota_mode"));
-        let seats = match self.said("spotify.seats") {
-            Some(Setting { value: Value::Count(seats), .. }) => Some(seats),
-            _ => None,
-        };
-        match self.optional_text("spotify.client_id") {
-            Some(client_id) => Some(SpotifyApp {
-                client_id,
-                client_secret: secret.map(|(secret, _)| secret),
-                seats: room(seats, quota_mode),
-                quota_mode,
-            }),
-            None => {
-                if secret.is_some() {
-                    self.problem(
-                        "spotify.client_secret",
-                        Wrong::new("it has no client id beside it", "set SPOTIFY_CLIENT_ID"),
-                    );
-                }
-                None
-            }
-        }
-    }
-
-    fn app(&mut self, raw: RawApp, origin: &Origin) -> SpotifyApp {
-        let mode = quota_mode(raw.quota_mode.as_deref().unwrap_or("development"));
-        let from_file = raw.client_secret_file.and_then(|file| self.app_secret(&file, origin));
-        SpotifyApp {
-            client_id: raw.client_id,
-            client_secret: raw.client_secret.or(from_file),
-            seats: room(raw.seats, mode),
-            quota_mode: mode,
-        }
-    }
-
-    fn app_secret(&mut self, name: &str, origin: &Origin) -> Option<SecretString> {
-        let base = match origin {
-            Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")),
-            _ => Path::new(""),
-        };
-        let path = base.join(name);
-        match file::read_text(&path, 65_536) {
-            Ok(text) => {
-                self.gathered.secret_files.insert(path);
-                Some(SecretString::new(gather::one_line(&text)))
-            }
-            Err(wrong) => {
-                self.problem("spotify.apps", wrong.coded("CONFIG_FILE_UNREADABLE"));
-                None
-            }
-        }
-    }
-
-    fn redirect_uri(&mut self, public_url: &Url) -> Url {
-        if let Some(uri) = self.optional_text("spotify.redirect_uri").and_then(|text| Url::parse(&text).ok())
-        {
-            return uri;
-        }
-        let mut uri = public_url.clone();
-        uri.set_path("/auth/callback");
-        self.derived.insert("spotify.redirect_uri", uri.to_string());
-        uri
-    }
-
     fn server(&mut self) -> ServerConfig {
         let host = self.text("server.host").parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let port = u16::try_from(self.count("server.port")).unwrap_or_default();
@@ -366,7 +269,7 @@ impl Build<'_> {
         }
     }
 
-    fn said(&self, path: &str) -> Option<Setting> {
+    pub(super) fn said(&self, path: &str) -> Option<Setting> {
         self.gathered.values.get(path).cloned()
     }
 
@@ -378,25 +281,25 @@ impl Build<'_> {
         })
     }
 
-    fn optional_text(&self, path: &str) -> Option<String> {
+    pub(super) fn optional_text(&self, path: &str) -> Option<String> {
         match self.value(path) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
         }
     }
 
-    fn text(&self, path: &str) -> String {
+    pub(super) fn text(&self, path: &str) -> String {
         self.optional_text(path).unwrap_or_default()
     }
 
-    fn secret(&self, path: &str) -> Option<(SecretString, String)> {
+    pub(super) fn secret(&self, path: &str) -> Option<(SecretString, String)> {
         match self.said(path) {
             Some(Setting { value: Value::Secret(secret), origin }) => Some((secret, origin.to_string())),
             _ => None,
         }
     }
 
-    fn flag(&self, path: &str) -> bool {
+    pub(super) fn flag(&self, path: &str) -> bool {
         matches!(self.value(path), Some(Value::Flag(true)))
     }
 
@@ -433,11 +336,11 @@ impl Build<'_> {
         self.list(path).iter().map(|item| item.to_ascii_lowercase()).collect()
     }
 
-    fn url(&self, path: &str) -> Url {
+    pub(super) fn url(&self, path: &str) -> Url {
         Url::parse(self.text(path).trim_end_matches('/')).unwrap_or_else(|_| loopback())
     }
 
-    fn problem(&mut self, key: &str, wrong: Wrong) {
+    pub(super) fn problem(&mut self, key: &str, wrong: Wrong) {
         let origin = self.gathered.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
         self.gathered.problems.push(Problem::with_value(key, origin, wrong));
     }
@@ -451,22 +354,6 @@ pub fn origin_of(url: &Url) -> String {
 #[allow(clippy::expect_used, reason = "the text is a constant, and a test of this module reads it")]
 fn loopback() -> Url {
     Url::parse("http://127.0.0.1").expect("a constant URL")
-}
-
-fn room(seats: Option<u64>, mode: QuotaMode) -> Option<u32> {
-    match (seats, mode) {
-        (None, QuotaMode::Extended) | (Some(0), _) => None,
-        (None, _) => Some(5),
-        (Some(seats), _) => u32::try_from(seats).ok(),
-    }
-}
-
-fn quota_mode(name: &str) -> QuotaMode {
-    match name {
-        "extended" => QuotaMode::Extended,
-        "development_legacy" => QuotaMode::DevelopmentLegacy,
-        _ => QuotaMode::Development,
-    }
 }
 
 fn environment(name: Option<&str>) -> Environment {

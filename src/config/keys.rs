@@ -3,7 +3,7 @@
 use super::checks::Check;
 use super::table::TABLE;
 
-/// One configuration key: everything that parsing, `config show`, `deploy/env.example` and the README need.
+/// One configuration key: everything that parsing, `config show`, `deploy/env.example` and `deploy/configuration.md` need.
 #[derive(Debug)]
 pub struct KeySpec {
     /// Section and name, for example `server.port`.

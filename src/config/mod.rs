@@ -4,6 +4,7 @@
 //! network, printing. Values of secrets never enter a message.
 
 mod build;
+mod build_spotify;
 mod checks;
 mod command;
 mod dotenv;

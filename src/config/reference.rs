@@ -1,4 +1,4 @@
-//! The key table as text: `deploy/env.example` and the README's table. A test holds both files to it.
+//! The key table as text: `deploy/env.example` and `deploy/configuration.md`. A test holds both files to it.
 
 use super::keys::{KeySpec, Kind, Role};
 use super::table::TABLE;
@@ -28,9 +28,15 @@ pub fn env_example() -> String {
     text
 }
 
-/// The README's table: key, environment, default, meaning.
+/// `deploy/configuration.md`: key, environment, default, meaning.
 pub fn markdown() -> String {
-    let mut text = String::from("| key | environment | default | meaning |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "# Configuration keys\n\n\
+         Generated from the configuration's table of keys: change `src/config/table.rs`. Every key also has the\n\
+         environment name `SPOTIFY_MCP__SECTION__KEY`; a secret may come from a file through `NAME_FILE`, in the\n\
+         configuration file through `key_file`.\n\n\
+         | key | environment | default | meaning |\n|---|---|---|---|\n",
+    );
     for spec in TABLE {
         let env = spec.env.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let default = spec.default.map(|default| format!("`{default}`")).unwrap_or_default();

@@ -1,5 +1,5 @@
 //! The one table of configuration keys (product.md 3 and 7). Parsing, `config show`, suggestions,
-//! `deploy/env.example` and the README's table are all made from it.
+//! `deploy/env.example` and `deploy/configuration.md` are all made from it.
 
 use super::checks;
 use super::keys::Kind::{Apps, Choice, Command, Count, Flag, List, Span, Text};

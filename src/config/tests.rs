@@ -66,7 +66,7 @@ fn nothing_at_all_is_a_development_server_on_loopback() {
 
 #[test]
 fn every_key_of_the_table_reaches_the_typed_configuration() {
-    let source = include_str!("build.rs");
+    let source = concat!(include_str!("build.rs"), include_str!("build_spotify.rs"));
     for spec in table::TABLE.iter().filter(|spec| spec.role == keys::Role::Setting) {
         // `server.transports` has one possible value so far, and so nothing to build from it.
         let is_read = source.contains(&format!("\"{}\"", spec.path)) || spec.path == "server.transports";
@@ -255,11 +255,16 @@ fn master_key_sources_are_tried_in_order() {
 }
 
 #[test]
-fn the_example_environment_is_made_from_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/env.example");
-    let made = reference::env_example();
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &made).unwrap();
+fn the_reference_files_are_made_from_the_table() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (file, made) in
+        [("deploy/env.example", reference::env_example()), ("deploy/configuration.md", reference::markdown())]
+    {
+        let path = root.join(file);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(kept, made, "{file} is stale: run the tests with UPDATE=1 to write it anew");
     }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), made, "run the tests with UPDATE=1 to write it anew");
 }
