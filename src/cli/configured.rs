@@ -12,7 +12,11 @@ pub(super) fn load(
     purpose: Purpose,
     output: &Output,
 ) -> Result<Config, Refused> {
-    let loaded = load_any(global, flags, purpose)?;
+    accept(load_any(global, flags, purpose)?, output)
+}
+
+/// Prints every notice, then gives the configuration or everything that is wrong with it.
+pub(super) fn accept(loaded: Loaded, output: &Output) -> Result<Config, Refused> {
     for notice in loaded.notices() {
         output.warn(
             &notice.code,

@@ -3,6 +3,7 @@
 //! A file holds `Args` and `run`. Parsing needs no async runtime: the commands that do start their own.
 
 mod completions;
+mod config;
 mod configured;
 pub mod healthcheck;
 mod man;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+use crate::config::Purpose;
 use output::{Exit, Format, Output, Refused};
 
 /// Lets a group of people use their own Spotify from any MCP client.
@@ -77,6 +79,10 @@ impl Global {
 enum Command {
     /// Run the server
     Serve(serve::Args),
+    /// Ask the running server whether it lives (for containers)
+    Healthcheck(healthcheck::Args),
+    /// Make, look at and check the configuration
+    Config(config::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -87,6 +93,12 @@ impl Command {
     fn run(&self, global: &Global) -> Result<Exit, Refused> {
         match self {
             Self::Serve(args) => serve::run(args, global),
+            Self::Healthcheck(args) => {
+                // Where the configuration is broken, its valid part still says where a server would be.
+                let loaded = configured::load_any(global, Vec::new(), Purpose::Inspect)?;
+                healthcheck::run(args, loaded.as_far_as_valid().server.listen())
+            }
+            Self::Config(args) => config::run(args, global),
             Self::Completions(args) => completions::run(args, &global.output()),
             Self::Man(args) => man::run(args, &global.output()),
         }

@@ -103,9 +103,13 @@ impl Refused {
 
     /// An unexpected failure: status 3, the whole chain for `-v`.
     pub fn unexpected(code: &str, failure: &Failure, next: impl Into<String>) -> Self {
-        let mut refused = Self::incomplete(code, failure.to_string(), next);
-        refused.0.chain = Some(failure.chain());
-        refused
+        Self::incomplete(code, failure.to_string(), next).caused_by(failure)
+    }
+
+    /// Adds the cause for `-v`.
+    pub fn caused_by(mut self, failure: &Failure) -> Self {
+        self.0.chain = Some(failure.chain());
+        self
     }
 
     /// Adds the single reasons.

@@ -44,25 +44,29 @@ pub fn read_text(path: &Path, max: usize) -> Result<String, Wrong> {
         .map_err(|_| Wrong::new(format!("{} is not UTF-8 text", path.display()), "save it as UTF-8"))
 }
 
-/// Reads and parses the file, replacing `${NAME}` by what `lookup` knows.
-pub fn read(path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> Result<Tree, Vec<Problem>> {
-    let mut tree = parse_file(path).map_err(|problem| vec![*problem])?;
-    let mut problems = Vec::new();
-    for (name, node) in &mut tree.root {
-        replace(node, lookup, &mut |missing| {
-            let line = tree.lines.get(name).copied();
-            problems.push(unset(path, line, name, missing));
-        });
-    }
-    if problems.is_empty() { Ok(tree) } else { Err(problems) }
+/// Reads and parses the file, replacing `${NAME}` by what `lookup` knows. A value that names an unset variable is
+/// left out and reported, so that the rest can still be judged; no tree: the file as a whole cannot be read.
+pub fn read(path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> (Option<Tree>, Vec<Problem>) {
+    let mut tree = match parse_file(path) {
+        Ok(tree) => tree,
+        Err(problem) => return (None, vec![*problem]),
+    };
+    let mut unset = Vec::new();
+    replace_in_table(&mut tree.root, "", lookup, &mut |key, name| {
+        unset.push((key.to_owned(), name.to_owned()))
+    });
+    let problem = |(key, name): (String, String)| {
+        let origin = Origin::File { path: path.to_owned(), line: tree.lines.get(&key).copied() };
+        let why = format!("it uses ${{{}}}, which is not set in the environment", unquoted(&name));
+        let wrong = Wrong::new(why, "set that variable, or write $${ for a literal ${");
+        Problem::new("CONFIG_VARIABLE_UNSET", key, origin, wrong)
+    };
+    let problems = unset.into_iter().map(problem).collect();
+    (Some(tree), problems)
 }
 
-fn unset(path: &Path, line: Option<usize>, section: &str, missing: &str) -> Problem {
-    let wrong = Wrong::new(
-        format!("it uses ${{{missing}}}, which is not set in the environment"),
-        format!("set {missing}, or write $${{ for a literal ${{"),
-    );
-    Problem::new("CONFIG_VARIABLE_UNSET", section, Origin::File { path: path.to_owned(), line }, wrong)
+fn unquoted(text: &str) -> String {
+    quoted(text).trim_matches('\'').to_owned()
 }
 
 fn parse_file(path: &Path) -> Result<Tree, Box<Problem>> {
@@ -162,17 +166,48 @@ pub fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
-fn replace(node: &mut Node, lookup: &dyn Fn(&str) -> Option<String>, missing: &mut dyn FnMut(&str)) {
+type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
+type Missing<'a> = dyn FnMut(&str, &str) + 'a;
+
+/// Replaces variables everywhere below; values that name a missing one go.
+fn replace_in_table(
+    table: &mut Map<String, Node>,
+    prefix: &str,
+    lookup: &Lookup<'_>,
+    missing: &mut Missing<'_>,
+) {
+    table.retain(|name, node| replace(node, &join(prefix, name), lookup, missing));
+}
+
+/// Whether the node can stay.
+fn replace(node: &mut Node, key: &str, lookup: &Lookup<'_>, missing: &mut Missing<'_>) -> bool {
     match node {
-        Node::String(text) => *text = expand(text, lookup, missing),
-        Node::Array(items) => items.iter_mut().for_each(|item| replace(item, lookup, missing)),
-        Node::Object(fields) => fields.values_mut().for_each(|field| replace(field, lookup, missing)),
-        Node::Null | Node::Bool(_) | Node::Number(_) => {}
+        Node::String(text) => {
+            let mut complete = true;
+            *text = expand(text, lookup, &mut |name| {
+                complete = false;
+                missing(key, name);
+            });
+            complete
+        }
+        // Every item is looked at, so that every missing name is reported.
+        Node::Array(items) => {
+            let mut complete = true;
+            for item in items {
+                complete &= replace(item, key, lookup, missing);
+            }
+            complete
+        }
+        Node::Object(fields) => {
+            replace_in_table(fields, key, lookup, missing);
+            true
+        }
+        Node::Null | Node::Bool(_) | Node::Number(_) => true,
     }
 }
 
 /// Replaces each `${NAME}`; `$${` stands for a literal `${`. What is put in is not looked at again.
-fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>, missing: &mut dyn FnMut(&str)) -> String {
+fn expand(text: &str, lookup: &Lookup<'_>, missing: &mut dyn FnMut(&str)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {

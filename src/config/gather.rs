@@ -28,6 +28,8 @@ pub struct Gathered {
     pub problems: Vec<Problem>,
     /// What works and should be known.
     pub notices: Vec<Problem>,
+    /// The configuration file was named, and nothing could be read from it.
+    pub file_is_unread: bool,
 }
 
 /// A value and where it came from.
@@ -107,15 +109,16 @@ impl Gathered {
         let named = variables.get("SPOTIFY_MCP_CONFIG").map(|(path, _)| PathBuf::from(path));
         let Some(path) = sources.file.clone().or(named) else { return };
         let lookup = |name: &str| variables.get(name).map(|(value, _)| value.clone());
-        match file::read(&path, &lookup) {
-            Ok(tree) => {
-                let mut walk = Walk { path: &path, lines: &tree.lines, layer: Layer::new() };
-                self.walk(&mut walk, &tree.root, "");
-                let layer = walk.layer;
-                self.settle(layer);
-            }
-            Err(problems) => self.problems.extend(problems),
-        }
+        let (tree, problems) = file::read(&path, &lookup);
+        self.problems.extend(problems);
+        let Some(tree) = tree else {
+            self.file_is_unread = true;
+            return;
+        };
+        let mut walk = Walk { path: &path, lines: &tree.lines, layer: Layer::new() };
+        self.walk(&mut walk, &tree.root, "");
+        let layer = walk.layer;
+        self.settle(layer);
     }
 
     fn walk(&mut self, walk: &mut Walk<'_>, table: &Map<String, Node>, prefix: &str) {

@@ -131,7 +131,7 @@ fn beside_data(config: &Config, dice: &Dice) -> Result<MasterKey, KeyRefusal> {
 
 /// What to say where no source has a key and none may be made.
 pub fn missing() -> Wrong {
-    let fix = format!("{MAKE_ONE} -o FILE, and set SPOTIFY_MCP_MASTER_KEY_FILE=FILE");
+    let fix = "make one with 'spotify-mcp config keygen -o FILE', and set SPOTIFY_MCP_MASTER_KEY_FILE=FILE";
     Wrong::new("there is no master key, and only development makes one by itself", fix)
         .coded("MASTER_KEY_MISSING")
 }

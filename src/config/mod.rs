@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use checks::is_on_loopback;
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
 pub use typed::*;
@@ -95,10 +96,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
     for judgement in EnvironmentPolicy::built_in()?.judge(&facts) {
         gathered.judged(judgement);
     }
-    // What is said and wrong is not missing as well.
-    let mut lacking = unfit(&config, sources.purpose);
-    lacking.retain(|problem| gathered.problems.iter().all(|known| known.key != problem.key));
-    gathered.problems.extend(lacking);
+    // What a file that cannot be read would have said is not known to be missing.
+    let unfit = if gathered.file_is_unread { Vec::new() } else { unfit(&config, sources.purpose) };
+    for problem in unfit {
+        gathered.refuse(problem);
+    }
     Ok(Loaded { config, gathered, derived, facts })
 }
 
@@ -111,6 +113,11 @@ impl Loaded {
     /// What keeps the configuration from being used.
     pub fn problems(&self) -> &[Problem] {
         &self.gathered.problems
+    }
+
+    /// Whether the configuration file was named and could not be read at all.
+    pub const fn file_is_unread(&self) -> bool {
+        self.gathered.file_is_unread
     }
 
     /// What the policy was asked about.
@@ -139,8 +146,15 @@ impl Gathered {
         let wrong = Wrong::new(judgement.why, judgement.fix);
         let problem = Problem::new(&judgement.code, judgement.key, origin, wrong);
         match judgement.verdict {
-            Verdict::Refuse => self.problems.push(problem),
+            Verdict::Refuse => self.refuse(problem),
             Verdict::Warn | Verdict::Allow => self.notices.push(problem),
+        }
+    }
+
+    /// Adds a problem of the configuration as a whole, unless it only follows from a value that was refused.
+    fn refuse(&mut self, problem: Problem) {
+        if !self.problems.iter().any(|known| known.key == problem.key) {
+            self.problems.push(problem);
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod architecture;
 mod audit;
+mod config;
 mod deploy;
 mod documents;
 mod egress;
