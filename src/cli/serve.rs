@@ -45,6 +45,9 @@ pub struct Args {
 /// How often counted calls are written down.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 
+/// How long the end waits to be recorded: a full disk must not keep the process.
+const LAST_RECORD: Duration = Duration::from_secs(5);
+
 /// Serves until told to stop.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let output = global.output();
@@ -94,8 +97,11 @@ async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> R
     };
     tasks_stop.cancel();
     while tasks.join_next().await.is_some() {}
-    if let Err(failure) = app.audit.record(Event::new(EventCode::SysShutdown)).await {
-        tracing::error!(cause = failure.chain(), "the end could not be recorded");
+    let recorded = app.audit.record(Event::new(EventCode::SysShutdown));
+    match tokio::time::timeout(LAST_RECORD, recorded).await {
+        Ok(Ok(())) => {}
+        Ok(Err(failure)) => tracing::error!(cause = failure.chain(), "the end could not be recorded"),
+        Err(_) => tracing::error!("the end could not be recorded: the audit trail has no room"),
     }
     app.audit.close().await;
     app.store.close().await;

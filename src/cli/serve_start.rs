@@ -58,6 +58,7 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     make_data_dir(&config.storage.data_dir)
         .map_err(|error| data_dir_refused(&config.storage.data_dir, error))?;
+    warn_of_open_folder(&config.storage.data_dir, output);
     let log = Log::start(&config.telemetry).map_err(|failure| {
         Refused::unexpected(
             "LOG_UNAVAILABLE",
@@ -67,6 +68,15 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
     })?;
     let root = root_key(&config, output)?;
     Ok(Prepared { config, root, log: RunningLog { log, fallback } })
+}
+
+/// A folder that others may write is a folder in which they may replace the database.
+fn warn_of_open_folder(path: &Path, output: &Output) {
+    use std::os::unix::fs::MetadataExt as _;
+    if std::fs::metadata(path).is_ok_and(|folder| folder.mode() & 0o022 != 0) {
+        let why = format!("other users may write to the data directory {}", path.display());
+        output.warn("DATA_DIR_WRITABLE_BY_OTHERS", &why, "chmod 700 it, and check who wrote to it");
+    }
 }
 
 impl RunningLog {

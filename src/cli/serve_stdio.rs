@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::domain::ids::RequestId;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::{During as _, Failure};
-use crate::http::{Http, listen, router};
+use crate::http::{Http, LocalLogin, listen, login_router};
 use crate::mcp::stdio::{LocalCaller, run as run_protocol};
 use crate::mcp::{Caller, Server};
 use crate::store::Link;
@@ -26,7 +26,7 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Failure> {
     let local = Arc::new(Local {
         app: app.clone(),
         file: app.config.storage.data_dir.join("local-user"),
-        page: Mutex::new(false),
+        page: Mutex::new(None),
         stop: CancellationToken::new(),
     });
     let finder = local.clone();
@@ -46,8 +46,8 @@ struct Local {
     app: Arc<App>,
     /// Holds the id of the person who logged in here.
     file: PathBuf,
-    /// Whether the login page is being served.
-    page: Mutex<bool>,
+    /// The login page, while it is served.
+    page: Mutex<Option<CancellationToken>>,
     stop: CancellationToken,
 }
 
@@ -60,7 +60,7 @@ impl Local {
         };
         let person = self.person().await.map_err(failed)?;
         if person.as_ref().is_none_or(|(_, link)| link.as_ref().is_none_or(|link| link.reconnect.is_some())) {
-            self.open_page().await?;
+            self.open_page(person.as_ref().map(|(user, _)| user.clone())).await?;
         }
         match person {
             Some((user, Some(link))) => self.known(user, link),
@@ -94,10 +94,10 @@ impl Local {
         Ok(Some((user, link)))
     }
 
-    /// Serves the login page from now on.
-    async fn open_page(&self) -> Result<(), String> {
-        let mut open = self.page.lock().await;
-        if *open {
+    /// Serves the login page until somebody has logged in. Where a person is known, it has to be them again.
+    async fn open_page(&self, expected: Option<UserId>) -> Result<(), String> {
+        let mut page = self.page.lock().await;
+        if page.as_ref().is_some_and(|open| !open.is_cancelled()) {
             return Ok(());
         }
         let address = self.app.config.server.listen();
@@ -108,16 +108,18 @@ impl Local {
                 error.cause.kind()
             )
         })?;
-        let file = self.file.clone();
-        let remember = Box::new(move |user: UserId| {
+        let (file, open) = (self.file.clone(), self.stop.child_token());
+        let done = open.clone();
+        let logged_in = Box::new(move |user: UserId| {
             if let Err(failure) = write(&file, &user) {
                 tracing::error!(cause = failure.chain(), "the local user could not be remembered");
             }
+            // The answer in flight is still sent; nobody else logs in here.
+            done.cancel();
         });
-        let http = Arc::new(Http::new(self.app.clone(), None, Some(remember)));
-        let serving = listening.serve(router(&http), 64, self.stop.clone());
-        tokio::spawn(serving);
-        *open = true;
+        let http = Arc::new(Http::new(self.app.clone(), None, Some(LocalLogin { expected, logged_in })));
+        tokio::spawn(listening.serve(login_router(&http), 64, open.clone()));
+        *page = Some(open);
         Ok(())
     }
 }

@@ -37,8 +37,8 @@ pub enum RedirectError {
     /// Plain http to something that is not loopback.
     #[error("http is allowed only for 127.0.0.1, [::1] and localhost; use https")]
     PlainHttp,
-    /// https to an address instead of a host name.
-    #[error("https needs a host name, not an address")]
+    /// https to an address or a local name instead of a site's host name.
+    #[error("https needs a full host name, not an address or a local name")]
     Address,
     /// A scheme that is neither https, loopback http, a reverse domain name nor a known client's.
     #[error("scheme not allowed; use https, loopback http, or a reverse-domain private-use scheme")]
@@ -115,7 +115,12 @@ impl RedirectUri {
 fn classify(url: &Url, text: &str) -> Result<RedirectKind, RedirectError> {
     match url.scheme() {
         "https" => match url.host() {
-            Some(Host::Domain(name)) if !name.ends_with('.') && !name.is_empty() => Ok(RedirectKind::Https),
+            // A name without a dot leads to this computer or this network, not to a site of the web.
+            Some(Host::Domain(name)) if name.ends_with('.') || !name.contains('.') => {
+                Err(RedirectError::Address)
+            }
+            Some(Host::Domain(name)) if name.ends_with(".localhost") => Err(RedirectError::Address),
+            Some(Host::Domain(_)) => Ok(RedirectKind::Https),
             _ => Err(RedirectError::Address),
         },
         "http" if is_loopback(url) => Ok(RedirectKind::Loopback),
@@ -204,6 +209,9 @@ mod tests {
             "https://1.2.3.4/cb",
             "https://[::1]/cb",
             "https://claude.ai./cb",
+            "https://localhost/cb",
+            "https://foo.localhost/cb",
+            "https://intranet/cb",
             "https://claude.ai\\@evil.example/cb",
             "cursor://evil/cb",
             "//claude.ai/cb",

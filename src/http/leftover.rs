@@ -14,6 +14,7 @@ use http::{HeaderValue, Request, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
 
 /// Most bytes that are read in vain.
 const MOST: usize = 256 * 1024;
@@ -21,10 +22,15 @@ const MOST: usize = 256 * 1024;
 /// And for how long.
 const WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a body may take to come (product.md 7).
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// A request's body that comes back when it is dropped before its end.
 pub(super) struct Lent {
     body: Option<Incoming>,
     back: Option<oneshot::Sender<Incoming>>,
+    /// Set when the body first has to be waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// Where it comes back to.
@@ -35,7 +41,7 @@ pub(super) fn lend(request: Request<Incoming>) -> (Request<Lent>, Leftover) {
     // A client that waits for "100 Continue" has not sent its body, and HTTP/2 has streams of their own.
     let lends = request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
     let (back, receiver) = oneshot::channel();
-    let request = request.map(|body| Lent { body: Some(body), back: lends.then_some(back) });
+    let request = request.map(|body| Lent { body: Some(body), back: lends.then_some(back), deadline: None });
     (request, Leftover(lends.then_some(receiver)))
 }
 
@@ -64,15 +70,24 @@ async fn read_in_vain(mut body: Incoming) -> bool {
 
 impl Body for Lent {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = axum::BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(context),
-            None => Poll::Ready(None),
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(BODY_WITHIN)));
+        match deadline.as_mut().poll(context) {
+            Poll::Ready(()) => {
+                // Not lent on: what comes this slowly is not worth waiting for.
+                self.back = None;
+                Poll::Ready(Some(Err("the body did not come in time".into())))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -120,7 +135,7 @@ mod tests {
     async fn ask(stream: &mut TcpStream, length: usize, body: &[u8]) -> String {
         let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
         // A server that has had enough may have closed meanwhile.
         let _ = stream.write_all(body).await;
         let mut answer = vec![0; 4096];

@@ -51,7 +51,8 @@ async fn depart(http: &Shared, reconnect: bool, visitor: &Visitor) -> Result<Way
             return Ok(Way::Account);
         }
     }
-    let user = session.map(|session| session.user);
+    let local = http.local.as_ref().and_then(|local| local.expected.clone());
+    let user = session.map(|session| session.user).or(local);
     let departure = login::depart(app, Purpose::Browser, user.as_ref(), visitor).await?;
     Ok(departure.map_or(Way::NoApp, Way::Spotify))
 }
@@ -65,9 +66,9 @@ pub(super) async fn callback(
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     match login::arrive(&http.app, &params, &visitor).await {
         Ok(Arrival::Client { url, cookies, .. }) => redirect(&url, &cookies),
-        Ok(Arrival::Account { user, cookies }) => match &http.logged_in {
-            Some(logged_in) => {
-                logged_in(user);
+        Ok(Arrival::Account { user, cookies }) => match &http.local {
+            Some(local) => {
+                (local.logged_in)(user);
                 notice(&http.site, Notice::LoopbackDone).into_response()
             }
             None => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &cookies),

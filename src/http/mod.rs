@@ -25,6 +25,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::domain::UserId;
 use crate::mcp;
 use crate::web::{Site, assets, routes};
 
@@ -39,22 +40,27 @@ pub struct Http {
     pub site: Site,
     /// The protocol server; `None` where this listener only logs people in (`serve --stdio`).
     pub mcp: Option<mcp::Server>,
-    /// Called when somebody has logged in through a page.
-    pub logged_in: Option<LoggedIn>,
+    /// The one person of `serve --stdio`, whose page this listener serves.
+    pub local: Option<LocalLogin>,
     hosts: layers::Hosts,
     draining: AtomicBool,
 }
 
-/// A hook for `serve --stdio`: tells who logged in through the loopback page.
-pub type LoggedIn = Box<dyn Fn(crate::domain::UserId) + Send + Sync>;
+/// The loopback page of `serve --stdio`.
+pub struct LocalLogin {
+    /// Who must log in; `None` where nobody has yet.
+    pub expected: Option<UserId>,
+    /// Told who logged in.
+    pub logged_in: Box<dyn Fn(UserId) + Send + Sync>,
+}
 
 impl Http {
     /// Joins the parts.
-    pub fn new(app: Arc<App>, mcp: Option<mcp::Server>, logged_in: Option<LoggedIn>) -> Self {
+    pub fn new(app: Arc<App>, mcp: Option<mcp::Server>, local: Option<LocalLogin>) -> Self {
         let server = &app.config.server;
         let site = Site::new(&server.public_url, app.sandbox, server.security_contact.as_deref());
         let hosts = layers::Hosts::of(server);
-        Self { app, site, mcp, logged_in, hosts, draining: AtomicBool::new(false) }
+        Self { app, site, mcp, local, hosts, draining: AtomicBool::new(false) }
     }
 
     /// From now on not ready: load balancers look elsewhere while calls in flight finish.
@@ -68,6 +74,18 @@ impl Http {
 }
 
 type Shared = Arc<Http>;
+
+/// What the loopback page of `serve --stdio` needs, and nothing else.
+pub fn login_router(http: &Shared) -> Router {
+    Router::new()
+        .route(routes::LOGIN, get(login::login))
+        .route(login::callback_path(&http.app.config), get(login::callback))
+        .route("/assets/{file}", get(assets::serve))
+        .fallback(pages::not_found)
+        .layer(from_fn_with_state(http.clone(), layers::to_public_origin))
+        .layer(from_fn_with_state(http.clone(), layers::surround))
+        .with_state(http.clone())
+}
 
 /// Every route of the server.
 pub fn router(http: &Shared) -> Router {

@@ -10,7 +10,7 @@ use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
 use crate::domain::{ClientId, ScopeSet};
 use crate::failure::Failure;
-use crate::mcp::Caller;
+use crate::mcp::{Caller, NotServed};
 use crate::oauth::Visitor;
 use crate::oauth::challenge::Challenge;
 
@@ -39,6 +39,10 @@ pub(super) async fn claude_mcp(
 
 async fn serve(http: &Http, resource: Resource, visitor: Visitor, mut request: Request) -> Response {
     let Some(server) = &http.mcp else { return StatusCode::NOT_FOUND.into_response() };
+    // What cannot be recorded is not done (and no queue grows while the disk refuses).
+    if !http.app.audit.is_writable() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let caller = match caller(http, request.headers(), &visitor).await {
         Ok(caller) => caller,
         Err(Denied::Challenge(challenge)) => {
@@ -47,10 +51,14 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, mut request: R
         Err(Denied::Unavailable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
     };
     let (user, client) = (caller.user.clone(), caller.client.clone());
+    let credential = request.headers().get(header::AUTHORIZATION).cloned();
     request.extensions_mut().insert(caller);
-    match server.handle(request).await {
+    match server.handle(request, still_good(http, credential)).await {
         Ok(response) => response,
-        Err(missing) => {
+        Err(NotServed::Ended) => {
+            challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
+        }
+        Err(NotServed::InsufficientScope(missing)) => {
             let needed = missing.granted.with(missing.needed);
             let event = event(EventCode::AuthzFail, &visitor).by(&user).client(&client);
             http.app
@@ -64,6 +72,19 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, mut request: R
                 resource,
             )
         }
+    }
+}
+
+/// Whether the credential that was accepted before the body came is still good.
+async fn still_good(http: &Http, credential: Option<HeaderValue>) -> bool {
+    let app = &http.app;
+    let token = credential.as_ref().and_then(|value| value.to_str().ok()?.split_once(' '));
+    match token {
+        Some((_, token)) => {
+            app.bearers.look_up(token.trim(), (&app.store, &app.revocation), app.now()).await.is_ok()
+        }
+        // Taken without a credential: there is none that could end.
+        None => credential.is_none(),
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,12 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Calls in flight may take this long after the drain began (product.md 7).
 const FINISH_WITHIN: Duration = Duration::from_secs(25);
+
+/// How HTTP/2 begins (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Between two looks at a beginning that is still too short to tell.
+const BETWEEN_PEEKS: Duration = Duration::from_millis(50);
 
 /// Wait after a failed accept (out of file descriptors), so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -71,12 +77,9 @@ impl Listening {
             };
             match accepted {
                 Ok((stream, peer, slot)) => {
-                    let (builder, router, watcher) = (builder.clone(), router.clone(), graceful.watcher());
+                    let speaking = speak(stream, peer, router.clone(), builder.clone(), graceful.watcher());
                     tokio::spawn(async move {
-                        let connection =
-                            builder.serve_connection(TokioIo::new(stream), service(router, peer));
-                        // A connection that breaks is the client's affair.
-                        let _ = watcher.watch(connection.into_owned()).await;
+                        speaking.await;
                         drop(slot);
                     });
                 }
@@ -125,6 +128,36 @@ fn service(
             Ok(answer)
         })
     })
+}
+
+/// Serves one connection to its end.
+async fn speak(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    builder: Arc<Builder<TokioExecutor>>,
+    watcher: Watcher,
+) {
+    if speaks_in_time(&stream).await {
+        let connection = builder.serve_connection(TokioIo::new(stream), service(router, peer));
+        // A connection that breaks is the client's affair.
+        let _ = watcher.watch(connection.into_owned()).await;
+    }
+}
+
+/// Whether the other end says within ten seconds which protocol it speaks: until then no other limit holds.
+async fn speaks_in_time(stream: &TcpStream) -> bool {
+    let told = async {
+        let mut first = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut first).await {
+                Ok(0) | Err(_) => return false,
+                Ok(n) if n == PREFACE.len() || !PREFACE.starts_with(&first[..n]) => return true,
+                Ok(_) => tokio::time::sleep(BETWEEN_PEEKS).await,
+            }
+        }
+    };
+    tokio::time::timeout(HEADERS_WITHIN, told).await.unwrap_or(false)
 }
 
 fn builder() -> Builder<TokioExecutor> {

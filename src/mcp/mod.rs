@@ -24,7 +24,7 @@ mod usage;
 pub use caller::Caller;
 pub use limits::CallLimits;
 pub use server::{McpDeps, Server};
-pub use service::{HttpPolicy, InsufficientScope};
+pub use service::{HttpPolicy, InsufficientScope, NotServed};
 pub use upstream::{Linked, Upstream, Work};
 pub use usage::UsageCounters;
 

@@ -64,6 +64,15 @@ fn bracketed(address: IpAddr) -> String {
     }
 }
 
+/// Why a request was not served; the HTTP layer answers with its challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotServed {
+    /// The token does not allow what was asked.
+    InsufficientScope(InsufficientScope),
+    /// The token ended while the body came.
+    Ended,
+}
+
 /// The caller's token does not allow what was asked: to be answered with 403 and a challenge (mcp.md R12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsufficientScope {
@@ -106,8 +115,13 @@ impl Server {
     /// tool call fails.
     ///
     /// # Errors
-    /// Where the token's scopes do not allow the call: the HTTP layer answers with its challenge.
-    pub async fn handle(&self, request: Request<Body>) -> Result<Response, InsufficientScope> {
+    /// Where the token's scopes do not allow the call, or it ended while the body came: the HTTP layer answers with
+    /// its challenge. `still_good` is asked when the body is there.
+    pub async fn handle(
+        &self,
+        request: Request<Body>,
+        still_good: impl Future<Output = bool>,
+    ) -> Result<Response, NotServed> {
         if request.method() != Method::POST {
             return Ok(self.endpoint.service.handle(request).await.map(Body::new));
         }
@@ -119,13 +133,17 @@ impl Server {
             Ok(body) => body,
             Err(response) => return Ok(response),
         };
+        // A body may take its time, and the credential may have ended meanwhile.
+        if !still_good.await {
+            return Err(NotServed::Ended);
+        }
         let message = match message::read(&body) {
             Ok(message) => message,
             Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),
         };
         let granted = parts.extensions.get::<Caller>().map_or(ScopeSet::EMPTY, |caller| caller.scopes);
         if let Some(needed) = self.scope_of(&message).filter(|needed| !granted.allows(*needed)) {
-            return Err(InsufficientScope { needed, granted });
+            return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));
         }
         let request = Request::from_parts(parts, Full::new(body));
         Ok(explain(self.endpoint.service.handle(request).await.map(Body::new)))

@@ -74,6 +74,7 @@ pub async fn ask(app: &App, params: &Params, visitor: &Visitor) -> Result<Asked,
     let (request, client) = request;
     let session = sessions::current(app, visitor).await?;
     if let Some(session) = &session
+        && params.get("prompt").is_none()
         && may_skip_consent(app, &request, session).await?
     {
         return depart(app, request, Some(session), visitor).await;

@@ -234,7 +234,8 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
             (None, Some(_)) if !app.store.links(expected).await?.is_empty() => {
                 return stop(LoginProblem::WrongAccount);
             }
-            (None, Some(_)) => {}
+            // Nothing is linked any more, so nothing says that this is the same person.
+            (None, Some(_)) => login.expected = None,
         }
     }
     if known.is_none() && login.expected.is_none() && !may_sign_up(app, &login).await? {

@@ -139,6 +139,12 @@ impl Store {
                 sqlx::query(forget)
                     .bind(user.as_str()).bind(client).bind(redirect_uri)
                     .execute(&mut *tx).await?;
+                // A code that was issued but not redeemed yet goes with it.
+                sqlx::query("DELETE FROM codes WHERE user_id = $1 AND client_id = $2 AND used_at IS NULL")
+                    .bind(user.as_str())
+                    .bind(client)
+                    .execute(&mut *tx)
+                    .await?;
                 end_cached!(tx);
                 record!(tx, events);
             }

@@ -222,7 +222,8 @@ impl Store {
         Ok(saved)
     }
 
-    /// Removes a linked account with its tokens at once, from the files too; another becomes primary. `false` where there is none.
+    /// Removes a linked account with its tokens at once, from the files too; another becomes primary. With the
+    /// last one the person's grants end, and consents, codes and the name from Spotify go. `false` where there is none.
     pub async fn unlink(
         &self,
         user: &UserId,
@@ -242,6 +243,10 @@ impl Store {
                 .execute(&mut *tx).await?.rows_affected() == 1;
             if gone {
                 sqlx::query(promote).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
+                // With the last account goes what was given on its strength: whoever logs in next is somebody else.
+                for sql in AFTER_THE_LAST {
+                    sqlx::query(sql).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
+                }
                 end_cached!(tx);
                 record!(tx, events);
             }
@@ -253,6 +258,18 @@ impl Store {
         Ok(gone)
     }
 }
+
+/// What ends with a person's last linked account; each statement does nothing while there is one.
+const AFTER_THE_LAST: [&str; 4] = [
+    "UPDATE grants SET revoked_at = $2, revoked_because = 'disconnected' WHERE user_id = $1 AND revoked_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
+    "DELETE FROM consents WHERE user_id = $1 AND granted_at <= $2
+        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
+    "UPDATE codes SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL
+        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
+    "UPDATE users SET display_name = '', last_seen_at = $2 WHERE id = $1
+        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
+];
 
 const SELECT: &str =
     "SELECT id, user_id, app_id, identity, spotify_user_id, display_name, alias, primary_since, scope,
