@@ -75,6 +75,8 @@ pub enum Purpose {
     PendingLogins,
     /// Authenticates what travels through a browser: consent tickets, CSRF tokens.
     BrowserTickets,
+    /// Recognises a disconnected Spotify account that comes back.
+    FormerIdentities,
 }
 
 impl Purpose {
@@ -83,6 +85,7 @@ impl Purpose {
             Self::WrapDataKeys => b"wrap-data-keys",
             Self::PendingLogins => b"pending-logins",
             Self::BrowserTickets => b"browser-tickets",
+            Self::FormerIdentities => b"former-identities",
         }
     }
 }

@@ -49,7 +49,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
     let view = Account {
         csrf: &tickets::csrf(&app.root, &token),
         user_id: &user.id,
-        display_name: Untrusted::new(&user.display_name),
+        display_name: Untrusted::new(if user.display_name.is_empty() { "You" } else { &user.display_name }),
         now,
         links: links.into_iter().map(link_row).collect(),
         clients: clients.into_iter().map(client_row).collect(),
@@ -70,7 +70,12 @@ pub(super) async fn disconnect(
     };
     let event = by(EventCode::AccountUnlinked, &session, &visitor).link(&link);
     let app = &http.app;
-    let gone = app.store.unlink(&session.user, &link, app.now(), &[app.stamp(event)]).await;
+    let identity = match app.store.links(&session.user).await {
+        Ok(links) => links.into_iter().find(|known| known.id == link).map(|known| known.identity),
+        Err(failure) => return failed_page(&http, &failure, &visitor),
+    };
+    let former = identity.and_then(|identity| app.vault.former(&identity));
+    let gone = app.store.unlink(&session.user, &link, (former, app.now()), &[app.stamp(event)]).await;
     finish(&http, gone, Done::Disconnected, &visitor).await
 }
 

@@ -234,7 +234,8 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
             (None, Some(_)) if !app.store.links(expected).await?.is_empty() => {
                 return stop(LoginProblem::WrongAccount);
             }
-            // Nothing is linked any more, so nothing says that this is the same person.
+            // Nothing is linked any more: only the account that was may come back to this person.
+            (None, Some(person)) if app.vault.comes_back(&login, person.former_identity) => {}
             (None, Some(_)) => login.expected = None,
         }
     }

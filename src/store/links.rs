@@ -1,6 +1,7 @@
 //! Linked Spotify accounts: who has which, first and further logins with one, disconnecting.
 
 use crate::ambient::Timestamp;
+use crate::crypto::token::TokenHash;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
@@ -157,6 +158,10 @@ impl Store {
                     .execute(&mut *tx).await?;
             } else if !lock_person!(tx, new.user) {
                 return Ok(Saved::Conflict);
+            } else {
+                sqlx::query("UPDATE users SET display_name = $2, former_identity = NULL, last_seen_at = $3 WHERE id = $1")
+                    .bind(new.user.as_str()).bind(&save.display_name).bind(now)
+                    .execute(&mut *tx).await?;
             }
             if !take_seat!(tx, save.app, new.id, now) {
                 return Ok(Saved::NoSeat);
@@ -222,13 +227,13 @@ impl Store {
         Ok(saved)
     }
 
-    /// Removes a linked account with its tokens at once, from the files too; another becomes primary. With the
-    /// last one the person's grants end, and consents, codes and the name from Spotify go. `false` where there is none.
+    /// Removes a linked account with its tokens at once, from the files too; another becomes primary. Where it
+    /// was the last, the name from Spotify goes too, and `former` tells who may come back. `false` where there is none.
     pub async fn unlink(
         &self,
         user: &UserId,
         id: &LinkId,
-        now: Timestamp,
+        (former, now): (Option<TokenHash>, Timestamp),
         events: &[Recorded],
     ) -> Result<bool, Failure> {
         let promote = "UPDATE linked_accounts SET primary_since = $2
@@ -243,10 +248,10 @@ impl Store {
                 .execute(&mut *tx).await?.rows_affected() == 1;
             if gone {
                 sqlx::query(promote).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
-                // With the last account goes what was given on its strength: whoever logs in next is somebody else.
-                for sql in AFTER_THE_LAST {
-                    sqlx::query(sql).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
-                }
+                sqlx::query(AFTER_THE_LAST)
+                    .bind(user.as_str())
+                    .bind(former.as_ref().map(|hash| &hash.as_bytes()[..]))
+                    .execute(&mut *tx).await?;
                 end_cached!(tx);
                 record!(tx, events);
             }
@@ -259,17 +264,9 @@ impl Store {
     }
 }
 
-/// What ends with a person's last linked account; each statement does nothing while there is one.
-const AFTER_THE_LAST: [&str; 4] = [
-    "UPDATE grants SET revoked_at = $2, revoked_because = 'disconnected' WHERE user_id = $1 AND revoked_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
-    "DELETE FROM consents WHERE user_id = $1 AND granted_at <= $2
-        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
-    "UPDATE codes SET used_at = $2 WHERE user_id = $1 AND used_at IS NULL
-        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
-    "UPDATE users SET display_name = '', last_seen_at = $2 WHERE id = $1
-        AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)",
-];
+/// Of a person without any linked account no name from Spotify stays, and nobody else's account may take their place.
+const AFTER_THE_LAST: &str = "UPDATE users SET display_name = '', former_identity = $2 WHERE id = $1
+    AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)";
 
 const SELECT: &str =
     "SELECT id, user_id, app_id, identity, spotify_user_id, display_name, alias, primary_since, scope,

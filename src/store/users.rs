@@ -1,6 +1,7 @@
 //! People.
 
 use crate::ambient::Timestamp;
+use crate::crypto::token::TokenHash;
 use crate::domain::UserId;
 use crate::failure::Failure;
 
@@ -17,22 +18,29 @@ pub struct User {
     pub created_at: Timestamp,
     /// Last login.
     pub last_seen_at: Timestamp,
+    /// Of the account that was disconnected last, where none is linked: keyed, and nothing else is left of it.
+    pub former_identity: Option<TokenHash>,
     /// Set where an administrator disabled the account.
     pub disabled_at: Option<Timestamp>,
 }
 
+/// Id, name, since, last seen, former identity, disabled.
+type Row = (String, String, i64, i64, Option<Vec<u8>>, Option<i64>);
+
 impl Store {
     /// A person by id.
     pub async fn user(&self, id: &UserId) -> Result<Option<User>, Failure> {
-        let sql = "SELECT id, display_name, created_at, last_seen_at, disabled_at FROM users WHERE id = $1";
-        let row: Option<(String, String, i64, i64, Option<i64>)> =
+        let sql = "SELECT id, display_name, created_at, last_seen_at, former_identity, disabled_at
+            FROM users WHERE id = $1";
+        let row: Option<Row> =
             reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
-        row.map(|(id, display_name, created_at, last_seen_at, disabled_at)| {
+        row.map(|(id, display_name, created_at, last_seen_at, former, disabled_at)| {
             Ok(User {
                 id: id.parse().map_err(corrupt)?,
                 display_name,
                 created_at: Timestamp::from_secs(created_at),
                 last_seen_at: Timestamp::from_secs(last_seen_at),
+                former_identity: former.and_then(|hash| TokenHash::from_slice(&hash)),
                 disabled_at: disabled_at.map(Timestamp::from_secs),
             })
         })

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::crypto::keys::SealingKey;
+use crate::crypto::keys::{Purpose, SealingKey};
+use crate::crypto::token::TokenHash;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
@@ -67,6 +68,17 @@ impl Vault {
     pub async fn person_of(&self, login: &LoginAtSpotify) -> Result<Option<Link>, Failure> {
         let url = self.0.apps.accounts_url();
         self.0.store.link_of_identity(url, &identity(login), &login.spotify_user_id).await
+    }
+
+    /// What is kept of an account that a person disconnects, so that only it may come back to them.
+    pub fn former(&self, identity: &str) -> Option<TokenHash> {
+        let parts = [self.0.apps.accounts_url().as_bytes(), identity.as_bytes()];
+        TokenHash::from_slice(&self.0.root.authenticate(Purpose::FormerIdentities, &parts))
+    }
+
+    /// Whether the account of this login is the one that was disconnected last.
+    pub fn comes_back(&self, login: &LoginAtSpotify, former: Option<TokenHash>) -> bool {
+        former.is_some() && former == self.former(&identity(login))
     }
 
     /// Takes a completed login: finds or makes the person, seals and stores the tokens.

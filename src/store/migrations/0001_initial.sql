@@ -14,6 +14,8 @@ CREATE TABLE users (
     display_name TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     last_seen_at BIGINT NOT NULL,
+    -- Of the Spotify account that was disconnected last, under a key of ours: only it may come back to this person.
+    former_identity BYTEA,
     disabled_at BIGINT
 );
 

@@ -72,6 +72,22 @@ async fn disconnecting_spotify_leaves_our_tokens_and_logging_in_repairs() {
     ada.call("get_current_track", json!({})).await.content();
 }
 
+#[tokio::test]
+async fn after_disconnecting_somebody_elses_account_does_not_become_this_person() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let page = account(&ada.browser).await;
+    ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    let page = account(&ada.browser).await;
+    assert!(!page.text.contains("Ada"), "the name from Spotify is gone too");
+    // Ben at the same computer, still in Ada's session here.
+    ada.browser.forget("sandbox");
+    let page = ada.browser.open("/auth/login").await;
+    ada.browser.agree_as(&page, "ben").await;
+    assert!(is_linked(&ada).await, "Ben is logged in, as himself");
+    assert_eq!(ada.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED", "Ada's client");
+}
+
 async fn is_linked(listener: &Listener) -> bool {
     !account(&listener.browser).await.forms("/account/links/disconnect").is_empty()
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 use spotify_mcp::domain::{Scope, ScopeSet};
-use spotify_mcp::mcp::{CallLimits, InsufficientScope};
+use spotify_mcp::mcp::{CallLimits, InsufficientScope, NotServed};
 
 use super::rig::{HOST, Mood, Reply, Rig, VERSION, modern, plain};
 use crate::fake::Answer;
@@ -263,7 +263,10 @@ mod front {
         let create = || modern("tools/call", json!({"name": "create_playlist", "arguments": {"name": "x"}}));
         let missing = rig.send(create()).await.unwrap_err();
         let granted = ScopeSet::known("read");
-        assert_eq!(missing, InsufficientScope { needed: Scope::Write, granted });
+        assert_eq!(
+            missing,
+            NotServed::InsufficientScope(InsufficientScope { needed: Scope::Write, granted })
+        );
         rig.caller.scopes = ScopeSet::known("player");
         assert!(rig.send(modern("resources/read", json!({"uri": "spotify://status"}))).await.is_err());
         assert_eq!(rig.modern("tools/list", json!({})).await.status, StatusCode::OK);
@@ -273,10 +276,19 @@ mod front {
     }
 
     #[tokio::test]
+    async fn a_credential_that_ends_while_the_body_comes_runs_nothing() {
+        let rig = Rig::quiet().await;
+        let mut request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
+        request.extensions_mut().insert(rig.caller.clone());
+        let refused = rig.server.handle(request, std::future::ready(false)).await.unwrap_err();
+        assert_eq!(refused, NotServed::Ended);
+    }
+
+    #[tokio::test]
     async fn without_an_identity_nothing_runs() {
         let rig = Rig::quiet().await;
         let request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
-        assert!(rig.server.handle(request).await.is_err());
+        assert!(rig.server.handle(request, std::future::ready(true)).await.is_err());
     }
 }
 

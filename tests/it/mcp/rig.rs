@@ -17,7 +17,7 @@ use spotify_mcp::domain::ids::RequestId;
 use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::failure::Failure;
-use spotify_mcp::mcp::{CallLimits, Caller, HttpPolicy, InsufficientScope, McpDeps, Server, Upstream, Work};
+use spotify_mcp::mcp::{CallLimits, Caller, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
 use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
 use spotify_mcp::store::Link;
 use spotify_mcp::vault::CallError;
@@ -189,9 +189,9 @@ impl Rig {
         *self.upstream.mood.lock().unwrap() = mood;
     }
 
-    pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, InsufficientScope> {
+    pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, NotServed> {
         request.extensions_mut().insert(self.caller.clone());
-        let response = self.server.handle(request).await?;
+        let response = self.server.handle(request, std::future::ready(true)).await?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();

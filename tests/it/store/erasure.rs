@@ -141,7 +141,7 @@ async fn the_files_forget_a_deleted_person_and_an_unlinked_account() {
     for trace in traces(&zaphod) {
         assert!(!holds(&trace), "{trace}");
     }
-    db.unlink(&arthur.user, &arthur.link, super::fixtures::at(1), &[]).await.unwrap();
+    db.unlink(&arthur.user, &arthur.link, (None, super::fixtures::at(1)), &[]).await.unwrap();
     assert!(!holds(arthur.link.as_str()));
     assert!(holds(arthur.user.as_str()));
 }

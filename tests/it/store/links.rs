@@ -149,7 +149,7 @@ async fn unlinking_promotes_the_oldest_other_account() {
 
         let epoch = db.epoch().await.unwrap();
         let unlink = async |person: &Person, link: &LinkId| {
-            db.unlink(&person.user, link, at(9), &[event()]).await.unwrap()
+            db.unlink(&person.user, link, (None, at(9)), &[event()]).await.unwrap()
         };
         assert!(!unlink(&ford, &arthur.link).await, "somebody else's");
         assert!(!unlink(&arthur, &LinkId::mint(fresh())).await);

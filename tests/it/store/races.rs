@@ -240,7 +240,7 @@ async fn a_person_with_accounts_always_has_one_primary() {
                 };
                 async move {
                     if let Some(link) = link {
-                        assert!(node.unlink(&user, &link, at(1), &[]).await.unwrap());
+                        assert!(node.unlink(&user, &link, (None, at(1)), &[]).await.unwrap());
                     }
                     if let Some(save) = save {
                         assert_eq!(node.save_link(&save, &[]).await.unwrap(), Saved::Done);
@@ -341,7 +341,7 @@ async fn act(
             let grant = GrantId::mint(fresh());
             node.redeem_code(code, &grant, at(99), &tokens(&format!("p{round}"), 1), &[]).await.unwrap();
         }
-        5 => drop(node.unlink(&arthur.user, &arthur.link, at(1), &[]).await.unwrap()),
+        5 => drop(node.unlink(&arthur.user, &arthur.link, (None, at(1)), &[]).await.unwrap()),
         6 => {
             let rows = ["play", "pause"].map(|tool| super::usage::calls(&arthur.user, tool, 1, 0));
             node.add_usage(&rows).await.unwrap();
