@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,7 +34,15 @@ pub fn router() -> Router<Arc<World>> {
         .layer(middleware::from_fn(guard))
 }
 
+/// A page of another site can neither send this header without asking first nor, by a name rebound to our address,
+/// claim our host.
 async fn guard(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    if !["127.0.0.1", "localhost", "[::1]"].contains(&name) {
+        return (StatusCode::FORBIDDEN, "The sandbox is asked by its loopback address only.\n")
+            .into_response();
+    }
     if request.headers().get("x-sandbox-control").is_some_and(|value| value == "1") {
         next.run(request).await
     } else {
