@@ -34,6 +34,18 @@ pub struct Registration {
     pub scope: Option<String>,
 }
 
+impl Registration {
+    /// Reads a request's body; `None` where it is no JSON object of such members. An array is none, although serde
+    /// would fill the members from it in their order.
+    pub fn read(body: &[u8]) -> Option<Self> {
+        let first = body.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        if first != Some(&b'{') {
+            return None;
+        }
+        serde_json::from_slice(body).ok()
+    }
+}
+
 /// How a client proves itself at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -188,6 +200,16 @@ mod tests {
         let error = register(&request(&bad)).unwrap_err();
         assert!(matches!(error, RegistrationError::Redirect(1, _)), "{error}");
         assert_eq!(register(&request(&[])).unwrap_err(), RegistrationError::RedirectCount);
+    }
+
+    #[test]
+    fn only_an_object_is_a_registration() {
+        let read = Registration::read(b" \r\n\t{\"redirect_uris\":[\"https://a.example/cb\"]}").unwrap();
+        assert_eq!(register(&read).unwrap().redirect_uris.len(), 1);
+        for body in [r#"[["https://a.example/cb"],"n",null,null,null,null]"#, "[]", "null", "\"{\"", "", "{"]
+        {
+            assert!(Registration::read(body.as_bytes()).is_none(), "{body}");
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 /// Deepest nesting of a message; its parsers recurse.
 const DEEPEST: usize = 64;
+/// Longest id that is text, in bytes: it comes back in every answer.
+const LONGEST_ID: usize = 256;
 
 /// The methods of the protocol that we answer.
 pub(super) const METHODS: [&str; 11] = [
@@ -89,10 +91,16 @@ pub(super) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
     if !is_shallow(body) {
         return Err(Malformed::new(Malformed::INVALID_REQUEST, "the message is nested too deeply"));
     }
-    let outline: Outline<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
+    // Serde would also fill the outline from an array, field by field.
+    let first = body.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    if first != Some(&b'{') {
+        return Err(no_object(body, first));
+    }
+    let outline: Outline<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let refuse = |message, id| Err(Malformed { id, ..Malformed::new(Malformed::INVALID_REQUEST, message) });
     let id = match outline.id {
         None => None,
+        Some(Value::String(id)) if id.len() > LONGEST_ID => return refuse("the id is too long", None),
         Some(id) if id.is_i64() || id.is_string() => Some(id),
         Some(Value::Null) => return refuse("the id must not be null", None),
         Some(_) => return refuse("the id must be a string or a whole number", None),
@@ -111,14 +119,20 @@ pub(super) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
     }
 }
 
-fn unreadable(body: &[u8], error: &serde_json::Error) -> Malformed {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    match (error.classify(), first) {
+fn no_object(body: &[u8], first: Option<&u8>) -> Malformed {
+    match (serde_json::from_slice::<IgnoredAny>(body), first) {
         // Batches ended with 2025-06-18.
-        (serde_json::error::Category::Data, Some(b'[')) => {
+        (Ok(_), Some(b'[')) => {
             Malformed::new(Malformed::INVALID_REQUEST, "batches are not supported: send one message")
         }
-        (serde_json::error::Category::Data, _) => {
+        (Ok(_), _) => Malformed::new(Malformed::INVALID_REQUEST, "not a JSON-RPC message"),
+        (Err(error), _) => unreadable(&error),
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> Malformed {
+    match error.classify() {
+        serde_json::error::Category::Data => {
             Malformed::new(Malformed::INVALID_REQUEST, "not a JSON-RPC message")
         }
         _ => Malformed::new(Malformed::PARSE, "not JSON"),
@@ -268,6 +282,28 @@ mod tests {
         let text =
             format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":"\"{}"}}}}"#, "[".repeat(200));
         assert!(read(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn an_array_is_a_batch_even_where_its_elements_would_fit_the_fields() {
+        for body in [r#"["2.0",1,"tools/call",{"name":"play"}]"#, "\r\n\t [\"2.0\",1,\"ping\",{},null,null]"]
+        {
+            let refused = read(body.as_bytes()).unwrap_err();
+            assert_eq!(refused.code, Malformed::INVALID_REQUEST, "{body}");
+            assert!(refused.message.starts_with("batches"), "{body}");
+        }
+        assert_eq!(code(r#"["2.0",1,"ping""#), Malformed::PARSE);
+    }
+
+    #[test]
+    fn a_long_id_is_refused_and_not_echoed() {
+        let message = |length: usize| {
+            format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"unknown"}}"#, "i".repeat(length))
+        };
+        assert!(read(message(LONGEST_ID).as_bytes()).is_ok());
+        let refused = read(message(LONGEST_ID + 1).as_bytes()).unwrap_err();
+        assert_eq!(refused.code, Malformed::INVALID_REQUEST);
+        assert!(refused.body().len() < LONGEST_ID);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{OAuthError, Reply, Visitor};
 
 /// Registers a client; the answer is the 201's JSON, which never holds `null` (several clients crash on it).
 pub async fn register(app: &App, body: &[u8], visitor: &Visitor) -> Result<Value, Reply<OAuthError>> {
-    let request: Registration = serde_json::from_slice(body).map_err(|_| {
+    let request = Registration::read(body).ok_or_else(|| {
         Reply::Refused(OAuthError::bad(
             "invalid_client_metadata",
             "the body must be a JSON object of client metadata",

@@ -6,7 +6,7 @@ use super::api::{Call, check_page};
 use super::models::{Entry, Playlist, Snapshot};
 use super::page::{Page, RawPage};
 use super::quota::{LIST_OFFSET, PAGE, WRITE};
-use super::uri::{ItemUri, Market, PlaylistId};
+use super::uri::{Base62, ItemUri, Market, PlaylistId};
 use super::{AccessToken, Api, ApiError};
 
 /// A playlist to be made.
@@ -90,7 +90,7 @@ impl Api {
             body["description"] = json!(new.description);
         }
         let made: Playlist = self.read(token, Call::post(self.base.at(&["me", "playlists"]), &body)).await?;
-        if made.id.is_none() {
+        if made.id.as_deref().and_then(Base62::parse).is_none() {
             return Err(ApiError::AmbiguousWrite { cause: "unreadable_answer" });
         }
         Ok(made)

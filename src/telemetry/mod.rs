@@ -5,6 +5,7 @@
 //! where one was meant.
 
 mod escape;
+mod fields;
 mod panic;
 
 use std::path::Path;
@@ -65,7 +66,8 @@ impl Log {
 }
 
 /// Our own modules at `level`; security events at least at `info`; libraries at warnings and worse, because some
-/// print headers below (product.md 7, "Health and logs").
+/// print headers below (product.md 7, "Health and logs"). Nothing of the MCP library: its warnings quote what a
+/// client sent, at any length, and how its requests end is told by us.
 fn targets(level: LogLevel) -> Targets {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -76,6 +78,7 @@ fn targets(level: LogLevel) -> Targets {
     };
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
+        .with_target("rmcp", LevelFilter::OFF)
         .with_target("spotify_mcp", level)
         .with_target("security", level.max(LevelFilter::INFO))
 }
@@ -84,9 +87,9 @@ fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(
     format: LogFormat,
     writer: NonBlocking,
 ) -> Box<dyn Layer<S> + Send + Sync> {
-    let layer = fmt::layer().with_ansi(false).with_writer(Escaping(writer));
+    let layer = fmt::layer().with_ansi(false).with_writer(Escaping { writer, format });
     match format {
-        LogFormat::Text => layer.boxed(),
+        LogFormat::Text => layer.fmt_fields(fields::quoted()).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     }
 }
@@ -112,8 +115,9 @@ mod tests {
     use super::*;
 
     fn logged(format: LogFormat, level: LogLevel, write: impl FnOnce()) -> String {
-        let folder =
-            std::env::temp_dir().join(format!("spotify-mcp-log-{}-{format:?}-{level:?}", std::process::id()));
+        // Tests share the process, never a thread.
+        let name = format!("spotify-mcp-log-{}-{:?}", std::process::id(), std::thread::current().id());
+        let folder = std::env::temp_dir().join(name);
         let path = folder.join("server.log");
         let config = TelemetryConfig {
             log_level: level,
@@ -150,6 +154,69 @@ mod tests {
         });
         assert!(text.contains("security: refused event=\"blocked_host\""), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn the_mcp_library_is_silent_at_any_level() {
+        let text = logged(LogFormat::Text, LogLevel::Trace, || {
+            tracing::error!(target: "rmcp::transport::streamable_http_server", "quoting a client");
+            tracing::info!(target: "spotify_mcp", "ours");
+        });
+        assert!(text.contains("ours") && !text.contains("quoting"), "{text}");
+    }
+
+    #[test]
+    fn a_value_cannot_forge_a_field() {
+        let evil = "x\" event=\"sys_shutdown";
+        let text = logged(LogFormat::Text, LogLevel::Warn, || {
+            let span = tracing::warn_span!(target: "spotify_mcp", "call", spanned = %evil);
+            let _entered = span.enter();
+            tracing::warn!(target: "spotify_mcp", event = "real", shown = %evil, debugged = ?evil, plain = evil,
+                nested = ?[evil], number = 7, address = %"127.0.0.1:80", "told {evil}");
+        });
+        assert!(!text.contains("event=\"sys_shutdown"), "{text}");
+        assert!(text.contains("event=\"real\"") && text.contains("number=7 address=127.0.0.1:80"), "{text}");
+        let quoted = format!("{evil:?}");
+        for field in ["spanned", "shown", "debugged", "plain"] {
+            assert!(text.contains(&format!("{field}={quoted}")), "{field}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_cut_and_says_so() {
+        for evil in ["a".repeat(900_000), "\u{202e}".repeat(300_000), "\"\\".repeat(9_000), "€".repeat(9_000)]
+        {
+            let write = || {
+                tracing::error!(target: "spotify_mcp", event = "kept", one = %evil, two = ?evil, "{evil}");
+                tracing::error!(target: "spotify_mcp", event = "kept", one = %evil, "message");
+            };
+            let text = logged(LogFormat::Text, LogLevel::Error, write);
+            assert_eq!(text.lines().count(), 2);
+            for line in text.lines() {
+                assert!(line.len() <= escape::LONGEST_LINE && line.ends_with(escape::CUT), "{line}");
+            }
+            let text = logged(LogFormat::Json, LogLevel::Error, write);
+            assert_eq!(text.lines().count(), 2);
+            for line in text.lines() {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert!(line.len() <= escape::LONGEST_LINE && line.contains(escape::CUT), "{line}");
+                assert_eq!((&value["event"], &value["level"]), (&"kept".into(), &"ERROR".into()), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_long_fields_still_make_one_readable_line() {
+        let evil = "\u{1}".repeat(90_000);
+        let text = logged(LogFormat::Json, LogLevel::Warn, || {
+            tracing::warn!(target: "spotify_mcp", a = %evil, b = %evil, c = %evil, d = %evil, e = %evil, f = %evil,
+                g = %evil, h = %evil, i = %evil, j = %evil, event = %evil, "{evil}");
+        });
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(
+            text.len() <= escape::LONGEST_LINE && value["message"].as_str().unwrap().ends_with(escape::CUT)
+        );
+        assert_eq!((value["target"].as_str(), value.get("a")), (Some("spotify_mcp"), None));
     }
 
     #[test]

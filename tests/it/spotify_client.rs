@@ -254,14 +254,14 @@ mod writing {
     #[tokio::test]
     async fn a_playlist_is_made_and_filled_with_bodies_of_known_length() {
         let fake = Fake::start(|at, _| match at {
-            0 => Answer::json(201, r#"{"id":"p1","name":"N","snapshot_id":"s"}"#),
+            0 => Answer::json(201, &format!(r#"{{"id":"{ID}","name":"N","snapshot_id":"s"}}"#)),
             1 => Answer::json(201, r#"{"snapshot_id":"AAAA/x="}"#),
             _ => Answer::new(200, "content-type: text/plain\r\n", "xhJ9-junk"),
         })
         .await;
         let api = api(&fake);
         let new = NewPlaylist { name: "N \"q\" é".to_owned(), ..NewPlaylist::default() };
-        assert_eq!(api.create_playlist(&token(), &new).await.unwrap().id.as_deref(), Some("p1"));
+        assert_eq!(api.create_playlist(&token(), &new).await.unwrap().id.as_deref(), Some(ID));
         assert_eq!(add_one(&api).await.unwrap().as_deref(), Some("AAAA/x="));
         assert_eq!(add_one(&api).await.unwrap(), None, "a confirmation without snapshot is a confirmation");
         let seen = fake.seen();
@@ -293,10 +293,18 @@ mod writing {
             assert_eq!(error.code(), "AMBIGUOUS_WRITE", "{error:?}");
             assert_eq!(fake.seen().len(), 1);
         }
-        let fake = Fake::always(|| Answer::json(201, "<html>")).await;
-        let new = NewPlaylist { name: "N".to_owned(), ..NewPlaylist::default() };
-        let error = api(&fake).create_playlist(&token(), &new).await.unwrap_err();
-        assert_eq!(error.code(), "AMBIGUOUS_WRITE");
+        let unusable: [fn() -> Answer; 3] = [
+            || Answer::json(201, "<html>"),
+            || Answer::json(201, r#"{"name":"N"}"#),
+            || Answer::json(201, r#"{"id":"../../me","name":"N"}"#),
+        ];
+        for answer in unusable {
+            let fake = Fake::always(answer).await;
+            let new = NewPlaylist { name: "N".to_owned(), ..NewPlaylist::default() };
+            let error = api(&fake).create_playlist(&token(), &new).await.unwrap_err();
+            assert_eq!(error.code(), "AMBIGUOUS_WRITE");
+            assert_eq!(fake.seen().len(), 1);
+        }
     }
 
     #[tokio::test]

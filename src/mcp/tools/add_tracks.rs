@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::arguments::{Count, Few, ItemName, PlaylistName, parse, schema_of};
+use super::items::is_snapshot;
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::spotify::ApiError;
 use crate::spotify::models::{Entry, Page};
@@ -297,7 +298,7 @@ async fn add_batch(
     let (uris, position) = (&uris, plan.position_after(done));
     let snapshot =
         session.attempt(|token| async move { api.add_items(&token, playlist, uris, position).await }).await?;
-    Ok(snapshot.snapshot_id)
+    Ok(snapshot.snapshot_id.filter(|id| is_snapshot(id)))
 }
 
 /// Whether a write may have been done although it failed.

@@ -73,8 +73,8 @@ impl TrackPage {
         let mut tracks = Vec::with_capacity(page.items.len());
         let mut unavailable = 0;
         for entry in &page.items {
-            match entry.track().and_then(TrackItem::from) {
-                Some(track) => tracks.push(TrackItem { added_at: entry.added_at.clone(), ..track }),
+            match TrackItem::of_entry(entry) {
+                Some(track) => tracks.push(track),
                 None => unavailable += 1,
             }
         }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{parse, schema_of};
-use super::items::TrackItem;
+use super::items::{TrackItem, item_uri};
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::models::Playback;
 
@@ -88,7 +88,7 @@ fn seen(playback: &Playback) -> Output {
         kind: Some(kind),
         track: playback.item.as_ref().and_then(TrackItem::from),
         progress_ms: playback.progress_ms,
-        context_uri: playback.context.as_ref().and_then(|context| context.uri.clone()),
+        context_uri: playback.context.as_ref().and_then(|context| item_uri(context.uri.as_deref()?)),
     }
 }
 
@@ -133,5 +133,21 @@ mod tests {
         );
         assert!(tell(r#"{"is_playing":false,"item":null}"#).starts_with("Paused: something"));
         assert_eq!(told(&nothing()), "Nothing is playing.");
+    }
+
+    #[test]
+    fn only_what_has_an_id_is_a_context() {
+        let context = |uri: &str| {
+            seen(&serde_json::from_str(&format!(r#"{{"context":{{"uri":"{uri}"}}}}"#)).unwrap()).context_uri
+        };
+        let album = "spotify:album:4uLU6hMCjMI75M1A2tKUQC";
+        assert_eq!(context(album).as_deref(), Some(album));
+        let owned = context("spotify:user:some.one:playlist:37i9dQZF1DXcBWIGoYBM5M");
+        assert_eq!(owned.as_deref(), Some("spotify:playlist:37i9dQZF1DXcBWIGoYBM5M"));
+        for other in
+            ["javascript:alert(1)", "spotify:user:obey-me", "spotify:local:a:b:c:1", "spotify:album:../x"]
+        {
+            assert_eq!(context(other), None, "{other}");
+        }
     }
 }

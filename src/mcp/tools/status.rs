@@ -17,6 +17,9 @@ use crate::store::Link;
 /// Spotify's refresh tokens die six months after each approval (spotify.md 1.5); the shortest six months have 181 days.
 const APPROVAL: Duration = Duration::from_secs(181 * 86_400);
 
+/// Longest account id told, which is the longest that the argument `account` takes.
+const LONGEST_ID: usize = 256;
+
 pub(in crate::mcp) const TOOL: ToolSpec = ToolSpec {
     name: "get_status",
     title: "Get the status",
@@ -140,7 +143,7 @@ impl AccountStatus {
         let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
         let in_full = |scope: &Scope| scope.spotify().iter().all(|part| granted.contains(part));
         Self {
-            account_id: link.identity.clone(),
+            account_id: clean(&link.identity, LONGEST_ID),
             alias: Some(clean(&link.alias, 60)).filter(|alias| !alias.is_empty()),
             display_name: clean(&link.display_name, 100),
             primary: link.primary,
