@@ -114,3 +114,54 @@ async fn bytes_that_two_readers_could_read_differently_are_refused() {
     server.listener("ada").await.call("get_current_track", json!({})).await.content();
     assert!(!server.logged().contains("panicked"));
 }
+
+/// Half a minute of waiting, beside the other tests: nothing faster shows that nobody is waited for longer.
+#[tokio::test]
+async fn whoever_says_too_little_is_not_waited_for() {
+    let server = TestServer::new().await;
+    let address = server.origin.strip_prefix("http://").unwrap().to_owned();
+    let register = format!(
+        "POST /register HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    );
+    let beginnings = ["", "P", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nhost: ", &register];
+    let ended = beginnings.map(|beginning| {
+        let address = address.clone();
+        async move {
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            stream.write_all(beginning.as_bytes()).await.unwrap();
+            timeout(Duration::from_secs(45), stream.read_to_end(&mut Vec::new())).await.is_ok()
+        }
+    });
+    let ended = futures_util::future::join_all(ended).await;
+    assert!(ended.iter().all(|ended| *ended), "{ended:?}");
+    assert_eq!(server.ready().await, Some(StatusCode::OK));
+}
+
+/// A thief who sends the head of a call ahead must not have its body done after the revocation.
+#[tokio::test]
+async fn a_call_whose_body_comes_after_the_revocation_does_nothing() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let address = server.origin.strip_prefix("http://").unwrap().to_owned();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "create_playlist", "arguments": {"name": "Too late"}}})
+    .to_string();
+    let (first, last) = body.split_at(body.len() - 1);
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{first}",
+        ada.pair().access,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let page = ada.browser.open("/account").await;
+    ada.browser.submit(&page, "/account/clients/revoke", &[]).await;
+    stream.write_all(last.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(server.asked("/v1/me/playlists", 201), 0);
+}
