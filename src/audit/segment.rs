@@ -59,7 +59,18 @@ pub(super) struct Trail {
     len: u64,
     /// Whether bytes may stand after `len` that must go before anything is appended.
     overhang: bool,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The exclusive lock of a trail. Given up by name: closing the file is not enough while a child process that is just
+/// being started still holds a copy of it.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where even this fails, the end of the process gives it up.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 /// What the trail's end tells a new writer.
@@ -171,11 +182,11 @@ fn uid_of(line: &[u8]) -> Option<EventId> {
     line.get(at..at + 34)?.parse().ok()
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+fn lock(dir: &Path) -> Result<Lock, OpenError> {
     let path = dir.join("audit.lock");
     let file = private().create(true).write(true).open(&path).map_err(disk("open", &path))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_owned())),
         Err(error) => Err(disk("lock", &path)(error.into())),
     }
