@@ -15,7 +15,7 @@ use crate::store::{BrowserSession, Client};
 
 use super::login::{self, Departure, Purpose};
 use super::tickets::{self, AuthorizationRequest};
-use super::{Params, Visitor, cookies, sessions};
+use super::{Params, Visitor, clients, cookies, sessions};
 
 /// Longest `state` of a client, in bytes.
 const LONGEST_STATE: usize = 2048;
@@ -67,7 +67,7 @@ pub struct ConsentView {
 
 /// `GET /authorize`.
 pub async fn ask(app: &App, params: &Params, visitor: &Visitor) -> Result<Asked, Failure> {
-    let request = match prove(app, params).await? {
+    let request = match prove(app, params, visitor).await? {
         Ok(request) => request,
         Err(asked) => return Ok(asked),
     };
@@ -92,7 +92,7 @@ pub async fn decide(app: &App, form: &Params, visitor: &Visitor) -> Result<Asked
     let Some(request) = request else { return Ok(Asked::Local(Unproven::FormExpired)) };
 
     // The client may have gone, or changed, since the page was shown.
-    let client = app.store.client(&request.client, app.now()).await?;
+    let client = clients::find(app, &request.client).await?;
     let Some(client) = client else { return Ok(Asked::Local(Unproven::UnknownClient)) };
     if !client.redirect_uris.iter().any(|registered| registered.admits(&request.redirect_uri)) {
         return Ok(Asked::Local(Unproven::RedirectMismatch));
@@ -187,11 +187,18 @@ fn view(
 }
 
 /// Proves client and redirect URI, then judges the rest.
-async fn prove(app: &App, params: &Params) -> Result<Result<(AuthorizationRequest, Client), Asked>, Failure> {
+async fn prove(
+    app: &App,
+    params: &Params,
+    visitor: &Visitor,
+) -> Result<Result<(AuthorizationRequest, Client), Asked>, Failure> {
     let local = |why| Ok(Err(Asked::Local(why)));
     let Some(id) = params.get("client_id") else { return local(Unproven::InvalidRequest) };
     let Some(id) = ClientId::parse(id) else { return local(Unproven::UnknownClient) };
-    let Some(client) = app.store.client(&id, app.now()).await? else { return local(Unproven::UnknownClient) };
+    let client = match clients::introduce(app, &id, visitor).await? {
+        Ok(client) => client,
+        Err(why) => return local(why),
+    };
     let Some(redirect_uri) = proven_redirect(params, &client) else {
         return local(Unproven::RedirectMismatch);
     };

@@ -5,6 +5,7 @@
 
 pub mod authorize;
 pub mod challenge;
+pub mod clients;
 pub mod cookies;
 pub mod login;
 mod login_problem;

@@ -23,7 +23,7 @@ use crate::domain::{ClientId, GrantId, ScopeSet, UserId};
 use crate::failure::Failure;
 use crate::store::{Client, NewTokens, RefreshRow, Rotation};
 
-use super::{OAuthError, Params, Reply, Visitor};
+use super::{OAuthError, Params, Reply, Visitor, clients};
 
 type Answer = Result<Value, Reply<OAuthError>>;
 
@@ -81,7 +81,7 @@ pub(super) async fn authenticate(
     };
     let Some(id) = id else { return refuse(OAuthError::bad("invalid_request", "client_id is missing")) };
     let client = match ClientId::parse(&id) {
-        Some(id) => app.store.client(&id, app.now()).await?,
+        Some(id) => clients::find(app, &id).await?,
         None => None,
     };
     let Some(client) = client else {
