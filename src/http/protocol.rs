@@ -58,6 +58,11 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, mut request: R
         Err(NotServed::Ended) => {
             challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
         }
+        Err(NotServed::OtherBody) => {
+            let event = event(EventCode::AuthenticationFailure, &visitor).by(&user).client(&client);
+            http.app.audit.note(event.because("body_changed")).await;
+            challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
+        }
         Err(NotServed::InsufficientScope(missing)) => {
             let needed = missing.granted.with(missing.needed);
             let event = event(EventCode::AuthzFail, &visitor).by(&user).client(&client);

@@ -21,7 +21,7 @@ mod tools;
 mod upstream;
 mod usage;
 
-pub use caller::Caller;
+pub use caller::{Caller, ExpectedDigest};
 pub use limits::CallLimits;
 pub use server::{McpDeps, Server};
 pub use service::{HttpPolicy, InsufficientScope, NotServed};

@@ -14,7 +14,7 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
-use super::caller::Caller;
+use super::caller::{Caller, ExpectedDigest};
 use super::handler::{Handler, Identity};
 use super::message::{self, Malformed, Message};
 use super::server::{Inner, Server};
@@ -71,6 +71,8 @@ pub enum NotServed {
     InsufficientScope(InsufficientScope),
     /// The token ended while the body came.
     Ended,
+    /// The body is not the one that the request's signature covers.
+    OtherBody,
 }
 
 /// The caller's token does not allow what was asked: to be answered with 403 and a challenge (mcp.md R12).
@@ -133,6 +135,9 @@ impl Server {
             Ok(body) => body,
             Err(response) => return Ok(response),
         };
+        if parts.extensions.get::<ExpectedDigest>().is_some_and(|expected| !expected.fits(&body)) {
+            return Err(NotServed::OtherBody);
+        }
         // A body may take its time, and the credential may have ended meanwhile.
         if !still_good.await {
             return Err(NotServed::Ended);

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use spotify_mcp::domain::{Scope, ScopeSet};
-use spotify_mcp::mcp::{CallLimits, InsufficientScope, NotServed};
+use spotify_mcp::mcp::{CallLimits, ExpectedDigest, InsufficientScope, NotServed};
 
 use super::rig::{HOST, Mood, Reply, Rig, VERSION, modern, plain};
 use crate::fake::Answer;
@@ -282,6 +284,27 @@ mod front {
         request.extensions_mut().insert(rig.caller.clone());
         let refused = rig.server.handle(request, std::future::ready(false)).await.unwrap_err();
         assert_eq!(refused, NotServed::Ended);
+    }
+
+    #[tokio::test]
+    async fn a_body_other_than_the_signed_one_runs_nothing() {
+        let rig = Rig::quiet().await;
+        for digest in [[7; 32], sha256(b"")] {
+            let mut request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
+            request.extensions_mut().insert(ExpectedDigest(digest));
+            let answer = rig.send(request).await.map(|reply| reply.status);
+            assert_eq!(answer, Err(NotServed::OtherBody));
+        }
+        let request = modern("tools/list", json!({}));
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let mut request = Request::from_parts(parts, Body::from(body.clone()));
+        request.extensions_mut().insert(ExpectedDigest(sha256(&body)));
+        assert_eq!(rig.send(request).await.unwrap().status, StatusCode::OK);
+    }
+
+    fn sha256(bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
     }
 
     #[tokio::test]
