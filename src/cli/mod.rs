@@ -20,6 +20,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Purpose;
+use crate::failure::Failure;
+use crate::mcp::{McpDeps, Server};
 use output::{Exit, Format, Output, Refused};
 
 /// Lets a group of people use their own Spotify from any MCP client.
@@ -90,9 +92,9 @@ enum Command {
 }
 
 impl Command {
-    fn run(&self, global: &Global) -> Result<Exit, Refused> {
+    fn run(&self, global: &Global, make: MakeServer) -> Result<Exit, Refused> {
         match self {
-            Self::Serve(args) => serve::run(args, global),
+            Self::Serve(args) => serve::run(args, global, make),
             Self::Healthcheck(args) => {
                 // Where the configuration is broken, its valid part still says where a server would be.
                 let loaded = configured::load_any(global, Vec::new(), Purpose::Inspect)?;
@@ -105,10 +107,18 @@ impl Command {
     }
 }
 
+/// Makes the protocol server of `serve`.
+pub type MakeServer = fn(McpDeps) -> Result<Server, Failure>;
+
 /// Parses the command line, runs the command, and gives its exit status.
 pub fn main() -> ExitCode {
+    main_with(Server::new)
+}
+
+/// The same with another protocol server behind `serve`: for tests of all that stands before it.
+pub fn main_with(make: MakeServer) -> ExitCode {
     let exit = match Cli::try_parse() {
-        Ok(cli) => cli.command.run(&cli.global).unwrap_or_else(|refused| {
+        Ok(cli) => cli.command.run(&cli.global, make).unwrap_or_else(|refused| {
             cli.global.output().refused(&refused);
             refused.exit()
         }),

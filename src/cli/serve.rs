@@ -14,9 +14,9 @@ use crate::failure::Failure;
 use crate::http::{Http, Listening, listen, router};
 use crate::mcp::{CallLimits, HttpPolicy, Linked, McpDeps, Server};
 
-use super::Global;
 use super::output::{Exit, Output, Refused};
 use super::serve_sandbox::Sandboxed;
+use super::{Global, MakeServer};
 use super::{serve_start, serve_stdio};
 
 /// What `serve` takes.
@@ -49,16 +49,21 @@ const USAGE_EVERY: Duration = Duration::from_secs(5);
 const LAST_RECORD: Duration = Duration::from_secs(5);
 
 /// Serves until told to stop.
-pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+pub fn run(args: &Args, global: &Global, make: MakeServer) -> Result<Exit, Refused> {
     let output = global.output();
     let started = serve_start::prepare(args, global, &output)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
     })?;
-    runtime.block_on(serve(args, started, output))
+    runtime.block_on(serve(args, started, output, make))
 }
 
-async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> Result<Exit, Refused> {
+async fn serve(
+    args: &Args,
+    started: serve_start::Prepared,
+    output: Output,
+    make: MakeServer,
+) -> Result<Exit, Refused> {
     let mut config = started.config;
     // Bound first: a taken port must not cost a migration. Over standard input the page is bound when it is needed.
     let listening = match args.stdio {
@@ -81,7 +86,7 @@ async fn serve(args: &Args, started: serve_start::Prepared, output: Output) -> R
     let app = Arc::new(app.await.map_err(serve_start::refused_build)?);
 
     let (tasks_stop, calls_stop) = (CancellationToken::new(), CancellationToken::new());
-    let server = Server::new(mcp_deps(&app, &calls_stop)).map_err(internal)?;
+    let server = make(mcp_deps(&app, &calls_stop)).map_err(internal)?;
     let mut tasks = app.spawn_tasks(&tasks_stop);
     tasks.spawn(write_usage(app.clone(), server.clone(), tasks_stop.clone()));
     started.log.spawn_fallback(&mut tasks, &tasks_stop);

@@ -16,6 +16,7 @@ use super::limits::Permit;
 use super::server::Inner;
 use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
+use crate::policy::ToolPolicy;
 
 /// How guarded work ended.
 pub(super) enum Ended<T> {
@@ -51,6 +52,27 @@ pub(super) fn broken(what: &str) -> ErrorData {
     ErrorData::internal_error("internal error", None)
 }
 
+/// A call that is made for a caller.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) caller: &'a Caller,
+    pub(super) tool: &'static str,
+    /// Where there is none, the call is refused.
+    pub(super) policy: Option<&'a ToolPolicy>,
+}
+
+/// What a tool answered, as the trail sees it.
+pub(super) trait Outcome {
+    /// The code of what went wrong in part.
+    fn code(&self) -> Option<&'static str>;
+}
+
+impl Outcome for Answer {
+    fn code(&self) -> Option<&'static str> {
+        self.code
+    }
+}
+
 /// Calls a tool for a caller.
 pub(super) async fn call(
     server: &Inner,
@@ -59,13 +81,27 @@ pub(super) async fn call(
     arguments: Arguments,
     cancelled: &CancellationToken,
 ) -> Result<CallToolResult, ErrorData> {
+    let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name) };
+    let work = |deadline| (tool.run)(Context { server, caller, deadline }, arguments);
+    guarded(server, call, cancelled, work).await.map(|outcome| result(server, outcome))
+}
+
+/// Does the work of a call, given its deadline, between all that stands around a call.
+///
+/// # Errors
+/// Where the work panicked, or nobody waits for it any more.
+pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>>(
+    server: &Inner,
+    call: Call<'_>,
+    cancelled: &CancellationToken,
+    work: impl FnOnce(Instant) -> W,
+) -> Result<Result<A, ToolError>, ErrorData> {
     let began = Instant::now();
     let mut code = EventCode::ToolCalled;
-    let ended = match admit(server, caller, tool) {
+    let ended = match admit(server, call) {
         Ok(_permit) => {
             let deadline = began + server.tool_deadline;
-            let context = Context { server, caller, deadline };
-            guard((tool.run)(context, arguments), deadline, cancelled).await
+            guard(work(deadline), deadline, cancelled).await
         }
         Err((refused, why)) => {
             code = why;
@@ -77,19 +113,19 @@ pub(super) async fn call(
         other => other,
     };
     let failed = !matches!(&ended, Ended::Done(Ok(_)));
-    server.usage.count(&caller.user, tool.name, failed, server.clock.now());
-    server.audit.note(note(code, caller, tool, &ended, began)).await;
+    server.usage.count(&call.caller.user, call.tool, failed, server.clock.now());
+    server.audit.note(note(code, call, &ended, began)).await;
     match ended {
-        Ended::Done(outcome) => Ok(result(server, outcome)),
-        Ended::Panicked => Err(broken(tool.name)),
+        Ended::Done(outcome) => Ok(outcome),
+        Ended::Panicked => Err(broken(call.tool)),
         Ended::Cancelled | Ended::TimedOut => Err(ErrorData::internal_error("cancelled", None)),
     }
 }
 
 /// Whether the caller may make this call now, or what to answer and what to tell the trail. The scope was checked
 /// before (403); this holds also where it was not.
-fn admit(server: &Inner, caller: &Caller, tool: &ToolSpec) -> Result<Permit, (ToolError, EventCode)> {
-    let allowed = server.policies.of(tool.name).is_some_and(|policy| caller.scopes.allows(policy.scope));
+fn admit(server: &Inner, call: Call<'_>) -> Result<Permit, (ToolError, EventCode)> {
+    let allowed = call.policy.is_some_and(|policy| call.caller.scopes.allows(policy.scope));
     if !allowed {
         let error = ToolError::new(
             "SCOPE_MISSING",
@@ -98,32 +134,34 @@ fn admit(server: &Inner, caller: &Caller, tool: &ToolSpec) -> Result<Permit, (To
         );
         return Err((error, EventCode::ToolCalled));
     }
-    let entered = server.limiter.enter(&caller.user, server.clock.now());
+    let entered = server.limiter.enter(&call.caller.user, server.clock.now());
     entered.map_err(|limited| (ToolError::limited(limited), EventCode::ExcessRateLimitExceeded))
 }
 
-fn note(
+fn note<A: Outcome>(
     code: EventCode,
-    caller: &Caller,
-    tool: &ToolSpec,
-    ended: &Ended<Result<Answer, ToolError>>,
+    call: Call<'_>,
+    ended: &Ended<Result<A, ToolError>>,
     began: Instant,
 ) -> Event {
+    let Call { caller, tool, .. } = call;
     let event = Event::new(code)
         .by(&caller.user)
         .client(&caller.client)
         .from(caller.address)
         .request(&caller.request_id)
-        .operation(format!("tools/call {}", tool.name))
-        .detail("tool", tool.name)
+        .operation(format!("tools/call {tool}"))
+        .detail("tool", tool)
         .detail("duration_ms", began.elapsed().as_millis().to_string());
     let event = match &caller.link {
         Some(link) => event.link(link),
         None => event,
     };
     match ended {
-        Ended::Done(Ok(Answer { code: None, .. })) => event,
-        Ended::Done(Ok(Answer { code: Some(code), .. })) => event.failed().status(code),
+        Ended::Done(Ok(answer)) => match answer.code() {
+            None => event,
+            Some(code) => event.failed().status(code),
+        },
         Ended::Done(Err(error)) if is_refusal(error.code) => event.refused().status(error.code),
         Ended::Done(Err(error)) => event.failed().status(error.code),
         Ended::TimedOut => event.failed().status("UPSTREAM_TIMEOUT"),

@@ -69,15 +69,10 @@ impl Handler {
     async fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, NoCaller> {
         match &self.identity {
             Identity::Local(local) => local.caller().await.map_err(NoCaller::LoginNeeded),
-            Identity::Request => context
-                .extensions
-                .get::<http::request::Parts>()
-                .and_then(|parts| parts.extensions.get::<Caller>())
-                .cloned()
-                .ok_or_else(|| {
-                    tracing::error!("a request reached the handler without an identity");
-                    NoCaller::Missing
-                }),
+            Identity::Request => caller_of(context).cloned().ok_or_else(|| {
+                tracing::error!("a request reached the handler without an identity");
+                NoCaller::Missing
+            }),
         }
     }
 
@@ -95,6 +90,11 @@ impl Handler {
             Ended::Done(Err(_)) | Ended::TimedOut | Ended::Cancelled => Err(failed()),
         }
     }
+}
+
+/// Who made a request over HTTP.
+pub(super) fn caller_of(context: &RequestContext<RoleServer>) -> Option<&Caller> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
 /// We answer each list in one page, so no cursor is ours.

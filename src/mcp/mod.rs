@@ -10,6 +10,7 @@
 
 mod caller;
 mod dispatch;
+mod guard;
 mod handler;
 mod limits;
 mod message;
@@ -22,6 +23,7 @@ mod upstream;
 mod usage;
 
 pub use caller::{Caller, ExpectedDigest};
+pub use guard::CallGuard;
 pub use limits::CallLimits;
 pub use server::{McpDeps, Server};
 pub use service::{HttpPolicy, InsufficientScope, NotServed};

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rmcp::ServerHandler;
 use rmcp::model::{Implementation, MetaObject, ServerCapabilities, ServerConfig, Tool};
 
 use super::NAME;
+use super::guard::CallGuard;
+use super::handler::{Handler, Identity};
 use super::limits::{CallLimits, Limiter};
 use super::service::{Endpoint, HttpPolicy};
 use super::tools::{self, ToolSpec};
@@ -77,6 +80,17 @@ impl Server {
     /// Where no host is allowed (the library would take that for all), or the tool policy and the tools do not fit
     /// together, which a test rules out.
     pub fn new(deps: McpDeps) -> Result<Self, Failure> {
+        Self::with_handler(deps, |guard| Handler { server: guard.server, identity: Identity::Request })
+    }
+
+    /// The same around another handler of the protocol's methods, made with what guards its calls.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn with_handler<H: ServerHandler + Clone>(
+        deps: McpDeps,
+        handler: impl FnOnce(CallGuard) -> H,
+    ) -> Result<Self, Failure> {
         if deps.http.hosts.is_empty() {
             return Err(Failure::new("no host name is allowed to be called by"));
         }
@@ -100,7 +114,7 @@ impl Server {
             about,
             listed: tools::ALL.iter().map(|tool| tool.listed()).collect(),
         });
-        let endpoint = Endpoint::new(inner.clone(), deps.http);
+        let endpoint = Endpoint::new(handler(CallGuard { server: inner.clone() }), deps.http);
         Ok(Self { inner, endpoint })
     }
 

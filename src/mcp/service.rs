@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
 use super::caller::{Caller, ExpectedDigest};
-use super::handler::{Handler, Identity};
 use super::message::{self, Malformed, Message};
-use super::server::{Inner, Server};
+use super::server::Server;
 use crate::config::{LimitsConfig, ServerConfig};
 use crate::domain::{Scope, ScopeSet};
 
@@ -87,12 +88,23 @@ pub struct InsufficientScope {
 /// The endpoint. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    service: StreamableHttpService<Handler, NeverSessionManager>,
+    service: Arc<dyn Protocol>,
     body_bytes: usize,
 }
 
+/// The library's service around a handler. One type for all handlers, so that a request takes the same way to each.
+trait Protocol: Send + Sync {
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response>;
+}
+
+impl<H: ServerHandler> Protocol for StreamableHttpService<H, NeverSessionManager> {
+    fn answer(&self, request: Request<Body>) -> BoxFuture<'_, Response> {
+        Box::pin(async move { self.handle(request).await.map(Body::new) })
+    }
+}
+
 impl Endpoint {
-    pub(super) fn new(server: Arc<Inner>, policy: HttpPolicy) -> Self {
+    pub(super) fn new<H: ServerHandler + Clone>(handler: H, policy: HttpPolicy) -> Self {
         let body_bytes = if policy.body_bytes == 0 { LARGEST_BODY } else { policy.body_bytes };
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
@@ -102,13 +114,12 @@ impl Endpoint {
             .enforce_origin_validation()
             .with_max_request_body_bytes(body_bytes)
             .with_cancellation_token(policy.shutdown);
-        let handler = Handler { server, identity: Identity::Request };
         let service = StreamableHttpService::new(
             move || Ok(handler.clone()),
             Arc::new(NeverSessionManager::default()),
             config,
         );
-        Self { service, body_bytes }
+        Self { service: Arc::new(service), body_bytes }
     }
 }
 
@@ -125,7 +136,7 @@ impl Server {
         still_good: impl Future<Output = bool>,
     ) -> Result<Response, NotServed> {
         if request.method() != Method::POST {
-            return Ok(self.endpoint.service.handle(request).await.map(Body::new));
+            return Ok(self.endpoint.service.answer(request).await);
         }
         if let Err(malformed) = check_headers(request.headers()) {
             return Ok(refuse(StatusCode::BAD_REQUEST, &malformed));
@@ -150,8 +161,8 @@ impl Server {
         if let Some(needed) = self.scope_of(&message).filter(|needed| !granted.allows(*needed)) {
             return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));
         }
-        let request = Request::from_parts(parts, Full::new(body));
-        Ok(explain(self.endpoint.service.handle(request).await.map(Body::new)))
+        let request = Request::from_parts(parts, Body::from(body));
+        Ok(explain(self.endpoint.service.answer(request).await))
     }
 
     /// The scope that the request with this body needs; `None` where being authenticated is enough, and for bodies
