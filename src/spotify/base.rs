@@ -79,15 +79,20 @@ impl Address {
 /// encoded too, so that it cannot climb.
 fn encode(text: &str, out: &mut String) {
     let dots = !text.is_empty() && text.bytes().all(|byte| byte == b'.');
+    if !dots && text.bytes().all(is_unreserved) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        match byte {
-            b'.' if dots => out.push_str("%2E"),
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
+        if is_unreserved(byte) && !dots {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
         }
     }
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')
 }
 
 #[cfg(test)]

@@ -142,7 +142,9 @@ impl SpotifyUri {
 impl fmt::Display for SpotifyUri {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Item(kind, id) => write!(out, "spotify:{}:{}", kind.name(), id.as_str()),
+            Self::Item(kind, id) => ["spotify:", kind.name(), ":", id.as_str()]
+                .into_iter()
+                .try_for_each(|part| out.write_str(part)),
             Self::User(name) => {
                 let name: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
                 write!(out, "spotify:user:{}", name.replace('+', "%20"))

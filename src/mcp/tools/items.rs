@@ -79,15 +79,15 @@ impl TrackItem {
 
     /// `Title - Artist, Artist (Album) [uri]`
     pub(crate) fn line(&self) -> String {
-        let mut line = self.name.clone();
-        if !self.artists.is_empty() {
-            line.push_str(" - ");
-            line.push_str(&self.artists.join(", "));
+        let mut line = String::with_capacity(256);
+        line.push_str(&self.name);
+        for (before, artist) in std::iter::once(" - ").chain(std::iter::repeat(", ")).zip(&self.artists) {
+            line.extend([before, artist]);
         }
         if let Some(album) = &self.album {
-            line.push_str(&format!(" ({album})"));
+            line.extend([" (", album, ")"]);
         }
-        line.push_str(&format!(" [{}]", self.uri));
+        line.extend([" [", &self.uri, "]"]);
         line
     }
 }
