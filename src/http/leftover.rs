@@ -5,6 +5,7 @@
 //! that is not enough, the answer says that the connection closes (RFC 9112, 9.6).
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
+
+use super::line::Line;
 
 /// Most bytes that are read in vain.
 const MOST: usize = 256 * 1024;
@@ -31,17 +34,22 @@ pub(super) struct Lent {
     back: Option<oneshot::Sender<Incoming>>,
     /// Set when the body first has to be waited for.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The connection, which is told whether the body is waited for.
+    line: Arc<Line>,
+    awaited: bool,
 }
 
 /// Where it comes back to.
 pub(super) struct Leftover(Option<oneshot::Receiver<Incoming>>);
 
 /// Lends the body of a request to whoever answers it.
-pub(super) fn lend(request: Request<Incoming>) -> (Request<Lent>, Leftover) {
+pub(super) fn lend(request: Request<Incoming>, line: &Arc<Line>) -> (Request<Lent>, Leftover) {
     // A client that waits for "100 Continue" has not sent its body, and HTTP/2 has streams of their own.
     let lends = request.version() <= Version::HTTP_11 && !request.headers().contains_key(EXPECT);
     let (back, receiver) = oneshot::channel();
-    let request = request.map(|body| Lent { body: Some(body), back: lends.then_some(back), deadline: None });
+    let back = lends.then_some(back);
+    let line = line.clone();
+    let request = request.map(|body| Lent { body: Some(body), back, deadline: None, line, awaited: false });
     (request, Leftover(lends.then_some(receiver)))
 }
 
@@ -68,6 +76,15 @@ async fn read_in_vain(mut body: Incoming) -> bool {
     true
 }
 
+impl Lent {
+    fn awaits(&mut self, waits: bool) {
+        if self.awaited != waits {
+            self.awaited = waits;
+            self.line.await_body(waits);
+        }
+    }
+}
+
 impl Body for Lent {
     type Data = Bytes;
     type Error = axum::BoxError;
@@ -78,8 +95,10 @@ impl Body for Lent {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
+            self.awaits(false);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
+        self.awaits(true);
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(BODY_WITHIN)));
         match deadline.as_mut().poll(context) {
             Poll::Ready(()) => {
@@ -102,6 +121,7 @@ impl Body for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
+        self.awaits(false);
         if let (Some(body), Some(back)) = (self.body.take(), self.back.take())
             && !body.is_end_stream()
         {

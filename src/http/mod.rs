@@ -4,15 +4,19 @@
 
 mod account;
 mod authorize;
+mod connections;
+mod descriptors;
 mod discovery;
 mod health;
 mod layers;
 mod leftover;
+mod line;
 mod login;
 mod pages;
 mod protocol;
 mod reply;
 mod serve;
+mod speak;
 mod token;
 mod visitor;
 

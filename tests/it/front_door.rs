@@ -1,6 +1,7 @@
 //! The running server through its front door: browsers, clients and listeners against the real binary.
 
 mod account;
+mod connections;
 mod http;
 mod isolation;
 mod kill;

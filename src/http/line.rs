@@ -1,0 +1,295 @@
+//! One connection as the server sees it: what it waits for, since when, and that it is to end.
+//!
+//! Only stamps: a reader's and writer's hand sets them, [`super::connections`] reads them once a second, and so no
+//! connection needs a timer of its own. Never holds a byte of what is said.
+
+use std::io::{IoSlice, Result};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+/// Milliseconds since the server began; 0 says "not".
+type Stamp = AtomicU64;
+
+/// What is happening on a connection.
+pub(super) struct Line {
+    began: Instant,
+    /// Whether it speaks HTTP/2, where bytes need not be a request: they may answer a ping.
+    streams: AtomicBool,
+    /// Requests that have come and are not answered to the end.
+    requests: AtomicU32,
+    /// Those of them whose body is waited for.
+    awaited: AtomicU32,
+    /// Since when nothing is asked, or since when the body is waited for.
+    quiet_since: Stamp,
+    /// Since when the beginning of a request (or of TLS) is waited for.
+    head_since: Stamp,
+    /// Since when the other end takes nothing of what is written.
+    stalled_since: Stamp,
+    /// HTTP/2: since when each answer waits for its stream's window.
+    answers: Mutex<Vec<Arc<Stamp>>>,
+    ending: AtomicU8,
+    ended_at: Stamp,
+    /// Ended for a newcomer.
+    gives_way: AtomicBool,
+    woken: Notify,
+}
+
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ending {
+    /// After the requests in flight, however long they take.
+    Drained = 1,
+    /// At once, or after the request that has just come.
+    Shed = 2,
+    /// At once.
+    Broken = 3,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Waits {
+    /// Nothing is asked.
+    Idle,
+    /// The other end has to send or to take something.
+    ForClient,
+    /// We have to answer.
+    ForUs,
+}
+
+impl Line {
+    /// A connection that has just been accepted.
+    pub(super) fn new(began: Instant) -> Self {
+        let line = Self {
+            began,
+            streams: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
+            awaited: AtomicU32::new(0),
+            quiet_since: Stamp::new(0),
+            head_since: Stamp::new(0),
+            stalled_since: Stamp::new(0),
+            answers: Mutex::default(),
+            ending: AtomicU8::new(0),
+            ended_at: Stamp::new(0),
+            gives_way: AtomicBool::new(false),
+            woken: Notify::new(),
+        };
+        line.quiet_since.store(line.now(), Ordering::Relaxed);
+        line.expect_head();
+        line
+    }
+
+    /// Milliseconds since the server began, never 0.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// From now on the beginning of a request is waited for.
+    pub(super) fn expect_head(&self) {
+        self.head_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Bytes have come: on a quiet HTTP/1.1 connection, the beginning of a request.
+    fn heard(&self) {
+        let quiet =
+            self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0;
+        if quiet && !self.streams.load(Ordering::Relaxed) {
+            self.expect_head();
+        }
+    }
+
+    /// A request has come with all its headers; over HTTP/2 on a stream of its own.
+    pub(super) fn begin(self: &Arc<Self>, on_stream: bool) -> Busy {
+        if on_stream {
+            self.streams.store(true, Ordering::Relaxed);
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    /// The body of a request is waited for, or no longer.
+    pub(super) fn await_body(&self, waits: bool) {
+        if waits {
+            self.quiet_since.store(self.now(), Ordering::Relaxed);
+            self.awaited.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.awaited.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What it waits for, and since when.
+    pub(super) fn waits(&self) -> (Waits, u64) {
+        let stalled = self.stalled_since.load(Ordering::Relaxed);
+        let requests = self.requests.load(Ordering::Relaxed);
+        let quiet = self.quiet_since.load(Ordering::Relaxed);
+        match requests {
+            _ if stalled > 0 => (Waits::ForClient, stalled),
+            0 => (Waits::Idle, quiet),
+            _ if self.awaited.load(Ordering::Relaxed) >= requests => (Waits::ForClient, quiet),
+            _ => (Waits::ForUs, 0),
+        }
+    }
+
+    /// How long each thing has lasted, in milliseconds at `now`.
+    pub(super) fn lasted(&self, now: u64) -> Lasted {
+        let since = |stamp: &Stamp| match stamp.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.saturating_sub(since),
+        };
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = answers.iter().map(|stamp| since(stamp)).max().unwrap_or(0);
+        let idle = self.requests.load(Ordering::Relaxed) == 0;
+        Lasted {
+            head: since(&self.head_since),
+            idle: if idle { since(&self.quiet_since) } else { 0 },
+            stall: since(&self.stalled_since).max(answer),
+            shedding: if idle && self.ending() == Some(Ending::Shed) { since(&self.ended_at) } else { 0 },
+        }
+    }
+
+    /// Ends it, unless it is to end sooner already.
+    pub(super) fn end(&self, how: Ending) {
+        if self.ending.fetch_max(how as u8, Ordering::AcqRel) < how as u8 {
+            self.ended_at.store(self.now(), Ordering::Relaxed);
+            self.woken.notify_one();
+        }
+    }
+
+    /// Ends it for a newcomer.
+    pub(super) fn give_way(&self, how: Ending) {
+        self.gives_way.store(true, Ordering::Relaxed);
+        self.end(how);
+    }
+
+    /// Whether it was ended for a newcomer.
+    pub(super) fn gives_way(&self) -> bool {
+        self.gives_way.load(Ordering::Relaxed)
+    }
+
+    /// How it is to end.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        match self.ending.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(Ending::Drained),
+            2 => Some(Ending::Shed),
+            _ => Some(Ending::Broken),
+        }
+    }
+
+    /// Comes back when it is to end, or to end sooner.
+    pub(super) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
+    /// An answer on a stream of its own (HTTP/2), which waits for its window from now on.
+    pub(super) fn answer(&self) -> Arc<Stamp> {
+        let stamp = Arc::new(Stamp::new(self.now()));
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(stamp.clone());
+        stamp
+    }
+
+    /// Whose turn it is with an answer: the other end's, to open its window, or ours.
+    pub(super) fn turn(&self, answer: &Stamp, theirs: bool) {
+        answer.store(if theirs { self.now() } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// The answer has ended.
+    pub(super) fn answered(&self, answer: &Arc<Stamp>) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = answers.iter().position(|known| Arc::ptr_eq(known, answer)) {
+            answers.swap_remove(at);
+        }
+    }
+}
+
+/// How long things have lasted on a connection, in milliseconds; 0: they do not.
+#[derive(Debug)]
+pub(super) struct Lasted {
+    /// Waiting for the beginning of a request.
+    pub(super) head: u64,
+    /// Nothing asked.
+    pub(super) idle: u64,
+    /// Nothing taken of what is written.
+    pub(super) stall: u64,
+    /// Shed, and not gone.
+    pub(super) shedding: u64,
+}
+
+/// A request in flight, until it is dropped.
+pub(super) struct Busy(pub(super) Arc<Line>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // Before the count: an idle connection must not look idle since its request before.
+        self.0.quiet_since.store(self.0.now(), Ordering::Relaxed);
+        self.0.requests.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// A stream that stamps its line.
+pub(super) struct Watched<S> {
+    pub(super) stream: S,
+    pub(super) line: Arc<Line>,
+}
+
+impl<S> Watched<S> {
+    fn wrote<T>(&self, polled: &Poll<Result<T>>) {
+        let stalled = &self.line.stalled_since;
+        match (polled.is_pending(), stalled.load(Ordering::Relaxed)) {
+            (true, 0) => stalled.store(self.line.now(), Ordering::Relaxed),
+            (false, since) if since > 0 => stalled.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.line.heard();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
