@@ -5,7 +5,11 @@ Only Python's standard library, so that it runs wherever Python does:
 
     browser.py approve AUTHORIZATION_URL PERSON REDIRECT_URI    prints the URL with which the client is called back
     browser.py visit AUTHORIZATION_URL PERSON REDIRECT_URI      and opens that URL, where the client listens
+    browser.py open AUTHORIZATION_URL                           the same for $PERSON, as programs call a browser
+    browser.py end ORIGIN PERSON CLIENT_NAME                    ends the access of all clients of that name at /account
     browser.py ready ORIGIN                                     succeeds when the server is ready
+    browser.py narrow AUTHORIZATION_URL                         prints the URL that asks for reading alone
+    browser.py revoke ORIGIN CLIENT_ID TOKEN                    gives a token back
     browser.py register ORIGIN REDIRECT_URI                     registers a client, prints its id
     browser.py token ORIGIN PERSON                              registers a client, logs in, prints an access token
 """
@@ -15,8 +19,11 @@ import hashlib
 import html.parser
 import http.cookiejar
 import json
+import os
+import pathlib
 import secrets
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -58,21 +65,39 @@ class Browser:
                 raise Gave(f"{_bare(url)} answered {status}: {_Page.read(body).words()}")
         raise Gave(f"still not called back after {HOPS} pages")
 
+    def end_access(self, origin, client_name):
+        """Ends the access of every client of that name at the account page. Returns how many there were."""
+        account = self.approve(f"{origin}/auth/login", f"{origin}/account")
+        ended = 0
+        while form := next((form for form in self._account(account) if form.says(client_name)), None):
+            status, _, body = self._fetch(urllib.parse.urljoin(account, form.action), form.hidden)
+            if status not in (200, 302, 303):
+                raise Gave(f"the account page answered {status}: {_Page.read(body).words()}")
+            ended += 1
+        return ended
+
+    def _account(self, url):
+        status, _, body = self._fetch(url, None)
+        if status != 200:
+            raise Gave(f"{_bare(url)} answered {status}")
+        return [form for form in _Page.read(body).forms if form.action.endswith("/clients/revoke")]
+
     def _answer(self, url, page):
-        names = {name for name, _ in page.hidden}
+        form = page.forms[0] if page.forms else _Form("", "get")
+        names = {name for name, _ in form.hidden}
         if {"ticket", "csrf"} <= names:
             self.pages.append("consent")
             pressed = [("decision", "approve")]
-        elif "request" in names and any(name == "person" for name, _ in page.inputs):
+        elif "request" in names and any(name == "person" for name, _ in form.inputs):
             self.pages.append("sandbox")
-            if ("person", self.person) not in page.inputs:
+            if ("person", self.person) not in form.inputs:
                 raise Gave(f"the sandbox does not offer {self.person}")
             pressed = [("person", self.person), ("decision", "approve")]
         else:
             raise Gave(f"{_bare(url)} is neither the consent page nor the sandbox's login: {page.words()}")
-        if page.method != "post" or ("decision", "approve") not in page.buttons:
+        if form.method != "post" or ("decision", "approve") not in form.buttons:
             raise Gave(f"{_bare(url)} has no form with a button to approve")
-        return urllib.parse.urljoin(url, page.action), page.hidden + pressed
+        return urllib.parse.urljoin(url, form.action), form.hidden + pressed
 
     def _fetch(self, url, form):
         request = urllib.request.Request(url, headers={"accept": "text/html", "user-agent": "scripted-browser"})
@@ -124,6 +149,43 @@ def token(origin, person):
     return _post(f"{origin}/token", exchange, urllib.parse.urlencode)["access_token"]
 
 
+def open_for_program(url):
+    """What a program's browser does: says yes, and calls the program back once it listens. `$OPENED` names a file
+    that gets a line for each time. Where the file `$NARROW` exists, the person allows reading alone, this once."""
+    with open(os.environ["OPENED"], "a") as opened:
+        opened.write(_bare(url) + "\n")
+    narrow = pathlib.Path(os.environ["NARROW"])
+    if narrow.exists():
+        narrow.unlink()
+        url = narrowed(url)
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+    called = Browser(os.environ["PERSON"]).approve(url, asked["redirect_uri"])
+    for _ in range(50):
+        try:
+            return _get(called)
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            time.sleep(0.2)
+    raise Gave("nobody listens at the redirect URI")
+
+
+def narrowed(url):
+    """An authorization URL that asks for reading alone."""
+    parts = urllib.parse.urlsplit(url)
+    asked = [(key, "read" if key == "scope" else value) for key, value in urllib.parse.parse_qsl(parts.query)]
+    return urllib.parse.urlunsplit(parts._replace(query=urllib.parse.urlencode(asked)))
+
+
+def revoke(origin, client_id, token):
+    """Gives a token back, as a client does that is being removed."""
+    fields = {"client_id": client_id, "token": token}
+    request = urllib.request.Request(f"{origin}/revoke", urllib.parse.urlencode(fields).encode())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=20) as reply:
+        return reply.status
+
+
 def _get(url):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=20) as reply:
@@ -148,13 +210,23 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _Form:
+    """A form: where it goes, its fields, and what its buttons say to those who cannot see them."""
+
+    def __init__(self, action, method):
+        self.action, self.method = action, method
+        self.hidden, self.inputs, self.buttons, self.labels = [], [], [], []
+
+    def says(self, words):
+        return any(words in label for label in self.labels)
+
+
 class _Page(html.parser.HTMLParser):
-    """The first form of a page, and the text of the whole."""
+    """The forms of a page, and its text."""
 
     def __init__(self):
         super().__init__()
-        self.action, self.method, self.hidden, self.inputs, self.buttons = "", "", [], [], []
-        self._text, self._forms = [], 0
+        self.forms, self._text = [], []
 
     @classmethod
     def read(cls, body):
@@ -168,16 +240,16 @@ class _Page(html.parser.HTMLParser):
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         if tag == "form":
-            self._forms += 1
-            if self._forms == 1:
-                self.action, self.method = attrs.get("action") or "", (attrs.get("method") or "get").lower()
-        elif self._forms != 1 or not attrs.get("name"):
+            self.forms.append(_Form(attrs.get("action") or "", (attrs.get("method") or "get").lower()))
+        elif not self.forms:
             return
-        elif tag == "input":
+        elif tag == "input" and attrs.get("name"):
             named = (attrs["name"], attrs.get("value") or "")
-            (self.hidden if attrs.get("type") == "hidden" else self.inputs).append(named)
+            (self.forms[-1].hidden if attrs.get("type") == "hidden" else self.forms[-1].inputs).append(named)
         elif tag == "button":
-            self.buttons.append((attrs["name"], attrs.get("value") or ""))
+            self.forms[-1].labels.append(attrs.get("aria-label") or "")
+            if attrs.get("name"):
+                self.forms[-1].buttons.append((attrs["name"], attrs.get("value") or ""))
 
     def handle_data(self, data):
         self._text.append(data)
@@ -190,6 +262,15 @@ def main(command, *arguments):
         return register(*arguments)
     if command == "ready":
         return _get(f"{arguments[0]}/readyz")
+    if command == "open":
+        return open_for_program(*arguments)
+    if command == "end":
+        origin, person, client_name = arguments
+        return Browser(person).end_access(origin, client_name)
+    if command == "narrow":
+        return narrowed(*arguments)
+    if command == "revoke":
+        return revoke(*arguments)
     url, person, redirect_uri = arguments
     called = Browser(person).approve(url, redirect_uri)
     if command == "visit":

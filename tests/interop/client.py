@@ -19,7 +19,7 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 
-from browser import Browser
+from browser import Browser, narrowed, revoke
 
 TOOLS = {
     "search_tracks", "get_current_track", "get_user_playlists", "get_playlist_tracks", "get_liked_songs",
@@ -36,8 +36,10 @@ MARKER = re.compile(r"\b(ada|ben|chiara)Z")
 class Login:
     """The SDK's login with a scripted browser in place of a person, and its tokens kept in memory."""
 
-    def __init__(self, origin, person):
-        self.browser = Browser(person)
+    def __init__(self, origin, person, narrow=False):
+        self.origin, self.browser = origin, Browser(person)
+        self.narrow = narrow
+        """Whether the next login allows reading alone."""
         self.logins = self.issued = 0
         self.tokens = self.client = None
         self.expires_at = 0.0
@@ -52,6 +54,8 @@ class Login:
 
     async def _open(self, url):
         self.logins += 1
+        if self.narrow:
+            url, self.narrow = narrowed(url), False
         self._called = await asyncio.to_thread(self.browser.approve, url, REDIRECT)
 
     async def _callback(self):
@@ -103,6 +107,8 @@ async def main(origin, person, era):
             await music(session)
             await status(session)
             await expiry(session, login)
+            await revocation(session, login)
+    await step_up(origin, person, era)
 
 
 async def lists(client):
@@ -159,6 +165,27 @@ async def expiry(session, login):
         assert login.logins == 1, f"expiry {round + 1} needed a new login"
         assert login.issued > issued, "nothing was refreshed"
     ok(f"outlived its access token, {PARALLEL} calls at once, without a new login (times: {EXPIRIES})")
+
+
+async def revocation(session, login):
+    await asyncio.to_thread(revoke, login.origin, login.client.client_id, login.tokens.refresh_token)
+    logins = login.logins
+    await session.call("get_current_track")
+    assert login.logins == logins + 1, f"{login.logins - logins} logins after a revocation"
+    ok("its tokens were revoked, and it logged in again")
+
+
+async def step_up(origin, person, era):
+    login = Login(origin, person, narrow=True)
+    async with create_mcp_http_client(auth=login.auth) as http:
+        transport = streamable_http_client(f"{origin}/mcp", http_client=http)
+        async with Client(transport, mode="auto" if era == "modern" else "legacy") as client:
+            session = Session(client, person)
+            await session.call("get_current_track")
+            assert login.tokens.scope == "read" and login.logins == 1, login.tokens.scope
+            await session.call("create_playlist", name=f"Stepped up {time.time_ns()}")
+            assert "write" in login.tokens.scope.split() and login.logins == 2, login.tokens.scope
+    ok("was allowed to read alone, asked for more when it needed more, and got it")
 
 
 def ok(what):

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 
-import { Login, connect, exercise, ok } from './session.mjs';
+import { Login, connect, exercise, ok, revocation } from './session.mjs';
 
 const sdk = `${process.env.SDKS}/node_modules/@modelcontextprotocol/sdk/dist/esm/client`;
 const { Client } = await import(`${sdk}/index.js`);
@@ -18,8 +18,11 @@ const make = () => ({
     transport: new StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider: login }),
 });
 const finish = (transport, called) => transport.finishAuth(called.get('code'));
-const { client, transport } = await connect(login, UnauthorizedError, make, finish);
+const connected = await connect(login, UnauthorizedError, make, finish);
+const { client, transport } = connected;
 assert.equal(transport.protocolVersion, '2025-11-25');
 ok(`logged in by dynamic registration, speaks ${transport.protocolVersion}`);
 await exercise(client, login, person);
+// Stepping up is left out: this SDK refreshes where it is told to ask for more, and gives up.
+await revocation(origin, login, connected, UnauthorizedError, finish);
 await client.close();

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 
-import { Login, connect, exercise, ok } from './session.mjs';
+import { Login, connect, exercise, ok, revocation, stepUp } from './session.mjs';
 
 const sdk = await import(`${process.env.SDKS}/node_modules/@modelcontextprotocol/client/dist/index.mjs`);
 const [origin, person, era] = process.argv.slice(2);
@@ -12,13 +12,17 @@ const version = { modern: '2026-07-28', legacy: '2025-11-25' }[era];
 // Modern is left for the SDK to find out, as clients in the field do.
 const mode = era === 'modern' ? 'auto' : 'legacy';
 const login = new Login(person, 'Interop: TypeScript, second SDK');
-const make = () => ({
+const makeFor = (authProvider) => () => ({
     client: new sdk.Client({ name: 'interop', version: '1' }, { versionNegotiation: { mode } }),
-    transport: new sdk.StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider: login }),
+    transport: new sdk.StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider }),
 });
 const finish = (transport, called) => transport.finishAuth(called);
-const { client } = await connect(login, sdk.UnauthorizedError, make, finish);
+const connected = await connect(login, sdk.UnauthorizedError, makeFor(login), finish);
+const { client } = connected;
 assert.equal(client.getNegotiatedProtocolVersion(), version);
 ok(`logged in by dynamic registration, speaks ${version}`);
 await exercise(client, login, person);
+await revocation(origin, login, connected, sdk.UnauthorizedError, finish);
 await client.close();
+const another = new Login(person, 'Interop: TypeScript, second SDK, narrow');
+await stepUp(another, sdk.UnauthorizedError, makeFor(another), finish);

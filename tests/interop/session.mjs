@@ -21,6 +21,8 @@ const MARKER = /\b(ada|ben|chiara)Z/g;
 export class Login {
     logins = 0;
     issued = 0;
+    /** Whether the next login allows reading alone. */
+    narrow = false;
     expiresAt = 0;
     redirectUrl = REDIRECT;
     called;
@@ -73,13 +75,23 @@ export class Login {
     codeVerifier() {
         return this.#verifier;
     }
+    invalidateCredentials(kind) {
+        if (kind === 'all' || kind === 'tokens') this.#tokens = undefined;
+        if (kind === 'all' || kind === 'client') this.#client = undefined;
+        if (kind === 'all' || kind === 'verifier') this.#verifier = undefined;
+    }
     async redirectToAuthorization(url) {
         this.logins += 1;
-        const python = process.env.PYTHON ?? 'python3';
-        const { stdout } = await promisify(execFile)(python, [BROWSER, 'approve', url.href, this.#person, REDIRECT]);
-        this.called = new URL(stdout.trim()).searchParams;
+        const asked = this.narrow ? await browser('narrow', url.href) : url.href;
+        this.narrow = false;
+        this.called = new URL(await browser('approve', asked, this.#person, REDIRECT)).searchParams;
         assert.equal(this.called.get('state'), this.#state, 'the state came back changed');
     }
+}
+
+async function browser(...args) {
+    const { stdout } = await promisify(execFile)(process.env.PYTHON ?? 'python3', [BROWSER, ...args]);
+    return stdout.trim();
 }
 
 /** Connects as the SDKs' documentation says: try, be sent to log in, finish, try again. */
@@ -100,6 +112,34 @@ export async function connect(login, unauthorized, make, finish) {
 // The SDKs warn where a schema has what their validator does not know. Ours have not.
 const warned = [];
 console.warn = (...words) => warned.push(words.join(' '));
+
+/**
+ * After its tokens were revoked the client is sent to log in again, and goes on. `connected` is what connect() gave.
+ */
+export async function revocation(origin, login, { client, transport }, unauthorized, finish) {
+    const { client_id } = login.clientInformation();
+    await browser('revoke', origin, client_id, login.tokens().refresh_token);
+    const { logins } = login;
+    await assert.rejects(client.callTool({ name: 'get_current_track' }), unauthorized);
+    await finish(transport, login.called);
+    assert(!(await client.callTool({ name: 'get_current_track' })).isError);
+    assert.equal(login.logins, logins + 1);
+    ok('its tokens were revoked, and it logged in again');
+}
+
+/** A client that was allowed to read alone asks for more when it needs more. */
+export async function stepUp(login, unauthorized, make, finish) {
+    login.narrow = true;
+    const { client, transport } = await connect(login, unauthorized, make, finish);
+    assert.equal(login.tokens().scope, 'read');
+    const write = { name: 'create_playlist', arguments: { name: `Stepped up ${crypto.randomUUID()}` } };
+    await assert.rejects(client.callTool(write), unauthorized);
+    await finish(transport, login.called);
+    assert(!(await client.callTool(write)).isError);
+    assert(login.tokens().scope.split(' ').includes('write') && login.logins === 2);
+    ok('was allowed to read alone, asked for more when it needed more, and got it');
+    await client.close();
+}
 
 /** Every check on a connected client. */
 export async function exercise(client, login, person) {
