@@ -2,16 +2,15 @@
 //!
 //! It comes back from outside: its seal is checked before anything in it is believed (2026-07-28, MRTR).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use spotify_mcp::ambient::{Clock, Dice};
 
-/// How long a person may take to answer.
-const LIFETIME: Duration = Duration::from_secs(600);
+/// How long a person may take to answer, in seconds.
+const LIFETIME: i64 = 600;
 const TAG: usize = 32;
 
 /// Where a talk is.
@@ -24,7 +23,7 @@ pub struct Place {
     /// Which round was asked.
     pub round: usize,
     /// Until when answers are taken, in seconds since 1970.
-    until: u64,
+    until: i64,
 }
 
 /// Seals and opens places with a key of this process.
@@ -32,13 +31,11 @@ pub struct Seal([u8; 32]);
 
 impl Seal {
     pub fn new() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the system has randomness");
-        Self(key)
+        Self(Dice::system().bytes())
     }
 
     pub fn seal(&self, user: &str, subject: &str, round: usize) -> String {
-        let until = now() + LIFETIME.as_secs();
+        let until = now() + LIFETIME;
         let place = Place { user: user.to_owned(), subject: subject.to_owned(), round, until };
         let mut sealed = serde_json::to_vec(&place).expect("a place is JSON");
         sealed.extend(self.mac(&sealed).finalize().into_bytes());
@@ -61,6 +58,6 @@ impl Seal {
     }
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+fn now() -> i64 {
+    Clock::system().now().secs()
 }
