@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
 use spotify_mcp::ambient::Timestamp;
-use spotify_mcp::domain::ids::{GrantId, LinkId, RequestId, SessionId, UserId};
+use spotify_mcp::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, UserId};
 use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::web::{
-    self, Account, ClientRow, Consent, Done, LinkRow, LinkState, Page, SessionRow, Site, Untrusted,
+    self, Account, ApiKeyRow, ApiKeys, ClientRow, Consent, Done, LinkRow, LinkState, MadeKey, Page,
+    SessionRow, Site, Untrusted,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
@@ -37,6 +38,10 @@ fn main() {
     consents(&folder, &real);
     write(&folder, "account", &web::account(&real, &full_account()));
     write(&folder, "account-empty", &web::account(&sandbox, &empty_account()));
+    let id = ApiKeyId::mint([4; 16]);
+    write(&folder, "key-made", &web::key_made(&real, &made_key(&id, false)));
+    write(&folder, "key-made-signing", &web::key_made(&real, &made_key(&id, true)));
+    write(&folder, "key-refused", &web::no_key(&real, web::NoKey::TooMany));
     write(&folder, "delete", &web::delete_data(&real, "csrf", false));
     write(&folder, "delete-mistyped", &web::delete_data(&real, "csrf", true));
     for notice in web::Notice::ALL {
@@ -119,6 +124,7 @@ fn full_account() -> Account<'static> {
             client("Claude", "claude.ai", ScopeSet::ALL, Some(Timestamp::from_secs(NOW.secs() - 3_000))),
             client("Cursor", "anysphere.cursor-mcp", ScopeSet::known("read"), None),
         ],
+        keys: keys(),
         sessions: vec![session("Firefox on Linux", true), session("Safari on iPhone", false)],
         done: Some(Done::Revoked),
     }
@@ -128,9 +134,40 @@ fn empty_account() -> Account<'static> {
     Account {
         links: Vec::new(),
         clients: Vec::new(),
+        keys: ApiKeys { on: true, signing: false, rows: Vec::new() },
         sessions: vec![session("Chromium on Linux", true)],
         done: None,
         ..full_account()
+    }
+}
+
+fn keys() -> ApiKeys {
+    let key = |name: &str, until, expired| ApiKeyRow {
+        id: ApiKeyId::mint([4; 16]),
+        name: name.into(),
+        prefix: "smcp_Ab3dE9".into(),
+        scopes: ScopeSet::known("read player"),
+        since: days(-20),
+        until,
+        expired,
+        last_used: (!expired).then_some(NOW),
+    };
+    let rows = vec![
+        key("Kitchen radio", Some(days(70)), false),
+        key("Backup of my playlists", None, false),
+        key("Old script", Some(days(-1)), true),
+    ];
+    ApiKeys { on: true, signing: false, rows }
+}
+
+fn made_key(id: &ApiKeyId, signing: bool) -> MadeKey<'_> {
+    MadeKey {
+        key: "smcp_WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpgvwfE",
+        id,
+        name: "Kitchen radio".into(),
+        scopes: ScopeSet::known("read player"),
+        until: Some(days(90)),
+        signing,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Store};
 use crate::vault::{Apps, Vault};
 
-use super::{App, Bearers, Revocation};
+use super::{ApiKeys, App, Bearers, Revocation};
 
 /// How it will be used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +97,7 @@ impl App {
             vault,
             audit,
             bearers: Bearers::default(),
+            api_keys: ApiKeys::default(),
             revocation,
         })
     }

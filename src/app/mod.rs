@@ -1,5 +1,6 @@
 //! The composition root: one plain struct that every handler shares. No behaviour beyond what joins its parts.
 
+mod api_keys;
 mod bearers;
 mod build;
 mod revocation;
@@ -17,6 +18,7 @@ use crate::spotify::Api;
 use crate::store::{Recorded, Store};
 use crate::vault::Vault;
 
+pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearers, Refused};
 pub use build::{BuildError, Mode};
 pub use revocation::Revocation;
@@ -47,6 +49,8 @@ pub struct App {
     pub audit: Audit,
     /// Our access tokens.
     pub bearers: Bearers,
+    /// API keys.
+    pub api_keys: ApiKeys,
     /// What has ended since when.
     pub revocation: Revocation,
 }

@@ -17,6 +17,9 @@ use super::revocation::EVERY;
 /// How often expired rows go.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 
+/// How often uses of API keys are written down.
+const KEY_USES_EVERY: Duration = Duration::from_secs(5);
+
 /// Events taken from the outbox at once.
 const BATCH: i64 = 500;
 
@@ -29,6 +32,7 @@ impl App {
             tasks.spawn(drain(self.clone(), stop.clone()));
         }
         tasks.spawn(purge(self.clone(), stop.clone()));
+        tasks.spawn(write_key_uses(self.clone(), stop.clone()));
         tasks.spawn(refusals(self.clone(), stop.clone()));
         tasks
     }
@@ -36,6 +40,7 @@ impl App {
     /// Drops everything remembered that a revocation may have ended.
     pub fn forget(&self) {
         self.bearers.forget_all();
+        self.api_keys.forget_all();
         self.vault.forget_all();
     }
 
@@ -88,6 +93,18 @@ async fn purge(app: Arc<App>, stop: CancellationToken) {
             Err(failure) => tracing::error!(cause = failure.chain(), "the purge failed"),
         }
         if stopped_within(&stop, PURGE_EVERY).await {
+            return;
+        }
+    }
+}
+
+async fn write_key_uses(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        let last = stopped_within(&stop, KEY_USES_EVERY).await;
+        if let Err(failure) = app.api_keys.write_uses(&app.store).await {
+            tracing::warn!(cause = failure.chain(), "the last use of API keys cannot be written down yet");
+        }
+        if last {
             return;
         }
     }

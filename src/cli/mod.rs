@@ -2,6 +2,8 @@
 //!
 //! A file holds `Args` and `run`. Parsing needs no async runtime: the commands that do start their own.
 
+mod administer;
+mod api_keys;
 mod completions;
 mod config;
 mod configured;
@@ -85,6 +87,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Make, look at and check the configuration
     Config(config::Args),
+    /// Make, list and revoke API keys
+    ApiKeys(api_keys::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -101,6 +105,7 @@ impl Command {
                 healthcheck::run(args, loaded.as_far_as_valid().server.listen())
             }
             Self::Config(args) => config::run(args, global),
+            Self::ApiKeys(args) => api_keys::run(args, global),
             Self::Completions(args) => completions::run(args, &global.output()),
             Self::Man(args) => man::run(args, &global.output()),
         }

@@ -155,6 +155,18 @@ fn root_key(config: &Config, output: &Output) -> Result<RootKey, Refused> {
     }
 }
 
+/// The master key where there is one already: nothing is made, neither a key nor a salt.
+pub(super) fn root_key_at_hand(config: &Config, output: &Output) -> Result<Option<RootKey>, Refused> {
+    let said = &config.security.master_key;
+    let beside_data = config::master_key::generated_path(&config.storage.data_dir);
+    let somewhere = said.value.is_some()
+        || said.credential.is_some()
+        || !said.command.is_empty()
+        || (said.passphrase.is_some() && config.storage.data_dir.join("master.kdf.json").exists())
+        || (said.passphrase.is_none() && beside_data.exists());
+    if somewhere { root_key(config, output).map(Some) } else { Ok(None) }
+}
+
 fn stretch(kdf: &Kdf, passphrase: &SecretString) -> Result<RootKey, Refused> {
     kdf.derive(passphrase).map(RootKey::new).map_err(|error| {
         Refused::usage(
@@ -254,7 +266,7 @@ pub(super) fn refused_build(error: BuildError) -> Refused {
     }
 }
 
-fn wrong_master_key(given: &str, mismatch: &MasterKeyMismatch) -> Refused {
+pub(super) fn wrong_master_key(given: &str, mismatch: &MasterKeyMismatch) -> Refused {
     let MasterKeyMismatch { expected, given_is_retired } = mismatch;
     let retired = if *given_is_retired { ", a retired key of this database" } else { "" };
     Refused::usage(

@@ -160,6 +160,7 @@ impl Build<'_> {
             local_without_credential: self.flag("auth.local_without_credential"),
             signup,
             allowlist,
+            api_keys: self.flag("auth.api_keys"),
             administrators: self.list("auth.administrators"),
             lifetimes: self.lifetimes(),
         }
@@ -190,19 +191,13 @@ impl Build<'_> {
         if named.is_none() {
             self.derived.insert("security.environment", "development".into());
         }
-        let request_signing = self.flag("security.request_signing");
-        if request_signing {
-            let wrong =
-                Wrong::new("this version cannot check signed requests", "remove it, or set it to false");
-            self.problem("security.request_signing", wrong.coded("CONFIG_UNAVAILABLE"));
-        }
         SecurityConfig {
             environment_is_named: named.is_some(),
             environment: environment(named.as_deref()),
             master_key: self.master_key(),
             login_timeout: Duration::from_secs(60 * self.count("security.login_timeout_minutes")),
             max_sessions_per_user: self.number("security.max_sessions_per_user"),
-            request_signing,
+            request_signing: self.flag("security.request_signing"),
             max_key_age: KeyAges {
                 master: self.number("security.max_key_age_days.master"),
                 data: self.number("security.max_key_age_days.data"),
@@ -244,6 +239,7 @@ impl Build<'_> {
             unused_clients_per_address_per_day: self.number("limits.unused_clients_per_address_per_day"),
             failed_attempts_per_address_per_minute: self
                 .number("limits.failed_attempts_per_address_per_minute"),
+            api_keys_per_user: self.number("limits.api_keys_per_user"),
             connections: self.number("limits.connections"),
             mcp_body_bytes: self.count("limits.mcp_body_bytes"),
             body_bytes: self.count("limits.body_bytes"),

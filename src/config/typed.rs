@@ -143,6 +143,8 @@ pub struct AuthConfig {
     pub signup: Signup,
     /// Spotify user ids that may sign up under [`Signup::Allowlist`].
     pub allowlist: Vec<String>,
+    /// Whether API keys are accepted and can be made.
+    pub api_keys: bool,
     /// User ids (`u_...`) or Spotify ids of administrators.
     pub administrators: Vec<String>,
     /// How long every token and session lives.
@@ -192,7 +194,7 @@ pub struct SecurityConfig {
     pub login_timeout: Duration,
     /// Browser sessions per user; the oldest goes. 0: no limit.
     pub max_sessions_per_user: u32,
-    /// API-key callers must sign requests.
+    /// API-key callers must sign their requests and never send the key itself.
     pub request_signing: bool,
     /// How old each key may become before rotation is due.
     pub max_key_age: KeyAges,
@@ -249,6 +251,8 @@ pub struct LimitsConfig {
     pub unused_clients_per_address_per_day: u32,
     /// Wrong codes, tokens or keys from one address in a minute.
     pub failed_attempts_per_address_per_minute: u32,
+    /// Living API keys per user.
+    pub api_keys_per_user: u32,
     /// Open connections; the longest idle is shed first.
     pub connections: u32,
     /// Bytes of a request body on `/mcp`. 0 switches off our limit, never the transport's.

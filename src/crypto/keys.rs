@@ -171,6 +171,26 @@ pub fn from_presented(secret: &str) -> SealingKey {
     SealingKey { id: KeyId(id), key: Key::new(key) }
 }
 
+/// Whether `mac` is the HMAC-SHA256 of `message` under `key`; compared in constant time.
+pub fn mac_holds(key: &Key, message: &[u8], mac: &[u8]) -> bool {
+    // A key shorter than the block is zero-padded by HMAC itself (RFC 2104 section 2).
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key.expose());
+    let mut expected = <Hmac<Sha256>>::new((&*block).into());
+    expected.update(message);
+    expected.verify_slice(mac).is_ok()
+}
+
+/// The key with which the holder of an API key signs requests (RFC 9421, hmac-sha256): HKDF-SHA256 (RFC 5869) over the
+/// key's whole text. It is not the stored hash, and neither gives the other away.
+pub fn signing_key(api_key: &str) -> Key {
+    let mut okm = Zeroizing::new([0; 32]);
+    let hkdf = Hkdf::<Sha256>::new(Some(b"spotify-mcp/v1/api-key"), api_key.as_bytes());
+    // 32 bytes are far below HKDF-SHA256's limit.
+    let _ = hkdf.expand(b"request-signing", &mut *okm);
+    Key::new(*okm)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,5 +227,13 @@ mod tests {
     fn the_derivation_never_changes() {
         // Computed independently (RFC 5869 by hand): a change here would orphan every stored key.
         assert_eq!(root(1).id().to_string(), "5cb1886caee38c0b2c13fa0cc36d5814");
+    }
+
+    #[test]
+    fn an_api_key_gives_the_signing_key_that_the_documentation_names() {
+        // Computed independently, as docs/request-signing.md says: clients derive it themselves.
+        let key = signing_key("smcp_WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpgvwfE");
+        let hex: String = key.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "bb8802acb221d2540b2376d10ba887b30e831d3b00fba5eb0df4d44f4488c4d5");
     }
 }

@@ -1,6 +1,7 @@
 //! Opaque tokens: 256 random bits behind a prefix that tells the kind, stored only as a SHA-256 hash.
 //!
-//! Unsalted SHA-256 is enough for a value with 256 bits of entropy (ASVS v5.0.0-11.4.1 concerns passwords).
+//! Unsalted SHA-256 is enough for a value with 256 bits of entropy (ASVS v5.0.0-11.4.1 concerns passwords). An API key,
+//! which people copy, also ends in a checksum: a typo, and a scanner's false find, are known without a database.
 
 use std::fmt;
 
@@ -24,25 +25,37 @@ pub enum TokenKind {
     ClientSecret,
     /// Cookie of a browser session, `smbs_`.
     BrowserSession,
+    /// API key, `smcp_`, with a checksum.
+    ApiKey,
     /// A one-time handle (upstream state, binding cookie), without prefix.
     Handle,
 }
 
 impl TokenKind {
-    const fn prefix(self) -> &'static str {
+    /// How every token of this kind begins.
+    pub const fn prefix(self) -> &'static str {
         match self {
             Self::Access => "smat_",
             Self::Refresh => "smrt_",
             Self::Code => "smac_",
             Self::ClientSecret => "smcs_",
             Self::BrowserSession => "smbs_",
+            Self::ApiKey => "smcp_",
             Self::Handle => "",
+        }
+    }
+
+    /// Length behind the prefix: 32 bytes in base64url without padding; 36 where a checksum follows them.
+    const fn body(self) -> usize {
+        match self {
+            Self::ApiKey => 48,
+            _ => 43,
         }
     }
 }
 
-/// Length of the random part: 32 bytes in base64url without padding.
-const BODY: usize = 43;
+/// Bytes of an API key's checksum: one typo in four thousand million passes for a key, and is then unknown.
+const CHECKSUM: usize = 4;
 
 /// A token in the clear: exists while a request is answered, and is never stored.
 #[derive(Clone)]
@@ -51,14 +64,19 @@ pub struct Token(SecretString);
 impl Token {
     /// A fresh token from 32 random bytes.
     pub fn mint(kind: TokenKind, random: &[u8; 32]) -> Self {
-        Self(SecretString::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(random))))
+        let body = match kind {
+            TokenKind::ApiKey => URL_SAFE_NO_PAD.encode(with_checksum(random)),
+            _ => URL_SAFE_NO_PAD.encode(random),
+        };
+        Self(SecretString::new(format!("{}{body}", kind.prefix())))
     }
 
     /// Takes what a caller presented; `None` where it cannot be a token of this kind, so that no store is asked.
     pub fn parse(kind: TokenKind, presented: &str) -> Option<Self> {
         let body = presented.strip_prefix(kind.prefix())?;
-        let plausible = body.len() == BODY
-            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let plausible = body.len() == kind.body()
+            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && (kind != TokenKind::ApiKey || checksum_holds(body));
         plausible.then(|| Self(SecretString::new(presented)))
     }
 
@@ -71,6 +89,20 @@ impl Token {
     pub fn hash(&self) -> TokenHash {
         TokenHash(Sha256::digest(self.0.expose().as_bytes()).into())
     }
+}
+
+/// The random bytes and the first four of their SHA-256.
+fn with_checksum(random: &[u8; 32]) -> [u8; 32 + CHECKSUM] {
+    let mut bytes = [0; 32 + CHECKSUM];
+    bytes[..32].copy_from_slice(random);
+    bytes[32..].copy_from_slice(&Sha256::digest(random)[..CHECKSUM]);
+    bytes
+}
+
+fn checksum_holds(body: &str) -> bool {
+    let bytes = URL_SAFE_NO_PAD.decode(body).unwrap_or_default();
+    let Some((random, checksum)) = bytes.split_first_chunk::<32>() else { return false };
+    checksum == &Sha256::digest(random)[..CHECKSUM]
 }
 
 impl fmt::Debug for Token {
@@ -129,6 +161,22 @@ mod tests {
         assert!(Token::parse(TokenKind::Refresh, token.expose()).is_none());
         assert!(Token::parse(TokenKind::Access, "smat_short").is_none());
         assert!(Token::parse(TokenKind::Access, &format!("smat_{}", "é".repeat(22))).is_none());
+    }
+
+    #[test]
+    fn every_typo_in_an_api_key_is_recognised_without_a_database() {
+        let key = Token::mint(TokenKind::ApiKey, &[0x5a; 32]);
+        // Computed independently: scanners and other programs know keys by this.
+        assert_eq!(key.expose(), "smcp_WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpgvwfE");
+        assert!(Token::parse(TokenKind::ApiKey, key.expose()).is_some());
+        for at in 0..key.expose().len() {
+            let mut typo = key.expose().as_bytes().to_vec();
+            typo[at] = if typo[at] == b'x' { b'y' } else { b'x' };
+            assert!(Token::parse(TokenKind::ApiKey, std::str::from_utf8(&typo).unwrap()).is_none(), "{at}");
+        }
+        for wrong in [format!("{}a", key.expose()), key.expose()[..52].to_owned(), "smcp_".to_owned()] {
+            assert!(Token::parse(TokenKind::ApiKey, &wrong).is_none());
+        }
     }
 
     #[test]

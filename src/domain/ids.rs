@@ -99,6 +99,13 @@ impl From<DynamicClientId> for ClientId {
     }
 }
 
+/// An API key stands where a client stands: in the trail, for limits, for the sessions of its caller.
+impl From<ApiKeyId> for ClientId {
+    fn from(id: ApiKeyId) -> Self {
+        Self(id.0)
+    }
+}
+
 impl fmt::Display for ClientId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)

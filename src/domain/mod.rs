@@ -3,6 +3,7 @@
 //! Never: input/output, async, SQL, HTTP, the clock. `now` is always a parameter, and every decision returns an
 //! *outcome* for the caller to save.
 
+pub mod api_key;
 pub mod client;
 pub mod code;
 pub mod event;
@@ -13,6 +14,8 @@ pub mod redirect;
 pub mod refresh;
 pub mod resource;
 pub mod scope;
+pub mod signature;
+mod signature_fields;
 
-pub use ids::{AppId, ClientId, DataKeyId, GrantId, LinkId, SessionId, UserId};
+pub use ids::{ApiKeyId, AppId, ClientId, DataKeyId, GrantId, LinkId, SessionId, UserId};
 pub use scope::{Scope, ScopeSet};

@@ -19,7 +19,7 @@ use crate::web::{
 
 use super::pages::same_origin;
 use super::reply::{failed_page, page, redirect, set_cookies};
-use super::{Http, Shared};
+use super::{Http, Shared, api_keys};
 
 /// Spotify ends every permission this long after it was given (spotify.md 0.2).
 const PERMISSION: std::time::Duration = std::time::Duration::from_secs(182 * 24 * 3600);
@@ -46,6 +46,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
     let (links, clients) =
         (app.store.links(&user.id).await?, app.store.connected_clients(&user.id, now).await?);
     let sessions = app.store.browser_sessions(&user.id, now).await?;
+    let keys = api_keys::section(app, &user.id, now).await?;
     let view = Account {
         csrf: &tickets::csrf(&app.root, &token),
         user_id: &user.id,
@@ -53,6 +54,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
         now,
         links: links.into_iter().map(link_row).collect(),
         clients: clients.into_iter().map(client_row).collect(),
+        keys,
         sessions: sessions.into_iter().map(|row| session_row(row, &session)).collect(),
         done,
     };
@@ -164,8 +166,8 @@ async fn logged_in(app: &App, visitor: &Visitor) -> Result<Option<(BrowserSessio
 
 /// A genuine form of ours, posted by somebody who is logged in.
 pub(super) struct Posted {
-    session: BrowserSession,
-    form: Params,
+    pub(super) session: BrowserSession,
+    pub(super) form: Params,
 }
 
 impl FromRequest<Shared> for Posted {
@@ -193,7 +195,12 @@ impl FromRequest<Shared> for Posted {
 }
 
 /// Back to the page, which says what was done; what is not this person's is not found, whosever it is.
-async fn finish(http: &Http, ended: Result<bool, Failure>, done: Done, visitor: &Visitor) -> Response {
+pub(super) async fn finish(
+    http: &Http,
+    ended: Result<bool, Failure>,
+    done: Done,
+    visitor: &Visitor,
+) -> Response {
     match ended {
         Ok(true) => {
             http.app.notice_revocations().await;
@@ -214,7 +221,7 @@ fn to_login(http: &Http) -> Response {
     redirect(&format!("{}{}", http.app.issuer(), routes::LOGIN), &[])
 }
 
-fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -> Event {
+pub(super) fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -> Event {
     Event::new(code).by(&session.user).from(visitor.address).request(&visitor.request)
 }
 

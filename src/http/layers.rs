@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::config::ServerConfig;
@@ -94,6 +94,9 @@ pub(super) fn cors() -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::ACCEPT,
+            name("content-digest"),
+            name("signature"),
+            name("signature-input"),
             name("mcp-protocol-version"),
             name("mcp-method"),
             name("mcp-name"),
@@ -103,6 +106,7 @@ pub(super) fn cors() -> CorsLayer {
         .expose_headers([
             header::WWW_AUTHENTICATE,
             header::RETRY_AFTER,
+            name("accept-signature"),
             name("mcp-session-id"),
             name("x-request-id"),
         ])
@@ -111,10 +115,15 @@ pub(super) fn cors() -> CorsLayer {
 
 /// The host that a request is for: HTTP/2's authority, else the one `Host` header.
 fn authority(request: &Request) -> Option<&str> {
-    if let Some(authority) = request.uri().authority() {
+    authority_of(request.uri(), request.headers())
+}
+
+/// The same from a request's parts.
+pub(super) fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    if let Some(authority) = uri.authority() {
         return Some(authority.as_str());
     }
-    let mut hosts = request.headers().get_all(header::HOST).into_iter();
+    let mut hosts = headers.get_all(header::HOST).into_iter();
     let host = hosts.next()?.to_str().ok()?;
     hosts.next().is_none().then_some(host)
 }

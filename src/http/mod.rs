@@ -3,6 +3,7 @@
 //! Handlers here only parse, ask [`crate::oauth`] and reply with [`crate::web`] pages or JSON.
 
 mod account;
+mod api_keys;
 mod authorize;
 mod connections;
 mod descriptors;
@@ -16,6 +17,7 @@ mod pages;
 mod protocol;
 mod reply;
 mod serve;
+mod signed;
 mod speak;
 mod token;
 mod visitor;
@@ -105,6 +107,8 @@ pub fn router(http: &Shared) -> Router {
         .route(routes::DISCONNECT, post(account::disconnect))
         .route(routes::REVOKE, post(account::revoke))
         .route(routes::END_SESSION, post(account::end_session))
+        .route(routes::API_KEYS, post(api_keys::create))
+        .route(routes::REVOKE_KEY, post(api_keys::revoke))
         .route(routes::DELETE, get(account::confirm_deletion).post(account::delete))
         .route(login::callback_path(&http.app.config), get(login::callback))
         .layer(from_fn_with_state(http.clone(), layers::to_public_origin));

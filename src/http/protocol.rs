@@ -3,17 +3,22 @@
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
 
 use crate::app::Refused;
+use crate::crypto::token::TokenKind;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
-use crate::domain::{ClientId, ScopeSet};
+use crate::domain::signature::{self, Flaw};
+use crate::domain::{ApiKeyId, ClientId, ScopeSet};
 use crate::failure::Failure;
-use crate::mcp::{Caller, NotServed};
+use crate::mcp::{Caller, ExpectedDigest, NotServed};
 use crate::oauth::Visitor;
 use crate::oauth::challenge::Challenge;
+use crate::store::KeyGrant;
 
+use super::signed::{by_signature, flawed};
 use super::{Http, Shared};
 
 /// The client of requests without a credential, where they are allowed at all.
@@ -37,31 +42,31 @@ pub(super) async fn claude_mcp(
     serve(&http, Resource::ClaudeMcp, visitor, request).await
 }
 
-async fn serve(http: &Http, resource: Resource, visitor: Visitor, mut request: Request) -> Response {
+async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Request) -> Response {
     let Some(server) = &http.mcp else { return StatusCode::NOT_FOUND.into_response() };
     // What cannot be recorded is not done (and no queue grows while the disk refuses).
     if !http.app.audit.is_writable() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let caller = match caller(http, request.headers(), &visitor).await {
-        Ok(caller) => caller,
-        Err(Denied::Challenge(challenge)) => {
-            return challenged(http, StatusCode::UNAUTHORIZED, challenge, resource);
-        }
-        Err(Denied::Unavailable) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    let (mut parts, body) = request.into_parts();
+    let Proven { caller, proof, digest } = match caller(http, &parts, &visitor).await {
+        Ok(proven) => proven,
+        Err(denied) => return denied.answer(http, resource),
     };
     let (user, client) = (caller.user.clone(), caller.client.clone());
-    let credential = request.headers().get(header::AUTHORIZATION).cloned();
-    request.extensions_mut().insert(caller);
-    match server.handle(request, still_good(http, credential)).await {
+    parts.extensions.insert(caller);
+    if let Some(digest) = digest {
+        parts.extensions.insert(digest);
+    }
+    match server.handle(Request::from_parts(parts, body), still_good(http, proof)).await {
         Ok(response) => response,
         Err(NotServed::Ended) => {
             challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
         }
         Err(NotServed::OtherBody) => {
             let event = event(EventCode::AuthenticationFailure, &visitor).by(&user).client(&client);
-            http.app.audit.note(event.because("body_changed")).await;
-            challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
+            http.app.audit.note(event.because(Flaw::OtherBody.reason())).await;
+            Denied::Signature(Flaw::OtherBody).answer(http, resource)
         }
         Err(NotServed::InsufficientScope(missing)) => {
             let needed = missing.granted.with(missing.needed);
@@ -80,55 +85,150 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, mut request: R
     }
 }
 
+/// Who calls, and what shows it.
+pub(super) struct Proven {
+    pub(super) caller: Caller,
+    pub(super) proof: Proof,
+    /// What the body must be, where it was signed.
+    pub(super) digest: Option<ExpectedDigest>,
+}
+
+/// What proved who calls, to be asked again when the body is there.
+pub(super) enum Proof {
+    /// Nothing: there is nothing that could end.
+    None,
+    /// A token of our authorization server.
+    Token(String),
+    /// An API key.
+    Key(String),
+    /// A signature by an API key.
+    Signer(ApiKeyId),
+}
+
 /// Whether the credential that was accepted before the body came is still good.
-async fn still_good(http: &Http, credential: Option<HeaderValue>) -> bool {
+async fn still_good(http: &Http, proof: Proof) -> bool {
     let app = &http.app;
-    let token = credential.as_ref().and_then(|value| value.to_str().ok()?.split_once(' '));
-    match token {
-        Some((_, token)) => {
-            app.bearers.look_up(token.trim(), (&app.store, &app.revocation), app.now()).await.is_ok()
+    match proof {
+        Proof::None => true,
+        Proof::Token(token) => {
+            app.bearers.look_up(&token, (&app.store, &app.revocation), app.now()).await.is_ok()
         }
-        // Taken without a credential: there is none that could end.
-        None => credential.is_none(),
+        Proof::Key(key) => app.api_keys.look_up(&key, (&app.store, &app.revocation), app.now()).await.is_ok(),
+        Proof::Signer(key) => {
+            app.api_keys.signer(&key, (&app.store, &app.revocation, &app.root), app.now()).await.is_ok()
+        }
     }
 }
 
-enum Denied {
+/// Why nobody is known to call.
+pub(super) enum Denied {
+    /// No credential, or none that is good.
     Challenge(Challenge),
+    /// A signature that is not good, or none where there must be one.
+    Signature(Flaw),
+    /// A key signs faster than its nonces can be remembered.
+    TooMany,
+    /// Nothing can be decided.
     Unavailable,
 }
 
+impl Denied {
+    fn answer(self, http: &Http, resource: Resource) -> Response {
+        match self {
+            Self::Challenge(challenge) => challenged(http, StatusCode::UNAUTHORIZED, challenge, resource),
+            Self::Signature(flaw) => {
+                let challenge = Challenge::Signature(flaw.advice());
+                let mut response = challenged(http, StatusCode::UNAUTHORIZED, challenge, resource);
+                let accepted = HeaderValue::from_static(signature::ACCEPTED);
+                response.headers_mut().insert("accept-signature", accepted);
+                response
+            }
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response(),
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+}
+
 /// Who calls: from the credential alone, on every request (mcp.md R7).
-async fn caller(http: &Http, headers: &HeaderMap, visitor: &Visitor) -> Result<Caller, Denied> {
+async fn caller(http: &Http, request: &Parts, visitor: &Visitor) -> Result<Proven, Denied> {
     let app = &http.app;
-    let mut sent = headers.get_all(header::AUTHORIZATION).into_iter();
-    let Some(value) = sent.next() else { return without_credential(http, visitor).await };
-    let refused = |why| async move {
-        app.audit.note(event(EventCode::AuthenticationFailure, visitor).because(why)).await;
-        Denied::Challenge(Challenge::InvalidToken)
+    let mut sent = request.headers.get_all(header::AUTHORIZATION).into_iter();
+    let Some(value) = sent.next() else {
+        if let Some(proven) = by_signature(http, request, visitor).await? {
+            return Ok(proven);
+        }
+        let caller = without_credential(http, visitor).await?;
+        return Ok(Proven { caller, proof: Proof::None, digest: None });
     };
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
     let token =
         token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     let Some(token) = token.filter(|_| sent.next().is_none()) else {
-        return Err(refused("malformed_credential").await);
+        return Err(refused(http, visitor, "malformed_credential").await);
     };
+    if token.starts_with(TokenKind::ApiKey.prefix()) {
+        let caller = by_key(http, token, visitor).await?;
+        return Ok(Proven { caller, proof: Proof::Key(token.to_owned()), digest: None });
+    }
     match app.bearers.look_up(token, (&app.store, &app.revocation), app.now()).await {
-        Ok(grant) => Ok(Caller {
-            user: grant.user.clone(),
-            link: grant.link.clone(),
-            client: grant.client.clone(),
-            scopes: grant.scopes,
-            grant: Some(grant.grant.clone()),
-            request_id: visitor.request.clone(),
-            address: visitor.address,
-        }),
-        Err(Refused::Invalid) => Err(refused("invalid_token").await),
-        Err(Refused::Unavailable(failure)) => {
-            tracing::error!(cause = failure.chain(), "a token cannot be checked");
-            Err(Denied::Unavailable)
+        Ok(grant) => {
+            let caller = Caller {
+                user: grant.user.clone(),
+                link: grant.link.clone(),
+                client: grant.client.clone(),
+                scopes: grant.scopes,
+                grant: Some(grant.grant.clone()),
+                request_id: visitor.request.clone(),
+                address: visitor.address,
+            };
+            Ok(Proven { caller, proof: Proof::Token(token.to_owned()), digest: None })
+        }
+        Err(why) => Err(not_accepted(http, visitor, why, "invalid_token").await),
+    }
+}
+
+/// The owner of an API key; in the trail, the key's id stands for the client.
+async fn by_key(http: &Http, presented: &str, visitor: &Visitor) -> Result<Caller, Denied> {
+    let (app, now) = (&http.app, http.app.now());
+    if !app.config.auth.api_keys {
+        return Err(refused(http, visitor, "api_keys_off").await);
+    }
+    let key = match app.api_keys.look_up(presented, (&app.store, &app.revocation), now).await {
+        Ok(key) => key,
+        Err(why) => return Err(not_accepted(http, visitor, why, "invalid_api_key").await),
+    };
+    if app.config.security.request_signing {
+        return Err(flawed(http, visitor, Flaw::Unsigned, Some(&key.grant.id)).await);
+    }
+    app.api_keys.note_use(&key, now);
+    Ok(caller_of(&key.grant, visitor))
+}
+
+pub(super) fn caller_of(key: &KeyGrant, visitor: &Visitor) -> Caller {
+    Caller {
+        user: key.user.clone(),
+        link: key.link.clone(),
+        client: ClientId::from(key.id.clone()),
+        scopes: key.scopes,
+        grant: None,
+        request_id: visitor.request.clone(),
+        address: visitor.address,
+    }
+}
+
+async fn not_accepted(http: &Http, visitor: &Visitor, why: Refused, reason: &'static str) -> Denied {
+    match why {
+        Refused::Invalid => refused(http, visitor, reason).await,
+        Refused::Unavailable(failure) => {
+            tracing::error!(cause = failure.chain(), "a credential cannot be checked");
+            Denied::Unavailable
         }
     }
+}
+
+pub(super) async fn refused(http: &Http, visitor: &Visitor, why: &'static str) -> Denied {
+    http.app.audit.note(event(EventCode::AuthenticationFailure, visitor).because(why)).await;
+    Denied::Challenge(Challenge::InvalidToken)
 }
 
 /// Only a server for one person on loopback may be told to take whoever comes for that person.
@@ -163,6 +263,6 @@ fn challenged(http: &Http, status: StatusCode, challenge: Challenge, resource: R
     response
 }
 
-fn event(code: EventCode, visitor: &Visitor) -> Event {
+pub(super) fn event(code: EventCode, visitor: &Visitor) -> Event {
     Event::new(code).refused().from(visitor.address).request(&visitor.request)
 }

@@ -288,6 +288,7 @@ mod tests {
             registrations_per_address_per_hour: 30,
             unused_clients_per_address_per_day: 50,
             failed_attempts_per_address_per_minute: 100,
+            api_keys_per_user: 20,
             connections: 10_000,
             mcp_body_bytes: u64::MAX,
             body_bytes: 65_536,

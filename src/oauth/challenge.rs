@@ -14,6 +14,8 @@ pub enum Challenge {
     Missing,
     /// One was, and is not good.
     InvalidToken,
+    /// A signature was missing or is not good: this advice, without commas, equals signs and quotation marks.
+    Signature(&'static str),
     /// One was, and lacks these scopes.
     InsufficientScope(ScopeSet),
 }
@@ -27,6 +29,11 @@ impl Challenge {
             Self::InvalidToken => format!(
                 "Bearer error=\"invalid_token\", error_description=\"The access token is unknown or has expired or \
                  was revoked\", resource_metadata=\"{metadata}\", scope=\"{}\"",
+                ScopeSet::ALL
+            ),
+            Self::Signature(advice) => format!(
+                "Bearer error=\"invalid_token\", error_description=\"{advice}\", \
+                 resource_metadata=\"{metadata}\", scope=\"{}\"",
                 ScopeSet::ALL
             ),
             Self::InsufficientScope(needed) => format!(

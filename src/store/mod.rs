@@ -5,6 +5,7 @@
 //! `ON CONFLICT`, `RETURNING`, `UPDATE ... WHERE <old state> RETURNING` for everything that may happen once.
 //! PostgreSQL runs at READ COMMITTED: a condition on *other* rows counts only in a statement after the lock.
 
+mod api_keys;
 mod apps;
 mod browser_sessions;
 mod clients;
@@ -16,6 +17,7 @@ mod keys;
 mod link_tokens;
 mod links;
 mod logins;
+mod nonces;
 mod open;
 mod outbox;
 mod purge;
@@ -26,6 +28,7 @@ mod users;
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::App;
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use clients::{Client, NewClient};
@@ -35,6 +38,7 @@ pub use keys::{DataKeyRow, MasterKeyMismatch};
 pub use link_tokens::LinkTokens;
 pub use links::{Link, NewLink, SaveLink, Saved};
 pub use logins::{Login, NewLogin};
+pub use nonces::Spent;
 pub use open::OpenStoreError;
 pub use outbox::Recorded;
 pub use purge::Purged;

@@ -14,7 +14,10 @@ use super::file::DatabaseFile;
 use super::{Pool, Store};
 
 /// In order; a released text never changes (its digest is stored with the database).
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("migrations/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("migrations/0001_initial.sql")),
+    (6, "api keys", include_str!("migrations/0006_api_keys.sql")),
+];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.
 #[derive(Debug)]
@@ -51,6 +54,14 @@ impl Store {
             cause,
         })?;
         Ok(store)
+    }
+
+    /// Whether a database may be there to open: commands do not make one. A PostgreSQL server is asked when it is opened.
+    pub fn may_be_at(url: &str) -> bool {
+        match SqliteConnectOptions::from_str(url) {
+            Ok(options) if url.starts_with("sqlite:") => options.get_filename().exists(),
+            _ => true,
+        }
     }
 
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.

@@ -23,18 +23,23 @@ pub struct Purged {
     pub sessions: u64,
     /// OAuth clients.
     pub clients: u64,
+    /// API keys, and nonces of their signatures.
+    pub keys: u64,
 }
 
 /// How long ended tokens, codes and grants are kept, so that their reuse is still recognised. Rotated refresh
 /// tokens stay as long as their grant: one that comes back ends the family, however late.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 
+/// How long its owner still sees that a key has expired.
+const EXPIRED_KEY: Duration = Duration::from_secs(30 * 24 * 3600);
+
 impl Store {
     /// Removes everything that expired before `now`, some of it a day later. Each kind by itself: a failure half
     /// way leaves the rest to the next time.
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, Failure> {
-        let (grace_over, ended, now) =
-            (now.minus(GRACE).secs(), now.minus(KEPT_AFTER_END).secs(), now.secs());
+        let (grace_over, ended) = (now.minus(GRACE).secs(), now.minus(KEPT_AFTER_END).secs());
+        let (expired_key, now) = (now.minus(EXPIRED_KEY).secs(), now.secs());
         self.run(
             "UPDATE refresh_tokens SET successor = NULL WHERE successor IS NOT NULL AND rotated_at <= $1",
             grace_over,
@@ -52,6 +57,9 @@ impl Store {
                 .run("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now)
                 .await?,
             clients: self.purge_clients(now).await?,
+            keys: self.run("DELETE FROM api_keys WHERE revoked_at <= $1", ended).await?
+                + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?
+                + self.run("DELETE FROM signature_nonces WHERE expires_at <= $1", now).await?,
         };
         self.empty_log().await;
         Ok(purged)

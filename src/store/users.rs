@@ -57,6 +57,16 @@ impl Store {
         }
     }
 
+    /// Who is called so: by our id, by Spotify's user id or by its account id; at most two, which is too many.
+    pub async fn people_called(&self, name: &str) -> Result<Vec<UserId>, Failure> {
+        let sql = "SELECT id FROM users WHERE id = $1
+            UNION SELECT user_id FROM linked_accounts WHERE spotify_user_id = $1 OR identity = $1
+            ORDER BY 1 LIMIT 2";
+        let ids: Vec<String> =
+            reading!(self, pool => sqlx::query_scalar(sql).bind(name).fetch_all(pool).await)?;
+        ids.iter().map(|id| id.parse().map_err(corrupt)).collect()
+    }
+
     /// How many people there are.
     pub async fn count_users(&self) -> Result<i64, Failure> {
         Ok(reading!(self, pool => sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(pool).await)?)

@@ -5,6 +5,7 @@ mod apps;
 mod link;
 mod refresh;
 mod seal;
+mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::store::{Recorded, Store};
 
 pub use apps::{Apps, SpotifyApp};
 pub use link::{LinkError, Linked, LoginAtSpotify};
+pub use signing::{open_signing_key, seal_signing_key};
 
 /// Refresh this long before the access token dies, so that no call meets its end half way.
 const EARLY: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::headers::Class;
 use super::layout::{Site, day, minute};
-use super::{Page, Untrusted, routes};
+use super::{ApiKeys, Page, Untrusted, routes};
 use crate::ambient::Timestamp;
 use crate::domain::{GrantId, LinkId, ScopeSet, SessionId, UserId};
 
@@ -23,6 +23,8 @@ pub struct Account<'a> {
     pub links: Vec<LinkRow>,
     /// Clients with a living grant.
     pub clients: Vec<ClientRow>,
+    /// API keys.
+    pub keys: ApiKeys,
     /// Browser sessions.
     pub sessions: Vec<SessionRow>,
     /// What the last form did, if one did.
@@ -99,10 +101,13 @@ pub enum Done {
     Revoked,
     /// A browser session was ended.
     SessionEnded,
+    /// An API key was revoked.
+    KeyRevoked,
 }
 
 impl Done {
-    const ALL: [Self; 4] = [Self::Reconnected, Self::Disconnected, Self::Revoked, Self::SessionEnded];
+    const ALL: [Self; 5] =
+        [Self::Reconnected, Self::Disconnected, Self::Revoked, Self::SessionEnded, Self::KeyRevoked];
 
     /// The value of `?done=`.
     pub const fn word(self) -> &'static str {
@@ -111,6 +116,7 @@ impl Done {
             Self::Disconnected => "disconnected",
             Self::Revoked => "revoked",
             Self::SessionEnded => "session-ended",
+            Self::KeyRevoked => "key-revoked",
         }
     }
 
@@ -127,6 +133,7 @@ impl Done {
             }
             Self::Revoked => "The app’s access has ended. It must ask you again before it can do anything.",
             Self::SessionEnded => "That browser is logged out.",
+            Self::KeyRevoked => "The API key is revoked. It works nowhere any more.",
         }
     }
 }

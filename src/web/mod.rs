@@ -8,6 +8,7 @@
 //! | `GET /` | [`landing()`] | |
 //! | `GET /authorize` | [`consent()`] | the form posts to `/authorize`: `ticket`, `csrf`, `decision=approve` or `deny` |
 //! | `GET /account` | [`account()`] | its forms post to the paths of [`routes`] with `csrf` and one id |
+//! | `POST /account/api-keys` | [`key_made()`], [`no_key()`] | the answer is the key's only copy |
 //! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
 //! | anything that failed | [`problem()`] | |
 //! | ends of a road | [`notice()`] | |
@@ -19,6 +20,7 @@ pub mod headers;
 pub mod routes;
 
 mod account;
+mod api_keys;
 mod browser;
 mod consent;
 mod landing;
@@ -37,6 +39,7 @@ pub use account::{
     Account, ClientRow, DELETE_WORDS, Done, LinkRow, LinkState, SessionRow, account, delete_data,
     deletion_confirmed,
 };
+pub use api_keys::{ApiKeyRow, ApiKeys, LIVES, MadeKey, NoKey, key_made, no_key};
 pub use browser::browser;
 pub use consent::{Consent, consent};
 pub use landing::landing;

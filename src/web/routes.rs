@@ -16,6 +16,10 @@ pub const DISCONNECT: &str = "/account/links/disconnect";
 pub const REVOKE: &str = "/account/clients/revoke";
 /// POST (`csrf`, `session`): end one browser session.
 pub const END_SESSION: &str = "/account/sessions/end";
+/// POST (`csrf`, `name`, `read`, `write`, `player`, `expires`): make an API key, shown in the answer.
+pub const API_KEYS: &str = "/account/api-keys";
+/// POST (`csrf`, `key`): end an API key.
+pub const REVOKE_KEY: &str = "/account/api-keys/revoke";
 /// GET: asks for the typed confirmation. POST (`csrf`, `confirm`): deletes everything about the person.
 pub const DELETE: &str = "/account/delete";
 /// Assets, `/assets/{file}`.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::ambient::Timestamp;
-use crate::domain::ids::{GrantId, LinkId, RequestId, SessionId, UserId};
+use crate::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, UserId};
 use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, ScopeSet};
 
@@ -66,6 +66,16 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         last_seen: now,
         current,
     };
+    let key = |until| ApiKeyRow {
+        id: ApiKeyId::mint([4; 16]),
+        name: hostile(),
+        prefix: hostile(),
+        scopes: ScopeSet::ALL,
+        since: now,
+        until,
+        expired: until.is_some(),
+        last_used: Some(now),
+    };
     Account {
         csrf: "the-csrf",
         user_id,
@@ -73,14 +83,29 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         now,
         links: states.map(link).into(),
         clients: vec![client],
+        keys: ApiKeys { on: true, signing: true, rows: [None, Some(soon)].map(key).into() },
         sessions: vec![session(true), session(false)],
         done: Some(Done::Revoked),
     }
 }
 
+fn a_key(signing: bool) -> Page {
+    let made = MadeKey {
+        key: "smcp_the-only-copy",
+        id: &ApiKeyId::mint([4; 16]),
+        name: hostile(),
+        scopes: ScopeSet::ALL,
+        until: None,
+        signing,
+    };
+    key_made(&site(false), &made)
+}
+
 fn pages() -> Vec<(String, Page)> {
     let user = UserId::mint([7; 16]);
-    let empty = Account { links: vec![], clients: vec![], sessions: vec![], done: None, ..an_account(&user) };
+    let keys = ApiKeys { on: true, signing: false, rows: vec![] };
+    let empty =
+        Account { links: vec![], clients: vec![], sessions: vec![], keys, done: None, ..an_account(&user) };
     let mut pages = vec![
         ("landing".to_owned(), landing(&site(false), Some(&hostile()))),
         ("landing in the sandbox".to_owned(), landing(&site(true), None)),
@@ -92,9 +117,12 @@ fn pages() -> Vec<(String, Page)> {
         ),
         ("account".to_owned(), account(&site(false), &an_account(&user))),
         ("empty account".to_owned(), account(&site(true), &empty)),
+        ("a key".to_owned(), a_key(true)),
+        ("a key that signs".to_owned(), a_key(false)),
         ("delete".to_owned(), delete_data(&site(false), "the-csrf", false)),
         ("delete, mistyped".to_owned(), delete_data(&site(false), "the-csrf", true)),
     ];
+    pages.extend(NoKey::ALL.map(|why| (format!("{why:?}"), no_key(&site(false), why))));
     pages.extend(Notice::ALL.map(|n| (format!("{n:?}"), notice(&site(false), n))));
     let request = RequestId::mint([9; 16]);
     pages.extend(Problem::ALL.map(|p| (format!("{p:?}"), problem(&site(false), p, &request))));
@@ -272,6 +300,7 @@ fn the_account_page_offers_an_end_to_everything_but_this_session_twice() {
     assert_eq!(count("action=\"/account/links/disconnect\""), 3);
     assert_eq!(count("action=\"/account/clients/revoke\""), 1);
     assert_eq!(count("action=\"/account/sessions/end\""), 1);
+    assert_eq!(count("action=\"/account/api-keys/revoke\""), 2);
     assert_eq!(count("action=\"/auth/logout\""), 1);
     assert_eq!(count(&format!("/auth/login?link={}", LinkId::mint([1; 16]))), 2, "renew and reconnect");
     assert!(html.contains("href=\"/account/delete\"") && html.contains("1 March 2027"));

@@ -1,6 +1,7 @@
 //! The running server through its front door: browsers, clients and listeners against the real binary.
 
 mod account;
+mod api_keys;
 mod connections;
 mod http;
 mod isolation;
@@ -10,6 +11,7 @@ mod login;
 mod oauth;
 mod races;
 mod refresh;
+mod signatures;
 mod starting;
 mod upstream;
 

@@ -11,10 +11,11 @@ use crate::support::database::at_both;
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
 
-const ACTIONS: [(&str, &str); 3] = [
+const ACTIONS: [(&str, &str); 4] = [
     ("/account/links/disconnect", "link"),
     ("/account/clients/revoke", "grant"),
     ("/account/sessions/end", "session"),
+    ("/account/api-keys/revoke", "key"),
 ];
 
 async fn calls(listener: &Listener) -> StatusCode {
@@ -159,11 +160,13 @@ async fn other_peoples_ids_are_not_found() {
     let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
     let second = server.browser();
     second.log_in("ada").await;
+    make_key(&ada.browser, "read").await;
     let (hers, his) = (account(&ada.browser).await, account(&ben.browser).await);
     let csrf = his.form("/auth/logout").get("csrf").to_owned();
     for (action, name) in ACTIONS {
         let id = hers.form(action).get(name).to_owned();
-        let made_up = format!("{}{}", &id[..2], "0".repeat(id.len() - 2));
+        let start = id.find('_').unwrap() + 1;
+        let made_up = format!("{}{}", &id[..start], "0".repeat(id.len() - start));
         let mut answers = Vec::new();
         for id in [&id, &made_up] {
             let page = ben.browser.post(action, &[("csrf", &csrf), (name, id)]).await;
@@ -174,6 +177,59 @@ async fn other_peoples_ids_are_not_found() {
     }
     assert_eq!(calls(&ada).await, StatusCode::OK);
     assert!(is_linked(&ada).await && is_logged_in(&second).await && is_logged_in(&ada.browser).await);
+}
+
+/// Makes a key at the page; the key.
+async fn make_key(browser: &Browser, scope: &str) -> String {
+    let page = account(browser).await;
+    let fields = [("name", "Kitchen <radio>"), (scope, "on"), ("expires", "90d")];
+    let made = browser.submit(&page, "/account/api-keys", &fields).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    assert_eq!(made.url.query(), None);
+    assert_eq!(made.headers["cache-control"], "no-store");
+    let key = made.text.split("<code id=\"key\">").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    assert!(key.starts_with("smcp_") && key.len() == 53, "{key}");
+    key
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_ended_by_its_owner() {
+    let server = Setup::default().env("SPOTIFY_MCP__LIMITS__API_KEYS_PER_USER", "2").start().await;
+    let ada = server.listener("ada").await;
+    let call = async |key: &str, tool| super::api_keys::call(&server, key, tool).await;
+    let key = make_key(&ada.browser, "read").await;
+    call(&key, "get_current_track").await.content();
+    assert_eq!(call(&key, "create_playlist").await.status, StatusCode::FORBIDDEN, "only what was chosen");
+    let page = account(&ada.browser).await;
+    assert!(!page.text.contains(&key) && page.text.contains(&key[..11]), "only how it begins");
+    assert!(page.text.contains("Kitchen &#60;radio&#62;"), "{}", page.text);
+
+    let post = async |fields: &[(&str, &str)]| ada.browser.submit(&page, "/account/api-keys", fields).await;
+    for fields in [
+        [("name", "x"), ("expires", "90d"), ("x", "y")],
+        [("name", " "), ("expires", "90d"), ("read", "on")],
+        [("name", "x"), ("expires", "4000d"), ("read", "on")],
+        [("name", "x"), ("expires", "1h"), ("read", "on")],
+    ] {
+        assert_eq!(post(&fields).await.status, StatusCode::BAD_REQUEST, "{fields:?}");
+    }
+    let good = [("name", "x"), ("expires", "never"), ("player", "on")];
+    assert_eq!(post(&good).await.status, StatusCode::OK);
+    assert_eq!(post(&good).await.status, StatusCode::CONFLICT, "two are allowed here");
+
+    let page = account(&ada.browser).await;
+    let forms = page.forms("/account/api-keys/revoke");
+    assert_eq!(forms.len(), 2);
+    for form in &forms {
+        let fields: Vec<_> = form.pairs().collect();
+        let done = ada.browser.post("/account/api-keys/revoke", &fields).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+        let again = ada.browser.post("/account/api-keys/revoke", &fields).await;
+        assert_eq!(again.code(), "NOT_FOUND");
+    }
+    assert_eq!(call(&key, "get_status").await.status, StatusCode::UNAUTHORIZED, "at once on this server");
+    assert!(account(&ada.browser).await.forms("/account/api-keys/revoke").is_empty());
+    assert!(!server.logged().contains(&key[5..]), "not in the log");
 }
 
 #[tokio::test]

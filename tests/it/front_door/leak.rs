@@ -95,6 +95,14 @@ async fn whole_flow(server: &TestServer, shown: &mut Vec<String>) -> (Listener, 
         ada.refresh().await;
         server.control().advance(std::time::Duration::from_secs(3700));
     }
+    let (id, key) = super::api_keys::made(server, "ada", &[]).await;
+    shown.push(super::api_keys::call(server, &key, "get_status").await.text);
+    shown.push(super::api_keys::result(server, &["api-keys", "list"]).await.to_string());
+    shown.push(super::api_keys::result(server, &["api-keys", "revoke", "--yes", &id]).await.to_string());
+    shown.push(super::api_keys::call(server, &key, "get_status").await.text);
+    let signing = spotify_mcp::crypto::keys::signing_key(&key);
+    secrets.insert("signing key".to_owned(), STANDARD.encode(signing.expose()));
+    secrets.insert("API key".to_owned(), key);
     mistakes(server, &ada, shown).await;
     // Known to be stolen from now on; a secret even so.
     client.redeem(&code, &attempt.verifier).await;
@@ -158,7 +166,8 @@ async fn at_rest(server: &TestServer, secrets: &BTreeMap<String, String>) {
 fn clean(place: &str, bytes: &[u8], secrets: &BTreeMap<String, String>) {
     for (name, secret) in secrets {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let plain = (name == "master key").then(|| STANDARD.decode(secret).unwrap());
+        let plain =
+            matches!(name.as_str(), "master key" | "signing key").then(|| STANDARD.decode(secret).unwrap());
         let forms = [secret.clone().into_bytes(), hex.into_bytes(), STANDARD.encode(secret).into_bytes()];
         for form in forms.into_iter().chain(plain) {
             assert!(!contains(bytes, &form), "{place} holds the {name}");

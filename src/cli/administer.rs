@@ -1,0 +1,117 @@
+//! What commands share that administer a database: opening it, finding a person, asking before something ends.
+//!
+//! Never: making a database, or a master key.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use crate::ambient::{Clock, Dice};
+use crate::config::{Config, Engine, Purpose};
+use crate::domain::UserId;
+use crate::domain::event::{Event, clean};
+use crate::failure::Failure;
+use crate::store::{OpenStoreError, Recorded, Store};
+
+use super::output::{Exit, Output, Refused};
+use super::{Global, configured};
+
+/// What such a command works with.
+pub(super) struct Desk {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) output: Output,
+    pub(super) clock: Clock,
+    pub(super) dice: Dice,
+}
+
+/// Opens the database that the configuration names, does the work, and closes it again.
+pub(super) fn at_database(
+    global: &Global,
+    work: impl AsyncFnOnce(&Desk) -> Result<Exit, Refused>,
+) -> Result<Exit, Refused> {
+    let output = global.output();
+    let config = configured::load(global, Vec::new(), Purpose::Inspect, &output)?;
+    if !Store::may_be_at(config.storage.url.expose()) {
+        return Err(no_database(&config));
+    }
+    // What SQLite creates beside its file is this user's alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
+    })?;
+    runtime.block_on(async {
+        let store = Store::open(config.storage.url.expose()).await.map_err(unopened)?;
+        let desk = Desk { config, store, output, clock: Clock::system(), dice: Dice::system() };
+        let done = work(&desk).await;
+        desk.store.close().await;
+        done
+    })
+}
+
+impl Desk {
+    /// Stamps an event, to be stored in the transaction of the change that it reports.
+    pub(super) fn stamp(&self, event: Event) -> Recorded {
+        Recorded::now(event, &self.clock, &self.dice)
+    }
+
+    /// The person of `--user`: our id, a Spotify user id or an account id, if it means exactly one.
+    pub(super) async fn person(&self, named: &str) -> Result<UserId, Refused> {
+        let found = self.store.people_called(named).await.map_err(|failure| broken(&failure))?;
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => Err(Refused::incomplete(
+                "USER_UNKNOWN",
+                format!("nobody here is called {}", clean(named)),
+                "give the id (u_...) that the person sees at /account, or their Spotify user id",
+            )),
+            _ => Err(Refused::usage(
+                "USER_AMBIGUOUS",
+                format!("{} means more than one person", clean(named)),
+                "give the id (u_...) that the person sees at /account",
+            )),
+        }
+    }
+
+    /// Goes on where the person at the terminal, or `--yes`, says so.
+    pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<(), Refused> {
+        if yes {
+            return Ok(());
+        }
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            return Err(Refused::usage(
+                "CONFIRMATION_NEEDED",
+                "this ends something, and there is no terminal to ask on; nothing was changed",
+                "add --yes, or look first with --dry-run",
+            ));
+        }
+        self.output.note(&format!("{question} [y/N]"));
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        if read.is_ok() && answer.trim().to_ascii_lowercase().starts_with('y') {
+            return Ok(());
+        }
+        Err(Refused::usage("NOT_CONFIRMED", "not confirmed; nothing was changed", "answer y, or add --yes"))
+    }
+}
+
+/// The database failed in the middle of the work.
+pub(super) fn broken(failure: &Failure) -> Refused {
+    let next = "see that the database is reachable and has room, and run it again; -v shows the cause";
+    Refused::unexpected("DATABASE_FAILED", failure, next)
+}
+
+fn no_database(config: &Config) -> Refused {
+    let place = match config.storage.engine {
+        Engine::Sqlite => config.storage.url.expose().split('?').next().unwrap_or_default(),
+        Engine::Postgres => "the configured address",
+    };
+    Refused::incomplete(
+        "DATABASE_MISSING",
+        format!("there is no database at {place}"),
+        "start the server once, or name its configuration: --config, --env-file, DATA_DIR or DATABASE_URL",
+    )
+}
+
+fn unopened(error: OpenStoreError) -> Refused {
+    let next = error.next;
+    Refused::unexpected("DATABASE_UNAVAILABLE", &Failure::caused(error.what, error.cause.chain()), next)
+}
