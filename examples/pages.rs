@@ -14,8 +14,8 @@ use spotify_mcp::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, 
 use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::web::{
-    self, Account, ApiKeyRow, ApiKeys, ClientRow, Consent, Done, LinkRow, LinkState, MadeKey, Page,
-    SessionRow, Site, Untrusted,
+    self, Account, ApiKeyRow, ApiKeys, ApprovalRow, ClientRow, Consent, Done, LinkRow, LinkState, MadeKey,
+    Page, SessionRow, Site, Untrusted,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
@@ -109,6 +109,16 @@ fn days(count: i64) -> Timestamp {
     Timestamp::from_secs(NOW.secs() + count * 86_400)
 }
 
+fn approval(name: &str, hosts: &[&str], scopes: ScopeSet) -> ApprovalRow {
+    ApprovalRow {
+        client: ClientId::parse("c_00112233445566778899aabbccddeeff").unwrap(),
+        name: Untrusted::new(name),
+        hosts: hosts.iter().map(|host| Untrusted::new(host)).collect(),
+        scopes,
+        approved: days(-40),
+    }
+}
+
 fn full_account() -> Account<'static> {
     Account {
         csrf: "csrf",
@@ -125,6 +135,10 @@ fn full_account() -> Account<'static> {
             client("Cursor", "anysphere.cursor-mcp", ScopeSet::known("read"), None),
         ],
         keys: keys(),
+        approvals: vec![
+            approval("Claude", &["claude.ai", "claude.com"], ScopeSet::ALL),
+            approval("My editor", &["127.0.0.1"], ScopeSet::known("read")),
+        ],
         sessions: vec![session("Firefox on Linux", true), session("Safari on iPhone", false)],
         done: Some(Done::Revoked),
     }
@@ -135,6 +149,7 @@ fn empty_account() -> Account<'static> {
         links: Vec::new(),
         clients: Vec::new(),
         keys: ApiKeys { on: true, signing: false, rows: Vec::new() },
+        approvals: Vec::new(),
         sessions: vec![session("Chromium on Linux", true)],
         done: None,
         ..full_account()

@@ -15,6 +15,7 @@ use super::problem::{Origin, Problem, Wrong};
 use super::value::{self, Value};
 use super::{checks, keys, typed::*};
 use crate::crypto::SecretString;
+use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
 
 /// Builds the configuration and adds what is wrong with it as a whole.
@@ -162,6 +163,11 @@ impl Build<'_> {
             allowlist,
             api_keys: self.flag("auth.api_keys"),
             administrators: self.list("auth.administrators"),
+            registration: match self.text("auth.registration").as_str() {
+                "local_only" => RegistrationMode::LocalOnly,
+                "off" => RegistrationMode::Off,
+                _ => RegistrationMode::Open,
+            },
             lifetimes: self.lifetimes(),
         }
     }
@@ -237,6 +243,7 @@ impl Build<'_> {
             concurrent_calls_per_user: self.number("limits.concurrent_calls_per_user"),
             registrations_per_address_per_hour: self.number("limits.registrations_per_address_per_hour"),
             unused_clients_per_address_per_day: self.number("limits.unused_clients_per_address_per_day"),
+            unused_clients: self.number("limits.unused_clients"),
             failed_attempts_per_address_per_minute: self
                 .number("limits.failed_attempts_per_address_per_minute"),
             api_keys_per_user: self.number("limits.api_keys_per_user"),

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::Network;
 use crate::crypto::SecretString;
+use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
 
 /// The whole validated configuration.
@@ -147,6 +148,8 @@ pub struct AuthConfig {
     pub api_keys: bool,
     /// User ids (`u_...`) or Spotify ids of administrators.
     pub administrators: Vec<String>,
+    /// Which clients may register by themselves.
+    pub registration: RegistrationMode,
     /// How long every token and session lives.
     pub lifetimes: Lifetimes,
 }
@@ -249,6 +252,8 @@ pub struct LimitsConfig {
     pub registrations_per_address_per_hour: u32,
     /// Clients registered from one address in a day that were never used.
     pub unused_clients_per_address_per_day: u32,
+    /// Clients registered from anywhere that were never used.
+    pub unused_clients: u32,
     /// Wrong codes, tokens or keys from one address in a minute.
     pub failed_attempts_per_address_per_minute: u32,
     /// Living API keys per user.

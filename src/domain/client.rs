@@ -1,15 +1,29 @@
 //! OAuth clients: what a registration may say (RFC 7591), and what of it we keep.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use url::Url;
 
 use super::ScopeSet;
-use super::redirect::{RedirectError, RedirectUri};
+use super::redirect::{RedirectError, RedirectKind, RedirectUri};
+use super::strict_json;
 
 /// Most redirect URIs of one client.
 const MOST_REDIRECTS: usize = 16;
 
 /// Longest client name kept, in characters.
 const LONGEST_NAME: usize = 100;
+
+/// How deep a registration may be nested: `jwks`, which nothing here reads, is four levels deep.
+const DEEPEST: usize = 8;
+
+/// Longest URI among the metadata, in bytes.
+const LONGEST_URI: usize = 2048;
+
+/// Members that hold the address of something for people or programs. Never fetched and never kept; each may also
+/// stand for a language, as `client_uri#de` (RFC 7591 section 2.2).
+const URIS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"];
 
 /// A registration request. Members that we do not know are ignored (RFC 7591 section 2); `null` counts as absent.
 #[derive(Debug, Default, Deserialize)]
@@ -32,17 +46,67 @@ pub struct Registration {
     /// `scope`, narrowed to ours.
     #[serde(default)]
     pub scope: Option<String>,
+    /// Which of the members that hold an address is not an http or https URL.
+    #[serde(skip)]
+    pub bad_uri: Option<&'static str>,
 }
 
 impl Registration {
-    /// Reads a request's body; `None` where it is no JSON object of such members. An array is none, although serde
-    /// would fill the members from it in their order.
+    /// Reads a request's body; `None` where it is no JSON object of such members, has one twice, or is nested deeply.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let first = body.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
-        if first != Some(&b'{') {
-            return None;
+        let members = strict_json::object(body, DEEPEST)?;
+        let bad_uri = bad_uri(&members);
+        let read: Self = serde_json::from_value(Value::Object(members)).ok()?;
+        Some(Self { bad_uri, ..read })
+    }
+}
+
+fn bad_uri(members: &Map<String, Value>) -> Option<&'static str> {
+    members.iter().find_map(|(name, value)| {
+        let plain = name.split('#').next().unwrap_or_default();
+        let known = URIS.into_iter().find(|uri| *uri == plain)?;
+        let good = match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty() || is_web_url(text),
+            _ => false,
+        };
+        (!good).then_some(known)
+    })
+}
+
+fn is_web_url(text: &str) -> bool {
+    text.len() <= LONGEST_URI && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// Who may register by themselves (`auth.registration`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Whoever asks.
+    #[default]
+    Open,
+    /// Programs on a person's own computer: loopback and private-use redirect URIs alone.
+    LocalOnly,
+    /// Nobody.
+    Off,
+}
+
+impl RegistrationMode {
+    /// Whether a client with these redirect URIs may register. One site among them refuses the whole set, by name.
+    ///
+    /// # Errors
+    /// [`RegistrationError::NotLocal`] for the first redirect URI that is a site's; [`RegistrationError::Closed`].
+    pub fn judge(self, metadata: &ClientMetadata) -> Result<(), RegistrationError> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Off => Err(RegistrationError::Closed),
+            Self::LocalOnly => {
+                let mut uris = metadata.redirect_uris.iter().enumerate();
+                match uris.find(|(_, uri)| uri.kind() == RedirectKind::Https) {
+                    Some((at, uri)) => Err(RegistrationError::NotLocal(at, uri.shortened())),
+                    None => Ok(()),
+                }
+            }
         }
-        serde_json::from_slice(body).ok()
     }
 }
 
@@ -91,6 +155,16 @@ pub struct ClientMetadata {
     pub grant_types: Vec<&'static str>,
 }
 
+impl ClientMetadata {
+    /// A digest of all of it: two registrations with the same one differ in nothing that we keep.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let uris: Vec<_> = self.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let (method, scopes) = (self.auth_method.name(), self.scopes.to_string());
+        let kept = serde_json::json!([self.name, uris, method, scopes, self.grant_types]);
+        Sha256::digest(kept.to_string()).into()
+    }
+}
+
 /// Why a registration is refused (RFC 7591 section 3.2.2). Carries the caller's own text only where it was proven harmless.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
@@ -100,17 +174,27 @@ pub enum RegistrationError {
     /// `invalid_redirect_uri`: none or too many.
     #[error("redirect_uris must hold 1 to 16 URIs")]
     RedirectCount,
+    /// `invalid_redirect_uri`: a site where only programs on a person's own computer may register.
+    #[error("redirect_uris[{0}]: {1} is a site; only clients on a person's own computer register here")]
+    NotLocal(usize, String),
     /// `invalid_client_metadata`.
     #[error("{0}")]
     Metadata(&'static str),
+    /// `invalid_client_metadata`: an address that is none.
+    #[error("{0} must be an http or https URL of at most 2048 characters")]
+    Uri(&'static str),
+    /// `access_denied`: nobody may register.
+    #[error("this server does not register clients; ask its operator for a client id")]
+    Closed,
 }
 
 impl RegistrationError {
     /// The error code of RFC 7591.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Redirect(..) | Self::RedirectCount => "invalid_redirect_uri",
-            Self::Metadata(_) => "invalid_client_metadata",
+            Self::Redirect(..) | Self::RedirectCount | Self::NotLocal(..) => "invalid_redirect_uri",
+            Self::Metadata(_) | Self::Uri(_) => "invalid_client_metadata",
+            Self::Closed => "access_denied",
         }
     }
 }
@@ -120,6 +204,9 @@ pub fn register(request: &Registration) -> Result<ClientMetadata, RegistrationEr
     let uris = request.redirect_uris.as_deref().unwrap_or_default();
     if uris.is_empty() || uris.len() > MOST_REDIRECTS {
         return Err(RegistrationError::RedirectCount);
+    }
+    if let Some(name) = request.bad_uri {
+        return Err(RegistrationError::Uri(name));
     }
     let redirect_uris = uris
         .iter()
@@ -210,6 +297,60 @@ mod tests {
         {
             assert!(Registration::read(body.as_bytes()).is_none(), "{body}");
         }
+    }
+
+    #[test]
+    fn where_only_local_clients_may_register_a_site_is_named() {
+        let judge = |mode: RegistrationMode, uris: &[&str]| mode.judge(&register(&request(uris)).unwrap());
+        let cursor = [
+            "cursor://anysphere.cursor-mcp/oauth/callback",
+            "https://www.cursor.com/agents/mcp/oauth/callback",
+            "http://localhost:8787/callback",
+        ];
+        assert_eq!(judge(RegistrationMode::Open, &cursor), Ok(()));
+        let refused = judge(RegistrationMode::LocalOnly, &cursor).unwrap_err();
+        assert_eq!(refused, RegistrationError::NotLocal(1, cursor[1].to_owned()));
+        assert!(refused.to_string().starts_with("redirect_uris[1]: https://www.cursor.com/"), "{refused}");
+        assert_eq!(judge(RegistrationMode::LocalOnly, &[cursor[0], cursor[2]]), Ok(()));
+        assert_eq!(judge(RegistrationMode::Off, &cursor[2..]), Err(RegistrationError::Closed));
+    }
+
+    #[test]
+    fn addresses_among_the_metadata_are_of_the_web() {
+        let with = |member: &str, value: Value| {
+            let body = serde_json::json!({"redirect_uris": ["https://a.example/cb"], member: value});
+            register(&Registration::read(body.to_string().as_bytes()).unwrap()).map(drop)
+        };
+        for member in ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri", "client_uri#de"] {
+            for good in ["https://a.example/x", "http://127.0.0.1/", ""] {
+                assert_eq!(with(member, good.into()), Ok(()), "{member} {good}");
+            }
+            assert_eq!(with(member, Value::Null), Ok(()), "{member}");
+            for bad in
+                ["javascript:alert(1)", "file:///etc/passwd", "x", &format!("https://{}", "a".repeat(2048))]
+            {
+                assert!(matches!(with(member, bad.into()), Err(RegistrationError::Uri(_))), "{member} {bad}");
+            }
+            assert!(with(member, 1.into()).is_err(), "{member}");
+        }
+        assert_eq!(with("client_uris", "javascript:x".into()), Ok(()), "unknown members are ignored");
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_everything_that_is_kept() {
+        let of = |request: &Registration| register(request).unwrap().fingerprint();
+        let plain = || request(&["https://a.example/cb"]);
+        assert_eq!(of(&plain()), of(&plain()));
+        let text = |text: &str| Some(text.to_owned());
+        let others = [
+            request(&["https://a.example/cb2"]),
+            request(&["https://a.example/cb", "https://a.example/cb2"]),
+            Registration { client_name: text("x"), ..plain() },
+            Registration { scope: text("read"), ..plain() },
+            Registration { token_endpoint_auth_method: text("client_secret_post"), ..plain() },
+            Registration { grant_types: Some(vec!["authorization_code".to_owned()]), ..plain() },
+        ];
+        assert!(others.iter().all(|other| of(other) != of(&plain())));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod resource;
 pub mod scope;
 pub mod signature;
 mod signature_fields;
+pub mod strict_json;
 
 pub use ids::{ApiKeyId, AppId, ClientId, DataKeyId, GrantId, LinkId, SessionId, UserId};
 pub use scope::{Scope, ScopeSet};

@@ -78,6 +78,11 @@ impl RedirectUri {
         &self.text
     }
 
+    /// The URI for a message, at most 200 characters: visible ASCII without quotes, as all that was parsed.
+    pub fn shortened(&self) -> String {
+        self.text.chars().take(200).collect()
+    }
+
     /// What kind of place it is.
     pub const fn kind(&self) -> RedirectKind {
         self.kind

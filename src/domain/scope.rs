@@ -89,6 +89,12 @@ impl ScopeSet {
         Self(self.0 | scope.bit())
     }
 
+    /// What either set holds.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// What both sets hold.
     #[must_use]
     pub const fn intersect(self, other: Self) -> Self {

@@ -19,7 +19,7 @@ use crate::web::{
 
 use super::pages::same_origin;
 use super::reply::{failed_page, page, redirect, set_cookies};
-use super::{Http, Shared, api_keys};
+use super::{Http, Shared, api_keys, approvals};
 
 /// Spotify ends every permission this long after it was given (spotify.md 0.2).
 const PERMISSION: std::time::Duration = std::time::Duration::from_secs(182 * 24 * 3600);
@@ -45,6 +45,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
     let now = app.now();
     let (links, clients) =
         (app.store.links(&user.id).await?, app.store.connected_clients(&user.id, now).await?);
+    let approvals = app.store.approvals(&user.id).await?;
     let sessions = app.store.browser_sessions(&user.id, now).await?;
     let keys = api_keys::section(app, &user.id, now).await?;
     let view = Account {
@@ -55,6 +56,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
         links: links.into_iter().map(link_row).collect(),
         clients: clients.into_iter().map(client_row).collect(),
         keys,
+        approvals: approvals.into_iter().map(approvals::row).collect(),
         sessions: sessions.into_iter().map(|row| session_row(row, &session)).collect(),
         done,
     };
@@ -183,7 +185,7 @@ impl FromRequest<Shared> for Posted {
         match logged_in(&http.app, &visitor).await {
             Ok(Some((session, token))) => {
                 let csrf = form.get("csrf").unwrap_or_default();
-                if own && !form.repeated() && tickets::csrf_holds(&http.app.root, &token, csrf) {
+                if own && form.fault().is_none() && tickets::csrf_holds(&http.app.root, &token, csrf) {
                     return Ok(Self { session, form });
                 }
                 Err(page(http, Problem::FormExpired, &visitor).into_response())

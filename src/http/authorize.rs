@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use crate::failure::Failure;
 use crate::oauth::authorize::{self, Asked, ConsentView, Unproven};
@@ -19,10 +19,13 @@ use super::{Http, Shared};
 pub(super) async fn ask(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
+    method: Method,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let asked = authorize::ask(&http.app, &params, &visitor).await;
+    let navigates = method == Method::GET && navigates(&headers);
+    let asked = authorize::ask(&http.app, &params, navigates, &visitor).await;
     answer(&http, asked, &visitor).await
 }
 
@@ -38,6 +41,18 @@ pub(super) async fn decide(
     }
     let asked = authorize::decide(&http.app, &Params::parse(&body), &visitor).await;
     answer(&http, asked, &visitor).await
+}
+
+/// Whether the browser goes to this page for its person (Fetch Metadata): no prefetch, no frame, no script. A browser
+/// that says nothing is believed.
+fn navigates(headers: &HeaderMap) -> bool {
+    let is = |name: &str, wanted: &str| {
+        headers.get(name).is_none_or(|value| value.as_bytes() == wanted.as_bytes())
+    };
+    is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+        && !headers.contains_key("sec-purpose")
+        && !headers.contains_key("purpose")
 }
 
 async fn answer(http: &Http, asked: Result<Asked, Failure>, visitor: &Visitor) -> Response {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::resource::Resource;
 use crate::oauth::metadata;
 
-use super::Shared;
+use super::{Shared, pages};
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -17,10 +17,14 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/.well-known/oauth-protected-resource", get(mcp))
         .route("/.well-known/oauth-protected-resource/mcp", get(mcp))
         .route("/.well-known/oauth-protected-resource/claude-mcp", get(claude_mcp))
+        // Within CORS: a client in a browser must be able to read a no, too.
+        .route("/.well-known/{*rest}", get(pages::not_found))
+        .route("/mcp/.well-known/{*rest}", get(pages::not_found))
+        .route("/claude-mcp/.well-known/{*rest}", get(pages::not_found))
 }
 
 async fn authorization_server(State(http): State<Shared>) -> Json<Value> {
-    Json(metadata::authorization_server(&http.app.issuer()))
+    Json(metadata::authorization_server(&http.app.issuer(), http.app.config.auth.registration))
 }
 
 async fn mcp(State(http): State<Shared>) -> Json<Value> {

@@ -75,8 +75,9 @@ pub(super) async fn to_public_origin(State(http): State<Shared>, request: Reques
 pub(super) fn class_of(path: &str) -> Class {
     match path {
         "/mcp" | "/mcp/" | "/claude-mcp" | "/claude-mcp/" => Class::Protocol,
-        "/token" | "/register" | "/revoke" | "/auth/status" | "/health" | "/livez" | "/readyz" => Class::Json,
-        path if path.starts_with("/.well-known/") => Class::Json,
+        "/token" | "/register" | "/revoke" | "/introspect" | "/auth/status" | "/health" | "/livez"
+        | "/readyz" => Class::Json,
+        path if path.contains("/.well-known/") => Class::Json,
         _ => Class::Page,
     }
 }

@@ -4,6 +4,7 @@
 
 mod account;
 mod api_keys;
+mod approvals;
 mod authorize;
 mod connections;
 mod descriptors;
@@ -14,6 +15,7 @@ mod leftover;
 mod line;
 mod login;
 mod pages;
+mod posted;
 mod protocol;
 mod reply;
 mod serve;
@@ -106,6 +108,7 @@ pub fn router(http: &Shared) -> Router {
         .route(routes::ACCOUNT, get(account::show))
         .route(routes::DISCONNECT, post(account::disconnect))
         .route(routes::REVOKE, post(account::revoke))
+        .route(routes::WITHDRAW, post(approvals::withdraw))
         .route(routes::END_SESSION, post(account::end_session))
         .route(routes::API_KEYS, post(api_keys::create))
         .route(routes::REVOKE_KEY, post(api_keys::revoke))
@@ -117,6 +120,7 @@ pub fn router(http: &Shared) -> Router {
         .route("/token", post(token::token))
         .route("/register", post(token::register))
         .route("/revoke", post(token::revoke))
+        .route("/introspect", post(token::introspect))
         .merge(discovery::routes())
         // Inside CORS, or preflights would get this answer.
         .method_not_allowed_fallback(pages::method_not_allowed)

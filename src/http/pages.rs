@@ -68,7 +68,11 @@ pub(super) async fn method_not_allowed(
     page(&http, Problem::MethodNotAllowed, &visitor).into_response()
 }
 
-/// Whether a form post comes from our own pages, as far as the browser says.
+/// Whether a form post comes from our own pages, as far as the browser says: by `Origin`, and by `Sec-Fetch-Site`,
+/// which no script can forge.
 pub(super) fn same_origin(headers: &http::HeaderMap, issuer: &str) -> bool {
-    headers.get(header::ORIGIN).is_none_or(|origin| origin.as_bytes() == issuer.as_bytes())
+    let is = |name: &str, wanted: &str| {
+        headers.get_all(name).iter().all(|value| value.as_bytes() == wanted.as_bytes())
+    };
+    is(header::ORIGIN.as_str(), issuer) && is("sec-fetch-site", "same-origin")
 }

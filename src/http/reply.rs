@@ -34,6 +34,9 @@ pub(super) fn oauth_error(reply: Reply<OAuthError>, visitor: &Visitor) -> Respon
                 let challenge = HeaderValue::from_static("Basic realm=\"spotify-mcp\", charset=\"UTF-8\"");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
             }
+            if let Some(wait) = error.retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+            }
             response
         }
         Reply::Failed(failure) => failed_json(&failure, visitor),

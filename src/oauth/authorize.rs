@@ -1,7 +1,8 @@
 //! `/authorize`: who asks, for what, and the person's decision. Before client and redirect URI are proven nothing
 //! is redirected; after that every error goes back to the client with `state` and `iss` (RFC 9207).
 //!
-//! GET has no side effects for a browser without a session: clients fetch the URL ahead of the person.
+//! GET only shows: clients fetch the URL ahead of the person. It leaves for Spotify by itself for one browser alone,
+//! that of a person who approved this very thing before and really goes there.
 
 use crate::app::App;
 use crate::crypto::token::{Token, TokenKind};
@@ -65,8 +66,9 @@ pub struct ConsentView {
     pub set_cookie: Option<String>,
 }
 
-/// `GET /authorize`.
-pub async fn ask(app: &App, params: &Params, visitor: &Visitor) -> Result<Asked, Failure> {
+/// `GET /authorize`. `navigates`: the browser goes there for its person, as far as it says; a HEAD, a prefetch or a
+/// frame does not, and only gets the page.
+pub async fn ask(app: &App, params: &Params, navigates: bool, visitor: &Visitor) -> Result<Asked, Failure> {
     let request = match prove(app, params, visitor).await? {
         Ok(request) => request,
         Err(asked) => return Ok(asked),
@@ -74,6 +76,7 @@ pub async fn ask(app: &App, params: &Params, visitor: &Visitor) -> Result<Asked,
     let (request, client) = request;
     let session = sessions::current(app, visitor).await?;
     if let Some(session) = &session
+        && navigates
         && params.get("prompt").is_none()
         && may_skip_consent(app, &request, session).await?
     {
@@ -84,11 +87,12 @@ pub async fn ask(app: &App, params: &Params, visitor: &Visitor) -> Result<Asked,
 
 /// `POST /authorize`: the person's decision.
 pub async fn decide(app: &App, form: &Params, visitor: &Visitor) -> Result<Asked, Failure> {
-    let Some(browser) = &visitor.cookies.browser else { return Ok(Asked::Local(Unproven::FormExpired)) };
     let csrf = form.get("csrf").unwrap_or_default();
     let ticket = form.get("ticket").unwrap_or_default();
-    let genuine = !form.repeated() && tickets::csrf_holds(&app.root, browser, csrf);
-    let request = genuine.then(|| tickets::redeem_ticket(&app.root, ticket, browser, app.now())).flatten();
+    let mut names = visitor.cookies.browsers().filter(|_| form.fault().is_none());
+    let request = names
+        .find(|browser| tickets::csrf_holds(&app.root, browser, csrf))
+        .and_then(|browser| tickets::redeem_ticket(&app.root, ticket, browser, app.now()));
     let Some(request) = request else { return Ok(Asked::Local(Unproven::FormExpired)) };
 
     // The client may have gone, or changed, since the page was shown.
@@ -166,7 +170,7 @@ fn view(
     session: Option<BrowserSession>,
     visitor: &Visitor,
 ) -> ConsentView {
-    let (browser, set_cookie) = match &visitor.cookies.browser {
+    let (browser, set_cookie) = match visitor.cookies.browsers().next() {
         Some(browser) => (browser.clone(), None),
         None => {
             let fresh = Token::mint(TokenKind::Handle, &app.dice.bytes());
@@ -199,6 +203,9 @@ async fn prove(
         Ok(client) => client,
         Err(why) => return local(why),
     };
+    if params.count("redirect_uri") > 1 {
+        return local(Unproven::InvalidRequest);
+    }
     let Some(redirect_uri) = proven_redirect(params, &client) else {
         return local(Unproven::RedirectMismatch);
     };
@@ -235,8 +242,8 @@ fn judge(
     client: &Client,
     redirect_uri: RedirectUri,
 ) -> Result<AuthorizationRequest, Refusal> {
-    if params.repeated() {
-        return Err(("invalid_request", "A parameter is repeated"));
+    if let Some(fault) = params.fault() {
+        return Err(("invalid_request", fault));
     }
     let state = params.get("state");
     if state.is_some_and(|state| state.len() > LONGEST_STATE) {
@@ -263,9 +270,11 @@ fn judge(
         .get("code_challenge")
         .and_then(CodeChallenge::parse)
         .ok_or(("invalid_request", "The code_challenge must be 43 characters of base64url"))?;
-    let resource = Resource::requested(params.get("resource"), &app.issuer())
-        .ok_or(("invalid_target", "The resource is not served here"))?;
-    if params.get("prompt") == Some("none") {
+    // One at a time: a token of ours is for one resource (RFC 8707 section 2.1).
+    let one = params.count("resource") <= 1;
+    let resource = one.then(|| Resource::requested(params.get("resource"), &app.issuer())).flatten();
+    let resource = resource.ok_or(("invalid_target", "The resource is not served here"))?;
+    if params.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|word| word == "none")) {
         return Err(("interaction_required", "The person has to be asked"));
     }
     let asked = ScopeSet::requested(params.get("scope")).intersect(client.scopes);

@@ -3,7 +3,7 @@
 //! | cookie | holds | lives |
 //! |---|---|---|
 //! | `smcp-session` | the browser session's token | as long as the session |
-//! | `smcp-browser` | a random name of this browser, which forms are bound to | one year |
+//! | `smcp-browser-<8 hex>` | a random name of this browser, which forms are bound to | one year |
 //! | `smcp-login-<8 hex>` | the secret of one login in progress | as long as the login |
 
 use std::time::Duration;
@@ -11,20 +11,22 @@ use std::time::Duration;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 
 const SESSION: &str = "smcp-session";
-const BROWSER: &str = "smcp-browser";
+const BROWSER: &str = "smcp-browser-";
 const LOGIN: &str = "smcp-login-";
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Most cookies looked at in a request.
 const MOST: usize = 64;
 
+/// Most names of one browser looked at: it gets a second one only where two first requests overlapped.
+const MOST_NAMES: usize = 8;
+
 /// The cookies of ours that a request carries.
 #[derive(Clone, Debug, Default)]
 pub struct Cookies {
     /// The browser session.
     pub session: Option<Token>,
-    /// The browser's name.
-    pub browser: Option<Token>,
+    browsers: Vec<Token>,
     logins: Vec<(String, Token)>,
 }
 
@@ -42,17 +44,27 @@ impl Cookies {
             };
             match name {
                 SESSION => cookies.session = Token::parse(TokenKind::BrowserSession, value),
-                BROWSER => cookies.browser = Token::parse(TokenKind::Handle, value),
-                _ => {
-                    if let (Some(which), Some(token)) =
-                        (name.strip_prefix(LOGIN), Token::parse(TokenKind::Handle, value))
-                    {
-                        cookies.logins.push((which.to_owned(), token));
-                    }
-                }
+                _ => cookies.take_handle(name, value),
             }
         }
         cookies
+    }
+
+    fn take_handle(&mut self, name: &str, value: &str) {
+        let Some(token) = Token::parse(TokenKind::Handle, value) else { return };
+        if let Some(which) = name.strip_prefix(LOGIN) {
+            self.logins.push((which.to_owned(), token));
+        } else if name.strip_prefix(BROWSER) == Some(which(token.hash()).as_str())
+            && self.browsers.len() < MOST_NAMES
+        {
+            self.browsers.push(token);
+        }
+    }
+
+    /// The browser's names, the one to use for new forms first. Mostly one; two where two tabs were opened at once in a
+    /// browser that had none, and then the forms of both must work.
+    pub fn browsers(&self) -> impl Iterator<Item = &Token> {
+        self.browsers.iter()
     }
 
     /// The secret of the login with this state.
@@ -74,7 +86,7 @@ pub fn clear_session(https: bool) -> String {
 
 /// `Set-Cookie` for the browser's name.
 pub fn set_browser(token: &Token, https: bool) -> String {
-    set(BROWSER, token.expose(), YEAR, https)
+    set(&format!("{BROWSER}{}", which(token.hash())), token.expose(), YEAR, https)
 }
 
 /// `Set-Cookie` for a login in progress: one cookie per login, so that two tabs do not disturb each other.
@@ -111,6 +123,21 @@ mod tests {
             assert!(Cookies::parse([sent.as_str()].into_iter(), !https).session.is_none());
         }
         assert!(cookie(true).ends_with("; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"));
+    }
+
+    #[test]
+    fn overlapping_first_requests_name_a_browser_twice_and_both_count() {
+        let tokens = [1, 2].map(|seed| Token::mint(TokenKind::Handle, &[seed; 32]));
+        let sent = |token: &Token| set_browser(token, false).split(';').next().unwrap().to_owned();
+        let both = format!("{}; {}", sent(&tokens[0]), sent(&tokens[1]));
+        let hashes = |sent: &str| {
+            let cookies = Cookies::parse([sent].into_iter(), false);
+            cookies.browsers().map(|token| token.hash()).collect::<Vec<_>>()
+        };
+        assert!(hashes(&both) == tokens.each_ref().map(Token::hash));
+        let foreign = sent(&tokens[0]).replace(tokens[0].expose(), tokens[1].expose());
+        assert!(hashes(&foreign).is_empty(), "a name's cookie holds that name");
+        assert!(hashes(&format!("{both}; ").repeat(40)).len() == MOST_NAMES);
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub async fn depart(
 /// Takes a browser back from Spotify.
 pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arrival, Failure> {
     let state = params.get("state").and_then(|state| Token::parse(TokenKind::Handle, state));
-    let Some(state) = state.filter(|_| !params.repeated()).map(|state| state.hash()) else {
+    let Some(state) = state.filter(|_| params.fault().is_none()).map(|state| state.hash()) else {
         return problem(app, LoginProblem::Expired, None, visitor).await;
     };
     let Some(browser) = visitor.cookies.login(state) else {

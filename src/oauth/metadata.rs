@@ -3,26 +3,32 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::client::RegistrationMode;
 use crate::domain::resource::Resource;
 
-/// `/.well-known/oauth-authorization-server`.
-pub fn authorization_server(issuer: &str) -> Value {
-    json!({
+/// `/.well-known/oauth-authorization-server`. Without `registration_endpoint` where nobody may register.
+pub fn authorization_server(issuer: &str, registration: RegistrationMode) -> Value {
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
-        "registration_endpoint": format!("{issuer}/register"),
         "revocation_endpoint": format!("{issuer}/revoke"),
+        "introspection_endpoint": format!("{issuer}/introspect"),
         "scopes_supported": ["read", "write", "player", "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
         "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "service_documentation": format!("{issuer}/"),
-    })
+    });
+    if registration != RegistrationMode::Off {
+        document["registration_endpoint"] = json!(format!("{issuer}/register"));
+    }
+    document
 }
 
 /// `/.well-known/oauth-protected-resource` and its path-inserted forms.

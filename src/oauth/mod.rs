@@ -7,6 +7,7 @@ pub mod authorize;
 pub mod challenge;
 pub mod clients;
 pub mod cookies;
+pub mod introspect;
 pub mod login;
 mod login_problem;
 pub mod metadata;
@@ -18,6 +19,7 @@ pub mod tickets;
 pub mod token;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::domain::ids::RequestId;
 use crate::failure::Failure;
@@ -49,27 +51,25 @@ pub struct OAuthError {
     pub description: String,
     /// Whether the answer challenges for HTTP Basic (RFC 6749 section 5.2).
     pub basic_challenge: bool,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
 }
 
 impl OAuthError {
     /// A 400 with this code.
     pub fn bad(code: &'static str, description: impl Into<String>) -> Self {
-        Self {
-            status: http::StatusCode::BAD_REQUEST,
-            code,
-            description: description.into(),
-            basic_challenge: false,
-        }
+        Self::with(http::StatusCode::BAD_REQUEST, code, description)
+    }
+
+    /// Another status with this code.
+    pub fn with(status: http::StatusCode, code: &'static str, description: impl Into<String>) -> Self {
+        Self { status, code, description: description.into(), basic_challenge: false, retry_after: None }
     }
 
     /// 401 `invalid_client`: what makes clients register again.
     pub fn invalid_client(description: &'static str, by_basic: bool) -> Self {
-        Self {
-            status: http::StatusCode::UNAUTHORIZED,
-            code: "invalid_client",
-            description: description.to_owned(),
-            basic_challenge: by_basic,
-        }
+        let error = Self::with(http::StatusCode::UNAUTHORIZED, "invalid_client", description);
+        Self { basic_challenge: by_basic, ..error }
     }
 }
 

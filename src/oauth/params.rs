@@ -1,4 +1,4 @@
-//! Request parameters: form or query encoding, bounded, each at most once (RFC 6749 section 3.1).
+//! Request parameters: form or query encoding, read strictly and bounded, each at most once (RFC 6749 section 3.1).
 
 /// Most parameters of a request.
 const MOST: usize = 64;
@@ -8,18 +8,26 @@ const MOST: usize = 64;
 pub struct Params {
     pairs: Vec<(String, String)>,
     overflow: bool,
+    malformed: bool,
 }
 
 impl Params {
     /// Decodes `application/x-www-form-urlencoded`. The caller bounds the size.
     pub fn parse(encoded: &[u8]) -> Self {
-        let mut decoded = url::form_urlencoded::parse(encoded);
-        let pairs = decoded
-            .by_ref()
-            .take(MOST)
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        Self { pairs, overflow: decoded.next().is_some() }
+        let mut read = Self::default();
+        for part in encoded.split(|byte| *byte == b'&').filter(|part| !part.is_empty()) {
+            if read.pairs.len() == MOST {
+                read.overflow = true;
+                break;
+            }
+            let at = part.iter().position(|byte| *byte == b'=');
+            let (name, value) = at.map_or((part, &[][..]), |at| (&part[..at], &part[at + 1..]));
+            match (decoded(name), decoded(value)) {
+                (Some(name), Some(value)) => read.pairs.push((name, value)),
+                _ => read.malformed = true,
+            }
+        }
+        read
     }
 
     /// The value of a parameter that stands once and is not empty.
@@ -29,34 +37,92 @@ impl Params {
         if values.next().is_some() { None } else { first }
     }
 
-    /// Whether any parameter stands twice, or there are too many. `resource` may be repeated (RFC 8707 section 2),
-    /// but no client of ours has use for it, so it may not here either.
-    pub fn repeated(&self) -> bool {
-        let twice =
-            |(at, (name, _)): (usize, &(String, String))| self.pairs[..at].iter().any(|(key, _)| key == name);
-        self.overflow || self.pairs.iter().enumerate().any(twice)
+    /// How often a parameter stands, empty or not.
+    pub fn count(&self, name: &str) -> usize {
+        self.pairs.iter().filter(|(key, _)| key == name).count()
     }
+
+    /// What is wrong with the parameters as such: one stands twice, they are too many, an encoding is broken. Several
+    /// `resource` are allowed (RFC 8707 section 2) and for their readers to judge, see [`Params::count`].
+    pub fn fault(&self) -> Option<&'static str> {
+        let twice = |(at, (name, _)): (usize, &(String, String))| {
+            name != "resource" && self.pairs[..at].iter().any(|(key, _)| key == name)
+        };
+        if self.malformed {
+            Some("A parameter is not encoded as a form")
+        } else if self.overflow {
+            Some("There are too many parameters")
+        } else if self.pairs.iter().enumerate().any(twice) {
+            Some("A parameter is repeated")
+        } else {
+            None
+        }
+    }
+}
+
+/// One name or value of a form; `None` where a percent sign is not followed by two hexadecimal digits, or what comes
+/// out is not UTF-8.
+pub fn decoded(encoded: &[u8]) -> Option<String> {
+    let mut plain = Vec::with_capacity(encoded.len());
+    let mut bytes = encoded.iter();
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digit =
+                    |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit(bytes.next()?)? * 16 + digit(bytes.next()?)?
+            }
+            byte => *byte,
+        });
+    }
+    String::from_utf8(plain).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn a_repeated_parameter_has_no_value() {
-        let params = Params::parse(b"a=1&b=2&b=3&c=&d=%20x%ff");
+        let params = Params::parse(b"a=1&b=2&b=3&c=&d=%20x%C3%A9&&e&f=x=y");
         assert_eq!(params.get("a"), Some("1"));
         assert_eq!(params.get("b"), None);
         assert_eq!(params.get("c"), None);
-        assert_eq!(params.get("d"), Some(" x\u{fffd}"));
-        assert!(params.repeated());
-        assert!(!Params::parse(b"a=1&b=2").repeated());
-        assert!(Params::parse("x=1&".repeat(65).replace("x=1", "").as_bytes()).get("x").is_none());
+        assert_eq!(params.get("d"), Some(" xé"));
+        assert_eq!((params.get("e"), params.count("e")), (None, 1));
+        assert_eq!(params.get("f"), Some("x=y"));
+        assert_eq!(params.fault(), Some("A parameter is repeated"));
+        assert_eq!(Params::parse(b"a=1&b=2&resource=x&resource=y").fault(), None);
+        assert_eq!(Params::parse(b"").fault(), None);
     }
 
     #[test]
-    fn too_many_count_as_repeated() {
-        let many: String = (0..65).map(|n| format!("p{n}=1&")).collect();
-        assert!(Params::parse(many.as_bytes()).repeated());
+    fn a_broken_encoding_is_a_fault() {
+        for bad in ["a=%", "a=%1", "a=%zz", "%=1", "a=%ff", "a=%C3", "a=1&b=%u0041"] {
+            assert_eq!(
+                Params::parse(bad.as_bytes()).fault(),
+                Some("A parameter is not encoded as a form"),
+                "{bad}"
+            );
+        }
+        assert!(Params::parse(b"a=\xff").fault().is_some());
+    }
+
+    #[test]
+    fn too_many_are_a_fault() {
+        let many = |count| (0..count).map(|n| format!("p{n}=1&")).collect::<String>();
+        assert_eq!(Params::parse(many(64).as_bytes()).fault(), None);
+        assert_eq!(Params::parse(many(65).as_bytes()).fault(), Some("There are too many parameters"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_form_encoder_writes_is_read_back(value in "\\PC{0,40}") {
+            let encoded: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+            prop_assert_eq!(decoded(encoded.as_bytes()), Some(value));
+        }
     }
 }

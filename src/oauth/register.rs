@@ -1,27 +1,48 @@
-//! `POST /register`: dynamic client registration (RFC 7591), open and unauthenticated, hence bounded.
+//! `POST /register`: dynamic client registration (RFC 7591), unauthenticated, hence bounded: by address, in total, in
+//! size and in time. Never fetches what the metadata points to, and never lets a client choose its id.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::ambient::Timestamp;
 use crate::app::App;
 use crate::crypto::token::{Token, TokenKind};
-use crate::domain::client::{self, AuthMethod, ClientMetadata, Registration};
+use crate::domain::ClientId;
+use crate::domain::client::{
+    self, AuthMethod, ClientMetadata, Registration, RegistrationError, RegistrationMode,
+};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::DynamicClientId;
 use crate::domain::redirect::RedirectUri;
-use crate::store::NewClient;
+use crate::failure::Failure;
+use crate::store::{NewClient, Registered, RegistrationBounds};
 
 use super::{OAuthError, Reply, Visitor};
 
+/// When to try again where all places are taken by young clients: the oldest of them can go by then.
+const PLACES_FREE: Duration = Duration::from_secs(3600);
+
+/// When to try again where this address has registered too many.
+const NEXT_DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// Registers a client; the answer is the 201's JSON, which never holds `null` (several clients crash on it).
+///
+/// A public client that registers once more what its address registered today, and that nobody has used, gets the same
+/// client: some register at every start. Nothing is to be learned or taken by that: such a client has no secret, no
+/// grant and no consent, and whoever gets its id named the very same redirect URIs.
 pub async fn register(app: &App, body: &[u8], visitor: &Visitor) -> Result<Value, Reply<OAuthError>> {
+    let mode = app.config.auth.registration;
+    if mode == RegistrationMode::Off {
+        return Err(refusal(&RegistrationError::Closed));
+    }
     let request = Registration::read(body).ok_or_else(|| {
-        Reply::Refused(OAuthError::bad(
-            "invalid_client_metadata",
-            "the body must be a JSON object of client metadata",
-        ))
+        let said = "the body must be one JSON object of client metadata, no member twice, not nested deeply";
+        Reply::Refused(OAuthError::bad("invalid_client_metadata", said))
     })?;
-    let metadata = client::register(&request)
-        .map_err(|error| Reply::Refused(OAuthError::bad(error.code(), error.to_string())))?;
+    let metadata = client::register(&request).map_err(|error| refusal(&error))?;
+    mode.judge(&metadata).map_err(|error| refusal(&error))?;
 
     let secret = (metadata.auth_method != AuthMethod::None)
         .then(|| Token::mint(TokenKind::ClientSecret, &app.dice.bytes()));
@@ -32,12 +53,66 @@ pub async fn register(app: &App, body: &[u8], visitor: &Visitor) -> Result<Value
         .request(&visitor.request)
         .detail("auth_method", metadata.auth_method.name())
         .detail("redirect_uri", metadata.redirect_uris.first().map_or("", RedirectUri::as_str));
-    app.store.register_client(&new, &[app.stamp(event)]).await?;
-    Ok(answer(&new, &metadata, secret.as_ref()))
+    match app.store.register_client(&new, &[app.stamp(event)]).await? {
+        Registered::New { evicted } => {
+            report_evicted(app, &evicted).await?;
+            Ok(answer((&new.id, new.now), &metadata, secret.as_ref()))
+        }
+        Registered::Known { id, issued_at } => Ok(answer((&id, issued_at), &metadata, None)),
+        Registered::TooManyFromAddress => {
+            let said =
+                "too many clients of this address were registered today and never used; use one of them";
+            too_many(app, said, NEXT_DAY, visitor).await
+        }
+        Registered::TooMany => {
+            too_many(
+                app,
+                "too many clients were registered and never used; try again later",
+                PLACES_FREE,
+                visitor,
+            )
+            .await
+        }
+    }
+}
+
+fn refusal(error: &RegistrationError) -> Reply<OAuthError> {
+    let status = match error {
+        RegistrationError::Closed => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Reply::Refused(OAuthError::with(status, error.code(), error.to_string()))
+}
+
+/// RFC 7591 has no code for this: HTTP's own status says it, and RFC 6749's word for "later".
+async fn too_many(
+    app: &App,
+    said: &'static str,
+    wait: Duration,
+    visitor: &Visitor,
+) -> Result<Value, Reply<OAuthError>> {
+    let event = Event::new(EventCode::ExcessRateLimitExceeded)
+        .refused()
+        .from(visitor.address)
+        .request(&visitor.request)
+        .operation("POST /register")
+        .because(said);
+    app.audit.note(event).await;
+    let error = OAuthError::with(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", said);
+    Err(Reply::Refused(OAuthError { retry_after: Some(wait), ..error }))
+}
+
+async fn report_evicted(app: &App, evicted: &[ClientId]) -> Result<(), Failure> {
+    for id in evicted {
+        let event =
+            Event::new(EventCode::ClientDeleted).client(id).because("never used, and the oldest of too many");
+        app.audit.record(event).await?;
+    }
+    Ok(())
 }
 
 fn new_client(app: &App, metadata: &ClientMetadata, secret: Option<&Token>, visitor: &Visitor) -> NewClient {
-    let now = app.now();
+    let (now, limits) = (app.now(), &app.config.limits);
     NewClient {
         id: DynamicClientId::mint(app.dice.bytes()).into(),
         name: metadata.name.clone(),
@@ -49,14 +124,23 @@ fn new_client(app: &App, metadata: &ClientMetadata, secret: Option<&Token>, visi
         registered_from: neighbourhood(visitor.address),
         now,
         expires_at: now.plus(app.config.auth.lifetimes.unused_client),
+        fingerprint: secret.is_none().then(|| metadata.fingerprint()),
+        bounds: RegistrationBounds {
+            per_address: limits.unused_clients_per_address_per_day,
+            total: limits.unused_clients,
+        },
     }
 }
 
-fn answer(new: &NewClient, metadata: &ClientMetadata, secret: Option<&Token>) -> Value {
+fn answer(
+    (id, issued_at): (&ClientId, Timestamp),
+    metadata: &ClientMetadata,
+    secret: Option<&Token>,
+) -> Value {
     let uris: Vec<_> = metadata.redirect_uris.iter().map(RedirectUri::as_str).collect();
     let mut answer = Map::new();
-    answer.insert("client_id".to_owned(), json!(new.id));
-    answer.insert("client_id_issued_at".to_owned(), json!(new.now.secs()));
+    answer.insert("client_id".to_owned(), json!(id));
+    answer.insert("client_id_issued_at".to_owned(), json!(issued_at.secs()));
     answer.insert("client_name".to_owned(), json!(metadata.name));
     answer.insert("redirect_uris".to_owned(), json!(uris));
     answer.insert("grant_types".to_owned(), json!(metadata.grant_types));
@@ -78,5 +162,19 @@ fn neighbourhood(address: std::net::IpAddr) -> String {
             let [a, b, c, d, ..] = v6.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_line_is_one_neighbourhood() {
+        let of = |address: &str| neighbourhood(address.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

@@ -15,8 +15,8 @@ pub async fn revoke(
     basic: Basic,
     visitor: &Visitor,
 ) -> Result<(), Reply<OAuthError>> {
-    if form.repeated() {
-        return Err(Reply::Refused(OAuthError::bad("invalid_request", "a parameter is repeated")));
+    if let Some(fault) = form.fault() {
+        return Err(Reply::Refused(OAuthError::bad("invalid_request", fault)));
     }
     let client = authenticate(app, form, basic, visitor).await?;
     let Some(text) = form.get("token") else {

@@ -32,8 +32,8 @@ const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
 /// Answers a token request. `basic` is the decoded `Authorization: Basic` pair, `Err` where it was malformed.
 pub async fn token(app: &App, form: &Params, basic: Basic, visitor: &Visitor) -> Answer {
-    if form.repeated() {
-        return refuse(OAuthError::bad("invalid_request", "a parameter is repeated"));
+    if let Some(fault) = form.fault() {
+        return refuse(OAuthError::bad("invalid_request", fault));
     }
     let client = authenticate(app, form, basic, visitor).await?;
     match form.get("grant_type") {
@@ -121,7 +121,7 @@ async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -
     match code::redeem(&row.code, &presented, app.now()) {
         CodeOutcome::Redeem => {
             let grant = GrantId::mint(app.dice.bytes());
-            let pair = Pair::mint(app, client, grant_end(app));
+            let pair = Pair::mint(app, client, grant_end(app), row.scopes);
             let event = Event::new(EventCode::GrantCreated)
                 .by(&row.user)
                 .client(&client.id)
@@ -135,7 +135,7 @@ async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -
             }
             let now = app.now();
             app.store.touch_client(&client.id, now, now.plus(app.config.auth.lifetimes.idle_client)).await?;
-            Ok(pair.answer(app.now(), row.scopes))
+            Ok(pair.answer(app.now()))
         }
         CodeOutcome::Replayed(grant) => {
             end_family(app, &row.user, &grant, "code_replayed", visitor).await?;
@@ -156,15 +156,21 @@ async fn by_refresh_token(app: &App, form: &Params, client: &Client, visitor: &V
     };
     let Some(presented) = Token::parse(TokenKind::Refresh, text) else { return invalid_grant() };
     let Some(row) = app.store.refresh_token(presented.hash()).await? else { return invalid_grant() };
-    if asked_resource(app, form).is_err() {
-        return wrong_target();
+    let outcome = refresh::present(&row.token, &client.id, app.now());
+    // Whose token it is comes first: a stranger learns nothing of its grant.
+    if matches!(outcome, RefreshOutcome::Rotate | RefreshOutcome::AnswerAgain) {
+        if asked_resource(app, form).is_err() {
+            return wrong_target();
+        }
+        if form.get("scope").is_some_and(|scope| !row.scopes.covers(ScopeSet::known(scope))) {
+            return refuse(OAuthError::bad("invalid_scope", "the scope is wider than what was granted"));
+        }
     }
-    // A narrower scope is not minted: our tokens carry the grant's. A wider one is refused (RFC 6749 section 6).
-    if form.get("scope").is_some_and(|scope| !row.scopes.covers(ScopeSet::known(scope))) {
-        return refuse(OAuthError::bad("invalid_scope", "the scope is wider than what was granted"));
-    }
-    match refresh::present(&row.token, &client.id, app.now()) {
-        RefreshOutcome::Rotate => rotate(app, client, &presented, &row, visitor).await,
+    match outcome {
+        RefreshOutcome::Rotate => {
+            let scopes = narrowed(form, row.scopes);
+            rotate(app, client, (&presented, &row, scopes), visitor).await
+        }
         RefreshOutcome::AnswerAgain => answer_again(app, &presented, &row).await,
         RefreshOutcome::Reused => {
             end_family(app, &row.user, &row.grant, "refresh_token_reused", visitor).await?;
@@ -174,14 +180,20 @@ async fn by_refresh_token(app: &App, form: &Params, client: &Client, visitor: &V
     }
 }
 
+/// What the next access token allows: less than the grant where the client asks for less (RFC 6749 section 6). The
+/// refresh token keeps the grant's scopes, and names that nobody knows ask for nothing.
+fn narrowed(form: &Params, granted: ScopeSet) -> ScopeSet {
+    let asked = form.get("scope").map(ScopeSet::known).unwrap_or_default();
+    if asked == ScopeSet::EMPTY { granted } else { asked }
+}
+
 async fn rotate(
     app: &App,
     client: &Client,
-    presented: &Token,
-    row: &RefreshRow,
+    (presented, row, scopes): (&Token, &RefreshRow, ScopeSet),
     visitor: &Visitor,
 ) -> Answer {
-    let pair = Pair::mint(app, client, row.grant_expires_at);
+    let pair = Pair::mint(app, client, row.grant_expires_at, scopes);
     let rotation = Rotation {
         presented: presented.hash(),
         grant: row.grant.clone(),
@@ -197,7 +209,7 @@ async fn rotate(
     if app.store.rotate(&rotation, &[app.stamp(event)]).await? {
         let now = app.now();
         app.store.touch_client(&client.id, now, now.plus(app.config.auth.lifetimes.idle_client)).await?;
-        return Ok(pair.answer(now, row.scopes));
+        return Ok(pair.answer(now));
     }
     // A parallel request with the same token was first: both get the same pair.
     answer_again(app, presented, row).await
@@ -206,7 +218,7 @@ async fn rotate(
 async fn answer_again(app: &App, presented: &Token, row: &RefreshRow) -> Answer {
     match app.store.successor(presented.hash()).await? {
         Some(sealed) => match Pair::open(&sealed, presented, &row.user) {
-            Some(pair) => Ok(pair.answer(app.now(), row.scopes)),
+            Some(pair) => Ok(pair.answer(app.now())),
             None => Err(Reply::Failed(Failure::new("a sealed successor does not open"))),
         },
         None => invalid_grant(),
@@ -234,6 +246,8 @@ async fn end_family(
 
 fn asked_resource(app: &App, form: &Params) -> Result<Option<Resource>, ForeignResource> {
     match form.get("resource") {
+        // One at a time: a token of ours is for one resource (RFC 8707 section 2.2).
+        None if form.count("resource") > 1 => Err(ForeignResource),
         None => Ok(None),
         some => Resource::requested(some, &app.issuer()).map(Some).ok_or(ForeignResource),
     }
@@ -261,16 +275,19 @@ struct Pair {
     access_expires_at: Timestamp,
     refresh: Option<Token>,
     refresh_expires_at: Timestamp,
+    /// Of the access token.
+    scopes: ScopeSet,
 }
 
 impl Pair {
-    fn mint(app: &App, client: &Client, family_ends: Timestamp) -> Self {
+    fn mint(app: &App, client: &Client, family_ends: Timestamp, scopes: ScopeSet) -> Self {
         let (now, lifetimes) = (app.now(), &app.config.auth.lifetimes);
         Self {
             access: Token::mint(TokenKind::Access, &app.dice.bytes()),
             access_expires_at: now.plus(lifetimes.access_token).min(family_ends),
             refresh: client.refreshes.then(|| Token::mint(TokenKind::Refresh, &app.dice.bytes())),
             refresh_expires_at: now.plus(lifetimes.refresh_token).min(family_ends),
+            scopes,
         }
     }
 
@@ -280,16 +297,17 @@ impl Pair {
             access_expires_at: self.access_expires_at,
             refresh: self.refresh.as_ref().map(Token::hash),
             refresh_expires_at: self.refresh_expires_at,
+            scopes: Some(self.scopes),
             now,
         }
     }
 
-    fn answer(&self, now: Timestamp, scopes: ScopeSet) -> Value {
+    fn answer(&self, now: Timestamp) -> Value {
         let mut answer = Map::new();
         answer.insert("access_token".to_owned(), json!(self.access.expose()));
         answer.insert("token_type".to_owned(), json!("Bearer"));
         answer.insert("expires_in".to_owned(), json!(announced(self.access_expires_at.since(now)).as_secs()));
-        answer.insert("scope".to_owned(), json!(scopes.to_string()));
+        answer.insert("scope".to_owned(), json!(self.scopes.to_string()));
         if let Some(refresh) = &self.refresh {
             answer.insert("refresh_token".to_owned(), json!(refresh.expose()));
         }
@@ -299,11 +317,12 @@ impl Pair {
     /// Sealed under a key that only the presented token gives: the database alone cannot answer it again.
     fn seal(&self, app: &App, presented: &Token, user: &UserId) -> Vec<u8> {
         let plain = Zeroizing::new(format!(
-            "{}\n{}\n{}\n{}",
+            "{}\n{}\n{}\n{}\n{}",
             self.access.expose(),
             self.access_expires_at.secs(),
             self.refresh.as_ref().map_or("", Token::expose),
             self.refresh_expires_at.secs(),
+            self.scopes,
         ));
         let (key, row) = (keys::from_presented(presented.expose()), hex(presented.hash()));
         envelope::seal(&key, &successor_place(user, &row), plain.as_bytes(), &app.dice.bytes())
@@ -318,6 +337,7 @@ impl Pair {
             access_expires_at: Timestamp::from_secs(lines.next()?.parse().ok()?),
             refresh: Token::parse(TokenKind::Refresh, lines.next()?),
             refresh_expires_at: Timestamp::from_secs(lines.next()?.parse().ok()?),
+            scopes: ScopeSet::known(lines.next()?),
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
+use super::{RegistrationBounds, Store, corrupt, reading, writing};
 
 /// A client to register.
 #[derive(Clone, Debug)]
@@ -32,6 +32,11 @@ pub struct NewClient {
     pub now: Timestamp,
     /// When it is forgotten unless it is used.
     pub expires_at: Timestamp,
+    /// Of all that is kept of its metadata, where the same registration may be answered with the same client: never
+    /// with one that has a secret.
+    pub fingerprint: Option<[u8; 32]>,
+    /// How many there may be.
+    pub bounds: RegistrationBounds,
 }
 
 /// A registered client.
@@ -54,32 +59,6 @@ pub struct Client {
 }
 
 impl Store {
-    /// Registers a client.
-    pub async fn register_client(&self, client: &NewClient, events: &[Recorded]) -> Result<(), Failure> {
-        let sql = "INSERT INTO clients (id, kind, name, redirect_uris, auth_method, grant_types, scope, secret_hash,
-                registered_from, created_at, expires_at)
-            VALUES ($1, 'dynamic', $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let uris = serde_json::to_string(&uris)?;
-        let grant_types = serde_json::to_string(&client.grant_types)?;
-        transaction!(self, tx => {
-            sqlx::query(sql)
-                .bind(client.id.as_str())
-                .bind(&client.name)
-                .bind(&uris)
-                .bind(client.auth_method.name())
-                .bind(&grant_types)
-                .bind(client.scopes.to_string())
-                .bind(client.secret.as_ref().map(|hash| &hash.as_bytes()[..]))
-                .bind(&client.registered_from)
-                .bind(client.now.secs())
-                .bind(client.expires_at.secs())
-                .execute(&mut *tx).await?;
-            record!(tx, events);
-        });
-        Ok(())
-    }
-
     /// A client that has not expired.
     pub async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, Failure> {
         let sql = "SELECT id, name, redirect_uris, auth_method, grant_types, scope, secret_hash FROM clients

@@ -4,12 +4,12 @@ use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
 use crate::domain::code::StoredCode;
 use crate::domain::pkce::CodeChallenge;
-use crate::domain::redirect::RedirectUri;
+use crate::domain::redirect::{RedirectKind, RedirectUri};
 use crate::domain::resource::Resource;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
+use super::{Recorded, Store, corrupt, lock_person, reading, record, transaction, writing};
 
 /// A code to issue, with the consent that it stands on.
 #[derive(Clone, Debug)]
@@ -46,7 +46,8 @@ pub struct CodeRow {
 }
 
 impl Store {
-    /// Issues a code and remembers the consent behind it.
+    /// Issues a code and remembers the consent behind it, beside what was approved for the same client and redirect URI
+    /// before. Of a program on the person's own computer only the last address is kept: it changes with every start.
     pub async fn issue_code(&self, code: &NewCode, events: &[Recorded]) -> Result<(), Failure> {
         let issue = "INSERT INTO codes
             (hash, user_id, client_id, redirect_uri, challenge, resource, scope, expires_at, failures)
@@ -55,7 +56,13 @@ impl Store {
             VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (user_id, client_id, redirect_uri)
             DO UPDATE SET scope = excluded.scope, granted_at = excluded.granted_at";
+        let before = "SELECT scope FROM consents WHERE user_id = $1 AND client_id = $2 AND redirect_uri = $3";
+        let moved =
+            "DELETE FROM consents WHERE user_id = $1 AND client_id = $2 AND redirect_uri NOT LIKE 'https:%'";
+        let (user, client, uri) = (code.user.as_str(), code.client.as_str(), code.redirect_uri.as_str());
         transaction!(self, tx => {
+            // Whether the person is there is the foreign key's to say.
+            let _ = lock_person!(tx, &code.user);
             sqlx::query(issue)
                 .bind(&code.hash.as_bytes()[..])
                 .bind(code.user.as_str())
@@ -66,11 +73,18 @@ impl Store {
                 .bind(code.scopes.to_string())
                 .bind(code.expires_at.secs())
                 .execute(&mut *tx).await?;
+            let approved: Option<String> = sqlx::query_scalar(before)
+                .bind(user).bind(client).bind(uri)
+                .fetch_optional(&mut *tx).await?;
+            let scopes = code.scopes.union(ScopeSet::known(approved.as_deref().unwrap_or_default()));
+            if code.redirect_uri.kind() != RedirectKind::Https {
+                sqlx::query(moved).bind(user).bind(client).execute(&mut *tx).await?;
+            }
             sqlx::query(consent)
-                .bind(code.user.as_str())
-                .bind(code.client.as_str())
-                .bind(code.redirect_uri.as_str())
-                .bind(code.scopes.to_string())
+                .bind(user)
+                .bind(client)
+                .bind(uri)
+                .bind(scopes.to_string())
                 .bind(code.now.secs())
                 .execute(&mut *tx).await?;
             record!(tx, events);

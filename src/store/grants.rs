@@ -20,6 +20,8 @@ pub struct NewTokens {
     pub refresh: Option<TokenHash>,
     /// When the refresh token dies unused.
     pub refresh_expires_at: Timestamp,
+    /// What the access token allows; `None`: all that the grant holds.
+    pub scopes: Option<ScopeSet>,
     /// Now.
     pub now: Timestamp,
 }
@@ -103,7 +105,7 @@ impl Store {
 
     /// What an access token stands for, dead or alive; `None` where it is unknown.
     pub async fn access_grant(&self, hash: TokenHash) -> Result<Option<AccessGrant>, Failure> {
-        let sql = "SELECT g.user_id, g.client_id, g.id AS grant_id, g.scope, l.id AS link_id, t.expires_at,
+        let sql = "SELECT g.user_id, g.client_id, g.id AS grant_id, COALESCE(t.scope, g.scope) AS scope, l.id AS link_id, t.expires_at,
                 COALESCE(t.revoked_at, g.revoked_at, u.disabled_at) AS ended_at
             FROM access_tokens t
             JOIN grants g ON g.id = t.grant_id
@@ -223,12 +225,13 @@ type ConnectedRow = (String, String, Option<String>, String, String, i64, i64);
 macro_rules! insert_tokens {
     ($tx:ident, $grant:expr, $tokens:expr) => {
         sqlx::query(
-            "INSERT INTO access_tokens (hash, grant_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO access_tokens (hash, grant_id, issued_at, expires_at, scope) VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(&$tokens.access.as_bytes()[..])
         .bind($grant.as_str())
         .bind($tokens.now.secs())
         .bind($tokens.access_expires_at.secs())
+        .bind($tokens.scopes.map(|scopes| scopes.to_string()))
         .execute(&mut *$tx)
         .await?;
         if let Some(refresh) = &$tokens.refresh {

@@ -71,12 +71,12 @@ impl Store {
         Ok(done)
     }
 
-    /// Clients that expired and that nobody has connected, with the consents they once had.
+    /// Clients that registered themselves, expired, and that nobody has connected, with the consents they once had.
     async fn purge_clients(&self, now: i64) -> Result<u64, Failure> {
         let consents =
-            "DELETE FROM consents WHERE client_id IN (SELECT id FROM clients WHERE expires_at <= $1
+            "DELETE FROM consents WHERE client_id IN (SELECT id FROM clients WHERE kind = 'dynamic' AND expires_at <= $1
             AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id AND revoked_at IS NULL))";
-        let clients = "DELETE FROM clients WHERE expires_at <= $1
+        let clients = "DELETE FROM clients WHERE kind = 'dynamic' AND expires_at <= $1
             AND NOT EXISTS (SELECT 1 FROM grants WHERE client_id = clients.id AND revoked_at IS NULL)";
         let gone = transaction!(self, tx => {
             sqlx::query(consents).bind(now).execute(&mut *tx).await?;

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::headers::Class;
 use super::layout::{Site, day, minute};
-use super::{ApiKeys, Page, Untrusted, routes};
+use super::{ApiKeys, ApprovalRow, Page, Untrusted, routes};
 use crate::ambient::Timestamp;
 use crate::domain::{GrantId, LinkId, ScopeSet, SessionId, UserId};
 
@@ -25,6 +25,8 @@ pub struct Account<'a> {
     pub clients: Vec<ClientRow>,
     /// API keys.
     pub keys: ApiKeys,
+    /// What was approved, by client.
+    pub approvals: Vec<ApprovalRow>,
     /// Browser sessions.
     pub sessions: Vec<SessionRow>,
     /// What the last form did, if one did.
@@ -99,6 +101,8 @@ pub enum Done {
     Disconnected,
     /// A client was revoked.
     Revoked,
+    /// What was approved for a client was withdrawn.
+    Withdrawn,
     /// A browser session was ended.
     SessionEnded,
     /// An API key was revoked.
@@ -106,8 +110,14 @@ pub enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 5] =
-        [Self::Reconnected, Self::Disconnected, Self::Revoked, Self::SessionEnded, Self::KeyRevoked];
+    const ALL: [Self; 6] = [
+        Self::Reconnected,
+        Self::Disconnected,
+        Self::Revoked,
+        Self::Withdrawn,
+        Self::SessionEnded,
+        Self::KeyRevoked,
+    ];
 
     /// The value of `?done=`.
     pub const fn word(self) -> &'static str {
@@ -115,6 +125,7 @@ impl Done {
             Self::Reconnected => "reconnected",
             Self::Disconnected => "disconnected",
             Self::Revoked => "revoked",
+            Self::Withdrawn => "withdrawn",
             Self::SessionEnded => "session-ended",
             Self::KeyRevoked => "key-revoked",
         }
@@ -132,6 +143,9 @@ impl Done {
                 "The Spotify account is disconnected, and its tokens and data are deleted from this server."
             }
             Self::Revoked => "The app’s access has ended. It must ask you again before it can do anything.",
+            Self::Withdrawn => {
+                "Your approval is withdrawn and the app’s access has ended. It must ask you again."
+            }
             Self::SessionEnded => "That browser is logged out.",
             Self::KeyRevoked => "The API key is revoked. It works nowhere any more.",
         }

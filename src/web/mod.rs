@@ -21,6 +21,7 @@ pub mod routes;
 
 mod account;
 mod api_keys;
+mod approvals;
 mod browser;
 mod consent;
 mod landing;
@@ -40,6 +41,7 @@ pub use account::{
     deletion_confirmed,
 };
 pub use api_keys::{ApiKeyRow, ApiKeys, LIVES, MadeKey, NoKey, key_made, no_key};
+pub use approvals::ApprovalRow;
 pub use browser::browser;
 pub use consent::{Consent, consent};
 pub use landing::landing;

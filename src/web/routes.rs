@@ -14,6 +14,8 @@ pub const ACCOUNT: &str = "/account";
 pub const DISCONNECT: &str = "/account/links/disconnect";
 /// POST (`csrf`, `grant`): end what a client was allowed.
 pub const REVOKE: &str = "/account/clients/revoke";
+/// POST (`csrf`, `client`): forget what was approved for a client, and end all its access.
+pub const WITHDRAW: &str = "/account/approvals/withdraw";
 /// POST (`csrf`, `session`): end one browser session.
 pub const END_SESSION: &str = "/account/sessions/end";
 /// POST (`csrf`, `name`, `read`, `write`, `player`, `expires`): make an API key, shown in the answer.

@@ -76,6 +76,13 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         expired: until.is_some(),
         last_used: Some(now),
     };
+    let approval = ApprovalRow {
+        client: ClientId::parse("\"><script>&'").unwrap(),
+        name: hostile(),
+        hosts: vec![hostile(), hostile()],
+        scopes: ScopeSet::ALL,
+        approved: now,
+    };
     Account {
         csrf: "the-csrf",
         user_id,
@@ -84,6 +91,7 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         links: states.map(link).into(),
         clients: vec![client],
         keys: ApiKeys { on: true, signing: true, rows: [None, Some(soon)].map(key).into() },
+        approvals: vec![approval],
         sessions: vec![session(true), session(false)],
         done: Some(Done::Revoked),
     }
@@ -104,8 +112,15 @@ fn a_key(signing: bool) -> Page {
 fn pages() -> Vec<(String, Page)> {
     let user = UserId::mint([7; 16]);
     let keys = ApiKeys { on: true, signing: false, rows: vec![] };
-    let empty =
-        Account { links: vec![], clients: vec![], sessions: vec![], keys, done: None, ..an_account(&user) };
+    let empty = Account {
+        links: vec![],
+        clients: vec![],
+        keys,
+        approvals: vec![],
+        sessions: vec![],
+        done: None,
+        ..an_account(&user)
+    };
     let mut pages = vec![
         ("landing".to_owned(), landing(&site(false), Some(&hostile()))),
         ("landing in the sandbox".to_owned(), landing(&site(true), None)),

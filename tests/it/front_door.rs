@@ -2,17 +2,23 @@
 
 mod account;
 mod api_keys;
+mod authorizing;
 mod connections;
+mod consents;
 mod http;
+mod introspection;
 mod isolation;
 mod kill;
 mod leak;
 mod login;
 mod oauth;
+mod programs;
 mod races;
 mod refresh;
+mod registration;
 mod signatures;
 mod starting;
+mod token_endpoint;
 mod upstream;
 
 use std::path::{Path, PathBuf};

@@ -11,9 +11,10 @@ use crate::support::database::at_both;
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
 
-const ACTIONS: [(&str, &str); 4] = [
+const ACTIONS: [(&str, &str); 5] = [
     ("/account/links/disconnect", "link"),
     ("/account/clients/revoke", "grant"),
+    ("/account/approvals/withdraw", "client"),
     ("/account/sessions/end", "session"),
     ("/account/api-keys/revoke", "key"),
 ];

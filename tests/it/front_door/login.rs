@@ -103,7 +103,9 @@ async fn a_consent_form_belongs_to_the_browser_that_was_shown_it() {
     }
     let foreign =
         server.http.post(format!("{}/authorize", server.origin)).header("origin", "https://evil.example");
-    let cookie = format!("smcp-browser={}", mine.cookie("smcp-browser").unwrap());
+    let cookies = mine.cookies();
+    let (name, value) = cookies.iter().find(|(name, _)| name.starts_with("smcp-browser-")).unwrap();
+    let cookie = format!("{name}={value}");
     let fields = [("csrf", csrf), ("ticket", ticket), ("decision", "approve")];
     let refused = foreign.header("cookie", cookie).form(&fields).send().await.unwrap();
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);

@@ -82,6 +82,88 @@ async fn what_is_revoked_while_it_is_refreshed_stays_revoked() {
     .await;
 }
 
+#[tokio::test]
+async fn of_many_redemptions_of_one_code_one_wins_and_it_is_one_grant() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let (client, browser) = (server.client().await, server.browser());
+        let raw = server.place.raw().await;
+        for round in 1..=3 {
+            let attempt = client.attempt();
+            let code = client.code(&attempt, &browser, "ada").await;
+            let answers = join_all((0..32).map(|_| client.redeem(&code, &attempt.verifier))).await;
+            let won = answers.iter().filter(|(status, _)| *status == StatusCode::OK).count();
+            let lost = answers.iter().filter(|(_, body)| body["error"] == "invalid_grant").count();
+            assert_eq!((won, lost), (1, 31), "{answers:?}");
+            assert_eq!(raw.number("SELECT COUNT(*) FROM grants").await, round);
+            // Who came after the winner replayed a used code: what it gave must not live on.
+            assert_eq!(client.redeem(&code, &attempt.verifier).await.1["error"], "invalid_grant");
+            assert_eq!(raw.number("SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL").await, 0);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn six_parallel_refreshes_at_expiry_all_succeed_and_a_late_one_ends_the_family() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let ada = server.listener("ada").await;
+        let old = ada.pair();
+        let raw = server.place.raw().await;
+        raw.run("UPDATE access_tokens SET expires_at = 1").await;
+        let answers = join_all((0..6).map(|_| ada.client.refresh(&old.refresh))).await;
+        let pairs: Vec<_> = answers.iter().map(Pair::of).collect();
+        assert!(pairs.iter().all(|pair| *pair == pairs[0]), "{answers:?}");
+        ada.keep(pairs[0].clone());
+        assert_eq!(calls(&ada).await, StatusCode::OK);
+        raw.run("UPDATE refresh_tokens SET rotated_at = rotated_at - 61 WHERE rotated_at IS NOT NULL").await;
+        let late = join_all((0..6).map(|_| ada.client.refresh(&old.refresh))).await;
+        assert!(late.iter().all(|(_, body)| body["error"] == "invalid_grant"), "{late:?}");
+        assert_eq!(calls(&ada).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(ada.client.refresh(&ada.pair().refresh).await.1["error"], "invalid_grant");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_consent_withdrawn_while_its_client_redeems_and_refreshes_leaves_nothing_alive() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let raw = server.place.raw().await;
+        for round in 0..6 {
+            let ada = server.listener("ada").await;
+            let attempt = ada.client.attempt();
+            let code = ada.client.code(&attempt, &ada.browser, "ada").await;
+            let page = ada.browser.open("/account").await;
+            let forms = page.forms("/account/approvals/withdraw");
+            let form = forms.iter().find(|form| form.get("client") == ada.client.id).unwrap();
+            let fields: Vec<_> = form.pairs().collect();
+            let withdraws = async {
+                sleep(Duration::from_millis(2 * round)).await;
+                ada.browser.post("/account/approvals/withdraw", &fields).await
+            };
+            let old = ada.pair();
+            let busy = join(ada.client.redeem(&code, &attempt.verifier), ada.client.refresh(&old.refresh));
+            let (done, (redeemed, refreshed)) = join(withdraws, busy).await;
+            assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+            assert!([redeemed.0, refreshed.0].iter().all(|status| !status.is_server_error()));
+            let alive = format!(
+                "SELECT COUNT(*) FROM grants WHERE client_id = '{}' AND revoked_at IS NULL",
+                ada.client.id
+            );
+            assert_eq!(raw.number(&alive).await, 0, "round {round}: {redeemed:?} {refreshed:?}");
+            // Whatever was answered on the way is dead.
+            let given = [redeemed, refreshed].into_iter().filter(|answer| answer.0.is_success());
+            for pair in given.map(|answer| Pair::of(&answer)) {
+                ada.keep(pair);
+                assert_eq!(calls(&ada).await, StatusCode::UNAUTHORIZED);
+            }
+        }
+    })
+    .await;
+}
+
 /// A call that waits for Spotify to refresh its token.
 async fn waiting_for_a_refresh(server: &TestServer, ada: &Listener) -> String {
     server.control().advance(Duration::from_secs(3700));

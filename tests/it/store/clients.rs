@@ -2,7 +2,7 @@
 
 use spotify_mcp::domain::client::AuthMethod;
 use spotify_mcp::domain::{ClientId, ScopeSet, UserId};
-use spotify_mcp::store::NewClient;
+use spotify_mcp::store::{NewClient, Registered, RegistrationBounds};
 
 use super::fixtures::{REDIRECT, at, client_id, event, fresh, hash, new_client, person, waiting};
 use crate::support::database::on_both;
@@ -33,6 +33,74 @@ async fn a_client_comes_back_as_registered() {
         db.register_client(&public, &[]).await.unwrap();
         let public = db.client(&public.id, at(1)).await.unwrap().unwrap();
         assert!(public.refreshes && public.secret.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_registration_is_known_to_its_own_address_while_nobody_uses_it() {
+    on_both(async |db| {
+        let named = |id: &str| new_client(ClientId::parse(id).unwrap());
+        let alike = |id: &str| NewClient { fingerprint: Some([7; 32]), ..named(id) };
+        let known = Registered::Known { id: ClientId::parse("c_1").unwrap(), issued_at: at(0) };
+        let new = Registered::New { evicted: Vec::new() };
+        assert_eq!(db.register_client(&alike("c_1"), &[event()]).await.unwrap(), new);
+        let later = NewClient { now: at(86_399), ..alike("c_2") };
+        assert_eq!(db.register_client(&later, &[event()]).await.unwrap(), known);
+        assert_eq!(waiting(db).await, 1, "nothing happened");
+        let neighbour = NewClient { registered_from: "192.0.2.2".to_owned(), ..alike("c_3") };
+        assert_eq!(db.register_client(&neighbour, &[]).await.unwrap(), new, "a stranger");
+        let other = NewClient { fingerprint: Some([8; 32]), ..named("c_4") };
+        assert_eq!(db.register_client(&other, &[]).await.unwrap(), new);
+        db.touch_client(&ClientId::parse("c_1").unwrap(), at(5), at(900)).await.unwrap();
+        assert_eq!(db.register_client(&alike("c_5"), &[]).await.unwrap(), new, "somebody uses it");
+        let next_day = NewClient { now: at(86_400), ..alike("c_6") };
+        assert_eq!(db.register_client(&next_day, &[]).await.unwrap(), new, "a day later");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_was_used_or_approved_neither_counts_nor_goes() {
+    on_both(async |db| {
+        let bounds = RegistrationBounds { per_address: 0, total: 2 };
+        let named = |id: &str, now: i64| NewClient {
+            now: at(now),
+            bounds,
+            ..new_client(ClientId::parse(id).unwrap())
+        };
+        let arthur = person(db, "arthur").await;
+        for (n, id) in [client_id().as_str(), "c_used", "c_old", "c_young"].into_iter().enumerate() {
+            let now = i64::try_from(n).unwrap();
+            db.register_client(&named(id, now), &[]).await.unwrap();
+            if id == "c_used" {
+                db.touch_client(&ClientId::parse(id).unwrap(), at(2), at(900_000)).await.unwrap();
+            }
+            // Approved by a person who is still on the way back to the client.
+            if n == 0 {
+                db.issue_code(&arthur.code("c"), &[]).await.unwrap();
+            }
+        }
+        assert_eq!(
+            db.register_client(&named("c_new", 3_601), &[event()]).await.unwrap(),
+            Registered::TooMany
+        );
+        assert_eq!(waiting(db).await, 0);
+        let evicted = vec![ClientId::parse("c_old").unwrap()];
+        assert_eq!(
+            db.register_client(&named("c_new", 3_602), &[]).await.unwrap(),
+            Registered::New { evicted }
+        );
+        let left = "SELECT COUNT(*) FROM clients";
+        assert_eq!(db.raw().await.number(left).await, 4);
+        let few = RegistrationBounds { per_address: 2, total: 0 };
+        let full = NewClient { bounds: few, ..named("c_newer", 3_700) };
+        assert_eq!(db.register_client(&full, &[]).await.unwrap(), Registered::TooManyFromAddress);
+        let neighbour = NewClient { registered_from: "2001:db8:0:1::/64".to_owned(), ..full };
+        assert_eq!(
+            db.register_client(&neighbour, &[]).await.unwrap(),
+            Registered::New { evicted: Vec::new() }
+        );
     })
     .await;
 }

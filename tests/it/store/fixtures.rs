@@ -13,8 +13,8 @@ use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::resource::Resource;
 use spotify_mcp::domain::{AppId, ClientId, DataKeyId, GrantId, LinkId, ScopeSet, SessionId, UserId};
 use spotify_mcp::store::{
-    App, DataKeyRow, NewBrowserSession, NewClient, NewCode, NewLink, NewTokens, Recorded, SaveLink, Saved,
-    Store,
+    App, DataKeyRow, NewBrowserSession, NewClient, NewCode, NewLink, NewTokens, Recorded, RegistrationBounds,
+    SaveLink, Saved, Store,
 };
 
 pub const ACCOUNTS: &str = "https://accounts.example";
@@ -166,6 +166,7 @@ pub fn tokens(name: &str, now: i64) -> NewTokens {
         access_expires_at: at(now + 3600),
         refresh: Some(hash(format!("refresh-{name}"))),
         refresh_expires_at: at(now + 30 * 86_400),
+        scopes: None,
         now: at(now),
     }
 }
@@ -192,6 +193,8 @@ pub fn new_client(id: ClientId) -> NewClient {
         registered_from: "192.0.2.1".to_owned(),
         now: at(0),
         expires_at: at(7 * 86_400),
+        fingerprint: None,
+        bounds: RegistrationBounds::default(),
     }
 }
 

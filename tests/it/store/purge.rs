@@ -125,6 +125,9 @@ async fn a_client_goes_when_nobody_has_it_connected() {
         assert_eq!(db.purge(at(8 * DAY)).await.unwrap().clients, 1);
         assert!(db.consent(&arthur.user, &used, REDIRECT).await.unwrap().is_none());
         assert!(db.client(&lasting.id, at(8 * DAY)).await.unwrap().is_some());
+        // Who did not register by themselves is not theirs to lose.
+        db.raw().await.run("UPDATE clients SET kind = 'configured', expires_at = 1").await;
+        assert_eq!(db.purge(at(8 * DAY)).await.unwrap().clients, 0);
     })
     .await;
 }

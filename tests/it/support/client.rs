@@ -61,8 +61,11 @@ impl RegisteredClient {
     /// The same where the server may die meanwhile.
     pub async fn try_register(origin: &str, redirect_uri: &str) -> reqwest::Result<Self> {
         let http = plain_http();
+        // A name of its own: two that are alike in everything are one client.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let body = json!({
-            "client_name": "A test's client",
+            "client_name": format!("A test's client {number}"),
             "redirect_uris": [redirect_uri],
             "token_endpoint_auth_method": "none",
             "grant_types": ["authorization_code", "refresh_token"],
