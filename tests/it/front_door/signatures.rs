@@ -254,7 +254,6 @@ async fn of_parallel_replays_on_two_nodes_one_is_answered() {
         while first.http.get(format!("{there}/readyz")).send().await.is_err() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        let authority = first.origin.trim_start_matches("http://").to_owned();
         for _ in 0..3 {
             let headers = Draft::new(&first, &key).headers();
             let sending: Vec<_> = (0..8)
