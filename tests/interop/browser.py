@@ -151,9 +151,9 @@ def token(origin, person):
 
 def open_for_program(url):
     """What a program's browser does: says yes, and calls the program back once it listens. `$OPENED` names a file
-    that gets a line for each time. Where the file `$NARROW` exists, the person allows reading alone, this once."""
+    that gets the client's id each time. Where the file `$NARROW` exists, the person allows reading alone, this once."""
     with open(os.environ["OPENED"], "a") as opened:
-        opened.write(_bare(url) + "\n")
+        opened.write(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))["client_id"] + "\n")
     narrow = pathlib.Path(os.environ["NARROW"])
     if narrow.exists():
         narrow.unlink()

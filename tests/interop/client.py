@@ -29,6 +29,8 @@ REDIRECT = "http://127.0.0.1:9/callback"
 VERSIONS = {"modern": "2026-07-28", "legacy": "2025-11-25"}
 PARALLEL = 8
 EXPIRIES = int(os.environ.get("EXPIRIES", "1"))
+DOCUMENTS = os.environ.get("DOCUMENTS")
+"""Where metadata documents of clients are served (documents.py), if they are."""
 MARKER = re.compile(r"\b(ada|ben|chiara)Z")
 """The sandbox begins every id that it shows a person with that person's marker (docs/sandbox.md)."""
 
@@ -36,7 +38,7 @@ MARKER = re.compile(r"\b(ada|ben|chiara)Z")
 class Login:
     """The SDK's login with a scripted browser in place of a person, and its tokens kept in memory."""
 
-    def __init__(self, origin, person, narrow=False):
+    def __init__(self, origin, person, narrow=False, document=None):
         self.origin, self.browser = origin, Browser(person)
         self.narrow = narrow
         """Whether the next login allows reading alone."""
@@ -50,7 +52,9 @@ class Login:
             grant_types=["authorization_code", "refresh_token"],
             token_endpoint_auth_method="none",
         )
-        self.auth = OAuthClientProvider(f"{origin}/mcp", metadata, self, self._open, self._callback)
+        self.auth = OAuthClientProvider(
+            f"{origin}/mcp", metadata, self, self._open, self._callback, client_metadata_url=document
+        )
 
     async def _open(self, url):
         self.logins += 1
@@ -109,6 +113,8 @@ async def main(origin, person, era):
             await expiry(session, login)
             await revocation(session, login)
     await step_up(origin, person, era)
+    if DOCUMENTS:
+        await by_document(origin, person, era)
 
 
 async def lists(client):
@@ -173,6 +179,17 @@ async def revocation(session, login):
     await session.call("get_current_track")
     assert login.logins == logins + 1, f"{login.logins - logins} logins after a revocation"
     ok("its tokens were revoked, and it logged in again")
+
+
+async def by_document(origin, person, era):
+    document = f"{DOCUMENTS}/python-{era}.json"
+    login = Login(origin, person, document=document)
+    async with create_mcp_http_client(auth=login.auth) as http:
+        transport = streamable_http_client(f"{origin}/mcp", http_client=http)
+        async with Client(transport, mode="auto" if era == "modern" else "legacy") as client:
+            await Session(client, person).call("get_current_track")
+            assert login.client.client_id == document, login.client.client_id
+    ok("logged in by its metadata document, without a registration")
 
 
 async def step_up(origin, person, era):

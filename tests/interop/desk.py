@@ -49,7 +49,12 @@ class Desk:
     @property
     def logins(self):
         """How often the browser was opened."""
-        return len(self._opened.read_text().splitlines()) if self._opened.exists() else 0
+        return len(self.clients)
+
+    @property
+    def clients(self):
+        """As which client the program wanted to be let in, each time."""
+        return self._opened.read_text().splitlines() if self._opened.exists() else []
 
     def narrow_next_login(self):
         """The next login allows reading alone."""
@@ -79,6 +84,12 @@ def end_access(origin, person, client_name):
 def node(package_file):
     """The command that runs a file of a Node package."""
     return [os.environ["NODE"], f"{os.environ['SDKS']}/node_modules/{package_file}"]
+
+
+def document(name):
+    """The URL of a client's metadata document, where they are served (documents.py)."""
+    documents = os.environ.get("DOCUMENTS")
+    return f"{documents}/{name}.json" if documents else None
 
 
 def ok(what):

@@ -10,7 +10,7 @@ import pathlib
 import sys
 import time
 
-from desk import Desk, end_access, ok
+from desk import Desk, document, end_access, ok
 
 EXPIRES_AFTER = 60
 GRACE = 6
@@ -30,6 +30,8 @@ def main(origin, person):
         os.environ |= desk.environment
         asyncio.run(lasting(desk, origin, person))
         asyncio.run(step_up(desk, origin))
+        if known := document("fastmcp"):
+            asyncio.run(by_document(desk, origin, known))
 
 
 async def lasting(desk, origin, person):
@@ -62,6 +64,16 @@ async def step_up(desk, origin):
         await client.call_tool("create_playlist", {"name": f"Stepped up {time.time_ns()}"})
         assert desk.logins == before + 2, desk.logins
     ok("was allowed to read alone, asked for more when it needed more, and got it")
+
+
+async def by_document(desk, origin, known):
+    from fastmcp import Client
+    from fastmcp.client.auth import OAuth
+
+    async with Client(f"{origin}/mcp", auth=OAuth(client_metadata_url=known)) as client:
+        await client.call_tool("get_current_track")
+        assert desk.clients[-1] == known, desk.clients
+    ok("logged in by its metadata document, without a registration")
 
 
 if __name__ == "__main__":

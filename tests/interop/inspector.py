@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from desk import Desk, end_access, node, ok
+from desk import Desk, document, end_access, node, ok
 
 EXPIRES_AFTER = 60
 GRACE = 6
@@ -40,6 +40,11 @@ def main(origin, person):
         inspector.call("get_current_track", era="modern")
         assert desk.logins == 2, desk.logins
         ok("the person ended its access at the account page, and it logged in again")
+    if known := document("inspector"):
+        with Desk(person) as desk:
+            Inspector(desk, origin).call("get_current_track", "--client-metadata-url", known, era="modern")
+            assert desk.clients == [known], desk.clients
+            ok("logged in by its metadata document, without a registration")
 
 
 class Inspector:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from desk import PATIENCE, Desk, end_access, node, ok
+from desk import PATIENCE, Desk, document, end_access, node, ok
 
 EXPIRES_AFTER = 60
 GRACE = 6
@@ -47,12 +47,18 @@ def main(origin, person):
         proxy.call("create_playlist", name=f"Stepped up {time.time_ns()}")
         assert desk.logins == 2, desk.logins
         ok("was allowed to read alone, asked for more when it needed more, and got it")
+    if known := document("mcp-remote"):
+        with Desk(person) as desk, Proxy(desk, origin, "--client-metadata-url", known) as proxy:
+            proxy.initialize()
+            proxy.call("get_current_track")
+            assert desk.clients == [known], desk.clients
+            ok("logged in by its metadata document, without a registration")
 
 
 class Proxy:
     """The program, running. A message a line, in and out."""
 
-    def __init__(self, desk, origin):
+    def __init__(self, desk, origin, *more):
         self.desk, self.ids = desk, 0
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -60,7 +66,7 @@ class Proxy:
         target = [f"{origin}/mcp", str(port), "--allow-http", "--transport", "http-only"]
         self.log = (desk.home / "proxy.log").open("w+")
         self.process = subprocess.Popen(
-            [*node("mcp-remote/dist/proxy.js"), *target], env=desk.environment, cwd=desk.home, text=True, bufsize=1,
+            [*node("mcp-remote/dist/proxy.js"), *target, *more], env=desk.environment, cwd=desk.home, text=True, bufsize=1,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
         )
         self.lines = queue.Queue()

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 
-import { Login, connect, exercise, ok, revocation } from './session.mjs';
+import { Login, byDocument, connect, exercise, ok, revocation } from './session.mjs';
 
 const sdk = `${process.env.SDKS}/node_modules/@modelcontextprotocol/sdk/dist/esm/client`;
 const { Client } = await import(`${sdk}/index.js`);
@@ -13,12 +13,12 @@ const { UnauthorizedError } = await import(`${sdk}/auth.js`);
 
 const [origin, person] = process.argv.slice(2);
 const login = new Login(person, 'Interop: TypeScript, first SDK');
-const make = () => ({
+const makeFor = (authProvider) => () => ({
     client: new Client({ name: 'interop', version: '1' }),
-    transport: new StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider: login }),
+    transport: new StreamableHTTPClientTransport(new URL(`${origin}/mcp`), { authProvider }),
 });
 const finish = (transport, called) => transport.finishAuth(called.get('code'));
-const connected = await connect(login, UnauthorizedError, make, finish);
+const connected = await connect(login, UnauthorizedError, makeFor(login), finish);
 const { client, transport } = connected;
 assert.equal(transport.protocolVersion, '2025-11-25');
 ok(`logged in by dynamic registration, speaks ${transport.protocolVersion}`);
@@ -26,3 +26,5 @@ await exercise(client, login, person);
 // Stepping up is left out: this SDK refreshes where it is told to ask for more, and gives up.
 await revocation(origin, login, connected, UnauthorizedError, finish);
 await client.close();
+const known = new Login(person, 'unused');
+await byDocument('typescript-1', known, UnauthorizedError, makeFor(known), finish);

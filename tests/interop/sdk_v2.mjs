@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 
-import { Login, connect, exercise, ok, revocation, stepUp } from './session.mjs';
+import { Login, byDocument, connect, exercise, ok, revocation, stepUp } from './session.mjs';
 
 const sdk = await import(`${process.env.SDKS}/node_modules/@modelcontextprotocol/client/dist/index.mjs`);
 const [origin, person, era] = process.argv.slice(2);
@@ -26,3 +26,5 @@ await revocation(origin, login, connected, sdk.UnauthorizedError, finish);
 await client.close();
 const another = new Login(person, 'Interop: TypeScript, second SDK, narrow');
 await stepUp(another, sdk.UnauthorizedError, makeFor(another), finish);
+const known = new Login(person, 'unused');
+await byDocument(`typescript-2-${era}`, known, sdk.UnauthorizedError, makeFor(known), finish);

@@ -25,6 +25,8 @@ export class Login {
     narrow = false;
     expiresAt = 0;
     redirectUrl = REDIRECT;
+    /** The URL of the client's metadata document, if it is to log in by one. */
+    clientMetadataUrl;
     called;
     #person;
     #name;
@@ -125,6 +127,17 @@ export async function revocation(origin, login, { client, transport }, unauthori
     assert(!(await client.callTool({ name: 'get_current_track' })).isError);
     assert.equal(login.logins, logins + 1);
     ok('its tokens were revoked, and it logged in again');
+}
+
+/** A client that has a metadata document needs no registration. Left out where no documents are served. */
+export async function byDocument(name, login, unauthorized, make, finish) {
+    if (!process.env.DOCUMENTS) return;
+    login.clientMetadataUrl = `${process.env.DOCUMENTS}/${name}.json`;
+    const { client } = await connect(login, unauthorized, make, finish);
+    assert(!(await client.callTool({ name: 'get_current_track' })).isError);
+    assert.equal(login.clientInformation().client_id, login.clientMetadataUrl);
+    ok('logged in by its metadata document, without a registration');
+    await client.close();
 }
 
 /** A client that was allowed to read alone asks for more when it needs more. */
