@@ -140,6 +140,16 @@ impl Rig {
         tool_deadline: Duration,
         script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::made(limits, tool_deadline, script, Server::new).await
+    }
+
+    /// The server is made by `make`.
+    pub async fn made(
+        limits: CallLimits,
+        tool_deadline: Duration,
+        script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+        make: impl FnOnce(McpDeps) -> Result<Server, Failure>,
+    ) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let folder = std::env::temp_dir().join(format!("spotify-mcp-mcp-{}-{number}", std::process::id()));
@@ -165,7 +175,7 @@ impl Rig {
             dropped: Arc::default(),
             hung: AtomicU32::new(0),
         });
-        let server = Server::new(McpDeps {
+        let server = make(McpDeps {
             api: Api::new(gate, clock.clone(), base, QuotaMode::Development, api_timeout),
             upstream: upstream.clone(),
             audit: audit.clone(),
