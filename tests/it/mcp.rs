@@ -1,5 +1,6 @@
 //! The MCP server through its front door, in both eras, with an upstream that answers as told.
 
+mod arguments;
 mod foreign;
 mod protocol;
 mod rig;
