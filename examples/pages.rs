@@ -15,7 +15,7 @@ use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::web::{
     self, Account, ApiKeyRow, ApiKeys, ApprovalRow, ClientRow, Consent, Done, LinkRow, LinkState, MadeKey,
-    Page, SessionRow, Site, Untrusted,
+    McpSessionRow, Page, SessionRow, Site, Untrusted,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
@@ -140,6 +140,12 @@ fn full_account() -> Account<'static> {
             approval("My editor", &["127.0.0.1"], ScopeSet::known("read")),
         ],
         sessions: vec![session("Firefox on Linux", true), session("Safari on iPhone", false)],
+        mcp_sessions: vec![McpSessionRow {
+            id: SessionId::mint([9; 16]),
+            client: Untrusted::new("Old client"),
+            since: NOW,
+            last_used: NOW,
+        }],
         done: Some(Done::Revoked),
     }
 }
@@ -151,6 +157,7 @@ fn empty_account() -> Account<'static> {
         keys: ApiKeys { on: true, signing: false, rows: Vec::new() },
         approvals: Vec::new(),
         sessions: vec![session("Chromium on Linux", true)],
+        mcp_sessions: Vec::new(),
         done: None,
         ..full_account()
     }

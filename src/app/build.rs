@@ -13,7 +13,7 @@ use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Store};
 use crate::vault::{Apps, Vault};
 
-use super::{ApiKeys, App, Bearers, Revocation};
+use super::{ApiKeys, App, Bearers, McpSessions, Revocation};
 
 /// How it will be used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,7 +83,13 @@ impl App {
             (clock.clone(), dice.clone()),
             audit.writer(),
         );
-        let revocation = Revocation::new(store.epoch().await?, clock.clone());
+        let revocation = Arc::new(Revocation::new(store.epochs().await?, clock.clone()));
+        let mcp_sessions = McpSessions::new(
+            (&config.limits, &config.auth.lifetimes),
+            store.clone(),
+            revocation.clone(),
+            (clock.clone(), dice.clone()),
+        );
         Ok(Self {
             config,
             sandbox: mode.sandbox,
@@ -99,6 +105,7 @@ impl App {
             bearers: Bearers::default(),
             api_keys: ApiKeys::default(),
             revocation,
+            mcp_sessions: Arc::new(mcp_sessions),
         })
     }
 }

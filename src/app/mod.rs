@@ -3,6 +3,7 @@
 mod api_keys;
 mod bearers;
 mod build;
+mod mcp_sessions;
 mod revocation;
 mod tasks;
 
@@ -21,6 +22,7 @@ use crate::vault::Vault;
 pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearers, Refused};
 pub use build::{BuildError, Mode};
+pub use mcp_sessions::{McpSessions, NoSession};
 pub use revocation::Revocation;
 
 /// Everything that a request may need.
@@ -52,7 +54,9 @@ pub struct App {
     /// API keys.
     pub api_keys: ApiKeys,
     /// What has ended since when.
-    pub revocation: Revocation,
+    pub revocation: Arc<Revocation>,
+    /// Sessions of 2025-era clients.
+    pub mcp_sessions: Arc<McpSessions>,
 }
 
 impl App {

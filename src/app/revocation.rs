@@ -16,14 +16,25 @@ const TRUSTED: Duration = Duration::from_secs(1);
 /// The last reading.
 pub struct Revocation {
     epoch: AtomicI64,
+    sessions: AtomicI64,
     read_at: AtomicI64,
     clock: Clock,
 }
 
+/// What has ended since the last reading.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// Anything that servers remember.
+    pub(super) epoch: bool,
+    /// Only sessions of 2025-era clients.
+    pub(super) sessions: bool,
+}
+
 impl Revocation {
     /// Starts from a reading that has just been made.
-    pub fn new(epoch: i64, clock: Clock) -> Self {
-        Self { epoch: AtomicI64::new(epoch), read_at: AtomicI64::new(clock.now().millis()), clock }
+    pub fn new((epoch, sessions): (i64, i64), clock: Clock) -> Self {
+        let read_at = AtomicI64::new(clock.now().millis());
+        Self { epoch: AtomicI64::new(epoch), sessions: AtomicI64::new(sessions), read_at, clock }
     }
 
     /// Whether what is remembered may be used without asking the database.
@@ -37,18 +48,26 @@ impl Revocation {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Reads the epoch; `true` where it has moved and memory must be dropped.
-    pub(super) async fn read(&self, store: &Store) -> bool {
+    /// The epoch and the sessions' counter as last read: changes whenever a remembered session may have ended.
+    pub fn session_epoch(&self) -> (i64, i64) {
+        (self.epoch(), self.sessions.load(Ordering::Acquire))
+    }
+
+    /// Reads both; where one has moved, memory must be dropped.
+    pub(super) async fn read(&self, store: &Store) -> Moved {
         let began = self.clock.now();
-        match store.epoch().await {
-            Ok(epoch) => {
-                let moved = self.epoch.swap(epoch, Ordering::AcqRel) != epoch;
+        match store.epochs().await {
+            Ok((epoch, sessions)) => {
+                let moved = Moved {
+                    epoch: self.epoch.swap(epoch, Ordering::AcqRel) != epoch,
+                    sessions: self.sessions.swap(sessions, Ordering::AcqRel) != sessions,
+                };
                 self.read_at.store(began.millis(), Ordering::Release);
                 moved
             }
             Err(failure) => {
                 tracing::error!(cause = failure.chain(), "the revocation epoch cannot be read");
-                false
+                Moved::default()
             }
         }
     }

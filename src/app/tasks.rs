@@ -34,6 +34,7 @@ impl App {
         tasks.spawn(purge(self.clone(), stop.clone()));
         tasks.spawn(write_key_uses(self.clone(), stop.clone()));
         tasks.spawn(refusals(self.clone(), stop.clone()));
+        tasks.spawn(note_uses(self.clone(), stop.clone()));
         tasks
     }
 
@@ -41,13 +42,17 @@ impl App {
     pub fn forget(&self) {
         self.bearers.forget_all();
         self.api_keys.forget_all();
+        self.mcp_sessions.forget_all();
         self.vault.forget_all();
     }
 
     /// Reads the epoch now and drops memory where it moved: what this server itself ended is dead at once.
     pub async fn notice_revocations(&self) {
-        if self.revocation.read(&self.store).await {
+        let moved = self.revocation.read(&self.store).await;
+        if moved.epoch {
             self.forget();
+        } else if moved.sessions {
+            self.mcp_sessions.forget_all();
         }
     }
 
@@ -103,6 +108,19 @@ async fn write_key_uses(app: Arc<App>, stop: CancellationToken) {
         let last = stopped_within(&stop, KEY_USES_EVERY).await;
         if let Err(failure) = app.api_keys.write_uses(&app.store).await {
             tracing::warn!(cause = failure.chain(), "the last use of API keys cannot be written down yet");
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// Stores when sessions of 2025-era clients were used, off the way of their requests.
+async fn note_uses(app: Arc<App>, stop: CancellationToken) {
+    loop {
+        let last = stopped_within(&stop, app.mcp_sessions.note_every()).await;
+        if let Err(failure) = app.mcp_sessions.note_uses().await {
+            tracing::error!(cause = failure.chain(), "the use of sessions cannot be noted");
         }
         if last {
             return;

@@ -158,6 +158,7 @@ fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
         tool_deadline: app.config.api.tool_deadline(),
         public_url: app.issuer(),
         http: HttpPolicy::of(&app.config.server, &app.config.limits, calls_stop.clone()),
+        sessions: Some(app.mcp_sessions.clone()),
     }
 }
 

@@ -179,6 +179,7 @@ impl Build<'_> {
             access_token: self.span("auth.lifetimes.access_token"),
             refresh_token: self.span("auth.lifetimes.refresh_token"),
             refresh_family: self.span("auth.lifetimes.refresh_family"),
+            mcp_session: self.span("auth.lifetimes.mcp_session"),
             unused_client: self.span("auth.lifetimes.unused_client"),
             idle_client: self.span("auth.lifetimes.idle_client"),
         };

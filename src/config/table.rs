@@ -51,6 +51,7 @@ pub static TABLE: &[KeySpec] = &[
     key("auth.lifetimes.access_token", Span(60, DAY), "How long an access token works.").or("1h"),
     key("auth.lifetimes.refresh_token", Span(3_600, 365 * DAY), "How long an unused refresh token works; each use starts anew.").or("30d"),
     key("auth.lifetimes.refresh_family", Span(3_600, 3_650 * DAY), "How long a client can go on refreshing before its user logs in again.").or("90d"),
+    key("auth.lifetimes.mcp_session", Span(60, 365 * DAY), "How long a 2025-era MCP session lives at most, whatever its use.").or("7d"),
     key("auth.lifetimes.unused_client", Span(3_600, 365 * DAY), "When a registered client that was never used is removed.").or("7d"),
     key("auth.lifetimes.idle_client", Span(DAY, 3_650 * DAY), "When a registered client is removed after its last use.").or("90d"),
     key("auth.supabase.url", Text(checks::origin), "The Supabase project whose tokens are accepted.").env(&["SUPABASE_URL"]).role(Role::Unused("this version does not accept Supabase tokens")),
@@ -80,7 +81,7 @@ pub static TABLE: &[KeySpec] = &[
     key("limits.connections", Count(0, MANY), "Open connections; the longest idle is shed first.").or("10000"),
     key("limits.mcp_body_bytes", Count(0, 67_108_864), "Size of a request to /mcp.").or("1048576"),
     key("limits.body_bytes", Count(0, 67_108_864), "Size of any other request.").or("65536"),
-    key("limits.mcp_session_idle_seconds", Count(60, 30 * DAY), "A 2025-era session ends after this long without use.").env(&["MCP_SESSION_TIMEOUT"]).or("3600").live(),
+    key("limits.mcp_session_idle_seconds", Count(0, 30 * DAY), "A 2025-era session ends after this long without use.").env(&["MCP_SESSION_TIMEOUT"]).or("3600").live(),
     key("limits.mcp_connections_per_user", Count(0, 10_000), "2025-era sessions and open streams per user; the least recently used goes.").env(&["MCP_MAX_CONNECTIONS_PER_USER"]).or("20").live(),
 
     key("network.allowed_hosts", List(checks::host), "Hosts, exact and with an optional :port, that may be reached beside Spotify."),

@@ -178,6 +178,8 @@ pub struct Lifetimes {
     pub refresh_token: Duration,
     /// A family of refresh tokens since its first, whatever its use.
     pub refresh_family: Duration,
+    /// A 2025-era MCP session, from its creation, whatever its use.
+    pub mcp_session: Duration,
     /// A registered client that was never used.
     pub unused_client: Duration,
     /// A registered client since its last use.

@@ -27,6 +27,8 @@ pub enum TokenKind {
     BrowserSession,
     /// API key, `smcp_`, with a checksum.
     ApiKey,
+    /// Session of a 2025-era MCP client (`Mcp-Session-Id`), `smms_`.
+    McpSession,
     /// A one-time handle (upstream state, binding cookie), without prefix.
     Handle,
 }
@@ -41,6 +43,7 @@ impl TokenKind {
             Self::ClientSecret => "smcs_",
             Self::BrowserSession => "smbs_",
             Self::ApiKey => "smcp_",
+            Self::McpSession => "smms_",
             Self::Handle => "",
         }
     }
@@ -126,6 +129,25 @@ impl TokenHash {
         &self.0
     }
 
+    /// For columns that people read: 64 hexadecimal digits.
+    pub fn hex(&self) -> String {
+        use fmt::Write as _;
+        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// Reads [`TokenHash::hex`]; `None` where it is anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        (text.len() == 64 && text.is_ascii()).then_some(())?;
+        for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(hash))
+    }
+
     /// From a store's binary column; `None` unless 32 bytes long.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -176,6 +198,15 @@ mod tests {
         }
         for wrong in [format!("{}a", key.expose()), key.expose()[..52].to_owned(), "smcp_".to_owned()] {
             assert!(Token::parse(TokenKind::ApiKey, &wrong).is_none());
+        }
+    }
+
+    #[test]
+    fn a_hash_is_written_and_read_in_hexadecimal() {
+        let hash = TokenHash::of("x");
+        assert_eq!(TokenHash::from_hex(&hash.hex()), Some(hash));
+        for wrong in ["", "00", &"g".repeat(64), &"é".repeat(32)] {
+            assert_eq!(TokenHash::from_hex(wrong), None);
         }
     }
 

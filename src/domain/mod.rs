@@ -9,6 +9,7 @@ pub mod code;
 pub mod event;
 mod event_code;
 pub mod ids;
+pub mod mcp_session;
 pub mod pkce;
 pub mod redirect;
 pub mod refresh;

@@ -58,6 +58,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
         keys,
         approvals: approvals.into_iter().map(approvals::row).collect(),
         sessions: sessions.into_iter().map(|row| session_row(row, &session)).collect(),
+        mcp_sessions: super::account_sessions::rows(http, &user.id).await?,
         done,
     };
     Ok(Some(account(&http.site, &view).into_response()))

@@ -13,7 +13,7 @@ use crate::domain::resource::Resource;
 use crate::domain::signature::{self, Flaw};
 use crate::domain::{ApiKeyId, ClientId, ScopeSet};
 use crate::failure::Failure;
-use crate::mcp::{Caller, ExpectedDigest, NotServed};
+use crate::mcp::{self, Caller, ExpectedDigest, NotServed};
 use crate::oauth::Visitor;
 use crate::oauth::challenge::Challenge;
 use crate::store::KeyGrant;
@@ -46,7 +46,7 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Reque
     let Some(server) = &http.mcp else { return StatusCode::NOT_FOUND.into_response() };
     // What cannot be recorded is not done (and no queue grows while the disk refuses).
     if !http.app.audit.is_writable() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        return unavailable();
     }
     let (mut parts, body) = request.into_parts();
     let Proven { caller, proof, digest } = match caller(http, &parts, &visitor).await {
@@ -120,6 +120,10 @@ async fn still_good(http: &Http, proof: Proof) -> bool {
     }
 }
 
+fn unavailable() -> Response {
+    mcp::refusal(StatusCode::SERVICE_UNAVAILABLE, "nothing can be done at the moment: try again")
+}
+
 /// Why nobody is known to call.
 pub(super) enum Denied {
     /// No credential, or none that is good.
@@ -144,7 +148,7 @@ impl Denied {
                 response
             }
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response(),
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Self::Unavailable => unavailable(),
         }
     }
 }

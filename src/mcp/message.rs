@@ -10,6 +10,8 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use super::unique::{MetaOutline, Seen, Text, Unique};
+
 /// Deepest nesting of a message; its parsers recurse.
 const DEEPEST: usize = 64;
 /// Longest id that is text, in bytes: it comes back in every answer.
@@ -37,6 +39,12 @@ pub(super) struct Message<'a> {
     pub(super) method: Option<Cow<'a, str>>,
     /// `params.name`: the tool or prompt.
     pub(super) name: Option<Cow<'a, str>>,
+    /// `params.requestId`: the request that a notification cancels.
+    pub(super) cancels: Option<Value>,
+    /// The revision that `params._meta` names.
+    pub(super) version: Option<Cow<'a, str>>,
+    /// `None` for notifications.
+    pub(super) id: Option<Value>,
 }
 
 /// Why a body is no message: what is answered with HTTP 400.
@@ -53,10 +61,16 @@ impl Malformed {
     pub(super) const PARSE: i32 = -32700;
     pub(super) const INVALID_REQUEST: i32 = -32600;
     pub(super) const INVALID_PARAMS: i32 = -32602;
+    pub(super) const INTERNAL: i32 = -32603;
     pub(super) const HEADER_MISMATCH: i32 = -32020;
 
     pub(super) const fn new(code: i32, message: &'static str) -> Self {
         Self { code, message, id: None }
+    }
+
+    /// As the answer to the request with this id.
+    pub(super) fn to(self, id: Option<Value>) -> Self {
+        Self { id, ..self }
     }
 
     /// The JSON-RPC error. Without an id where none could be read: the protocol knows no null id.
@@ -115,7 +129,9 @@ pub(super) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
         Params::Unfit => {
             Err(Malformed { id, ..Malformed::new(Malformed::INVALID_PARAMS, "params do not fit") })
         }
-        Params::Read(name) => Ok(Message { method: outline.method, name }),
+        Params::Read(Picked { name, cancels, version }) => {
+            Ok(Message { method: outline.method, name, cancels, version, id })
+        }
     }
 }
 
@@ -165,16 +181,23 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error
     Value::deserialize(from).map(Some)
 }
 
-/// Of the parameters only the name.
+/// Of the parameters what decides here. Whatever comes twice in any object is an error, as in the outline.
 enum Params<'a> {
-    Read(Option<Cow<'a, str>>),
+    Read(Picked<'a>),
     /// Not an object, or a name that is no text.
     Unfit,
 }
 
+#[derive(Default)]
+struct Picked<'a> {
+    name: Option<Cow<'a, str>>,
+    cancels: Option<Value>,
+    version: Option<Cow<'a, str>>,
+}
+
 impl Default for Params<'_> {
     fn default() -> Self {
-        Self::Read(None)
+        Self::Read(Picked::default())
     }
 }
 
@@ -194,15 +217,17 @@ impl<'de> Visitor<'de> for ParamsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params<'de>, A::Error> {
-        let mut name = None;
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            if key.0 != "name" {
-                map.next_value::<IgnoredAny>()?;
-            } else if name.replace(map.next_value::<Text<'de>>()?.0).is_some() {
-                return Err(serde::de::Error::duplicate_field("name"));
+        let (mut picked, mut seen) = (Picked::default(), Seen::default());
+        while let Some(Text(key)) = map.next_key()? {
+            match key.as_ref() {
+                "name" => picked.name = Some(map.next_value::<Text<'de>>()?.0),
+                "requestId" => picked.cancels = Some(map.next_value()?),
+                "_meta" => picked.version = map.next_value::<MetaOutline<'de>>()?.0,
+                _ => map.next_value::<Unique>().map(drop)?,
             }
+            seen.add(key)?;
         }
-        Ok(Params::Read(name))
+        Ok(Params::Read(picked))
     }
 
     fn visit_unit<E>(self) -> Result<Params<'de>, E> {
@@ -214,10 +239,6 @@ impl<'de> Visitor<'de> for ParamsVisitor {
         Ok(Params::Unfit)
     }
 }
-
-/// Borrowed where it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -234,6 +255,15 @@ mod tests {
         let message = read(body).unwrap();
         assert_eq!(message.method.as_deref(), Some("tools/call"));
         assert_eq!(message.name.as_deref(), Some("play"));
+    }
+
+    #[test]
+    fn the_revision_and_what_is_cancelled_are_known() {
+        let body = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7,
+            "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","x":{"y":[1,2,{"z":null}]}}}}"#;
+        let message = read(body).unwrap();
+        assert_eq!((message.cancels, message.id), (Some(json!(7)), None));
+        assert_eq!(message.version.as_deref(), Some("2026-07-28"));
     }
 
     #[test]
@@ -260,6 +290,9 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":5}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{},"arguments":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"a":[{"b":1,"\u0062":2}]}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"a":1,"a":1}}}"#,
         ] {
             assert_eq!(code(body), Malformed::INVALID_REQUEST, "{body}");
         }

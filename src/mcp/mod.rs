@@ -9,22 +9,28 @@
 //! Never: a token in the clear beyond one call, an identity from an argument, importing `oauth`.
 
 mod caller;
+mod cancel;
 mod dispatch;
 mod guard;
 mod handler;
 mod limits;
 mod message;
 mod prompts;
+mod refusal;
 mod server;
 mod service;
+mod session;
 pub mod stdio;
+mod streams;
 mod tools;
+mod unique;
 mod upstream;
 mod usage;
 
 pub use caller::{Caller, ExpectedDigest};
 pub use guard::CallGuard;
 pub use limits::CallLimits;
+pub use refusal::refusal;
 pub use server::{McpDeps, Server};
 pub use service::{HttpPolicy, InsufficientScope, NotServed};
 pub use upstream::{Linked, Upstream, Work};

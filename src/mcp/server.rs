@@ -7,6 +7,7 @@ use rmcp::ServerHandler;
 use rmcp::model::{Implementation, MetaObject, ServerCapabilities, ServerConfig, Tool};
 
 use super::NAME;
+use super::cancel::Running;
 use super::guard::CallGuard;
 use super::handler::{Handler, Identity};
 use super::limits::{CallLimits, Limiter};
@@ -15,6 +16,7 @@ use super::tools::{self, ToolSpec};
 use super::upstream::Upstream;
 use super::usage::UsageCounters;
 use crate::ambient::Clock;
+use crate::app::McpSessions;
 use crate::audit::Audit;
 use crate::failure::{During, Failure};
 use crate::policy::ToolPolicies;
@@ -46,6 +48,8 @@ pub struct McpDeps {
     pub public_url: String,
     /// What is accepted over HTTP.
     pub http: HttpPolicy,
+    /// Sessions of 2025-era clients; `None`: none are issued.
+    pub sessions: Option<Arc<McpSessions>>,
 }
 
 /// The MCP server. Cheap to clone.
@@ -53,6 +57,9 @@ pub struct McpDeps {
 pub struct Server {
     pub(super) inner: Arc<Inner>,
     pub(super) endpoint: Endpoint,
+    pub(super) sessions: Option<Arc<McpSessions>>,
+    /// Calls of 2025-era clients that can be cancelled.
+    pub(super) running: Arc<Running>,
 }
 
 /// What every request shares.
@@ -115,7 +122,7 @@ impl Server {
             listed: tools::ALL.iter().map(|tool| tool.listed()).collect(),
         });
         let endpoint = Endpoint::new(handler(CallGuard { server: inner.clone() }), deps.http);
-        Ok(Self { inner, endpoint })
+        Ok(Self { inner, endpoint, sessions: deps.sessions, running: Arc::default() })
     }
 
     /// The counts of calls since they were last taken.

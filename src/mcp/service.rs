@@ -1,7 +1,7 @@
 //! The HTTP front: one endpoint for both eras, on the library's Streamable HTTP service without sessions.
 //!
-//! Before the library sees a request, the body is read once (bounded), malformed messages get a JSON-RPC error, and
-//! the scope is decided, because a missing scope is an HTTP status (403) and not an answer of the protocol.
+//! Before the library sees a request, the body is read once (bounded), malformed messages get a JSON-RPC error, the
+//! session of a 2025-era client is checked, and the scope is decided, because a missing scope is an HTTP status (403) and not an answer of the protocol.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ServerHandler;
@@ -17,14 +18,29 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tokio_util::sync::CancellationToken;
 
 use super::caller::{Caller, ExpectedDigest};
+use super::cancel::{Cancellable, Key};
 use super::message::{self, Malformed, Message};
+use super::refusal::{explain, refusal, refuse};
 use super::server::Server;
+use super::session;
+use super::streams::Streams;
+use crate::app::McpSessions;
 use crate::config::{LimitsConfig, ServerConfig};
-use crate::domain::{Scope, ScopeSet};
+use crate::domain::event::EventCode;
+use crate::domain::{Scope, ScopeSet, SessionId};
 
 /// Headers that decide what a request means; one that comes twice could mean two things to two readers.
-const ONCE: [&str; 7] =
-    ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "host", "origin", "content-type"];
+const ONCE: [&str; 9] = [
+    "mcp-protocol-version",
+    "mcp-method",
+    "mcp-name",
+    "mcp-session-id",
+    "host",
+    "origin",
+    "content-type",
+    "content-encoding",
+    "last-event-id",
+];
 /// Longest body that is read where the configuration sets no limit of its own.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
@@ -37,6 +53,8 @@ pub struct HttpPolicy {
     pub origins: Vec<String>,
     /// Most bytes of a request's body; 0 means the transport's own bound of 4 MiB.
     pub body_bytes: usize,
+    /// Most streamed answers of one person at once; 0: any number.
+    pub streams_per_user: u32,
     /// Ends everything under way when cancelled. Cancel it after the drain.
     pub shutdown: CancellationToken,
 }
@@ -54,7 +72,7 @@ impl HttpPolicy {
         let mut origins = vec![server.public_url.origin().ascii_serialization()];
         origins.extend(server.allowed_origins.iter().cloned());
         let body_bytes = usize::try_from(limits.mcp_body_bytes).unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
-        Self { hosts, origins, body_bytes, shutdown }
+        Self { hosts, origins, body_bytes, streams_per_user: limits.mcp_connections_per_user, shutdown }
     }
 }
 
@@ -89,6 +107,7 @@ pub struct InsufficientScope {
 #[derive(Clone)]
 pub(super) struct Endpoint {
     service: Arc<dyn Protocol>,
+    streams: Arc<Streams>,
     body_bytes: usize,
 }
 
@@ -119,7 +138,7 @@ impl Endpoint {
             Arc::new(NeverSessionManager::default()),
             config,
         );
-        Self { service: Arc::new(service), body_bytes }
+        Self { service: Arc::new(service), streams: Streams::new(policy.streams_per_user), body_bytes }
     }
 }
 
@@ -135,13 +154,15 @@ impl Server {
         request: Request<Body>,
         still_good: impl Future<Output = bool>,
     ) -> Result<Response, NotServed> {
-        if request.method() != Method::POST {
-            return Ok(self.endpoint.service.answer(request).await);
+        match *request.method() {
+            Method::POST => {}
+            Method::DELETE => return Ok(self.delete(request).await),
+            _ => return Ok(explain(self.endpoint.service.answer(request).await)),
         }
-        if let Err(malformed) = check_headers(request.headers()) {
-            return Ok(refuse(StatusCode::BAD_REQUEST, &malformed));
+        if let Some(refused) = refused_head(request.headers()) {
+            return Ok(refused);
         }
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = match self.read(&parts.headers, body).await {
             Ok(body) => body,
             Err(response) => return Ok(response),
@@ -161,8 +182,96 @@ impl Server {
         if let Some(needed) = self.scope_of(&message).filter(|needed| !granted.allows(*needed)) {
             return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));
         }
-        let request = Request::from_parts(parts, Body::from(body));
-        Ok(explain(self.endpoint.service.answer(request).await))
+        spell_out_accept(&mut parts.headers);
+        Ok(self.answer(&message, parts, &body).await)
+    }
+
+    /// Answers a message that may be answered: with the session of its era, if it has one.
+    async fn answer(&self, message: &Message<'_>, parts: Parts, body: &Bytes) -> Response {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let legacy = !session::is_modern(&parts.headers, Some(message));
+        let begins = legacy && message.method.as_deref() == Some("initialize");
+        let session = match &self.sessions {
+            Some(sessions) if legacy && !begins => {
+                session::check(sessions, &parts.headers, caller.as_ref(), message.id.as_ref()).await
+            }
+            _ => Ok(None),
+        };
+        let session = match session {
+            Ok(session) => session,
+            Err(refused) => return refused,
+        };
+        let running = match &caller {
+            Some(caller) if legacy => self.cancellable(message, caller, session),
+            _ => None,
+        };
+        let answering = self.endpoint.service.answer(Request::from_parts(parts, Body::from(body.clone())));
+        let answer = match running {
+            None => answering.await,
+            Some(running) => tokio::select! {
+                answer = answering => answer,
+                () = running.cancelled() => cancelled(message),
+            },
+        };
+        match (&self.sessions, caller) {
+            (Some(sessions), Some(caller)) if begins => {
+                self.begin(sessions, &caller, body, explain(answer)).await
+            }
+            (_, Some(caller)) => self.endpoint.streams.count(&caller.user, explain(answer)),
+            _ => explain(answer),
+        }
+    }
+
+    /// Makes a 2025-era request cancellable while it runs; cancels what a notification names.
+    fn cancellable(
+        &self,
+        message: &Message<'_>,
+        caller: &Caller,
+        session: Option<SessionId>,
+    ) -> Option<Cancellable> {
+        let key = |id| Key::new(caller.user.clone(), caller.client.clone(), session, id);
+        match message.method.as_deref()? {
+            "tools/call" | "resources/read" => Some(self.running.enter(key(message.id.as_ref()?))),
+            "notifications/cancelled" => {
+                self.running.cancel(&key(message.cancels.as_ref()?));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    async fn begin(
+        &self,
+        sessions: &McpSessions,
+        caller: &Caller,
+        asked: &Bytes,
+        answer: Response,
+    ) -> Response {
+        match session::open(sessions, caller, (asked, answer)).await {
+            Ok((answer, Some(id))) => {
+                let event = session::event(EventCode::SessionCreated, caller).subject(id.as_str());
+                self.inner.audit.note(event.detail("kind", "mcp")).await;
+                answer
+            }
+            Ok((answer, None)) | Err(answer) => answer,
+        }
+    }
+
+    /// DELETE ends a session of a 2025-era client; later revisions have none to end.
+    async fn delete(&self, request: Request<Body>) -> Response {
+        if let Some(refused) = refused_head(request.headers()) {
+            return refused;
+        }
+        let (parts, _) = request.into_parts();
+        // The library looks at Host and Origin before it finds the method unknown.
+        let looked_at = self.endpoint.service.answer(Request::from_parts(parts.clone(), Body::empty())).await;
+        let allowed = looked_at.status() == StatusCode::METHOD_NOT_ALLOWED;
+        match &self.sessions {
+            Some(sessions) if allowed && !session::is_modern(&parts.headers, None) => {
+                session::end(sessions, &parts.headers, parts.extensions.get::<Caller>()).await
+            }
+            _ => explain(looked_at),
+        }
     }
 
     /// The scope that the request with this body needs; `None` where being authenticated is enough, and for bodies
@@ -204,6 +313,12 @@ impl Server {
     }
 }
 
+/// What the cancelled request itself gets; its client no longer waits for it.
+fn cancelled(message: &Message<'_>) -> Response {
+    let cancelled = Malformed::new(Malformed::INTERNAL, "cancelled");
+    refuse(StatusCode::OK, &cancelled.to(message.id.clone()))
+}
+
 /// A browser writes no default port; the library then wants it written out.
 fn with_port(origin: &str) -> String {
     let port = match origin.split_once("://") {
@@ -226,27 +341,23 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Malformed> {
     Ok(())
 }
 
-fn refuse(status: StatusCode, malformed: &Malformed) -> Response {
-    let mut response = Response::new(Body::from(malformed.body()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+/// `Accept: */*` names both kinds (RFC 9110, 12.5.1); the library looks for their names.
+fn spell_out_accept(headers: &mut HeaderMap) {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    if accepted.any(|value| value.split(',').any(|range| range.trim() == "*/*")) {
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        headers.insert(header::ACCEPT, both);
+    }
 }
 
-/// The library refuses some requests with plain text. A client of 2026 that finds no JSON-RPC error takes us for an
-/// old server (mcp.md 1.1), so each refusal says the same as JSON-RPC.
-fn explain(response: Response) -> Response {
-    let plain = response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind != "application/json");
-    let message = match response.status() {
-        StatusCode::BAD_REQUEST if plain => "a header is not valid, or names a version that is not supported",
-        StatusCode::FORBIDDEN if plain => "this Host or Origin is not allowed",
-        StatusCode::NOT_ACCEPTABLE => "Accept must name application/json and text/event-stream",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-            "Content-Type must be application/json, and the message of a known shape"
-        }
-        _ => return response,
-    };
-    refuse(response.status(), &Malformed::new(Malformed::INVALID_REQUEST, message))
+/// What stands before the message: headers that come twice, and bodies in a coding that we do not undo.
+fn refused_head(headers: &HeaderMap) -> Option<Response> {
+    if let Err(malformed) = check_headers(headers) {
+        return Some(refuse(StatusCode::BAD_REQUEST, &malformed));
+    }
+    let coded = headers.get_all(header::CONTENT_ENCODING).iter();
+    let is_coded = coded.into_iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    is_coded.then(|| refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the message without Content-Encoding"))
 }
 
 #[cfg(test)]

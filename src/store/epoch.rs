@@ -24,6 +24,15 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?)
     }
 
+    /// The present epoch, and the counter beside it that 2025-era sessions have for themselves.
+    pub async fn epochs(&self) -> Result<(i64, i64), Failure> {
+        if let Pool::Sqlite { file, .. } = &self.pool {
+            file.still_there()?;
+        }
+        let sql = "SELECT epoch, sessions FROM revocation WHERE id = 1";
+        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?)
+    }
+
     /// Moves the epoch: every server drops what it remembers.
     pub async fn move_epoch(&self) -> Result<(), Failure> {
         transaction!(self, tx => end_cached!(tx));

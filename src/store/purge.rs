@@ -21,6 +21,8 @@ pub struct Purged {
     pub grants: u64,
     /// Browser sessions.
     pub sessions: u64,
+    /// 2025-era MCP sessions.
+    pub mcp_sessions: u64,
     /// OAuth clients.
     pub clients: u64,
     /// API keys, and nonces of their signatures.
@@ -33,6 +35,8 @@ const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 
 /// How long its owner still sees that a key has expired.
 const EXPIRED_KEY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Most 2025-era sessions of everybody together that nobody used after `initialize`.
+const MOST_UNUSED_SESSIONS: i64 = 50_000;
 
 impl Store {
     /// Removes everything that expired before `now`, some of it a day later. Each kind by itself: a failure half
@@ -56,6 +60,7 @@ impl Store {
             sessions: self
                 .run("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now)
                 .await?,
+            mcp_sessions: self.purge_mcp_sessions(now, MOST_UNUSED_SESSIONS).await?,
             clients: self.purge_clients(now).await?,
             keys: self.run("DELETE FROM api_keys WHERE revoked_at <= $1", ended).await?
                 + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?

@@ -29,6 +29,8 @@ pub struct Account<'a> {
     pub approvals: Vec<ApprovalRow>,
     /// Browser sessions.
     pub sessions: Vec<SessionRow>,
+    /// Sessions of 2025-era MCP clients.
+    pub mcp_sessions: Vec<McpSessionRow>,
     /// What the last form did, if one did.
     pub done: Option<Done>,
 }
@@ -92,6 +94,19 @@ pub struct SessionRow {
     pub current: bool,
 }
 
+/// A session of a 2025-era MCP client.
+#[derive(Clone, Debug)]
+pub struct McpSessionRow {
+    /// Posted as `session`.
+    pub id: SessionId,
+    /// The name that the client gave itself.
+    pub client: Untrusted,
+    /// When it began.
+    pub since: Timestamp,
+    /// When it was last used.
+    pub last_used: Timestamp,
+}
+
 /// What the last form did: carried as `?done=` over the redirect, and nothing else is shown for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
@@ -107,16 +122,19 @@ pub enum Done {
     SessionEnded,
     /// An API key was revoked.
     KeyRevoked,
+    /// An MCP client's session was ended.
+    McpSessionEnded,
 }
 
 impl Done {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Reconnected,
         Self::Disconnected,
         Self::Revoked,
         Self::Withdrawn,
         Self::SessionEnded,
         Self::KeyRevoked,
+        Self::McpSessionEnded,
     ];
 
     /// The value of `?done=`.
@@ -128,6 +146,7 @@ impl Done {
             Self::Withdrawn => "withdrawn",
             Self::SessionEnded => "session-ended",
             Self::KeyRevoked => "key-revoked",
+            Self::McpSessionEnded => "mcp-session-ended",
         }
     }
 
@@ -148,6 +167,7 @@ impl Done {
             }
             Self::SessionEnded => "That browser is logged out.",
             Self::KeyRevoked => "The API key is revoked. It works nowhere any more.",
+            Self::McpSessionEnded => "That session has ended. The app stays connected and may begin another.",
         }
     }
 }

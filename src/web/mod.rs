@@ -37,8 +37,8 @@ mod untrusted;
 mod tests;
 
 pub use account::{
-    Account, ClientRow, DELETE_WORDS, Done, LinkRow, LinkState, SessionRow, account, delete_data,
-    deletion_confirmed,
+    Account, ClientRow, DELETE_WORDS, Done, LinkRow, LinkState, McpSessionRow, SessionRow, account,
+    delete_data, deletion_confirmed,
 };
 pub use api_keys::{ApiKeyRow, ApiKeys, LIVES, MadeKey, NoKey, key_made, no_key};
 pub use approvals::ApprovalRow;

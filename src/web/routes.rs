@@ -22,6 +22,8 @@ pub const END_SESSION: &str = "/account/sessions/end";
 pub const API_KEYS: &str = "/account/api-keys";
 /// POST (`csrf`, `key`): end an API key.
 pub const REVOKE_KEY: &str = "/account/api-keys/revoke";
+/// POST (`csrf`, `session`): end one session of a 2025-era MCP client.
+pub const END_MCP_SESSION: &str = "/account/mcp-sessions/end";
 /// GET: asks for the typed confirmation. POST (`csrf`, `confirm`): deletes everything about the person.
 pub const DELETE: &str = "/account/delete";
 /// Assets, `/assets/{file}`.

@@ -93,6 +93,12 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         keys: ApiKeys { on: true, signing: true, rows: [None, Some(soon)].map(key).into() },
         approvals: vec![approval],
         sessions: vec![session(true), session(false)],
+        mcp_sessions: vec![McpSessionRow {
+            id: SessionId::mint([4; 16]),
+            client: hostile(),
+            since: now,
+            last_used: now,
+        }],
         done: Some(Done::Revoked),
     }
 }
@@ -118,6 +124,7 @@ fn pages() -> Vec<(String, Page)> {
         keys,
         approvals: vec![],
         sessions: vec![],
+        mcp_sessions: vec![],
         done: None,
         ..an_account(&user)
     };
@@ -316,6 +323,7 @@ fn the_account_page_offers_an_end_to_everything_but_this_session_twice() {
     assert_eq!(count("action=\"/account/clients/revoke\""), 1);
     assert_eq!(count("action=\"/account/sessions/end\""), 1);
     assert_eq!(count("action=\"/account/api-keys/revoke\""), 2);
+    assert_eq!(count("action=\"/account/mcp-sessions/end\""), 1);
     assert_eq!(count("action=\"/auth/logout\""), 1);
     assert_eq!(count(&format!("/auth/login?link={}", LinkId::mint([1; 16]))), 2, "renew and reconnect");
     assert!(html.contains("href=\"/account/delete\"") && html.contains("1 March 2027"));

@@ -11,6 +11,7 @@ mod isolation;
 mod kill;
 mod leak;
 mod login;
+mod mcp_sessions;
 mod oauth;
 mod programs;
 mod races;
@@ -18,6 +19,7 @@ mod refresh;
 mod registration;
 mod signatures;
 mod starting;
+mod strict;
 mod token_endpoint;
 mod upstream;
 

@@ -8,6 +8,7 @@ mod fixtures;
 mod keys;
 mod links;
 mod logins;
+mod mcp_sessions;
 mod opening;
 mod outbox;
 mod purge;

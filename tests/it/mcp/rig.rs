@@ -188,8 +188,10 @@ impl Rig {
                 hosts: vec![HOST.to_owned()],
                 origins: vec![format!("https://{HOST}"), "http://localhost:6274".to_owned()],
                 body_bytes: 64 * 1024,
+                streams_per_user: 20,
                 shutdown: tokio_util::sync::CancellationToken::new(),
             },
+            sessions: None,
         })
         .unwrap();
         Self { server, upstream, fake, audit, folder, caller }

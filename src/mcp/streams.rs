@@ -1,0 +1,134 @@
+//! How many streamed answers (server-sent events) are open, of one person and together.
+//!
+//! An answer that is one JSON object never counts.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use http::{StatusCode, header};
+use hyper::body::{Frame, SizeHint};
+
+use super::refusal::refusal;
+use crate::domain::UserId;
+
+/// Most open streams of everybody together.
+const MOST: usize = 10_000;
+
+/// Counts open streams.
+#[derive(Debug)]
+pub(super) struct Streams {
+    /// Of one person; 0: any number.
+    most_each: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    people: HashMap<UserId, usize>,
+    all: usize,
+}
+
+impl Streams {
+    pub(super) fn new(most_each: u32) -> Arc<Self> {
+        Arc::new(Self { most_each: usize::try_from(most_each).unwrap_or(0), open: Mutex::default() })
+    }
+
+    /// Counts an answer as long as it streams, or refuses it with 429 where there are too many.
+    pub(super) fn count(self: &Arc<Self>, user: &UserId, response: Response) -> Response {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        if kind.is_none_or(|kind| !kind.as_bytes().starts_with(b"text/event-stream")) {
+            return response;
+        }
+        match self.enter(user) {
+            Some(place) => response.map(|body| Body::new(Counted { body, _place: place })),
+            None => refusal(StatusCode::TOO_MANY_REQUESTS, "too many streams are open: close one first"),
+        }
+    }
+
+    fn enter(self: &Arc<Self>, user: &UserId) -> Option<Place> {
+        let mut open = self.lock();
+        let theirs = open.people.get(user).copied().unwrap_or_default();
+        if open.all >= MOST || (self.most_each > 0 && theirs >= self.most_each) {
+            return None;
+        }
+        open.all += 1;
+        open.people.insert(user.clone(), theirs + 1);
+        drop(open);
+        Some(Place { streams: self.clone(), user: user.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // Nothing panics while it is held.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to one stream; ends with the value.
+struct Place {
+    streams: Arc<Streams>,
+    user: UserId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.lock();
+        open.all = open.all.saturating_sub(1);
+        let left = open.people.get(&self.user).map_or(0, |theirs| theirs.saturating_sub(1));
+        match left {
+            0 => open.people.remove(&self.user),
+            left => open.people.insert(self.user.clone(), left),
+        };
+    }
+}
+
+struct Counted {
+    body: Body,
+    _place: Place,
+}
+
+impl hyper::body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_counted_per_person_until_they_end() {
+        let streams = Streams::new(2);
+        let (one, other) = (UserId::mint([1; 16]), UserId::mint([2; 16]));
+        let answer = |kind: &'static str| {
+            Response::builder().header("content-type", kind).body(Body::empty()).unwrap()
+        };
+        let open: Vec<_> = (0..2).map(|_| streams.count(&one, answer("text/event-stream"))).collect();
+        assert!(open.iter().all(|answer| answer.status() == StatusCode::OK));
+        let refused = streams.count(&one, answer("text/event-stream; charset=utf-8"));
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(streams.count(&one, answer("application/json")).status(), StatusCode::OK);
+        assert_eq!(streams.count(&other, answer("text/event-stream")).status(), StatusCode::OK);
+        drop(open);
+        assert_eq!(streams.count(&one, answer("text/event-stream")).status(), StatusCode::OK);
+        assert_eq!(streams.lock().all, 0);
+    }
+}
