@@ -1,11 +1,13 @@
 //! `spotify-mcp healthcheck`: asks the running server's `/livez`, for containers without a shell or curl.
 //!
-//! Plain HTTP to the listener itself, three seconds in all. Never: following a redirect, reading a long answer.
+//! HTTP to the listener itself, over TLS where it speaks that, three seconds in all. Never: following a redirect,
+//! reading a long answer.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::healthcheck_tls;
 use super::output::{Exit, Refused};
 use crate::domain::event::clean;
 
@@ -24,13 +26,14 @@ pub struct Args {
     pub listen: Option<SocketAddr>,
 }
 
-/// Asks `args.listen`, or else the server where the configuration says that it listens (`configured`).
+/// Asks `args.listen`, or else the server where the configuration says that it listens (`configured`), over TLS where
+/// `tls` says that it speaks it.
 ///
 /// # Errors
 /// With status 1, where the server does not answer `GET /livez` with 200 within three seconds.
-pub fn run(args: &Args, configured: SocketAddr) -> Result<Exit, Refused> {
+pub fn run(args: &Args, configured: SocketAddr, tls: bool) -> Result<Exit, Refused> {
     let server = reachable(args.listen.unwrap_or(configured));
-    let answer = ask(server).map_err(|error| {
+    let answer = ask(server, tls).map_err(|error| {
         Refused::new(
             Exit::Findings,
             "SERVER_UNREACHABLE",
@@ -61,22 +64,19 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// The first line of the answer.
-fn ask(server: SocketAddr) -> std::io::Result<String> {
-    let since = Instant::now();
-    let left = || match LIMIT.saturating_sub(since.elapsed()) {
-        Duration::ZERO => Err(std::io::Error::from(std::io::ErrorKind::TimedOut)),
-        left => Ok(left),
-    };
-    let mut stream = TcpStream::connect_timeout(&server, LIMIT)?;
-    stream.set_write_timeout(Some(left()?))?;
+fn ask(server: SocketAddr, tls: bool) -> std::io::Result<String> {
+    let until = Instant::now() + LIMIT;
+    let stream = Hurried { stream: TcpStream::connect_timeout(&server, LIMIT)?, until };
+    if tls { first_line(healthcheck_tls::secured(stream)?, server) } else { first_line(stream, server) }
+}
+
+fn first_line(mut stream: impl Read + Write, server: SocketAddr) -> std::io::Result<String> {
     stream.write_all(
         format!("GET /livez HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
-
     let mut answer = Vec::new();
     let mut part = [0; MAX_ANSWER];
     while answer.len() < MAX_ANSWER && !answer.contains(&b'\n') {
-        stream.set_read_timeout(Some(left()?))?;
         match stream.read(&mut part)? {
             0 => break,
             read => answer.extend_from_slice(&part[..read]),
@@ -84,6 +84,39 @@ fn ask(server: SocketAddr) -> std::io::Result<String> {
     }
     let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(String::from_utf8_lossy(line).trim_end().to_owned())
+}
+
+/// A stream whose reads and writes all end by one moment.
+pub(super) struct Hurried {
+    stream: TcpStream,
+    until: Instant,
+}
+
+impl Hurried {
+    fn left(&self) -> std::io::Result<Duration> {
+        match self.until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(std::io::ErrorKind::TimedOut.into()),
+            left => Ok(left),
+        }
+    }
+}
+
+impl Read for Hurried {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.left()?))?;
+        self.stream.read(into)
+    }
+}
+
+impl Write for Hurried {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +145,7 @@ mod tests {
     }
 
     fn check(server: SocketAddr) -> Result<Exit, String> {
-        let refused = run(&Args { listen: None }, server).err();
+        let refused = run(&Args { listen: None }, server, false).err();
         refused.map_or(Ok(Exit::Done), |refused| {
             assert_eq!(refused.exit().status(), 1);
             Err(format!("{refused:?}"))

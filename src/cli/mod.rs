@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod configured;
 pub mod healthcheck;
+mod healthcheck_tls;
 mod man;
 pub mod output;
 mod serve;
@@ -102,7 +103,8 @@ impl Command {
             Self::Healthcheck(args) => {
                 // Where the configuration is broken, its valid part still says where a server would be.
                 let loaded = configured::load_any(global, Vec::new(), Purpose::Inspect)?;
-                healthcheck::run(args, loaded.as_far_as_valid().server.listen())
+                let server = &loaded.as_far_as_valid().server;
+                healthcheck::run(args, server.listen(), server.tls.is_some())
             }
             Self::Config(args) => config::run(args, global),
             Self::ApiKeys(args) => api_keys::run(args, global),

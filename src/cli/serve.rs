@@ -70,6 +70,7 @@ async fn serve(
         true => None,
         false => Some(listen(config.server.listen()).await.map_err(serve_start::refused_port)?),
     };
+    let renewal = config.server.tls.clone().filter(|_| !args.stdio).map(serve_start::renewal).transpose()?;
     if let Some(listening) = &listening {
         serve_start::adopt_port(&mut config, listening.address().port());
     }
@@ -96,6 +97,11 @@ async fn serve(
         None => serve_stdio::run(&app, server).await,
         Some(listening) => {
             let http = Arc::new(Http::new(app.clone(), Some(server), None));
+            let listening = listening.secured(renewal.as_ref().map(|renewal| renewal.tls.clone()));
+            if let Some(renewal) = renewal {
+                let hangup = signal(SignalKind::hangup()).map_err(|error| internal(error.into()))?;
+                tasks.spawn(renewal.keep(app.clone(), hangup, tasks_stop.clone()));
+            }
             announce(&app, &listening, sandbox.as_ref(), &output);
             over_http(&http, listening, calls_stop).await
         }
@@ -195,8 +201,9 @@ fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, outpu
     if let Some(sandbox) = sandbox {
         output.note(&sandbox.banner(&app.issuer()));
     }
+    let scheme = if app.config.server.tls.is_some() { "https" } else { "http" };
     output.note(&format!(
-        "spotify-mcp {} listens on http://{} as {}\n  connect a client:  {}/mcp\n  in a browser:      {}/",
+        "spotify-mcp {} listens on {scheme}://{} as {}\n  connect a client:  {}/mcp\n  in a browser:      {}/",
         env!("CARGO_PKG_VERSION"),
         listening.address(),
         app.issuer(),

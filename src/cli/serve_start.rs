@@ -2,20 +2,22 @@
 //! refusal to start says.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::ambient::Dice;
+use crate::ambient::{Clock, Dice};
 use crate::app::BuildError;
+use crate::config::certificate;
 use crate::config::master_key::{KeyPlace, KeyRefusal, MasterKey, make_data_dir, master_key};
-use crate::config::{self, Config, Flag, LogLevel, PassphraseKdf, Purpose};
+use crate::config::{self, Config, Flag, LogLevel, PassphraseKdf, Purpose, TlsFiles};
 use crate::crypto::SecretString;
 use crate::crypto::kdf::Kdf;
 use crate::crypto::keys::RootKey;
 use crate::failure::{During as _, Failure};
-use crate::http::ServeError;
+use crate::http::{Renewal, ServeError, Tls};
 use crate::store::MasterKeyMismatch;
 use crate::telemetry::Log;
 
@@ -210,10 +212,10 @@ fn data_dir_refused(path: &Path, error: std::io::Error) -> Refused {
 pub(super) fn adopt_port(config: &mut Config, port: u16) {
     let server = &mut config.server;
     if server.port == 0 && !server.public_url_is_explicit {
-        let derived = |url: &url::Url| url.port() == Some(0) && url.scheme() == "http";
+        let derived = |url: &url::Url| url.port() == Some(0) && matches!(url.scheme(), "http" | "https");
         for url in [&mut server.public_url, &mut config.spotify.redirect_uri] {
             if derived(url) {
-                // Cannot fail for an http URL with a host.
+                // Cannot fail for an http or https URL with a host.
                 let _ = url.set_port(Some(port));
             }
         }
@@ -231,6 +233,15 @@ pub(super) fn refused_port(error: ServeError) -> Refused {
     };
     let code = if taken { "PORT_TAKEN" } else { "ADDRESS_UNAVAILABLE" };
     Refused::incomplete(code, format!("cannot listen on {}: {}", error.address, error.cause.kind()), next)
+}
+
+/// The certificate and key of built-in TLS, and what keeps them fresh.
+pub(super) fn renewal(files: TlsFiles) -> Result<Renewal, Refused> {
+    let pair = certificate::read(&files, Clock::system().now())
+        .map_err(|(key, wrong)| Refused::usage(wrong.code, format!("{key}: {}", wrong.why), wrong.fix))?;
+    let tls = Tls::new(pair.certified.clone())
+        .map_err(|failure| Refused::unexpected("TLS", &failure, "use a build that passes its tests"))?;
+    Ok(Renewal { tls: Arc::new(tls), files, pair })
 }
 
 /// Why the application cannot start.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::certificate::{CERTIFICATE, KEY, TlsFiles};
 use super::gather::{Gathered, Setting, Variables};
 use super::problem::{Origin, Problem, Wrong};
 use super::value::{self, Value};
@@ -53,11 +54,13 @@ impl Build<'_> {
         let port = u16::try_from(self.count("server.port")).unwrap_or_default();
         let said = self.optional_text("server.public_url").and_then(|text| Url::parse(&text).ok());
         let public_url_is_explicit = said.is_some();
+        let tls = self.tls(said.as_ref());
         ServerConfig {
             host,
             port,
-            public_url: said.unwrap_or_else(|| self.public_url(host, port)),
+            public_url: said.unwrap_or_else(|| self.public_url(host, port, tls.is_some())),
             public_url_is_explicit,
+            tls,
             allowed_origins: self.origins(),
             trusted_proxies: self
                 .list("server.trusted_proxies")
@@ -69,8 +72,37 @@ impl Build<'_> {
         }
     }
 
+    /// Both files or neither; where this server ends TLS itself, clients come by https.
+    fn tls(&mut self, public_url: Option<&Url>) -> Option<TlsFiles> {
+        let (certificate, key) =
+            (self.optional_text("server.tls.certificate"), self.optional_text("server.tls.key"));
+        let missing = match (&certificate, &key) {
+            (None, None) => return None,
+            (Some(_), Some(_)) => None,
+            (Some(_), None) => Some(KEY),
+            (None, Some(_)) => Some(CERTIFICATE),
+        };
+        if let Some(missing) = missing {
+            let wrong = Wrong::new(
+                "it is not set, and TLS needs a certificate and its key",
+                format!("set {CERTIFICATE} and {KEY} to PEM files, or neither behind a proxy"),
+            );
+            self.problem(missing, wrong.coded("CONFIG_MISSING"));
+        }
+        if public_url.is_some_and(|url| url.scheme() != "https") {
+            let why = format!("it is plain http, and {CERTIFICATE} has this server speak TLS alone");
+            let wrong = Wrong::new(why, "write its https:// origin, with the port if that is not 443");
+            self.problem("server.public_url", wrong.coded("TLS_PUBLIC_URL"));
+        }
+        let path = |text: Option<String>| text.unwrap_or_default().into();
+        let files = TlsFiles { certificate: path(certificate), key: path(key) };
+        // So that the policy looks at who may read it.
+        self.gathered.secret_files.insert(files.key.clone());
+        Some(files)
+    }
+
     /// Derived while the listener is on loopback; elsewhere nobody but the operator knows it.
-    fn public_url(&mut self, host: IpAddr, port: u16) -> Url {
+    fn public_url(&mut self, host: IpAddr, port: u16, tls: bool) -> Url {
         let is_refused = self.gathered.problems.iter().any(|problem| problem.key == "server.public_url");
         if !host.is_loopback() && !is_refused {
             let why = format!("it is not set, and {host} does not tell what clients see");
@@ -86,6 +118,9 @@ impl Build<'_> {
         let shown = if host.is_loopback() { host } else { IpAddr::V4(Ipv4Addr::LOCALHOST) };
         let mut url = loopback();
         let _always_valid = url.set_ip_host(shown);
+        if tls {
+            let _always_valid = url.set_scheme("https");
+        }
         let _always_valid = url.set_port(Some(port));
         self.derived.insert("server.public_url", origin_of(&url));
         url

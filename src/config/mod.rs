@@ -5,6 +5,7 @@
 
 mod build;
 mod build_spotify;
+pub mod certificate;
 mod checks;
 mod command;
 mod dotenv;
@@ -26,11 +27,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+pub use certificate::TlsFiles;
 pub use checks::is_on_loopback;
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
 pub use typed::*;
 
+use crate::ambient::Clock;
 use crate::failure::Failure;
 use crate::policy::environment::{EnvironmentPolicy, Facts, Judgement, Verdict};
 use gather::Gathered;
@@ -96,6 +99,9 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
     for judgement in EnvironmentPolicy::built_in()?.judge(&facts) {
         gathered.judged(judgement);
     }
+    if let Some(files) = &config.server.tls {
+        gathered.judge_certificate(files, &config);
+    }
     // What a file that cannot be read would have said is not known to be missing.
     let unfit = if gathered.file_is_unread { Vec::new() } else { unfit(&config, sources.purpose) };
     for problem in unfit {
@@ -148,6 +154,28 @@ impl Gathered {
         match judgement.verdict {
             Verdict::Refuse => self.refuse(problem),
             Verdict::Warn | Verdict::Allow => self.notices.push(problem),
+        }
+    }
+
+    /// What is wrong with certificate and key is a problem of the key that names the file.
+    fn judge_certificate(&mut self, files: &TlsFiles, config: &Config) {
+        let origin =
+            |key: &str| self.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
+        let host = config.server.public_url.host_str().unwrap_or_default();
+        match certificate::read(files, Clock::system().now()) {
+            Err((key, wrong)) => {
+                let problem = Problem::with_value(key, origin(key), wrong);
+                self.refuse(problem);
+            }
+            Ok(pair) if !pair.covers(host) => {
+                let wrong = Wrong::new(
+                    format!("the certificate does not name {host}, the host of the public URL"),
+                    "get one that names it, or set PUBLIC_URL to a host that the certificate names",
+                );
+                let key = certificate::CERTIFICATE;
+                self.notices.push(Problem::new("TLS_CERTIFICATE_NAME", key, origin(key), wrong));
+            }
+            Ok(_) => {}
         }
     }
 

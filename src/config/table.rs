@@ -32,6 +32,8 @@ pub static TABLE: &[KeySpec] = &[
     key("server.transports", List(checks::transport), "Transports of MCP that are served.").or("http"),
     key("server.allowed_origins", List(checks::origin), "Origins of browser-based clients that may call /mcp, beside the public URL's own."),
     key("server.trusted_proxies", List(checks::network), "Addresses or ranges of the proxies whose forwarded headers count."),
+    key("server.tls.certificate", Text(checks::plain), "PEM file with this server's certificate and its chain: https without a proxy. A renewed file is taken over without a restart.").env(&["SERVER_TLS_CERTIFICATE"]),
+    key("server.tls.key", Text(checks::plain), "PEM file with the certificate's private key, not encrypted.").env(&["SERVER_TLS_KEY"]),
     key("server.drain_seconds", Count(0, 600), "How long readiness is down before a stopping server closes connections.").or("0"),
     key("server.security_contact", Text(checks::contact), "Where to report a vulnerability, for /.well-known/security.txt: mailto:, https: or tel:.").live(),
     key("server.log_level", Choice(checks::LOG_LEVELS), "Older name of telemetry.log_level.").role(Role::Alias("telemetry.log_level")).live(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Network;
+use super::{Network, TlsFiles};
 use crate::crypto::SecretString;
 use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
@@ -95,6 +95,8 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// The proxies whose forwarded headers count.
     pub trusted_proxies: Vec<Network>,
+    /// The files of built-in TLS; `None`: plain HTTP, behind a proxy or on loopback.
+    pub tls: Option<TlsFiles>,
     /// How long readiness is down before connections are closed.
     pub drain: Duration,
     /// Where to report a vulnerability (`mailto:`, `https:` or `tel:`), for security.txt.

@@ -177,6 +177,9 @@ codes! {
     SysMonitorDisabled, "sys_monitor_disabled", ApplicationLifecycle / 7, High, "Monitoring was switched off";
     ConfigLoaded, "config_loaded", ApplicationLifecycle / 8, Informational, "A configuration was taken over";
     ConfigRefused, "config_refused", ApplicationLifecycle / 8, Medium, "A configuration was refused";
+    CertificateReplaced, "certificate_replaced", ApplicationLifecycle / 8, Informational, "A renewed TLS certificate was taken over";
+    CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
+    CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";
     SandboxEnabled, "sandbox_enabled", ApplicationLifecycle / 6, Medium, "The server runs against a simulated Spotify";
     AuditTailRepaired, "audit_tail_repaired", EventLog / 99, Medium, "A record torn by a crash was cut off the trail";
     AuditSegmentStarted, "audit_segment_started", EventLog / 5, Informational, "The trail goes on in a new segment";

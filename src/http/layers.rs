@@ -18,6 +18,9 @@ use super::{Shared, health, reply, visitor};
 const MOST_HEADERS: usize = 100;
 const MOST_HEADER_BYTES: usize = 16 * 1024;
 
+/// Longest path and query: authorization requests carry a client's state.
+const MOST_TARGET_BYTES: usize = 16 * 1024;
+
 /// So many headers at most are added to an answer here.
 const MOST_OF_OURS: usize = 12;
 
@@ -28,11 +31,17 @@ pub(super) async fn surround(State(http): State<Shared>, mut request: Request, n
     if !has_bounded_headers(request.headers()) {
         return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
     }
+    if target_bytes(&request) > MOST_TARGET_BYTES {
+        return StatusCode::URI_TOO_LONG.into_response();
+    }
     let id = visitor::identify(&http, &mut request);
     let path = request.uri().path();
     let (class, probe) = (class_of(path), health::is_probe(path));
     // Outside the Host check: probes ask by address.
-    let mut response = if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
+    let mut response = if class == Class::Page && is_coded(request.headers()) {
+        // Nothing here unpacks: a small body stays a small body. What programs post is judged in `posted`.
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "415: content codings are not accepted here.\n").into_response()
+    } else if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         answered.unwrap_or_else(|_payload| reply::panicked(&http, &id))
     } else {
@@ -52,6 +61,14 @@ pub(super) async fn surround(State(http): State<Shared>, mut request: Request, n
 fn has_bounded_headers(fields: &HeaderMap) -> bool {
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     fields.len() <= MOST_HEADERS && bytes <= MOST_HEADER_BYTES
+}
+
+fn target_bytes(request: &Request) -> usize {
+    request.uri().path_and_query().map_or(0, |target| target.as_str().len())
+}
+
+fn is_coded(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity")
 }
 
 /// A name rebound to our address must not reach us.

@@ -18,10 +18,12 @@ mod login;
 mod pages;
 mod posted;
 mod protocol;
+mod renewal;
 mod reply;
 mod serve;
 mod signed;
 mod speak;
+mod tls;
 mod token;
 mod visitor;
 
@@ -38,7 +40,9 @@ use crate::domain::UserId;
 use crate::mcp;
 use crate::web::{Site, assets, routes};
 
+pub use renewal::Renewal;
 pub use serve::{Listening, ServeError, listen};
+pub use tls::Tls;
 pub use visitor::Peer;
 
 /// What every handler shares.

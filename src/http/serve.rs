@@ -13,6 +13,7 @@ use super::connections::Connections;
 use super::descriptors;
 use super::line::Ending;
 use super::speak::Speaker;
+use super::tls::Tls;
 
 /// Calls in flight may take this long after the drain began (product.md 7).
 const FINISH_WITHIN: Duration = Duration::from_secs(25);
@@ -33,6 +34,7 @@ pub struct ServeError {
 pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 /// Binds an address; port 0 takes a free one.
@@ -40,7 +42,7 @@ pub async fn listen(address: SocketAddr) -> Result<Listening, ServeError> {
     let failed = |cause| ServeError { address, cause };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok(Listening { listener, address })
+    Ok(Listening { listener, address, tls: None })
 }
 
 impl Listening {
@@ -49,13 +51,19 @@ impl Listening {
         self.address
     }
 
+    /// Speaks TLS alone from now on.
+    #[must_use]
+    pub fn secured(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
+    }
+
     /// Serves until `stop`, then lets what is in flight finish. At most `connections` at once (0: as many as the
     /// limit on open files allows), the longest idle going first.
     pub async fn serve(self, router: Router, connections: u32, stop: CancellationToken) {
         let connections = Arc::new(Connections::new(descriptors::room_for(connections)));
         let watched = connections.clone();
         let _watch = AbortOnDropHandle::new(tokio::spawn(async move { watched.watch().await }));
-        let speaker = Arc::new(Speaker::new(router));
+        let speaker = Arc::new(Speaker::new(router, self.tls));
         tokio::select! {
             () = stop.cancelled() => {}
             () = accept_all(&self.listener, &connections, &speaker) => {}

@@ -21,24 +21,35 @@ use tower::ServiceExt as _;
 
 use super::connections::Place;
 use super::line::{Busy, Ending, Line, Watched};
+use super::tls::Tls;
 use super::{Peer, leftover};
 
 /// Speaks with every connection of a listener.
 pub(super) struct Speaker {
     router: Router,
     builder: Builder<TokioExecutor>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Speaker {
-    pub(super) fn new(router: Router) -> Self {
-        Self { router, builder: builder() }
+    pub(super) fn new(router: Router, tls: Option<Arc<Tls>>) -> Self {
+        Self { router, builder: builder(), tls }
     }
 
     /// Speaks until the connection ends.
     pub(super) async fn speak(&self, stream: TcpStream, peer: SocketAddr, place: &Place) {
         let line = &place.line;
         let stream = Watched { stream, line: line.clone() };
-        self.converse(stream, peer, line).await;
+        match &self.tls {
+            None => self.converse(stream, peer, line).await,
+            Some(tls) => {
+                if let Some(secured) = tls.accept(stream, line).await {
+                    // The first request has its ten seconds from here.
+                    line.expect_head();
+                    self.converse(secured, peer, line).await;
+                }
+            }
+        }
     }
 
     async fn converse(

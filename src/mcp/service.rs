@@ -390,6 +390,7 @@ mod tests {
             public_url_is_explicit: true,
             allowed_origins: vec!["https://inspector.example".to_owned()],
             trusted_proxies: vec![],
+            tls: None,
             drain: std::time::Duration::ZERO,
             security_contact: None,
         };

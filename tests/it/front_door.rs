@@ -20,6 +20,7 @@ mod registration;
 mod signatures;
 mod starting;
 mod strict;
+mod tls;
 mod token_endpoint;
 mod upstream;
 

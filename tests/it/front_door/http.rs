@@ -165,3 +165,64 @@ async fn a_call_whose_body_comes_after_the_revocation_does_nothing() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert_eq!(server.asked("/v1/me/playlists", 201), 0);
 }
+
+#[tokio::test]
+async fn odd_targets_methods_and_codings_reach_nothing() {
+    let server = TestServer::new().await;
+    let host = server.origin.strip_prefix("http://").unwrap();
+    let status = async |head: String| {
+        let answer = raw(&server, &format!("{head}\r\nconnection: close\r\n\r\n")).await;
+        answer.get(9..12).and_then(|status| status.parse::<u16>().ok()).unwrap_or_default()
+    };
+    let long = format!("/{}", "x".repeat(17_000));
+    for (target, expected) in [
+        ("//mcp", 404),
+        ("/mcp/..", 404),
+        ("/mcp/../health", 404),
+        ("/%6dcp", 404),
+        ("/mcp%2f", 404),
+        ("/mcp;x", 404),
+        ("/./health", 404),
+        ("/account%00", 404),
+        ("http://evil.example/account", 403),
+        ("http://evil.example/mcp", 403),
+        (&long, 414),
+    ] {
+        let got = status(format!("GET {target} HTTP/1.1\r\nhost: {host}")).await;
+        let shown = &target[..target.len().min(30)];
+        assert_eq!(got, expected, "{shown}");
+    }
+    for method in ["TRACE", "PUT", "PATCH", "PROPFIND", "get"] {
+        for path in ["/account", "/token", "/mcp"] {
+            let got = status(format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nx-secret: s")).await;
+            assert!((400..500).contains(&got), "{method} {path}: {got}");
+        }
+    }
+    for target in ["CONNECT 127.0.0.1:22", "CONNECT /mcp", "OPTIONS *"] {
+        let got = status(format!("{target} HTTP/1.1\r\nhost: {host}")).await;
+        assert!(got == 0 || (400..500).contains(&got), "{target}: {got}");
+    }
+
+    let coded = |path: &str| {
+        let request = server.http.post(format!("{}{path}", server.origin)).header("content-encoding", "gzip");
+        request.header("content-type", "application/json").body("{}").send()
+    };
+    for path in ["/token", "/register", "/revoke", "/authorize"] {
+        assert_eq!(coded(path).await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
+    }
+    for path in ["/token", "/register", "/revoke"] {
+        let large = server.http.post(format!("{}{path}", server.origin)).body("x".repeat(70_000));
+        let kind = if path == "/register" { "application/json" } else { "application/x-www-form-urlencoded" };
+        let reply = large.header("content-type", kind).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        assert_eq!(reply.headers()["access-control-allow-origin"], "*", "{path}");
+        let said: serde_json::Value = reply.json().await.unwrap();
+        assert_eq!(said["error"], "invalid_request", "{path}");
+    }
+    for path in ["/", "/health", "/.well-known/oauth-authorization-server"] {
+        let head = server.http.head(format!("{}{path}", server.origin)).send().await.unwrap();
+        assert_eq!(head.status(), StatusCode::OK, "{path}");
+        assert!(head.bytes().await.unwrap().is_empty(), "{path}");
+    }
+    assert!(!server.logged().contains("panicked"));
+}

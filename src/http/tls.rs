@@ -1,0 +1,140 @@
+//! Built-in TLS: handshakes with bounds, and a certificate that can change while connections live on.
+//!
+//! TLS 1.2 and 1.3 by rustls and ring, no client certificates, no early data. Never logs what a client sent: only
+//! which kind of failure it was, and how often.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use rustls::ServerConfig;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::line::Ending;
+use super::line::{Line, Watched};
+use crate::config::certificate;
+use crate::failure::{During as _, Failure};
+
+/// Handshakes at once; beyond them the longest lasting goes. Each may take ten seconds (see [`super::connections`]).
+const MOST_HANDSHAKES: usize = 1024;
+
+/// What secures the connections of a listener.
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    pub(super) current: Arc<Current>,
+    handshakes: Mutex<VecDeque<Weak<Handshake>>>,
+    failures: AtomicU64,
+}
+
+/// The certificate that handshakes get from now on.
+pub(super) struct Current(RwLock<Arc<CertifiedKey>>);
+
+/// A handshake that has not ended.
+struct Handshake(Arc<Line>);
+
+impl Tls {
+    /// With this certificate until another takes its place.
+    ///
+    /// # Errors
+    /// Only where this program was built without the protocol versions that it wants.
+    pub fn new(certified: Arc<CertifiedKey>) -> Result<Self, Failure> {
+        let current = Arc::new(Current(RwLock::new(certified)));
+        let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+        let config = ServerConfig::builder_with_provider(Arc::new(certificate::provider()));
+        let config = config.with_protocol_versions(versions).during("preparing TLS")?;
+        let mut config = config.with_no_client_auth().with_cert_resolver(current.clone());
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Resumption without memory for each client; the key of the tickets changes every six hours.
+        config.ticketer = rustls::crypto::ring::Ticketer::new().during("preparing TLS")?;
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            current,
+            handshakes: Mutex::default(),
+            failures: AtomicU64::new(0),
+        })
+    }
+
+    /// The secured stream, where the other end does its part before the line ends.
+    pub(super) async fn accept(
+        &self,
+        stream: Watched<TcpStream>,
+        line: &Arc<Line>,
+    ) -> Option<TlsStream<Watched<TcpStream>>> {
+        let _handshake = self.begin(line);
+        let mut secured = pin!(self.acceptor.accept(stream));
+        let done = loop {
+            tokio::select! {
+                done = secured.as_mut() => break done,
+                () = line.woken() => if line.ending().is_some() { break Err(std::io::ErrorKind::TimedOut.into()) },
+            }
+        };
+        done.inspect_err(|error| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(why = kind(error), "a TLS handshake failed");
+        })
+        .ok()
+    }
+
+    fn begin(&self, line: &Arc<Line>) -> Arc<Handshake> {
+        let handshake = Arc::new(Handshake(line.clone()));
+        let mut all = self.handshakes.lock().unwrap_or_else(PoisonError::into_inner);
+        while all.front().is_some_and(|first| first.strong_count() == 0) {
+            all.pop_front();
+        }
+        if all.len() >= MOST_HANDSHAKES {
+            all.retain(|handshake| handshake.strong_count() > 0);
+        }
+        if all.len() >= MOST_HANDSHAKES
+            && let Some(longest) = all.pop_front().and_then(|longest| longest.upgrade())
+        {
+            longest.0.end(Ending::Broken);
+        }
+        all.push_back(Arc::downgrade(&handshake));
+        handshake
+    }
+
+    /// How many handshakes failed since this was asked last.
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Current {
+    /// Serves this one from the next handshake on.
+    pub(super) fn replace(&self, certified: Arc<CertifiedKey>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = certified;
+    }
+}
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// rustls asks for it; there is nothing to show.
+impl fmt::Debug for Current {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Current")
+    }
+}
+
+/// The kind of a failure, in words of our own.
+fn kind(error: &std::io::Error) -> &'static str {
+    use rustls::Error;
+    match error.get_ref().and_then(|cause| cause.downcast_ref::<Error>()) {
+        Some(Error::PeerIncompatible(_)) => "no version, suite or protocol in common",
+        Some(Error::NoApplicationProtocol) => "no application protocol in common",
+        Some(Error::InvalidMessage(_) | Error::InappropriateMessage { .. }) => "not TLS, or malformed",
+        Some(Error::AlertReceived(_)) => "the client refused",
+        Some(_) => "the client's part was wrong",
+        None if error.kind() == std::io::ErrorKind::TimedOut => "not in time",
+        None => "broken off",
+    }
+}
