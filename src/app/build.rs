@@ -13,7 +13,7 @@ use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Store};
 use crate::vault::{Apps, Vault};
 
-use super::{ApiKeys, App, Bearers, McpSessions, Revocation};
+use super::{ApiKeys, App, Bearers, Clients, McpSessions, Revocation};
 
 /// How it will be used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +59,7 @@ impl App {
         (clock, dice): (Clock, Dice),
     ) -> Result<Self, BuildError> {
         let gate = Gate::new(gate_policy(&config)?, clock.clone());
+        let clients = Clients::build(&config, &clock)?;
         let url = config.storage.url.expose();
         let store = match mode.sandbox {
             true => Store::open_apart(url, "spotify_mcp_sandbox").await,
@@ -71,6 +72,7 @@ impl App {
         }
         let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
 
+        store.write_configured(&clients.all_configured(), clock.now()).await?;
         let root = Arc::new(root);
         let apps =
             Apps::register(&store, accounts_url(&config), credentials(&config), &dice, clock.now()).await?;
@@ -99,6 +101,7 @@ impl App {
             store,
             root,
             gate,
+            clients,
             api,
             vault,
             audit,

@@ -3,6 +3,7 @@
 mod api_keys;
 mod bearers;
 mod build;
+mod clients;
 mod mcp_sessions;
 mod revocation;
 mod tasks;
@@ -22,6 +23,7 @@ use crate::vault::Vault;
 pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearers, Refused};
 pub use build::{BuildError, Mode};
+pub use clients::{Clients, DocumentProblem, Fetched};
 pub use mcp_sessions::{McpSessions, NoSession};
 pub use revocation::Revocation;
 
@@ -43,6 +45,8 @@ pub struct App {
     pub root: Arc<RootKey>,
     /// The way out.
     pub gate: Gate,
+    /// OAuth clients beside the database, and the way to their documents.
+    pub clients: Clients,
     /// Spotify's Web API.
     pub api: Api,
     /// Upstream tokens.

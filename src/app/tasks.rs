@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::OutboxRow;
 use crate::domain::event::{Event, EventCode};
+use crate::egress::Refusal;
 use crate::failure::Failure;
 
 use super::App;
@@ -33,8 +35,10 @@ impl App {
         }
         tasks.spawn(purge(self.clone(), stop.clone()));
         tasks.spawn(write_key_uses(self.clone(), stop.clone()));
-        tasks.spawn(refusals(self.clone(), stop.clone()));
         tasks.spawn(note_uses(self.clone(), stop.clone()));
+        for gate in std::iter::once(&self.gate).chain(self.clients.gates()) {
+            tasks.spawn(refusals(self.clone(), gate.refusals(), stop.clone()));
+        }
         tasks
     }
 
@@ -128,8 +132,8 @@ async fn note_uses(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-async fn refusals(app: Arc<App>, stop: CancellationToken) {
-    let Some(mut refused) = app.gate.refusals() else { return };
+async fn refusals(app: Arc<App>, refused: Option<mpsc::Receiver<Refusal>>, stop: CancellationToken) {
+    let Some(mut refused) = refused else { return };
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -26,7 +26,7 @@ pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMa
     let server = build.server();
     let config = Config {
         spotify: build.spotify(&server.public_url),
-        auth: build.auth(),
+        auth: build.auth(&server),
         security: build.security(),
         limits: build.limits(),
         network: NetworkConfig { allowed_hosts: build.lower_list("network.allowed_hosts") },
@@ -173,7 +173,7 @@ impl Build<'_> {
         path
     }
 
-    fn auth(&mut self) -> AuthConfig {
+    fn auth(&mut self, server: &ServerConfig) -> AuthConfig {
         let signup = match self.optional_text("auth.signup").as_deref() {
             Some("allowlist") => Signup::Allowlist,
             Some("invite") => Signup::Invite,
@@ -203,6 +203,8 @@ impl Build<'_> {
                 "off" => RegistrationMode::Off,
                 _ => RegistrationMode::Open,
             },
+            clients: self.clients(),
+            documents: self.documents(server),
             lifetimes: self.lifetimes(),
         }
     }
@@ -280,6 +282,8 @@ impl Build<'_> {
             registrations_per_address_per_hour: self.number("limits.registrations_per_address_per_hour"),
             unused_clients_per_address_per_day: self.number("limits.unused_clients_per_address_per_day"),
             unused_clients: self.number("limits.unused_clients"),
+            client_documents_per_address_per_minute: self
+                .number("limits.client_documents_per_address_per_minute"),
             failed_attempts_per_address_per_minute: self
                 .number("limits.failed_attempts_per_address_per_minute"),
             api_keys_per_user: self.number("limits.api_keys_per_user"),
@@ -371,7 +375,7 @@ impl Build<'_> {
         }
     }
 
-    fn lower_list(&self, path: &str) -> Vec<String> {
+    pub(super) fn lower_list(&self, path: &str) -> Vec<String> {
         self.list(path).iter().map(|item| item.to_ascii_lowercase()).collect()
     }
 

@@ -156,6 +156,24 @@ pub fn host(text: &str) -> Result<(), Wrong> {
     Err(Wrong::new(format!("{} is not a host", quoted(text)), fix))
 }
 
+/// The host of clients' metadata documents, or `*.` and a host for everything below it.
+pub fn document_host(text: &str) -> Result<(), Wrong> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    let labels = name.split('.').all(|label| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    let address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    // An address is possible on loopback alone, where documents are while a client is being developed.
+    let loopback = text.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    if labels && name.contains('.') && name.len() <= 253 && (!address || loopback) {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is not a host", quoted(text)),
+        "write a host such as claude.ai, or *.example.org for all below example.org",
+    ))
+}
+
 /// The contact of security.txt (RFC 9116 2.5.3).
 pub fn contact(text: &str) -> Result<(), Wrong> {
     let known = ["mailto:", "https://", "tel:"]
@@ -230,6 +248,27 @@ mod tests {
             host,
             &["a.example", "a.example:8443"],
             &["https://a.example", "*.example", "a/b", "", "u@h", "a:99999"],
+        );
+    }
+
+    #[test]
+    fn hosts_of_documents() {
+        all(
+            document_host,
+            &["claude.ai", "*.example.org", "xn--bcher-kva.example", "127.0.0.1"],
+            &[
+                "",
+                "example",
+                "*",
+                "*.org.",
+                "a.*.org",
+                "a.org:1",
+                "https://a.org",
+                "*.",
+                "a..b",
+                "8.8.8.8",
+                "*.1.1",
+            ],
         );
     }
 

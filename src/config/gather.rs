@@ -126,7 +126,7 @@ impl Gathered {
             let path = join(prefix, name);
             let origin = walk.origin(&path);
             if let Some(spec) = keys::find(&path) {
-                if spec.secrecy == keys::Secrecy::Secret || says_app_secret(node) {
+                if spec.secrecy == keys::Secrecy::Secret || says_a_secret(node) {
                     self.secret_files.insert(walk.path.to_owned());
                 }
                 self.take(&mut walk.layer, spec, origin, value::from_node(spec, node));
@@ -285,8 +285,9 @@ pub fn one_line(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-fn says_app_secret(node: &Node) -> bool {
-    node.as_array().is_some_and(|apps| apps.iter().any(|app| app.get("client_secret").is_some()))
+fn says_a_secret(node: &Node) -> bool {
+    let holds = |item: &Node| item.get("client_secret").or_else(|| item.get("secret")).is_some();
+    node.as_array().is_some_and(|items| items.iter().any(holds))
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

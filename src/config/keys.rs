@@ -43,6 +43,8 @@ pub enum Kind {
     Command,
     /// Spotify apps, as tables.
     Apps,
+    /// OAuth clients, as tables.
+    Clients,
 }
 
 /// What of a value may be shown.

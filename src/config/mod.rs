@@ -7,6 +7,7 @@ mod build;
 mod build_spotify;
 pub mod certificate;
 mod checks;
+mod clients;
 mod command;
 mod dotenv;
 mod facts;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 
 pub use certificate::TlsFiles;
 pub use checks::is_on_loopback;
+pub use clients::{ConfiguredClient, DocumentsConfig};
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
 pub use typed::*;

@@ -57,6 +57,6 @@ fn words(spec: &KeySpec) -> Option<String> {
             let words = expectation(spec.kind);
             Some(words.strip_prefix("write ").map_or(words.clone(), |rest| format!("Takes {rest}.")))
         }
-        Kind::Text(_) | Kind::Flag | Kind::List(_) | Kind::Command | Kind::Apps => None,
+        Kind::Text(_) | Kind::Flag | Kind::List(_) | Kind::Command | Kind::Apps | Kind::Clients => None,
     }
 }

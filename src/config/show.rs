@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::clients::RawClient;
 use super::keys::{KeySpec, Role, Secrecy};
 use super::table::TABLE;
 use super::value::{RawApp, Value, spell};
@@ -57,6 +58,7 @@ fn display(spec: &KeySpec, value: &Value) -> String {
             items.first().map(|program| format!("{program} ...")).unwrap_or_default()
         }
         Value::List(items) => items.join(", "),
+        Value::Clients(clients) => clients.iter().map(client).collect::<Vec<_>>().join("; "),
         Value::Apps(apps) => apps.iter().map(app).collect::<Vec<_>>().join("; "),
     }
 }
@@ -66,6 +68,11 @@ fn app(app: &RawApp) -> String {
     let secret = if secret { format!(" secret {MASK}") } else { String::new() };
     let mode = app.quota_mode.as_deref().unwrap_or("development");
     format!("{} ({mode}){secret}", app.client_id)
+}
+
+fn client(raw: &RawClient) -> String {
+    let secret = raw.client.secret.is_some() || raw.secret_file.is_some();
+    format!("{}{}", raw.client.id, if secret { format!(" secret {MASK}") } else { String::new() })
 }
 
 /// A database URL without password and query (PostgreSQL takes a password there too).

@@ -2,7 +2,7 @@
 //! `deploy/env.example` and `deploy/configuration.md` are all made from it.
 
 use super::checks;
-use super::keys::Kind::{Apps, Choice, Command, Count, Flag, List, Span, Text};
+use super::keys::Kind::{Apps, Choice, Clients, Command, Count, Flag, List, Span, Text};
 use super::keys::Secrecy::{Password, Secret};
 use super::keys::{KeySpec, Role};
 
@@ -48,6 +48,11 @@ pub static TABLE: &[KeySpec] = &[
     key("auth.api_keys", Flag, "Whether API keys (smcp_...) are accepted and can be made.").or("true"),
     key("auth.administrators", List(checks::plain), "User ids (u_...) or Spotify user ids of administrators.").live(),
     key("auth.registration", Choice(&["open", "local_only", "off"]), "Which clients may register by themselves (RFC 7591): any; only those on a person's own computer, by loopback and private-use redirect URIs; none.").or("open"),
+    key("auth.clients", Clients, "OAuth clients that you register by hand: a list of {id, name, redirect_uris, secret or secret_file}; without a secret the client is public. They come before every other description of the same id."),
+    key("auth.client_documents", Choice(&["on", "builtin_only", "off"]), "Clients whose id is the https URL of their metadata: on: the document is fetched, and built-in descriptions stand in for those of well-known clients that cannot be; builtin_only: nothing is fetched, any other such client is refused; off: all are.").or("on"),
+    key("auth.client_document_hosts", List(checks::document_host), "Hosts whose metadata documents are believed; *.host means all below it. Default: any."),
+    key("auth.client_document_hosts_denied", List(checks::document_host), "Hosts whose metadata documents are never believed; this outranks auth.client_document_hosts."),
+    key("auth.client_document_ca", Text(checks::plain), "A PEM file of certificate authorities for documents on loopback, for developing clients; refused in production and where the listener is not on loopback."),
     key("auth.lifetimes.browser_session", Span(300, 365 * DAY), "How long a browser stays logged in.").or("30d"),
     key("auth.lifetimes.code", Span(10, 600), "How long an authorization code can be redeemed.").or("60s"),
     key("auth.lifetimes.access_token", Span(60, DAY), "How long an access token works.").or("1h"),
@@ -78,6 +83,7 @@ pub static TABLE: &[KeySpec] = &[
     key("limits.registrations_per_address_per_hour", Count(0, MANY), "Client registrations per address (IPv6: /64) in an hour.").or("30").live(),
     key("limits.unused_clients_per_address_per_day", Count(0, MANY), "Clients registered from one address in a day and never used.").or("50").live(),
     key("limits.unused_clients", Count(0, MANY), "Clients registered from anywhere and never used; the oldest goes for a new one, unless it is younger than an hour: then registration has to wait.").or("10000"),
+    key("limits.client_documents_per_address_per_minute", Count(0, MANY), "Clients' metadata documents that are fetched because of one address (IPv6: /64) in a minute.").or("20"),
     key("limits.failed_attempts_per_address_per_minute", Count(0, MANY), "Wrong codes, tokens or keys from one address in a minute; valid credentials always pass.").or("100").live(),
     key("limits.api_keys_per_user", Count(0, 10_000), "Living API keys per user.").or("20"),
     key("limits.connections", Count(0, MANY), "Open connections; the longest idle is shed first.").or("10000"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Network, TlsFiles};
+use super::{ConfiguredClient, DocumentsConfig, Network, TlsFiles};
 use crate::crypto::SecretString;
 use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
@@ -152,6 +152,10 @@ pub struct AuthConfig {
     pub administrators: Vec<String>,
     /// Which clients may register by themselves.
     pub registration: RegistrationMode,
+    /// OAuth clients that were registered by hand.
+    pub clients: Vec<ConfiguredClient>,
+    /// Clients that introduce themselves by a metadata document.
+    pub documents: DocumentsConfig,
     /// How long every token and session lives.
     pub lifetimes: Lifetimes,
 }
@@ -258,6 +262,8 @@ pub struct LimitsConfig {
     pub unused_clients_per_address_per_day: u32,
     /// Clients registered from anywhere that were never used.
     pub unused_clients: u32,
+    /// Metadata documents fetched because of one address in a minute.
+    pub client_documents_per_address_per_minute: u32,
     /// Wrong codes, tokens or keys from one address in a minute.
     pub failed_attempts_per_address_per_minute: u32,
     /// Living API keys per user.

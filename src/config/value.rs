@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value as Node;
 
 use super::checks;
+use super::clients::{self, RawClient};
 use super::keys::{KeySpec, Kind};
 use super::problem::{Wrong, quoted};
 use crate::crypto::SecretString;
@@ -26,6 +27,8 @@ pub enum Value {
     List(Vec<String>),
     /// Spotify apps.
     Apps(Vec<RawApp>),
+    /// OAuth clients.
+    Clients(Vec<RawClient>),
 }
 
 /// One entry of `spotify.apps`.
@@ -64,6 +67,10 @@ pub fn from_text(spec: &KeySpec, text: &str) -> Result<Value, Wrong> {
             Ok(node) => apps(&node),
             Err(_) => Err(Wrong::new("it is not JSON", APPS_FIX)),
         },
+        Kind::Clients => match serde_json::from_str(text) {
+            Ok(node) => clients::read(&node).map(Value::Clients),
+            Err(_) => Err(Wrong::new("it is not JSON", clients::FIX)),
+        },
     }
 }
 
@@ -76,6 +83,7 @@ pub fn from_node(spec: &KeySpec, node: &Node) -> Result<Value, Wrong> {
         (Kind::List(check), Node::Array(nodes)) => list(texts(nodes)?, check),
         (Kind::Command, Node::Array(nodes)) => list(texts(nodes)?, checks::plain),
         (Kind::Apps, node) => apps(node),
+        (Kind::Clients, node) => clients::read(node).map(Value::Clients),
         (kind, node) => Err(Wrong::new(format!("it is {}", type_of(node)), expectation(kind))),
     }
 }
@@ -218,7 +226,8 @@ fn app(node: &Node) -> Result<RawApp, Wrong> {
     })
 }
 
-fn type_of(node: &Node) -> &'static str {
+/// What a node is, in words.
+pub fn type_of(node: &Node) -> &'static str {
     match node {
         Node::Null => "null",
         Node::Bool(_) => "true or false",
@@ -243,6 +252,7 @@ pub fn expectation(kind: Kind) -> String {
         Kind::List(_) => "write a list of texts".to_owned(),
         Kind::Command => "write a list: the program, then its arguments".to_owned(),
         Kind::Apps => APPS_FIX.to_owned(),
+        Kind::Clients => clients::FIX.to_owned(),
     }
 }
 

@@ -214,7 +214,8 @@ pub fn register(request: &Registration) -> Result<ClientMetadata, RegistrationEr
         .map(|(at, uri)| RedirectUri::parse(uri).map_err(|error| RegistrationError::Redirect(at, error)))
         .collect::<Result<_, _>>()?;
     Ok(ClientMetadata {
-        name: clean_name(request.client_name.as_deref().unwrap_or_default()),
+        name: clean_name(request.client_name.as_deref().unwrap_or_default())
+            .unwrap_or_else(|| "Unnamed client".to_owned()),
         redirect_uris,
         auth_method: auth_method(request)?,
         scopes: ScopeSet::requested(request.scope.as_deref()),
@@ -250,11 +251,12 @@ fn grant_types(request: &Registration) -> Result<Vec<&'static str>, Registration
     }
 }
 
-/// A claimed name without control, bidirectional or invisible characters, and no longer than a line.
-fn clean_name(claimed: &str) -> String {
+/// A claimed name without control, bidirectional or invisible characters, and no longer than a line; `None` where
+/// nothing is left of it.
+pub fn clean_name(claimed: &str) -> Option<String> {
     let kept: String = claimed.chars().filter(|c| is_plain(*c)).take(LONGEST_NAME).collect();
     let name = kept.split_whitespace().collect::<Vec<_>>().join(" ");
-    if name.is_empty() { "Unnamed client".to_owned() } else { name }
+    (!name.is_empty()).then_some(name)
 }
 
 fn is_plain(c: char) -> bool {

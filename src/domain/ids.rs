@@ -74,7 +74,7 @@ ids! {
     RequestId, "r_", "a request id";
 }
 
-/// An OAuth `client_id` as presented: ours (`c_...`), configured, or later a metadata document's URL.
+/// An OAuth `client_id` as presented: ours (`c_...`), configured, or a metadata document's URL.
 /// At most 512 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
@@ -90,6 +90,11 @@ impl ClientId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it claims to be a URL, as no id that we mint does: only a metadata document can describe it.
+    pub fn is_url(&self) -> bool {
+        self.0.contains("://") || self.0.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"))
     }
 }
 
@@ -151,6 +156,16 @@ mod tests {
     #[test]
     fn a_data_key_id_gives_its_bytes_back() {
         assert_eq!(DataKeyId::mint([0xc3; 16]).key_id().as_bytes(), &[0xc3; 16]);
+    }
+
+    #[test]
+    fn no_id_that_we_mint_is_a_url() {
+        for byte in 0..=255 {
+            assert!(!ClientId::from(DynamicClientId::mint([byte; 16])).is_url());
+        }
+        for text in ["https://claude.ai/x", "HTTPS:claude.ai", "http://x/y", "cursor://x"] {
+            assert!(ClientId::parse(text).unwrap().is_url(), "{text}");
+        }
     }
 
     #[test]

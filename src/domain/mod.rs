@@ -5,9 +5,11 @@
 
 pub mod api_key;
 pub mod client;
+pub mod client_document;
 pub mod code;
 pub mod event;
 mod event_code;
+pub mod freshness;
 pub mod ids;
 pub mod mcp_session;
 pub mod pkce;

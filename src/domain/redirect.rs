@@ -145,7 +145,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn encoded_dot_segment(path: &str) -> bool {
+/// Whether a path hides a dot segment or a separator behind an escape.
+pub(super) fn encoded_dot_segment(path: &str) -> bool {
     path.split('/').any(|segment| {
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");
         plain == "." || plain == ".." || plain.contains("%2f") || plain.contains("%5c")

@@ -13,6 +13,7 @@ use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 
@@ -56,6 +57,22 @@ impl Gate {
     pub fn with_resolver(policy: GatePolicy, clock: Clock, resolver: Resolver) -> Self {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         Self::build(policy, clock, resolver, roots)
+    }
+
+    /// A gate that trusts these certificate authorities (DER) and not the web's. For loopback outside production.
+    ///
+    /// # Errors
+    /// Where one of them is no certificate.
+    pub fn trusting(
+        policy: GatePolicy,
+        clock: Clock,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Self, rustls::Error> {
+        let mut roots = rustls::RootCertStore::empty();
+        for authority in authorities {
+            roots.add(authority.clone())?;
+        }
+        Ok(Self::build(policy, clock, Resolver::system(), roots))
     }
 
     fn build(policy: GatePolicy, clock: Clock, resolver: Resolver, roots: rustls::RootCertStore) -> Self {
@@ -204,7 +221,7 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 #[cfg(test)]
 mod tests {
     use rcgen::{CertificateParams, KeyPair};
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::pki_types::PrivateKeyDer;
     use rustls::{RootCertStore, ServerConfig};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;

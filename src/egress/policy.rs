@@ -1,6 +1,7 @@
 //! Which hosts may be reached: exact names with their port, https, and plain http to loopback literals if allowed.
 //!
-//! Never a wildcard, never a suffix, and never an address that is not loopback.
+//! Never a wildcard, never a suffix, and never an address that is not loopback. One policy alone names no hosts: that
+//! of a gate for what strangers name, https to public hosts and nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::RefusalReason;
 pub struct GatePolicy {
     origins: Vec<Origin>,
     loopback: bool,
+    anywhere: bool,
     /// Most time to resolve a name and connect; 5 s at first.
     pub connect_timeout: Duration,
     /// Longest time that an unused connection is kept; 60 s at first.
@@ -52,6 +54,7 @@ impl Default for GatePolicy {
         Self {
             origins: Vec::new(),
             loopback: false,
+            anywhere: false,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             idle_per_host: 64,
@@ -71,6 +74,15 @@ impl GatePolicy {
     #[must_use]
     pub const fn with_loopback(mut self) -> Self {
         self.loopback = true;
+        self
+    }
+
+    /// Permits every host of the public web by its name, over https alone; with [`GatePolicy::with_loopback`], loopback
+    /// literals over https too. Every address behind a name is judged as always. For what strangers name; never for
+    /// a gate that carries a secret.
+    #[must_use]
+    pub const fn with_any_public_host(mut self) -> Self {
+        self.anywhere = true;
         self
     }
 
@@ -103,7 +115,8 @@ impl GatePolicy {
         let listed = self.origins.iter().any(|origin| {
             origin.port == port && origin.https == https && origin.host.eq_ignore_ascii_case(host)
         });
-        if listed {
+        let permitted = self.anywhere && https && literal(host).is_none_or(|at| self.allows_literal(at));
+        if listed || permitted {
             return Ok(());
         }
         Err(match (literal(host).is_some(), https) {
@@ -235,6 +248,56 @@ mod tests {
             let refused = judge(&policy, &format!("http://{host}:4010/"));
             assert_eq!(refused, Err(RefusalReason::Literal), "{host}");
         }
+    }
+
+    #[test]
+    fn any_public_host_means_names_over_https() {
+        let public = GatePolicy::new().with_any_public_host();
+        assert_eq!(judge(&public, "https://client.example/c?x=1"), Ok(()));
+        assert_eq!(judge(&public, "https://client.example:8443/c"), Ok(()));
+        let refused = [
+            ("http://client.example/", RefusalReason::Scheme),
+            ("http://client.example:443/", RefusalReason::Scheme),
+            ("https://me@client.example/", RefusalReason::UserInfo),
+            ("https://client.example./", RefusalReason::Dots),
+            ("https://client.example:/", RefusalReason::Unlisted),
+        ];
+        for (url, reason) in refused {
+            assert_eq!(judge(&public, url), Err(reason), "{url}");
+        }
+        let notations = [
+            "127.0.0.1",
+            "8.8.8.8",
+            "10.0.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "2130706433",
+            "0x7f000001",
+            "0x7f.1",
+            "017700000001",
+            "0177.0.0.1",
+            "127.1",
+            "0",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[2001::1]",
+            "[fe80::1]",
+            "[fd00::1]",
+            "[2606:4700::1111]",
+        ];
+        for host in notations {
+            let url = format!("https://{host}/c");
+            assert_eq!(judge(&public, &url), Err(RefusalReason::Literal), "{host}");
+            let local = public.clone().with_loopback();
+            let loopback = matches!(host, "127.0.0.1" | "[::1]");
+            assert_eq!(judge(&local, &url).is_ok(), loopback, "{host}");
+        }
+        assert_eq!(judge(&public.with_loopback(), "http://127.0.0.1/"), Err(RefusalReason::Literal));
     }
 
     #[test]

@@ -91,6 +91,10 @@ const fn problem_of(why: Unproven) -> Problem {
     match why {
         Unproven::InvalidRequest => Problem::InvalidRequest,
         Unproven::UnknownClient => Problem::UnknownClient,
+        Unproven::DocumentRefused => Problem::DocumentRefused,
+        Unproven::DocumentUnavailable => Problem::DocumentUnavailable,
+        Unproven::TooManyDocuments => Problem::RateLimited,
+        Unproven::ClientNotAllowed => Problem::ClientNotAllowed,
         Unproven::RedirectMismatch => Problem::RedirectMismatch,
         Unproven::FormExpired => Problem::FormExpired,
         Unproven::NoApp => Problem::SpotifyMisconfigured,

@@ -24,7 +24,8 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 async fn authorization_server(State(http): State<Shared>) -> Json<Value> {
-    Json(metadata::authorization_server(&http.app.issuer(), http.app.config.auth.registration))
+    let auth = &http.app.config.auth;
+    Json(metadata::authorization_server(&http.app.issuer(), auth.registration, auth.documents.mode))
 }
 
 async fn mcp(State(http): State<Shared>) -> Json<Value> {

@@ -400,6 +400,7 @@ mod tests {
             registrations_per_address_per_hour: 30,
             unused_clients_per_address_per_day: 50,
             unused_clients: 10_000,
+            client_documents_per_address_per_minute: 0,
             failed_attempts_per_address_per_minute: 100,
             api_keys_per_user: 20,
             connections: 10_000,

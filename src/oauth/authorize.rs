@@ -41,6 +41,14 @@ pub enum Unproven {
     InvalidRequest,
     /// No such client.
     UnknownClient,
+    /// The client's metadata document, or the URL that should be its, breaks a rule.
+    DocumentRefused,
+    /// The client's metadata document could not be fetched.
+    DocumentUnavailable,
+    /// This address has made us fetch too many documents.
+    TooManyDocuments,
+    /// The operator does not take this client's word for itself.
+    ClientNotAllowed,
     /// The redirect URI is not one of the client's.
     RedirectMismatch,
     /// The form does not belong to this browser, or has expired.

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use crate::domain::client::RegistrationMode;
 use crate::domain::resource::Resource;
+use crate::policy::DocumentMode;
 
-/// `/.well-known/oauth-authorization-server`. Without `registration_endpoint` where nobody may register.
-pub fn authorization_server(issuer: &str, registration: RegistrationMode) -> Value {
+/// `/.well-known/oauth-authorization-server`. Without `registration_endpoint` where nobody may register; `documents`:
+/// whether clients may introduce themselves by a metadata document.
+pub fn authorization_server(issuer: &str, registration: RegistrationMode, documents: DocumentMode) -> Value {
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
@@ -22,6 +24,7 @@ pub fn authorization_server(issuer: &str, registration: RegistrationMode) -> Val
         "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": documents != DocumentMode::Off,
         "authorization_response_iss_parameter_supported": true,
         "service_documentation": format!("{issuer}/"),
     });

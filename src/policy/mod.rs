@@ -1,7 +1,9 @@
 //! What each environment refuses and who may call what, parsed from policies/. Never: input/output.
 
+pub mod clients;
 pub mod environment;
 pub mod tools;
 
+pub use clients::{DocumentHosts, DocumentMode, WellKnownClients};
 pub use environment::Environment;
 pub use tools::{ToolClass, ToolPolicies, ToolPolicy, Toolset};

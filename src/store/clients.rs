@@ -59,10 +59,11 @@ pub struct Client {
 }
 
 impl Store {
-    /// A client that has not expired.
+    /// A client that registered here or that a document described, and that has not expired. Configured ones are
+    /// known from the configuration alone.
     pub async fn client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, Failure> {
         let sql = "SELECT id, name, redirect_uris, auth_method, grant_types, scope, secret_hash FROM clients
-            WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2)";
+            WHERE id = $1 AND kind <> 'configured' AND (expires_at IS NULL OR expires_at > $2)";
         let row: Option<Row> = reading!(self, pool =>
             sqlx::query_as(sql).bind(id.as_str()).bind(now.secs()).fetch_optional(pool).await)?;
         row.map(Row::parse).transpose()
@@ -99,7 +100,7 @@ impl Store {
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     id: String,
     name: String,
     redirect_uris: String,
@@ -110,7 +111,7 @@ struct Row {
 }
 
 impl Row {
-    fn parse(self) -> Result<Client, Failure> {
+    pub(super) fn parse(self) -> Result<Client, Failure> {
         let uris: Vec<String> = serde_json::from_str(&self.redirect_uris).map_err(corrupt)?;
         let secret = self.secret_hash.map(|hash| TokenHash::from_slice(&hash).ok_or(()).map_err(corrupt));
         Ok(Client {

@@ -8,6 +8,7 @@
 mod api_keys;
 mod apps;
 mod browser_sessions;
+mod client_documents;
 mod clients;
 mod codes;
 mod consents;
@@ -35,6 +36,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::App;
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
+pub use client_documents::{DocumentClient, NewDocument};
 pub use clients::{Client, NewClient};
 pub use codes::{CodeRow, NewCode};
 pub use consents::Approval;

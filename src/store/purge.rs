@@ -61,7 +61,7 @@ impl Store {
                 .run("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now)
                 .await?,
             mcp_sessions: self.purge_mcp_sessions(now, MOST_UNUSED_SESSIONS).await?,
-            clients: self.purge_clients(now).await?,
+            clients: self.purge_clients(now).await? + self.purge_documents(now).await?,
             keys: self.run("DELETE FROM api_keys WHERE revoked_at <= $1", ended).await?
                 + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?
                 + self.run("DELETE FROM signature_nonces WHERE expires_at <= $1", now).await?,

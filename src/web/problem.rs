@@ -13,6 +13,12 @@ use crate::domain::ids::RequestId;
 pub enum Problem {
     /// `/authorize` from a client that is not registered here (any more). Never redirected.
     UnknownClient,
+    /// The client describes itself by a document that breaks a rule. Never redirected.
+    DocumentRefused,
+    /// The client's document could not be fetched. Never redirected.
+    DocumentUnavailable,
+    /// The operator does not take this client's word for itself. Never redirected.
+    ClientNotAllowed,
     /// `/authorize` with a redirect URI that the client did not register. Never redirected.
     RedirectMismatch,
     /// `/authorize` that is malformed before client and redirect URI are proven.
@@ -56,8 +62,11 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::UnknownClient,
+        Self::DocumentRefused,
+        Self::DocumentUnavailable,
+        Self::ClientNotAllowed,
         Self::RedirectMismatch,
         Self::InvalidRequest,
         Self::LoginExpired,
@@ -102,6 +111,9 @@ impl Problem {
 
     const fn said(self) -> Said {
         match self {
+            Self::DocumentRefused | Self::DocumentUnavailable | Self::ClientNotAllowed => {
+                self.said_of_documents()
+            }
             Self::UnknownClient
             | Self::RedirectMismatch
             | Self::InvalidRequest
@@ -164,6 +176,37 @@ impl Problem {
                 "This request could not be understood",
                 "Something that is needed is missing, appears twice, or has a form that is not accepted.",
                 "Go back to the app and connect again. If it happens again, tell the app’s makers the code below.",
+            ),
+        }
+    }
+
+    const fn said_of_documents(self) -> Said {
+        match self {
+            Self::DocumentRefused => Said(
+                "CLIENT_DOCUMENT_REFUSED",
+                StatusCode::BAD_REQUEST,
+                "This app’s description is not accepted",
+                "The app describes itself by a document on the web, and that document, or its address, breaks a rule \
+                 that protects you. Nothing was sent back to the app.",
+                "If you did not start this in an app just now, close this tab. Otherwise tell the app’s makers the \
+                 code below; the operator’s log says which rule it is.",
+            ),
+            Self::DocumentUnavailable => Said(
+                "CLIENT_DOCUMENT_UNAVAILABLE",
+                StatusCode::BAD_GATEWAY,
+                "This app’s description cannot be read",
+                "The app describes itself by a document on the web, and this server could not fetch it. Nothing was \
+                 sent back to the app.",
+                "Wait a minute, go back to the app and connect again. If it happens again, tell the operator the code \
+                 below; their log says why.",
+            ),
+            _ => Said(
+                "CLIENT_NOT_ALLOWED",
+                StatusCode::FORBIDDEN,
+                "This app is not allowed here",
+                "The operator of this server does not accept this app’s own description of itself. Nothing was sent \
+                 back to the app.",
+                "Ask the operator to allow the app, or to register it by hand.",
             ),
         }
     }

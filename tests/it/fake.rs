@@ -5,8 +5,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came over the wire.
 #[derive(Clone, Debug)]
@@ -77,6 +85,30 @@ impl Fake {
         Self { origin, seen }
     }
 
+    /// The same over TLS, with a certificate of its own making, which comes along as PEM.
+    pub async fn start_tls(
+        script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let (acceptor, pem) = tls();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("https://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (script, journal): (Arc<Script>, _) = (Arc::new(script), seen.clone());
+        tokio::spawn(async move {
+            let mut connection = 0;
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, script, journal) = (acceptor.clone(), script.clone(), journal.clone());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, connection, script, journal).await;
+                    }
+                });
+                connection += 1;
+            }
+        });
+        (Self { origin, seen }, pem)
+    }
+
     /// Answers everything alike.
     pub async fn always(answer: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
         Self::start(move |_, _| answer()).await
@@ -87,7 +119,27 @@ impl Fake {
     }
 }
 
-async fn serve(stream: TcpStream, connection: usize, script: Arc<Script>, journal: Arc<Mutex<Vec<Seen>>>) {
+/// A certificate for 127.0.0.1 that signs itself.
+fn tls() -> (TlsAcceptor, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let der = certificate.der().clone();
+    let text = STANDARD.encode(&der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![der], key).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), pem)
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    connection: usize,
+    script: Arc<Script>,
+    journal: Arc<Mutex<Vec<Seen>>>,
+) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = read(&mut stream, connection).await {
         let answer = {
@@ -97,14 +149,18 @@ async fn serve(stream: TcpStream, connection: usize, script: Arc<Script>, journa
             answer
         };
         match answer {
-            Answer::Whole(bytes) => stream.write_all(&bytes).await.unwrap(),
+            Answer::Whole(bytes) => {
+                stream.write_all(&bytes).await.unwrap();
+                stream.flush().await.unwrap();
+            }
             Answer::Cut(bytes) => {
                 let _ = stream.write_all(&bytes).await;
+                let _ = stream.shutdown().await;
                 return;
             }
             Answer::Drip(bytes, pause) => {
                 stream.write_all(&bytes).await.unwrap();
-                while stream.write_all(b" ").await.is_ok() {
+                while stream.write_all(b" ").await.is_ok() && stream.flush().await.is_ok() {
                     tokio::time::sleep(pause).await;
                 }
                 return;
@@ -119,7 +175,10 @@ async fn serve(stream: TcpStream, connection: usize, script: Arc<Script>, journa
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Seen> {
+async fn read<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut BufReader<S>,
+    connection: usize,
+) -> Option<Seen> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();

@@ -3,6 +3,8 @@
 mod account;
 mod api_keys;
 mod authorizing;
+mod client_documents;
+mod configured_clients;
 mod connections;
 mod consents;
 mod http;

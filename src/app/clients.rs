@@ -1,0 +1,215 @@
+//! What is known of OAuth clients beside the database: configured ones, built-in descriptions, and the state that
+//! keeps strangers from using us to fetch whatever they name. Never asks the network itself.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use quick_cache::sync::Cache;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::ambient::{Clock, Timestamp};
+use crate::config::{Config, ConfiguredClient};
+use crate::crypto::token::TokenHash;
+use crate::domain::client::AuthMethod;
+use crate::domain::client_document::DocumentUrl;
+use crate::domain::{ClientId, ScopeSet};
+use crate::egress::{Gate, GatePolicy};
+use crate::policy::WellKnownClients;
+use crate::store::Client;
+
+use super::BuildError;
+
+/// Documents being fetched at once; further ones wait their turn within their ten seconds.
+const MOST_FETCHES: usize = 32;
+
+/// Failed fetches remembered, and addresses counted in one minute.
+const MOST_FAILURES: usize = 2_048;
+const MOST_ADDRESSES: usize = 100_000;
+
+/// Why a document does not describe a client. The codes are for the log and stable; neither holds a word of what
+/// was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentProblem {
+    /// It could not be fetched.
+    Unavailable(&'static str),
+    /// It was fetched and breaks a rule.
+    Refused(&'static str),
+    /// The address that asks has made us fetch too much in this minute.
+    TooMany,
+    /// The database did not take it; its cause is in the log.
+    NotKept,
+}
+
+impl DocumentProblem {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable(code) | Self::Refused(code) => code,
+            Self::TooMany => "too_many",
+            Self::NotKept => "not_kept",
+        }
+    }
+}
+
+/// What a fetch gives to everybody who waits for it.
+pub type Fetched = Result<Client, DocumentProblem>;
+
+type Flight = BoxFuture<'static, Fetched>;
+
+/// Clients beside the database.
+pub struct Clients {
+    configured: HashMap<ClientId, Client>,
+    well_known: WellKnownClients,
+    web: Gate,
+    loopback: Option<Gate>,
+    flights: Mutex<HashMap<ClientId, WeakShared<Flight>>>,
+    failures: Cache<ClientId, (Timestamp, DocumentProblem)>,
+    asking: Mutex<Asking>,
+}
+
+#[derive(Default)]
+struct Asking {
+    minute: i64,
+    fetches: HashMap<u128, u32>,
+}
+
+impl Clients {
+    /// From the configuration.
+    ///
+    /// # Errors
+    /// Where the file of loopback authorities cannot be used.
+    pub fn build(config: &Config, clock: &Clock) -> Result<Self, BuildError> {
+        let configured = config.auth.clients.iter().map(|client| (client.id.clone(), known(client)));
+        let ca = config.auth.documents.loopback_ca.as_deref();
+        Ok(Self {
+            configured: configured.collect(),
+            well_known: WellKnownClients::embedded()?,
+            web: Gate::new(documents_policy(), clock.clone()),
+            loopback: ca.map(|path| loopback_gate(path, clock)).transpose()?,
+            flights: Mutex::default(),
+            failures: Cache::new(MOST_FAILURES),
+            asking: Mutex::default(),
+        })
+    }
+
+    /// A configured client: it comes before every other description of its id.
+    pub fn configured(&self, id: &ClientId) -> Option<&Client> {
+        self.configured.get(id)
+    }
+
+    /// Every configured client.
+    pub fn all_configured(&self) -> Vec<Client> {
+        self.configured.values().cloned().collect()
+    }
+
+    /// What the program itself says of a well-known client.
+    pub fn well_known(&self, id: &ClientId) -> Option<Client> {
+        let metadata = self.well_known.of(id)?;
+        Some(Client {
+            id: id.clone(),
+            name: metadata.name.clone(),
+            redirect_uris: metadata.redirect_uris.clone(),
+            auth_method: metadata.auth_method,
+            refreshes: metadata.grant_types.contains(&"refresh_token"),
+            scopes: metadata.scopes,
+            secret: None,
+        })
+    }
+
+    /// The way to this document; `None`: it is on loopback, and none may be there.
+    pub fn gate(&self, url: &DocumentUrl) -> Option<&Gate> {
+        if url.is_on_loopback() { self.loopback.as_ref() } else { Some(&self.web) }
+    }
+
+    /// Every way out, for who audits their refusals.
+    pub fn gates(&self) -> impl Iterator<Item = &Gate> {
+        std::iter::once(&self.web).chain(&self.loopback)
+    }
+
+    /// Joins the fetch of this document that is under way, or begins one where `start` gives it.
+    pub fn join(&self, id: &ClientId, start: impl FnOnce() -> Option<Flight>) -> Option<Shared<Flight>> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(id).and_then(WeakShared::upgrade) {
+            return Some(flight);
+        }
+        flights.retain(|_, flight| flight.upgrade().is_some());
+        let flight = start()?.shared();
+        flights.extend(flight.downgrade().map(|weak| (id.clone(), weak)));
+        Some(flight)
+    }
+
+    /// Why this document was not accepted a moment ago.
+    pub fn failed_lately(&self, id: &ClientId, now: Timestamp) -> Option<DocumentProblem> {
+        self.failures.get(id).filter(|(until, _)| now < *until).map(|(_, problem)| problem)
+    }
+
+    /// Remembers for `time` that this document was not accepted.
+    pub fn note_failure(&self, id: &ClientId, problem: DocumentProblem, until: Timestamp) {
+        self.failures.insert(id.clone(), (until, problem));
+    }
+
+    /// Counts a fetch that an address (IPv6: its /64) asks for; `false`: it has asked for `most` in this minute, 0
+    /// being no limit. Counted on each server by itself: what is bounded is what this one sends.
+    pub fn may_fetch(&self, address: IpAddr, most: u32, now: Timestamp) -> bool {
+        if most == 0 {
+            return true;
+        }
+        let whole = match address.to_canonical() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+        };
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let minute = now.secs().div_euclid(60);
+        if asking.minute != minute {
+            *asking = Asking { minute, fetches: HashMap::new() };
+        }
+        if asking.fetches.len() >= MOST_ADDRESSES && !asking.fetches.contains_key(&whole) {
+            return false;
+        }
+        let fetches = asking.fetches.entry(whole).or_default();
+        *fetches = fetches.saturating_add(1);
+        *fetches <= most
+    }
+}
+
+fn known(client: &ConfiguredClient) -> Client {
+    Client {
+        id: client.id.clone(),
+        name: client.name.clone(),
+        redirect_uris: client.redirect_uris.clone(),
+        auth_method: match client.secret {
+            Some(_) => AuthMethod::ClientSecretBasic,
+            None => AuthMethod::None,
+        },
+        refreshes: true,
+        scopes: ScopeSet::ALL,
+        secret: client.secret.as_ref().map(|secret| TokenHash::of(secret.expose())),
+    }
+}
+
+/// One connection for one document: nothing is kept open to hosts that strangers name.
+fn documents_policy() -> GatePolicy {
+    let mut policy = GatePolicy::new().with_any_public_host();
+    policy.concurrent = MOST_FETCHES;
+    policy.idle_per_host = 0;
+    policy.idle_timeout = Duration::from_secs(1);
+    policy
+}
+
+fn loopback_gate(ca: &Path, clock: &Clock) -> Result<Gate, BuildError> {
+    let refused = |why: String| BuildError::Host("auth.client_document_ca", why);
+    let pem = std::fs::read(ca).map_err(|error| refused(format!("it cannot be read: {}", error.kind())))?;
+    let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let authorities = authorities.unwrap_or_default();
+    if authorities.is_empty() {
+        return Err(refused("it holds no certificate in PEM".to_owned()));
+    }
+    Gate::trusting(documents_policy().with_loopback(), clock.clone(), &authorities)
+        .map_err(|error| refused(error.to_string()))
+}
