@@ -96,5 +96,7 @@ impl Asked {
 /// The host of a client id that is an https URL: whoever controls it published the client's description.
 fn proven_host(id: &ClientId) -> Option<Untrusted> {
     let url = Url::parse(id.as_str()).ok().filter(|url| url.scheme() == "https")?;
-    url.host_str().map(|host| Untrusted::capped(host, 260))
+    let host = url.host_str()?;
+    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    Some(Untrusted::capped(&authority, 260))
 }

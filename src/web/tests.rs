@@ -307,6 +307,11 @@ fn the_consent_page_says_who_where_and_what() {
 
     let narrow = a_consent("http://[::1]:9/cb", ScopeSet::known("read"), true).html;
     assert!(narrow.contains("a program on this computer") && !narrow.contains("playlist-modify-public"));
+    let unproven = "<bdi>client.example</bdi> describes such an app, which does not prove";
+    assert!(narrow.contains(unproven) && !html.contains(unproven));
+    assert!(
+        html.contains("Published by") && html.contains("<strong><bdi>client.example</bdi></strong></dd>")
+    );
     assert!(
         a_consent("com.example.app:/y", ScopeSet::ALL, true)
             .html

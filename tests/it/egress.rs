@@ -224,3 +224,71 @@ async fn what_cannot_be_reached_was_certainly_not_sent() {
     assert_eq!(get(&gate, "https://nowhere.example/").await.unwrap_err(), EgressError::Resolve);
     assert_eq!(gate.counters().connect_failures, 1);
 }
+
+/// What the gate for strangers' URLs does with a name that resolves so; how often the name was resolved.
+async fn asked_by_name(addresses: Vec<&'static str>) -> (EgressError, usize, u64) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let resolver = Resolver::given(move |_| {
+        // Another answer each time, as a name server does that wants us to check one address and use another.
+        let turn = count.fetch_add(1, Ordering::SeqCst) % addresses.len();
+        vec![addresses[turn].parse().unwrap()]
+    });
+    let mut policy = GatePolicy::new().with_any_public_host();
+    policy.connect_timeout = Duration::from_millis(200);
+    let gate = Gate::with_resolver(policy, Clock::system(), resolver);
+    let error = get(&gate, "https://client.example/c.json").await.unwrap_err();
+    (error, asked.load(Ordering::SeqCst), gate.counters().connections)
+}
+
+#[tokio::test]
+async fn any_public_host_never_means_an_address_inside() {
+    use AddressClass::{Broadcast, CarrierNat, CloudMetadata, Documentation, Embedded, LinkLocal, Loopback};
+    use AddressClass::{Multicast, Private, Reserved, Unspecified};
+    for (address, class) in [
+        ("127.0.0.1", Loopback),
+        ("127.255.255.254", Loopback),
+        ("::1", Loopback),
+        ("0.0.0.0", Unspecified),
+        ("::", Unspecified),
+        ("10.0.0.1", Private),
+        ("172.16.0.1", Private),
+        ("192.168.1.1", Private),
+        ("fd00::1", Private),
+        ("169.254.169.254", LinkLocal),
+        ("fe80::1", LinkLocal),
+        ("100.64.0.1", CarrierNat),
+        ("168.63.129.16", CloudMetadata),
+        ("224.0.0.1", Multicast),
+        ("ff02::1", Multicast),
+        ("255.255.255.255", Broadcast),
+        ("240.0.0.1", Reserved),
+        ("192.0.2.1", Documentation),
+        ("2001:db8::1", Documentation),
+        ("::ffff:127.0.0.1", Embedded),
+        ("::127.0.0.1", Embedded),
+        ("64:ff9b::7f00:1", Embedded),
+        ("64:ff9b:1::a00:1", Embedded),
+        ("2002:7f00:1::1", Embedded),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", Embedded),
+        ("2600::5efe:a00:1", Embedded),
+    ] {
+        let (error, asked, connections) = asked_by_name(vec![address]).await;
+        assert_eq!(error, EgressError::AddressNotAllowed(class), "{address}");
+        assert_eq!((asked, connections), (1, 0), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_between_check_and_use_gains_nothing() {
+    // Checked as inside: refused, although it would lead outside when asked again.
+    let (error, asked, connections) = asked_by_name(vec!["127.0.0.1", "35.186.224.24"]).await;
+    assert_eq!(error, EgressError::AddressNotAllowed(AddressClass::Loopback));
+    assert_eq!((asked, connections), (1, 0));
+    // Checked as outside: connected to that very address, however it would be answered when asked again.
+    let fake = Fake::always(|| Answer::json(200, "{}")).await;
+    let (error, asked, _) = asked_by_name(vec!["35.186.224.24", "127.0.0.1"]).await;
+    assert!(!matches!(error, EgressError::AddressNotAllowed(_) | EgressError::HostNotAllowed(_)), "{error}");
+    assert_eq!(asked, 1, "the name was resolved again");
+    assert!(fake.seen().is_empty());
+}

@@ -119,9 +119,7 @@ async fn a_client_connects_by_its_document_alone() {
 
         let page = world.asks(&client).await;
         assert!(is_consent(&page), "{page:?}");
-        for shown in
-            ["A site&#39;s client", "Published by", "<strong>127.0.0.1</strong>", "program on this computer"]
-        {
+        for shown in ["A site&#39;s client", "Published by", "127.0.0.1:1", "program on this computer"] {
             assert!(page.text.contains(shown), "{shown}: {}", page.text);
         }
         let ada = Listener::connect("ada", server.browser(), client.clone()).await;
@@ -262,11 +260,7 @@ async fn an_answer_that_is_not_the_document_itself_is_none() {
             ("CLIENT_DOCUMENT_UNAVAILABLE", StatusCode::BAD_GATEWAY),
             "{what}"
         );
-        assert!(
-            !page.text.contains("site") && !page.text.contains(&world.site.origin),
-            "{what}: {}",
-            page.text
-        );
+        assert!(!page.text.contains(&world.site.origin), "{what}: {}", page.text);
     }
     assert!(trap.seen().is_empty());
     // Nobody listens; somebody else's certificate.
