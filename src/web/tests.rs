@@ -35,6 +35,10 @@ fn a_consent(redirect_uri: &str, scopes: ScopeSet, logged_in: bool) -> Page {
     consent(&site(false), &view)
 }
 
+fn an_mcp_session(now: Timestamp) -> McpSessionRow {
+    McpSessionRow { id: SessionId::mint([4; 16]), client: hostile(), since: now, last_used: now }
+}
+
 fn an_account(user_id: &UserId) -> Account<'_> {
     let now = Timestamp::from_secs(1_795_233_600);
     let soon = Timestamp::from_secs(now.secs() + 86_400);
@@ -93,12 +97,7 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         keys: ApiKeys { on: true, signing: true, rows: [None, Some(soon)].map(key).into() },
         approvals: vec![approval],
         sessions: vec![session(true), session(false)],
-        mcp_sessions: vec![McpSessionRow {
-            id: SessionId::mint([4; 16]),
-            client: hostile(),
-            since: now,
-            last_used: now,
-        }],
+        mcp_sessions: vec![an_mcp_session(now)],
         done: Some(Done::Revoked),
     }
 }
