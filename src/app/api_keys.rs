@@ -129,5 +129,5 @@ impl ApiKeys {
 
 fn alive(key: Arc<KnownKey>, now: Timestamp) -> Result<Arc<KnownKey>, Refused> {
     let expired = key.grant.expires_at.is_some_and(|end| now >= end);
-    if key.grant.ended || expired { Err(Refused::Invalid) } else { Ok(key) }
+    if key.grant.ended || expired { Err(Refused::Over) } else { Ok(key) }
 }

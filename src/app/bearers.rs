@@ -22,8 +22,10 @@ pub struct Bearers {
 /// Why a token is not accepted.
 #[derive(Debug)]
 pub enum Refused {
-    /// Unknown, malformed, expired or ended: all the same to the caller.
+    /// Malformed or unknown; the same as [`Refused::Over`] to the caller, but somebody may be guessing.
     Invalid,
+    /// Known, and expired or ended.
+    Over,
     /// The database does not answer, so nothing can be decided.
     Unavailable(Failure),
 }
@@ -67,5 +69,5 @@ impl Bearers {
 }
 
 fn alive(grant: Arc<AccessGrant>, now: Timestamp) -> Result<Arc<AccessGrant>, Refused> {
-    if grant.ended || now >= grant.expires_at { Err(Refused::Invalid) } else { Ok(grant) }
+    if grant.ended || now >= grant.expires_at { Err(Refused::Over) } else { Ok(grant) }
 }

@@ -13,7 +13,7 @@ use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Store};
 use crate::vault::{Apps, Vault};
 
-use super::{ApiKeys, App, Bearers, Clients, McpSessions, Revocation};
+use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Revocation};
 
 /// How it will be used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,6 +85,7 @@ impl App {
             (clock.clone(), dice.clone()),
             audit.writer(),
         );
+        let limits = Limits::new(&config.limits, &store, &root, &clock);
         let revocation = Arc::new(Revocation::new(store.epochs().await?, clock.clone()));
         let mcp_sessions = McpSessions::new(
             (&config.limits, &config.auth.lifetimes),
@@ -109,6 +110,7 @@ impl App {
             api_keys: ApiKeys::default(),
             revocation,
             mcp_sessions: Arc::new(mcp_sessions),
+            limits,
         })
     }
 }

@@ -4,6 +4,7 @@ mod api_keys;
 mod bearers;
 mod build;
 mod clients;
+pub mod limits;
 mod mcp_sessions;
 mod revocation;
 mod tasks;
@@ -24,6 +25,7 @@ pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearers, Refused};
 pub use build::{BuildError, Mode};
 pub use clients::{Clients, DocumentProblem, Fetched};
+pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
 pub use revocation::Revocation;
 
@@ -61,6 +63,8 @@ pub struct App {
     pub revocation: Arc<Revocation>,
     /// Sessions of 2025-era clients.
     pub mcp_sessions: Arc<McpSessions>,
+    /// How much whoever asks may do.
+    pub limits: Arc<Limits>,
 }
 
 impl App {

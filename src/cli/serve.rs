@@ -12,7 +12,7 @@ use crate::app::{App, Mode};
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::http::{Http, Listening, listen, router};
-use crate::mcp::{CallLimits, HttpPolicy, Linked, McpDeps, Server};
+use crate::mcp::{HttpPolicy, Linked, McpDeps, Server};
 
 use super::output::{Exit, Output, Refused};
 use super::serve_sandbox::Sandboxed;
@@ -159,7 +159,7 @@ fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
         upstream: Arc::new(Linked { store: app.store.clone(), vault: app.vault.clone() }),
         audit: app.audit.clone(),
         clock: app.clock.clone(),
-        limits: CallLimits::from(&app.config.limits),
+        limits: app.limits.clone(),
         api_timeout: app.config.api.timeout,
         tool_deadline: app.config.api.tool_deadline(),
         public_url: app.issuer(),

@@ -278,7 +278,12 @@ impl Build<'_> {
     fn limits(&mut self) -> LimitsConfig {
         LimitsConfig {
             calls_per_user_per_minute: self.number("limits.calls_per_user_per_minute"),
+            reads_per_user_per_minute: self.number("limits.reads_per_user_per_minute"),
+            writes_per_user_per_minute: self.number("limits.writes_per_user_per_minute"),
+            player_calls_per_user_per_minute: self.number("limits.player_calls_per_user_per_minute"),
+            calls_per_client_per_minute: self.number("limits.calls_per_client_per_minute"),
             concurrent_calls_per_user: self.number("limits.concurrent_calls_per_user"),
+            concurrent_calls: self.number("limits.concurrent_calls"),
             registrations_per_address_per_hour: self.number("limits.registrations_per_address_per_hour"),
             unused_clients_per_address_per_day: self.number("limits.unused_clients_per_address_per_day"),
             unused_clients: self.number("limits.unused_clients"),
@@ -287,6 +292,8 @@ impl Build<'_> {
             failed_attempts_per_address_per_minute: self
                 .number("limits.failed_attempts_per_address_per_minute"),
             api_keys_per_user: self.number("limits.api_keys_per_user"),
+            logins_per_address_per_minute: self.number("limits.logins_per_address_per_minute"),
+            logins_in_progress: self.number("limits.logins_in_progress"),
             connections: self.number("limits.connections"),
             mcp_body_bytes: self.count("limits.mcp_body_bytes"),
             body_bytes: self.count("limits.body_bytes"),

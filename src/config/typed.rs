@@ -254,8 +254,18 @@ pub struct KeyAges {
 pub struct LimitsConfig {
     /// Tool calls per user in a minute.
     pub calls_per_user_per_minute: u32,
+    /// Of these, calls of tools that look.
+    pub reads_per_user_per_minute: u32,
+    /// Of these, calls of tools that change playlists or the library.
+    pub writes_per_user_per_minute: u32,
+    /// Of these, calls of tools that control playback.
+    pub player_calls_per_user_per_minute: u32,
+    /// Tool calls through one OAuth client in a minute, of all its users together.
+    pub calls_per_client_per_minute: u32,
     /// Tool calls per user at once.
     pub concurrent_calls_per_user: u32,
+    /// Tool calls at once in this process.
+    pub concurrent_calls: u32,
     /// Client registrations per address (IPv6 by /64) in an hour.
     pub registrations_per_address_per_hour: u32,
     /// Clients registered from one address in a day that were never used.
@@ -268,6 +278,10 @@ pub struct LimitsConfig {
     pub failed_attempts_per_address_per_minute: u32,
     /// Living API keys per user.
     pub api_keys_per_user: u32,
+    /// Logins that begin from one address in a minute.
+    pub logins_per_address_per_minute: u32,
+    /// Logins in progress in all.
+    pub logins_in_progress: u32,
     /// Open connections; the longest idle is shed first.
     pub connections: u32,
     /// Bytes of a request body on `/mcp`. 0 switches off our limit, never the transport's.

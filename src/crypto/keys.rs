@@ -77,6 +77,8 @@ pub enum Purpose {
     BrowserTickets,
     /// Recognises a disconnected Spotify account that comes back.
     FormerIdentities,
+    /// Names who is counted by a limit that servers share, without saying it.
+    LimitBuckets,
 }
 
 impl Purpose {
@@ -86,6 +88,7 @@ impl Purpose {
             Self::PendingLogins => b"pending-logins",
             Self::BrowserTickets => b"browser-tickets",
             Self::FormerIdentities => b"former-identities",
+            Self::LimitBuckets => b"limit-buckets",
         }
     }
 }

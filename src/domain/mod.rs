@@ -11,7 +11,9 @@ pub mod event;
 mod event_code;
 pub mod freshness;
 pub mod ids;
+pub mod limit;
 pub mod mcp_session;
+mod neighbourhood;
 pub mod pkce;
 pub mod redirect;
 pub mod refresh;
@@ -22,4 +24,5 @@ mod signature_fields;
 pub mod strict_json;
 
 pub use ids::{ApiKeyId, AppId, ClientId, DataKeyId, GrantId, LinkId, SessionId, UserId};
+pub use neighbourhood::Neighbourhood;
 pub use scope::{Scope, ScopeSet};

@@ -11,6 +11,7 @@ use crate::oauth::authorize::{self, Asked, ConsentView, Unproven};
 use crate::oauth::{Params, Visitor};
 use crate::web::{Consent, Problem, Untrusted, consent};
 
+use super::limited::no_departure;
 use super::pages::same_origin;
 use super::reply::{failed_page, page, redirect, set_cookies};
 use super::{Http, Shared};
@@ -60,6 +61,7 @@ async fn answer(http: &Http, asked: Result<Asked, Failure>, visitor: &Visitor) -
         Ok(Asked::Consent(view)) => show(http, &view, visitor).await,
         Ok(Asked::ToSpotify(departure)) => redirect(&departure.url, &[departure.cookie]),
         Ok(Asked::Back(url)) => redirect(&url, &[]),
+        Ok(Asked::Local(Unproven::NoDeparture(why))) => no_departure(http, why, visitor).await,
         Ok(Asked::Local(why)) => page(http, problem_of(why), visitor).into_response(),
         Err(failure) => failed_page(http, &failure, visitor),
     }
@@ -97,6 +99,6 @@ const fn problem_of(why: Unproven) -> Problem {
         Unproven::ClientNotAllowed => Problem::ClientNotAllowed,
         Unproven::RedirectMismatch => Problem::RedirectMismatch,
         Unproven::FormExpired => Problem::FormExpired,
-        Unproven::NoApp => Problem::SpotifyMisconfigured,
+        Unproven::NoDeparture(_) => Problem::SpotifyMisconfigured,
     }
 }

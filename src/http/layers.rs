@@ -125,6 +125,11 @@ pub(super) fn cors() -> CorsLayer {
             header::WWW_AUTHENTICATE,
             header::RETRY_AFTER,
             name("accept-signature"),
+            name("ratelimit"),
+            name("ratelimit-policy"),
+            name("x-ratelimit-limit"),
+            name("x-ratelimit-remaining"),
+            name("x-ratelimit-reset"),
             name("mcp-session-id"),
             name("x-request-id"),
         ])

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::oauth::login::{self, Arrival, Departure, LoginProblem, Purpose};
+use crate::oauth::login::{self, Arrival, Departure, LoginProblem, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, sessions};
 use crate::web::{Notice, Problem, notice, routes};
 
 use super::Shared;
+use super::limited::no_departure;
 use super::reply::{failed_json, failed_page, page, redirect};
 
 /// Where Spotify sends browsers back: the path of the configured redirect URI.
@@ -29,7 +30,7 @@ pub(super) async fn login(
     match depart(&http, reconnect, &visitor).await {
         Ok(Way::Account) => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &[]),
         Ok(Way::Spotify(departure)) => redirect(&departure.url, &[departure.cookie]),
-        Ok(Way::NoApp) => page(&http, Problem::SpotifyMisconfigured, &visitor).into_response(),
+        Ok(Way::None(why)) => no_departure(&http, why, &visitor).await,
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
 }
@@ -37,7 +38,7 @@ pub(super) async fn login(
 enum Way {
     Account,
     Spotify(Departure),
-    NoApp,
+    None(NoDeparture),
 }
 
 async fn depart(http: &Shared, reconnect: bool, visitor: &Visitor) -> Result<Way, Failure> {
@@ -54,7 +55,7 @@ async fn depart(http: &Shared, reconnect: bool, visitor: &Visitor) -> Result<Way
     let local = http.local.as_ref().and_then(|local| local.expected.clone());
     let user = session.map(|session| session.user).or(local);
     let departure = login::depart(app, Purpose::Browser, user.as_ref(), visitor).await?;
-    Ok(departure.map_or(Way::NoApp, Way::Spotify))
+    Ok(departure.map_or_else(Way::None, Way::Spotify))
 }
 
 /// `GET /auth/callback`

@@ -13,6 +13,7 @@ mod discovery;
 mod health;
 mod layers;
 mod leftover;
+mod limited;
 mod line;
 mod login;
 mod pages;

@@ -18,6 +18,7 @@ use crate::oauth::Visitor;
 use crate::oauth::challenge::Challenge;
 use crate::store::KeyGrant;
 
+use super::limited::{self, Limited};
 use super::signed::{by_signature, flawed};
 use super::{Http, Shared};
 
@@ -132,6 +133,8 @@ pub(super) enum Denied {
     Signature(Flaw),
     /// A key signs faster than its nonces can be remembered.
     TooMany,
+    /// Too many wrong credentials came from there.
+    Limited(Limited),
     /// Nothing can be decided.
     Unavailable,
 }
@@ -148,6 +151,7 @@ impl Denied {
                 response
             }
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response(),
+            Self::Limited(limited) => limited.for_protocol(),
             Self::Unavailable => unavailable(),
         }
     }
@@ -223,6 +227,12 @@ pub(super) fn caller_of(key: &KeyGrant, visitor: &Visitor) -> Caller {
 async fn not_accepted(http: &Http, visitor: &Visitor, why: Refused, reason: &'static str) -> Denied {
     match why {
         Refused::Invalid => refused(http, visitor, reason).await,
+        // One of ours once: whoever holds it need not guess.
+        Refused::Over => {
+            let event = event(EventCode::AuthenticationFailure, visitor).because(reason);
+            http.app.audit.note(event.detail("known", "expired or ended")).await;
+            Denied::Challenge(Challenge::InvalidToken)
+        }
         Refused::Unavailable(failure) => {
             tracing::error!(cause = failure.chain(), "a credential cannot be checked");
             Denied::Unavailable
@@ -231,8 +241,10 @@ async fn not_accepted(http: &Http, visitor: &Visitor, why: Refused, reason: &'st
 }
 
 pub(super) async fn refused(http: &Http, visitor: &Visitor, why: &'static str) -> Denied {
-    http.app.audit.note(event(EventCode::AuthenticationFailure, visitor).because(why)).await;
-    Denied::Challenge(Challenge::InvalidToken)
+    match limited::attempt_failed(http, visitor, why, None).await {
+        Some(limited) => Denied::Limited(limited),
+        None => Denied::Challenge(Challenge::InvalidToken),
+    }
 }
 
 /// Only a server for one person on loopback may be told to take whoever comes for that person.

@@ -39,7 +39,9 @@ pub(super) async fn by_signature(
     }
     let key = match verified(http, &signed).await {
         Ok(key) => key,
-        Err(Refused::Invalid) => return Err(flawed(http, visitor, Flaw::Wrong, Some(&signed.key)).await),
+        Err(Refused::Invalid | Refused::Over) => {
+            return Err(flawed(http, visitor, Flaw::Wrong, Some(&signed.key)).await);
+        }
         Err(Refused::Unavailable(failure)) => return Err(unavailable(&failure)),
     };
     spend(http, visitor, &signed).await?;

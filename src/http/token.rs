@@ -6,12 +6,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 
 use crate::oauth::{
-    introspect as introspection, register as registration, revoke as revocation, token as tokens,
+    OAuthError, Reply, Visitor, introspect as introspection, register as registration, revoke as revocation,
+    token as tokens,
 };
 
-use super::Shared;
 use super::posted::{PostedForm, PostedJson};
 use super::reply::oauth_error;
+use super::{Http, Shared, limited};
 
 /// `POST /token`
 pub(super) async fn token(
@@ -20,7 +21,7 @@ pub(super) async fn token(
 ) -> Response {
     match tokens::token(&http.app, &form, basic, &visitor).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(reply) => oauth_error(reply, &visitor),
+        Err(reply) => refused(&http, reply, &visitor).await,
     }
 }
 
@@ -29,6 +30,9 @@ pub(super) async fn register(
     State(http): State<Shared>,
     PostedJson { body, visitor }: PostedJson,
 ) -> Response {
+    if let Some(limited) = limited::registration(&http, &visitor).await {
+        return limited.for_oauth();
+    }
     match registration::register(&http.app, &body, &visitor).await {
         Ok(answer) => (StatusCode::CREATED, Json(answer)).into_response(),
         Err(reply) => oauth_error(reply, &visitor),
@@ -42,7 +46,7 @@ pub(super) async fn revoke(
 ) -> Response {
     match revocation::revoke(&http.app, &form, basic, &visitor).await {
         Ok(()) => StatusCode::OK.into_response(),
-        Err(reply) => oauth_error(reply, &visitor),
+        Err(reply) => refused(&http, reply, &visitor).await,
     }
 }
 
@@ -53,6 +57,17 @@ pub(super) async fn introspect(
 ) -> Response {
     match introspection::introspect(&http.app, &form, basic, &visitor).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(reply) => oauth_error(reply, &visitor),
+        Err(reply) => refused(&http, reply, &visitor).await,
     }
+}
+
+/// A refusal; one of a credential that may have been guessed counts against its address.
+async fn refused(http: &Http, reply: Reply<OAuthError>, visitor: &Visitor) -> Response {
+    if let Reply::Refused(OAuthError { attempt: Some(attempt), .. }) = &reply
+        && let Some(limited) =
+            limited::attempt_failed(http, visitor, attempt.because, attempt.client.as_ref()).await
+    {
+        return limited.for_oauth();
+    }
+    oauth_error(reply, visitor)
 }

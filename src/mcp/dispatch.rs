@@ -1,4 +1,4 @@
-//! The guard around each tool call: scope, limits, deadline, cancellation, panics, trail, usage.
+//! The guard around each tool call, which was counted before: scope, deadline, cancellation, panics, trail, usage.
 //!
 //! The trail and the counts learn which tool was called and how it ended, never with what arguments.
 
@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
-use super::limits::Permit;
 use super::server::Inner;
 use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
@@ -97,16 +96,12 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
     work: impl FnOnce(Instant) -> W,
 ) -> Result<Result<A, ToolError>, ErrorData> {
     let began = Instant::now();
-    let mut code = EventCode::ToolCalled;
-    let ended = match admit(server, call) {
-        Ok(_permit) => {
+    let ended = match may_call(call) {
+        Ok(()) => {
             let deadline = began + server.tool_deadline;
             guard(work(deadline), deadline, cancelled).await
         }
-        Err((refused, why)) => {
-            code = why;
-            Ended::Done(Err(refused))
-        }
+        Err(refused) => Ended::Done(Err(refused)),
     };
     let ended = match ended {
         Ended::TimedOut => Ended::Done(Err(ToolError::timeout())),
@@ -114,7 +109,7 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
     };
     let failed = !matches!(&ended, Ended::Done(Ok(_)));
     server.usage.count(&call.caller.user, call.tool, failed, server.clock.now());
-    server.audit.note(note(code, call, &ended, began)).await;
+    server.audit.note(note(call, &ended, began)).await;
     match ended {
         Ended::Done(outcome) => Ok(outcome),
         Ended::Panicked => Err(broken(call.tool)),
@@ -122,30 +117,23 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
     }
 }
 
-/// Whether the caller may make this call now, or what to answer and what to tell the trail. The scope was checked
-/// before (403); this holds also where it was not.
-fn admit(server: &Inner, call: Call<'_>) -> Result<Permit, (ToolError, EventCode)> {
+/// Whether the caller may make this call, or what to answer. The scope was checked before (403); this holds also
+/// where it was not.
+fn may_call(call: Call<'_>) -> Result<(), ToolError> {
     let allowed = call.policy.is_some_and(|policy| call.caller.scopes.allows(policy.scope));
     if !allowed {
-        let error = ToolError::new(
+        return Err(ToolError::new(
             "SCOPE_MISSING",
             "This client was not given the permission that this tool needs. Ask the person to connect the client again \
              and approve it.",
-        );
-        return Err((error, EventCode::ToolCalled));
+        ));
     }
-    let entered = server.limiter.enter(&call.caller.user, server.clock.now());
-    entered.map_err(|limited| (ToolError::limited(limited), EventCode::ExcessRateLimitExceeded))
+    Ok(())
 }
 
-fn note<A: Outcome>(
-    code: EventCode,
-    call: Call<'_>,
-    ended: &Ended<Result<A, ToolError>>,
-    began: Instant,
-) -> Event {
+fn note<A: Outcome>(call: Call<'_>, ended: &Ended<Result<A, ToolError>>, began: Instant) -> Event {
     let Call { caller, tool, .. } = call;
-    let event = Event::new(code)
+    let event = Event::new(EventCode::ToolCalled)
         .by(&caller.user)
         .client(&caller.client)
         .from(caller.address)

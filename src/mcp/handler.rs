@@ -23,6 +23,8 @@ use super::stdio::LocalCaller;
 use super::tools::status::Status;
 use super::tools::{Context, ToolError};
 use super::{message, prompts};
+use crate::app::limits::{Admission, CallRefused};
+use crate::policy::ToolClass;
 use crate::spotify::text::clean;
 
 /// The revisions that we speak; older clients without a version header are served as the library does.
@@ -76,11 +78,19 @@ impl Handler {
         }
     }
 
+    /// Counts a call in that did not come over HTTP, where the front door has done so.
+    async fn admit(&self, caller: &Caller, class: ToolClass) -> Result<Option<Admission>, CallRefused> {
+        match self.identity {
+            Identity::Local(_) => self.server.admit(caller, class).await.map(Some),
+            Identity::Request => Ok(None),
+        }
+    }
+
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let caller = self.caller(context).await?;
-        let entered = self.server.limiter.enter(&caller.user, self.server.clock.now());
-        let _permit = entered
-            .map_err(|limited| ErrorData::invalid_request(ToolError::limited(limited).message, None))?;
+        let admitted = self.admit(&caller, ToolClass::Look).await;
+        let _admitted = admitted
+            .map_err(|refused| ErrorData::invalid_request(ToolError::limited(&refused).message, None))?;
         let deadline = Instant::now() + self.server.tool_deadline;
         let status = Status::read(Context { server: &self.server, caller: &caller, deadline });
         let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);
@@ -155,6 +165,13 @@ impl ServerHandler for Handler {
                 return Ok(dispatch::result(&self.server, Err(error)).into());
             }
             Err(missing) => return Err(missing.into()),
+        };
+        let class = self.server.policies.of(tool.name).map_or(ToolClass::Look, |policy| policy.class);
+        let _admitted = match self.admit(&caller, class).await {
+            Ok(admitted) => admitted,
+            Err(refused) => {
+                return Ok(dispatch::result(&self.server, Err(ToolError::limited(&refused))).into());
+            }
         };
         let arguments = request.arguments.unwrap_or_default();
         dispatch::call(&self.server, &caller, tool, arguments, &context.ct).await.map(Into::into)

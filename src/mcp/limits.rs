@@ -1,206 +1,116 @@
-//! How many tool calls a person may make in a minute and at once (product.md 7, "Limits").
+//! The limits of calls at the protocol's door: counted before anything runs, refused as an HTTP status that clients
+//! know to wait for, with a JSON-RPC error.
 //!
-//! In this process only: with several nodes the counts move to the shared database. Never knows what a call does.
+//! A tool's answer says RATE_LIMITED only where Spotify limits, or where there is no HTTP (standard input).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::ambient::Timestamp;
-use crate::config::LimitsConfig;
-use crate::domain::UserId;
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
 
-/// From how many remembered people on the idle ones are forgotten, at most once in [`SWEEP_EVERY`].
-const SWEEP_FROM: usize = 1_024;
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+use super::caller::Caller;
+use super::message::Message;
+use super::server::{Inner, Server};
+use crate::app::limits::{Admission, Budget, CallRefused, retry_after, tell};
+use crate::domain::event::{Event, EventCode};
+use crate::policy::ToolClass;
 
-/// The limits; 0 switches one off.
-#[derive(Clone, Copy, Debug)]
-pub struct CallLimits {
-    /// Calls of one person in a minute; a burst of as many is allowed after a minute's rest.
-    pub per_minute: u32,
-    /// Calls of one person at once.
-    pub concurrent: u32,
-}
-
-impl From<&LimitsConfig> for CallLimits {
-    fn from(config: &LimitsConfig) -> Self {
-        Self { per_minute: config.calls_per_user_per_minute, concurrent: config.concurrent_calls_per_user }
-    }
-}
-
-/// Why a call has to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limited {
-    /// Too many in the last minute.
-    Rate {
-        /// When the next one fits, at least one second.
-        retry_after: Duration,
-    },
-    /// Too many at once.
-    Concurrency,
-}
-
-/// Counts calls per person.
-#[derive(Debug)]
-pub(crate) struct Limiter {
-    limits: CallLimits,
-    people: Mutex<People>,
-}
-
-#[derive(Debug, Default)]
-struct People {
-    states: HashMap<UserId, State>,
-    swept: Timestamp,
-}
-
-/// One person's bucket: thousandths of calls, so that time refills it without loss.
-#[derive(Debug)]
-struct State {
-    millicalls: u64,
-    filled: Timestamp,
-    running: u32,
-}
-
-/// The right to one call; ends with the value.
-#[derive(Debug)]
-pub(crate) struct Permit {
-    limiter: Arc<Limiter>,
-    user: UserId,
-}
-
-impl Limiter {
-    pub(crate) fn new(limits: CallLimits) -> Arc<Self> {
-        Arc::new(Self { limits, people: Mutex::default() })
-    }
-
-    /// Counts a call in, or says why it has to wait. A call that is refused does not count.
-    pub(crate) fn enter(self: &Arc<Self>, user: &UserId, now: Timestamp) -> Result<Permit, Limited> {
-        let mut people = self.lock();
-        people.sweep(now, self.limits.per_minute);
-        let full = u64::from(self.limits.per_minute) * 1000;
-        let state = match people.states.get_mut(user) {
-            Some(state) => state,
-            None => people.states.entry(user.clone()).or_insert(State {
-                millicalls: full,
-                filled: now,
-                running: 0,
-            }),
+impl Server {
+    /// Counts a request in that runs something; its place is kept in its extensions until it is answered. What is
+    /// not counted only learns how its caller stands.
+    pub(super) async fn count(&self, parts: &mut Parts, message: &Message<'_>) -> Result<Budget, Response> {
+        let Some(caller) = parts.extensions.get::<Caller>() else { return Ok(Budget::default()) };
+        let Some(class) = self.inner.class_of(message) else {
+            return Ok(self.inner.limits.look(&caller.user));
         };
-        if self.limits.concurrent > 0 && state.running >= self.limits.concurrent {
-            return Err(Limited::Concurrency);
-        }
-        if self.limits.per_minute > 0 {
-            state.take(now, u64::from(self.limits.per_minute))?;
-        }
-        state.running = state.running.saturating_add(1);
-        drop(people);
-        Ok(Permit { limiter: self.clone(), user: user.clone() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, People> {
-        // Nothing panics while it is held; a count is never worth a refusal.
-        self.people.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn refill(&mut self, now: Timestamp, per_minute: u64) {
-        let elapsed = u64::try_from(now.since(self.filled).as_millis()).unwrap_or(u64::MAX);
-        // per_minute calls in 60,000 ms are per_minute / 60 thousandths in a millisecond.
-        let gained = elapsed.saturating_mul(per_minute) / 60;
-        if gained > 0 {
-            self.millicalls = self.millicalls.saturating_add(gained).min(per_minute * 1000);
-            self.filled = now;
-        }
-    }
-
-    fn take(&mut self, now: Timestamp, per_minute: u64) -> Result<(), Limited> {
-        self.refill(now, per_minute);
-        match self.millicalls.checked_sub(1000) {
-            Some(left) => {
-                self.millicalls = left;
-                Ok(())
+        match self.inner.admit(caller, class).await {
+            Ok(Admission { permit, budget }) => {
+                parts.extensions.insert(Arc::new(permit));
+                Ok(budget)
             }
-            None => {
-                let missing = (1000 - self.millicalls) * 60;
-                let retry_after = Duration::from_millis(missing.div_ceil(per_minute));
-                Err(Limited::Rate { retry_after: retry_after.max(Duration::from_secs(1)) })
+            Err(refused) => Err(refusal(&refused, message.id.as_ref())),
+        }
+    }
+}
+
+impl Inner {
+    /// What a message runs; `None` where it runs nothing.
+    fn class_of(&self, message: &Message<'_>) -> Option<ToolClass> {
+        match message.method.as_deref()? {
+            "tools/call" => {
+                let policy = message.name.as_deref().and_then(|tool| self.policies.of(tool));
+                Some(policy.map_or(ToolClass::Look, |policy| policy.class))
             }
+            "resources/read" => Some(ToolClass::Look),
+            _ => None,
         }
+    }
+
+    /// Counts a call in, or says why it has to wait; the first refusal of a minute goes to the trail.
+    pub(super) async fn admit(&self, caller: &Caller, class: ToolClass) -> Result<Admission, CallRefused> {
+        let refused = match self.limits.call(&caller.user, &caller.client, class).await {
+            Ok(admission) => return Ok(admission),
+            Err(refused) => refused,
+        };
+        let (limit, first) = match &refused {
+            CallRefused::Rate { limit, first } => (limit.name, *first),
+            CallRefused::Concurrency { first } => ("concurrent_calls_per_user", *first),
+            CallRefused::Overload { first } => ("concurrent_calls", *first),
+        };
+        if first {
+            let event = Event::new(EventCode::ExcessRateLimitExceeded)
+                .by(&caller.user)
+                .client(&caller.client)
+                .from(caller.address)
+                .request(&caller.request_id)
+                .refused()
+                .status("RATE_LIMITED")
+                .detail("limit", limit);
+            self.audit.note(event).await;
+        }
+        Err(refused)
     }
 }
 
-impl People {
-    /// Forgets people whose state says nothing: nothing runs and the bucket is full again.
-    fn sweep(&mut self, now: Timestamp, per_minute: u32) {
-        if self.states.len() < SWEEP_FROM || now.since(self.swept) < SWEEP_EVERY {
-            return;
-        }
-        self.swept = now;
-        self.states.retain(|_, state| {
-            state.refill(now, u64::from(per_minute));
-            state.running > 0 || state.millicalls < u64::from(per_minute) * 1000
-        });
+/// What a person is told, without HTTP.
+pub(super) const fn said(refused: &CallRefused) -> &'static str {
+    match refused {
+        CallRefused::Rate { .. } => "You have made too many calls in this minute.",
+        CallRefused::Concurrency { .. } => "You have too many calls running at once. Wait for one to finish.",
+        CallRefused::Overload { .. } => "The server is busy. Try again in a moment.",
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if let Some(state) = self.limiter.lock().states.get_mut(&self.user) {
-            state.running = state.running.saturating_sub(1);
-        }
+/// In how many seconds to try again.
+pub(super) fn wait(refused: &CallRefused) -> u32 {
+    match refused {
+        CallRefused::Rate { limit, .. } => limit.standing.resets_in,
+        CallRefused::Concurrency { .. } | CallRefused::Overload { .. } => 1,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn user(n: u8) -> UserId {
-        UserId::mint([n; 16])
+/// 429 or 503 with a JSON-RPC error. Its code is the status: it lies outside what JSON-RPC and MCP reserve.
+fn refusal(refused: &CallRefused, id: Option<&Value>) -> Response {
+    let status = match refused {
+        CallRefused::Overload { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        CallRefused::Rate { .. } | CallRefused::Concurrency { .. } => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let data = json!({"code": "RATE_LIMITED", "retry_after_seconds": wait(refused)});
+    let error = json!({"code": status.as_u16(), "message": said(refused), "data": data});
+    let mut body = json!({"jsonrpc": "2.0", "error": error});
+    if let Some(id) = id {
+        body["id"] = id.clone();
     }
-
-    #[test]
-    fn a_minute_refills_what_a_burst_used_up_and_people_do_not_share() {
-        let limiter = Limiter::new(CallLimits { per_minute: 60, concurrent: 0 });
-        let start = Timestamp::from_secs(1_000);
-        for _ in 0..60 {
-            assert!(limiter.enter(&user(1), start).is_ok());
-        }
-        let refused = limiter.enter(&user(1), start).unwrap_err();
-        assert_eq!(refused, Limited::Rate { retry_after: Duration::from_secs(1) });
-        assert!(limiter.enter(&user(2), start).is_ok());
-        assert!(limiter.enter(&user(1), start.plus(Duration::from_secs(1))).is_ok());
-        assert!(limiter.enter(&user(1), start.plus(Duration::from_millis(1_500))).is_err());
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match refused {
+        CallRefused::Rate { limit, .. } => tell(limit, headers),
+        CallRefused::Concurrency { .. } | CallRefused::Overload { .. } => retry_after(wait(refused), headers),
     }
-
-    #[test]
-    fn a_call_that_ends_makes_room() {
-        let limiter = Limiter::new(CallLimits { per_minute: 0, concurrent: 2 });
-        let now = Timestamp::from_secs(1);
-        let first = limiter.enter(&user(1), now).unwrap();
-        let _second = limiter.enter(&user(1), now).unwrap();
-        assert_eq!(limiter.enter(&user(1), now).unwrap_err(), Limited::Concurrency);
-        drop(first);
-        assert!(limiter.enter(&user(1), now).is_ok());
-    }
-
-    #[test]
-    fn idle_people_are_forgotten_and_busy_ones_are_not() {
-        let limiter = Limiter::new(CallLimits { per_minute: 60, concurrent: 1 });
-        let start = Timestamp::from_secs(1_000);
-        let _busy = limiter.enter(&user(255), start).unwrap();
-        for n in 0..u32::try_from(SWEEP_FROM).unwrap() {
-            let mut random = [0; 16];
-            random[..4].copy_from_slice(&n.to_be_bytes());
-            drop(limiter.enter(&UserId::mint(random), start).unwrap());
-        }
-        drop(limiter.enter(&user(3), start.plus(Duration::from_secs(120))).unwrap());
-        assert_eq!(limiter.lock().states.len(), 2);
-        assert_eq!(
-            limiter.enter(&user(255), start.plus(Duration::from_secs(121))).unwrap_err(),
-            Limited::Concurrency
-        );
-    }
+    response
 }

@@ -29,7 +29,6 @@ mod usage;
 
 pub use caller::{Caller, ExpectedDigest};
 pub use guard::CallGuard;
-pub use limits::CallLimits;
 pub use refusal::refusal;
 pub use server::{McpDeps, Server};
 pub use service::{HttpPolicy, InsufficientScope, NotServed};

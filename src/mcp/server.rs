@@ -10,13 +10,12 @@ use super::NAME;
 use super::cancel::Running;
 use super::guard::CallGuard;
 use super::handler::{Handler, Identity};
-use super::limits::{CallLimits, Limiter};
 use super::service::{Endpoint, HttpPolicy};
 use super::tools::{self, ToolSpec};
 use super::upstream::Upstream;
 use super::usage::UsageCounters;
 use crate::ambient::Clock;
-use crate::app::McpSessions;
+use crate::app::{Limits, McpSessions};
 use crate::audit::Audit;
 use crate::failure::{During, Failure};
 use crate::policy::ToolPolicies;
@@ -38,8 +37,8 @@ pub struct McpDeps {
     pub audit: Audit,
     /// The time.
     pub clock: Clock,
-    /// Calls per person.
-    pub limits: CallLimits,
+    /// How much people may do.
+    pub limits: Arc<Limits>,
     /// Bound of one Web API call, the same that `api` was made with (`api.timeout`).
     pub api_timeout: Duration,
     /// Bound of one tool call (`config::ApiConfig::tool_deadline`); longer than `api_timeout`.
@@ -68,7 +67,7 @@ pub(super) struct Inner {
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) audit: Audit,
     pub(super) clock: Clock,
-    pub(super) limiter: Arc<Limiter>,
+    pub(super) limits: Arc<Limits>,
     pub(super) usage: UsageCounters,
     pub(super) policies: ToolPolicies,
     pub(super) api_timeout: Duration,
@@ -111,7 +110,7 @@ impl Server {
             upstream: deps.upstream,
             audit: deps.audit,
             clock: deps.clock,
-            limiter: Limiter::new(deps.limits),
+            limits: deps.limits,
             usage: UsageCounters::default(),
             policies,
             api_timeout: deps.api_timeout,

@@ -183,7 +183,13 @@ impl Server {
             return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));
         }
         spell_out_accept(&mut parts.headers);
-        Ok(self.answer(&message, parts, &body).await)
+        let budget = match self.count(&mut parts, &message).await {
+            Ok(budget) => budget,
+            Err(refused) => return Ok(refused),
+        };
+        let mut response = self.answer(&message, parts, &body).await;
+        budget.tell(response.headers_mut());
+        Ok(response)
     }
 
     /// Answers a message that may be answered: with the session of its era, if it has one.
@@ -396,13 +402,20 @@ mod tests {
         };
         let limits = LimitsConfig {
             calls_per_user_per_minute: 600,
+            reads_per_user_per_minute: 0,
+            writes_per_user_per_minute: 120,
+            player_calls_per_user_per_minute: 120,
+            calls_per_client_per_minute: 0,
             concurrent_calls_per_user: 32,
+            concurrent_calls: 1024,
             registrations_per_address_per_hour: 30,
             unused_clients_per_address_per_day: 50,
             unused_clients: 10_000,
             client_documents_per_address_per_minute: 0,
             failed_attempts_per_address_per_minute: 100,
             api_keys_per_user: 20,
+            logins_per_address_per_minute: 60,
+            logins_in_progress: 20_000,
             connections: 10_000,
             mcp_body_bytes: u64::MAX,
             body_bytes: 65_536,

@@ -14,7 +14,7 @@ use crate::domain::{ClientId, ScopeSet};
 use crate::failure::Failure;
 use crate::store::{BrowserSession, Client};
 
-use super::login::{self, Departure, Purpose};
+use super::login::{self, Departure, NoDeparture, Purpose};
 use super::tickets::{self, AuthorizationRequest};
 use super::{Params, Visitor, clients, cookies, sessions};
 
@@ -53,8 +53,8 @@ pub enum Unproven {
     RedirectMismatch,
     /// The form does not belong to this browser, or has expired.
     FormExpired,
-    /// No Spotify app is configured.
-    NoApp,
+    /// No login can begin.
+    NoDeparture(NoDeparture),
 }
 
 /// What the consent page needs.
@@ -154,7 +154,10 @@ async fn depart(
 ) -> Result<Asked, Failure> {
     let user = session.map(|session| &session.user);
     let departure = login::depart(app, Purpose::Client(&request), user, visitor).await?;
-    Ok(departure.map_or(Asked::Local(Unproven::NoApp), Asked::ToSpotify))
+    Ok(match departure {
+        Ok(departure) => Asked::ToSpotify(departure),
+        Err(why) => Asked::Local(Unproven::NoDeparture(why)),
+    })
 }
 
 /// Only where this session's person approved this very client, redirect URI and scope before, and the answer goes

@@ -4,6 +4,7 @@
 //! a second secret, set only after the person approved (mcp.md P6, P7).
 
 use crate::app::App;
+use crate::app::limits::Verdict;
 use crate::config::Signup;
 use crate::crypto::SecretString;
 use crate::crypto::envelope::{self, Place};
@@ -61,14 +62,31 @@ pub enum Arrival {
     Problem(LoginProblem),
 }
 
-/// Sends a browser to Spotify; `None` where no Spotify app is configured.
+/// Why a login cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoDeparture {
+    /// No Spotify app is configured.
+    NoApp,
+    /// Too many began at this address, or nobody can count them.
+    Limited(Verdict),
+    /// Too many are in progress in all.
+    Full,
+}
+
+/// Sends a browser to Spotify.
 pub async fn depart(
     app: &App,
     purpose: Purpose<'_>,
     user: Option<&UserId>,
     visitor: &Visitor,
-) -> Result<Option<Departure>, Failure> {
-    let Some(spotify) = app.vault.apps().for_newcomer(&app.store).await? else { return Ok(None) };
+) -> Result<Result<Departure, NoDeparture>, Failure> {
+    match app.limits.login(visitor.address).await {
+        Verdict::Fits => {}
+        limited => return Ok(Err(NoDeparture::Limited(limited))),
+    }
+    let Some(spotify) = app.vault.apps().for_newcomer(&app.store).await? else {
+        return Ok(Err(NoDeparture::NoApp));
+    };
     let (state, browser) = (handle(app), handle(app));
     let verifier = CodeVerifier::mint(&app.dice.bytes());
     // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
@@ -91,8 +109,11 @@ pub async fn depart(
         spotify_scope: scopes.join(" "),
         now,
         expires_at: now.plus(lifetime),
+        most: Some(app.config.limits.logins_in_progress).filter(|most| *most > 0),
     };
-    app.store.begin_login(&login).await?;
+    if !app.store.begin_login(&login).await? {
+        return Ok(Err(NoDeparture::Full));
+    }
     tracing::debug!(request = visitor.request.as_str(), purpose = login.purpose, "a login begins");
     let url = app.vault.accounts().authorize_url(&AuthorizeRequest {
         client_id: &spotify.credentials.client_id,
@@ -103,7 +124,7 @@ pub async fn depart(
         show_dialog: false,
     });
     let cookie = cookies::set_login(state.hash(), &browser, lifetime, https(app));
-    Ok(Some(Departure { url, cookie }))
+    Ok(Ok(Departure { url, cookie }))
 }
 
 /// Takes a browser back from Spotify.

@@ -22,6 +22,7 @@ pub mod token;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::domain::ClientId;
 use crate::domain::ids::RequestId;
 use crate::failure::Failure;
 
@@ -54,6 +55,17 @@ pub struct OAuthError {
     pub basic_challenge: bool,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// Set where a credential was presented that we do not know, and somebody may be guessing.
+    pub attempt: Option<FailedAttempt>,
+}
+
+/// A credential that was not accepted: to be counted against its address, and audited.
+#[derive(Debug)]
+pub struct FailedAttempt {
+    /// Why, for the trail.
+    pub because: &'static str,
+    /// As which client.
+    pub client: Option<ClientId>,
 }
 
 impl OAuthError {
@@ -64,13 +76,28 @@ impl OAuthError {
 
     /// Another status with this code.
     pub fn with(status: http::StatusCode, code: &'static str, description: impl Into<String>) -> Self {
-        Self { status, code, description: description.into(), basic_challenge: false, retry_after: None }
+        Self {
+            status,
+            code,
+            description: description.into(),
+            basic_challenge: false,
+            retry_after: None,
+            attempt: None,
+        }
     }
 
     /// 401 `invalid_client`: what makes clients register again.
     pub fn invalid_client(description: &'static str, by_basic: bool) -> Self {
         let error = Self::with(http::StatusCode::UNAUTHORIZED, "invalid_client", description);
-        Self { basic_challenge: by_basic, ..error }
+        let attempt = Some(FailedAttempt { because: description, client: None });
+        Self { basic_challenge: by_basic, attempt, ..error }
+    }
+
+    /// The same, where the credential may have been guessed by this client.
+    #[must_use]
+    pub fn guessed(mut self, because: &'static str, client: &ClientId) -> Self {
+        self.attempt = Some(FailedAttempt { because, client: Some(client.clone()) });
+        self
     }
 }
 

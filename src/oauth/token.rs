@@ -96,10 +96,9 @@ pub(super) async fn authenticate(
         _ => false,
     };
     if !proven {
-        let event =
-            Event::new(EventCode::AuthenticationFailure).client(&client.id).refused().from(visitor.address);
-        app.audit.record(event.request(&visitor.request).because("client authentication failed")).await?;
-        return refuse(OAuthError::invalid_client("client authentication failed", by_basic));
+        let because = "client authentication failed";
+        tracing::debug!(request = visitor.request.as_str(), because, "a client is refused");
+        return refuse(OAuthError::invalid_client(because, by_basic).guessed(because, &client.id));
     }
     Ok(client)
 }
@@ -109,9 +108,9 @@ async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -
         return refuse(OAuthError::bad("invalid_request", "code is missing"));
     };
     let Some(hash) = Token::parse(TokenKind::Code, text).map(|code| code.hash()) else {
-        return invalid_grant();
+        return wrong_grant(client);
     };
-    let Some(row) = app.store.code(hash).await? else { return invalid_grant() };
+    let Some(row) = app.store.code(hash).await? else { return wrong_grant(client) };
     let presented = Presented {
         client: client.id.clone(),
         redirect_uri: form.get("redirect_uri").map(str::to_owned),
@@ -143,7 +142,7 @@ async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -
         }
         CodeOutcome::Mismatch => {
             app.store.count_code_failure(hash).await?;
-            invalid_grant()
+            wrong_grant(client)
         }
         CodeOutcome::Dead => invalid_grant(),
         CodeOutcome::WrongTarget => wrong_target(),
@@ -154,8 +153,8 @@ async fn by_refresh_token(app: &App, form: &Params, client: &Client, visitor: &V
     let Some(text) = form.get("refresh_token") else {
         return refuse(OAuthError::bad("invalid_request", "refresh_token is missing"));
     };
-    let Some(presented) = Token::parse(TokenKind::Refresh, text) else { return invalid_grant() };
-    let Some(row) = app.store.refresh_token(presented.hash()).await? else { return invalid_grant() };
+    let Some(presented) = Token::parse(TokenKind::Refresh, text) else { return wrong_grant(client) };
+    let Some(row) = app.store.refresh_token(presented.hash()).await? else { return wrong_grant(client) };
     let outcome = refresh::present(&row.token, &client.id, app.now());
     // Whose token it is comes first: a stranger learns nothing of its grant.
     if matches!(outcome, RefreshOutcome::Rotate | RefreshOutcome::AnswerAgain) {
@@ -261,8 +260,18 @@ fn refuse<T>(error: OAuthError) -> Result<T, Reply<OAuthError>> {
     Err(Reply::Refused(error))
 }
 
+/// One that we know, and that is over: not counted against its address.
 fn invalid_grant() -> Answer {
-    refuse(OAuthError::bad("invalid_grant", "the code or refresh token is unknown, expired or was used"))
+    refuse(not_a_grant())
+}
+
+/// One that we do not know, or that comes without its proof.
+fn wrong_grant(client: &Client) -> Answer {
+    refuse(not_a_grant().guessed("wrong code or refresh token", &client.id))
+}
+
+fn not_a_grant() -> OAuthError {
+    OAuthError::bad("invalid_grant", "the code or refresh token is unknown, expired or was used")
 }
 
 fn wrong_target() -> Answer {

@@ -30,6 +30,8 @@ pub struct NewLogin {
     pub now: Timestamp,
     /// When it dies.
     pub expires_at: Timestamp,
+    /// How many may be in progress; `None`: any number.
+    pub most: Option<u32>,
 }
 
 /// A login that Spotify has answered, taken once.
@@ -50,12 +52,14 @@ pub struct Login {
 }
 
 impl Store {
-    /// Keeps a login that begins.
-    pub async fn begin_login(&self, login: &NewLogin) -> Result<(), Failure> {
+    /// Keeps a login that begins; `false` where too many are in progress. Those that begin at the same instant on
+    /// PostgreSQL do not see each other and may be a few more.
+    pub async fn begin_login(&self, login: &NewLogin) -> Result<bool, Failure> {
         let sql = "INSERT INTO logins
             (state_hash, browser_hash, purpose, app_id, verifier, request, user_id, spotify_scope, created_at, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        writing!(self, pool => sqlx::query(sql)
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+            WHERE (SELECT COUNT(*) FROM logins WHERE expires_at > $9 AND used_at IS NULL) < $11";
+        let kept = writing!(self, pool => sqlx::query(sql)
             .bind(&login.state.as_bytes()[..])
             .bind(&login.browser.as_bytes()[..])
             .bind(login.purpose)
@@ -66,8 +70,9 @@ impl Store {
             .bind(&login.spotify_scope)
             .bind(login.now.secs())
             .bind(login.expires_at.secs())
-            .execute(pool).await.map(drop))?;
-        Ok(())
+            .bind(login.most.map_or(i64::MAX, i64::from))
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(kept == 1)
     }
 
     /// Takes a login, once, for the browser that began it.

@@ -17,6 +17,7 @@ use super::{Pool, Store};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("migrations/0001_initial.sql")),
     (2, "mcp_sessions", include_str!("migrations/0002_mcp_sessions.sql")),
+    (3, "limits", include_str!("migrations/0003_limits.sql")),
     (4, "client_documents", include_str!("migrations/0004_client_documents.sql")),
     (5, "authorization", include_str!("migrations/0005_authorization.sql")),
     (6, "api keys", include_str!("migrations/0006_api_keys.sql")),

@@ -27,6 +27,8 @@ pub struct Purged {
     pub clients: u64,
     /// API keys, and nonces of their signatures.
     pub keys: u64,
+    /// Windows of limits that are over.
+    pub limits: u64,
 }
 
 /// How long ended tokens, codes and grants are kept, so that their reuse is still recognised. Rotated refresh
@@ -65,6 +67,7 @@ impl Store {
             keys: self.run("DELETE FROM api_keys WHERE revoked_at <= $1", ended).await?
                 + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?
                 + self.run("DELETE FROM signature_nonces WHERE expires_at <= $1", now).await?,
+            limits: self.run("DELETE FROM limit_windows WHERE expires_at <= $1", now).await?,
         };
         self.empty_log().await;
         Ok(purged)

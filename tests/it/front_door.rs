@@ -12,6 +12,7 @@ mod introspection;
 mod isolation;
 mod kill;
 mod leak;
+mod limits;
 mod login;
 mod mcp_sessions;
 mod oauth;

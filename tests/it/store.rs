@@ -7,6 +7,7 @@ mod codes;
 mod erasure;
 mod fixtures;
 mod keys;
+mod limits;
 mod links;
 mod logins;
 mod mcp_sessions;

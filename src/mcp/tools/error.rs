@@ -7,7 +7,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::super::limits::Limited;
+use super::super::limits;
+use crate::app::limits::CallRefused;
 use crate::failure::Failure;
 use crate::spotify::ApiError;
 use crate::vault::CallError;
@@ -69,17 +70,9 @@ impl ToolError {
         )
     }
 
-    pub(crate) fn limited(limited: Limited) -> Self {
-        let (message, wait) = match limited {
-            Limited::Rate { retry_after } => {
-                ("You have made too many calls in the last minute.", retry_after)
-            }
-            Limited::Concurrency => {
-                ("You have too many calls running at once. Wait for one to finish.", Duration::from_secs(1))
-            }
-        };
-        let mut error = Self::new("RATE_LIMITED", message);
-        error.retry_after_seconds = Some(seconds(wait));
+    pub(crate) fn limited(refused: &CallRefused) -> Self {
+        let mut error = Self::new("RATE_LIMITED", limits::said(refused));
+        error.retry_after_seconds = Some(limits::wait(refused).into());
         error
     }
 

@@ -6,8 +6,9 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, Conte
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
+use spotify_mcp::app::CallLimits;
 use spotify_mcp::domain::Scope;
-use spotify_mcp::mcp::{CallGuard, CallLimits, Server};
+use spotify_mcp::mcp::{CallGuard, Server};
 use spotify_mcp::policy::{ToolClass, ToolPolicy, Toolset};
 
 use super::rig::Rig;
@@ -37,7 +38,7 @@ impl ServerHandler for Foreign {
 }
 
 async fn rig(per_minute: u32) -> Rig {
-    let limits = CallLimits { per_minute, concurrent: 32 };
+    let limits = CallLimits { per_minute, concurrent: 32, ..CallLimits::default() };
     let quiet = |_, seen: &crate::fake::Seen| panic!("Spotify was asked for {}", seen.target);
     Rig::made(limits, Duration::from_millis(200), quiet, |deps| Server::with_handler(deps, Foreign)).await
 }
@@ -62,5 +63,6 @@ async fn its_calls_are_guarded_against_panics_and_time_and_are_recorded() {
 async fn its_calls_are_counted_against_the_callers_limit() {
     let rig = rig(1).await;
     assert_eq!(rig.call("answers", json!({})).await["content"][0]["text"], "answered");
-    assert_eq!(rig.call("answers", json!({})).await["structuredContent"]["error"]["code"], "RATE_LIMITED");
+    let limited = rig.modern("tools/call", json!({"name": "answers", "arguments": {}})).await;
+    assert_eq!((limited.status, limited.error_code()), (http::StatusCode::TOO_MANY_REQUESTS, 429));
 }

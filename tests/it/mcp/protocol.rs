@@ -8,8 +8,9 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use spotify_mcp::app::CallLimits;
 use spotify_mcp::domain::{Scope, ScopeSet};
-use spotify_mcp::mcp::{CallLimits, ExpectedDigest, InsufficientScope, NotServed};
+use spotify_mcp::mcp::{ExpectedDigest, InsufficientScope, NotServed};
 
 use super::rig::{HOST, Mood, Reply, Rig, VERSION, modern, plain};
 use crate::fake::Answer;
@@ -332,7 +333,7 @@ mod guard {
 
     #[tokio::test]
     async fn a_slow_tool_ends_at_its_deadline() {
-        let limits = CallLimits { per_minute: 0, concurrent: 0 };
+        let limits = CallLimits::default();
         let rig = Rig::with(limits, Duration::from_millis(100), |_, _| Answer::Silence).await;
         rig.mood(Mood::Hangs);
         let result = rig.call("get_current_track", json!({})).await;
@@ -362,24 +363,41 @@ mod guard {
 
     #[tokio::test]
     async fn the_rate_and_the_number_at_once_are_limited_per_person() {
-        let limits = CallLimits { per_minute: 3, concurrent: 1 };
+        let limits = CallLimits { per_minute: 3, concurrent: 1, ..CallLimits::default() };
         let mut rig = Rig::with(limits, Duration::from_millis(300), |_, _| Answer::Silence).await;
         rig.mood(Mood::Hangs);
-        let (first, second) =
-            tokio::join!(rig.call("get_current_track", json!({})), rig.call("get_status", json!({})));
+        let status = || modern("tools/call", json!({"name": "get_status", "arguments": {}}));
+        let (first, second) = tokio::join!(rig.call("get_current_track", json!({})), rig.send(status()));
         assert_eq!(first["structuredContent"]["error"]["code"], "UPSTREAM_TIMEOUT");
-        assert_eq!(second["structuredContent"]["error"]["code"], "RATE_LIMITED");
-        for _ in 0..2 {
-            assert_eq!(rig.call("get_status", json!({})).await["isError"], false);
+        let second = second.unwrap();
+        assert_eq!((second.status, second.error_code()), (StatusCode::TOO_MANY_REQUESTS, 429));
+        assert_eq!(
+            (second.json()["id"].as_i64(), &second.headers["retry-after"]),
+            (Some(1), &"1".parse().unwrap())
+        );
+        for left in ["1", "0"] {
+            let reply = rig.send(status()).await.unwrap();
+            assert_eq!(reply.result()["isError"], false);
+            assert_eq!(reply.headers["ratelimit-policy"], "\"user\";q=3;w=60");
+            assert_eq!(reply.headers["x-ratelimit-remaining"], left);
         }
-        let limited = rig.call("get_status", json!({})).await;
-        let wait = limited["structuredContent"]["error"]["retry_after_seconds"].as_u64().unwrap();
-        assert!((1..=20).contains(&wait), "{limited}");
-        let status = modern("resources/read", json!({"uri": "spotify://status"}));
-        assert_eq!(rig.send(status).await.unwrap().error_code(), -32600);
+        let resource = modern("resources/read", json!({"uri": "spotify://status"}));
+        for request in [status(), resource] {
+            let limited = rig.send(request).await.unwrap();
+            assert_eq!((limited.status, limited.error_code()), (StatusCode::TOO_MANY_REQUESTS, 429));
+            let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
+            assert!((1..=60).contains(&wait), "{limited:?}");
+            assert_eq!(limited.json()["error"]["data"]["retry_after_seconds"], wait);
+        }
+        // What runs nothing is not counted.
+        let listed = rig.modern("tools/list", json!({})).await;
+        assert_eq!(
+            (listed.status, &listed.headers["x-ratelimit-remaining"]),
+            (StatusCode::OK, &"0".parse().unwrap())
+        );
         rig.caller.user = spotify_mcp::domain::UserId::mint([9; 16]);
         assert_eq!(rig.call("get_status", json!({})).await["isError"], false);
-        assert_eq!(rig.trail().await.matches("excess_rate_limit_exceeded").count(), 2);
+        assert_eq!(rig.trail().await.matches("\"event_code\":\"excess_rate_limit_exceeded\"").count(), 2);
     }
 
     #[tokio::test]

@@ -12,12 +12,13 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use spotify_mcp::ambient::{Clock, Dice, Timestamp};
+use spotify_mcp::app::{CallLimits, Limits};
 use spotify_mcp::audit::Audit;
 use spotify_mcp::domain::ids::RequestId;
 use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::failure::Failure;
-use spotify_mcp::mcp::{CallLimits, Caller, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
+use spotify_mcp::mcp::{Caller, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
 use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
 use spotify_mcp::store::Link;
 use spotify_mcp::vault::CallError;
@@ -127,7 +128,12 @@ fn link(now: Timestamp) -> Link {
 
 impl Rig {
     pub async fn new(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
-        Self::with(CallLimits { per_minute: 600, concurrent: 32 }, Duration::from_secs(5), script).await
+        Self::with(
+            CallLimits { per_minute: 600, concurrent: 32, ..CallLimits::default() },
+            Duration::from_secs(5),
+            script,
+        )
+        .await
     }
 
     /// Nobody asks Spotify anything.
@@ -179,8 +185,8 @@ impl Rig {
             api: Api::new(gate, clock.clone(), base, QuotaMode::Development, api_timeout),
             upstream: upstream.clone(),
             audit: audit.clone(),
+            limits: Limits::of_calls(limits, &clock),
             clock,
-            limits,
             api_timeout,
             tool_deadline,
             public_url: format!("https://{HOST}"),

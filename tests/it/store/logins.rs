@@ -8,6 +8,7 @@ use crate::support::database::on_both;
 
 pub fn login(state: &str, user: Option<UserId>) -> NewLogin {
     NewLogin {
+        most: None,
         state: hash(state),
         browser: hash(format!("browser of {state}")),
         purpose: "client",

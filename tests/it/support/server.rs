@@ -50,6 +50,7 @@ impl Setup {
             .env("SPOTIFY_MCP__LIMITS__UNUSED_CLIENTS_PER_ADDRESS_PER_DAY", "0")
             .env("SPOTIFY_MCP__LIMITS__CLIENT_DOCUMENTS_PER_ADDRESS_PER_MINUTE", "0")
             .env("SPOTIFY_MCP__LIMITS__FAILED_ATTEMPTS_PER_ADDRESS_PER_MINUTE", "0")
+            .env("SPOTIFY_MCP__LIMITS__LOGINS_PER_ADDRESS_PER_MINUTE", "0")
     }
 
     /// With so many people `user0001` ... beside the friendly three, and a seat for each.

@@ -1,0 +1,170 @@
+//! Counts by address, for those who are not known yet.
+//!
+//! A flood from millions of addresses must not grow memory or the database: beyond [`MOST_ADDRESSES`] in a window, new
+//! ones are counted together with others of their district (IPv4 /24, IPv6 /48) in one of [`CROWDS`] counts. They may
+//! then be refused for each other's failures; what is valid passes all the same.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::ambient::Timestamp;
+use crate::domain::Neighbourhood;
+use crate::domain::limit::{Allowance, Quota, Taken};
+
+use super::shared::{Blind, Counted, Source, Unreachable, lock};
+use super::{Limit, Verdict};
+
+/// Most addresses that are counted one by one.
+const MOST_ADDRESSES: usize = 8_192;
+
+/// How many counts all further ones share.
+const CROWDS: u16 = 1_024;
+
+/// How often counts that are over are swept, at most.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// One limit's counts.
+pub(super) struct Addresses {
+    name: &'static str,
+    quota: Quota,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    by_who: HashMap<Who, Arc<Mutex<Allowance>>>,
+    swept: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Who {
+    One(Neighbourhood),
+    Crowd(u16),
+}
+
+impl Addresses {
+    pub(super) fn new(name: &'static str, quota: Quota) -> Self {
+        Self { name, quota, counts: Mutex::default() }
+    }
+
+    /// Counts one in.
+    pub(super) async fn count(&self, address: IpAddr, source: &Source, now: Timestamp) -> Verdict {
+        if self.quota.is_off() {
+            return Verdict::Fits;
+        }
+        let (who, allowance) = lock(&self.counts).find(Neighbourhood::of(address), self.quota, now);
+        let bytes = who.bytes();
+        let counted = Counted { limit: self.name, who: &bytes };
+        match source.take(&allowance, counted, (self.quota, now), Blind::Refuse).await {
+            Ok(Taken::Counted(_)) => Verdict::Fits,
+            Ok(Taken::Spent { standing, first }) => {
+                Verdict::TooMany { limit: Limit { name: self.name, standing }, first }
+            }
+            Ok(Taken::Reserve(_)) | Err(Unreachable) => Verdict::Unreachable,
+        }
+    }
+}
+
+impl Counts {
+    fn find(&mut self, one: Neighbourhood, quota: Quota, now: Timestamp) -> (Who, Arc<Mutex<Allowance>>) {
+        let known = Who::One(one);
+        if let Some(allowance) = self.by_who.get(&known) {
+            return (known, allowance.clone());
+        }
+        if self.by_who.len() >= MOST_ADDRESSES {
+            self.sweep(quota, now);
+        }
+        let who = if self.by_who.len() < MOST_ADDRESSES { known } else { Who::Crowd(crowd(one)) };
+        (who, self.by_who.entry(who).or_default().clone())
+    }
+
+    fn sweep(&mut self, quota: Quota, now: Timestamp) {
+        if now.since(self.swept) >= SWEEP_EVERY || now < self.swept {
+            self.swept = now;
+            self.by_who.retain(|_, allowance| !lock(allowance).is_over(quota, now));
+        }
+    }
+}
+
+impl Who {
+    fn bytes(self) -> [u8; 10] {
+        let mut bytes = [0; 10];
+        match self {
+            Self::One(Neighbourhood::Host(address)) => {
+                bytes[0] = 4;
+                bytes[1..5].copy_from_slice(&address.octets());
+            }
+            Self::One(Neighbourhood::Line(prefix)) => {
+                bytes[0] = 6;
+                bytes[1..9].copy_from_slice(&prefix.to_be_bytes());
+            }
+            Self::Crowd(crowd) => bytes[8..].copy_from_slice(&crowd.to_be_bytes()),
+        }
+        bytes
+    }
+}
+
+/// The same on every node: FNV-1a of the district. Whoever aims for a crowd gains nothing but to be counted in it.
+fn crowd(one: Neighbourhood) -> u16 {
+    let hash = one
+        .district()
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    u16::try_from(hash % u32::from(CROWDS)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_of_addresses_is_counted_in_bounded_memory() {
+        let failures = Addresses::new("failed-attempts", Quota::per_minute(3));
+        let now = Timestamp::from_secs(6_000);
+        let early: IpAddr = "192.0.2.7".parse().unwrap();
+        assert_eq!(failures.count(early, &Source::Alone, now).await, Verdict::Fits);
+        let mut refused = 0;
+        for n in 0..60_000_u128 {
+            let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 64));
+            let verdict = failures.count(address.into(), &Source::Alone, now).await;
+            refused += u32::from(verdict != Verdict::Fits);
+        }
+        assert!(lock(&failures.counts).by_who.len() <= MOST_ADDRESSES + usize::from(CROWDS));
+        assert!(refused > 40_000, "{refused}");
+        // Who was counted before the flood still is, alone.
+        for _ in 0..2 {
+            assert_eq!(failures.count(early, &Source::Alone, now).await, Verdict::Fits);
+        }
+        assert!(matches!(
+            failures.count(early, &Source::Alone, now).await,
+            Verdict::TooMany { first: true, .. }
+        ));
+        // And afterwards there is room again.
+        let later = Timestamp::from_secs(6_060);
+        let newcomer: IpAddr = "198.51.100.1".parse().unwrap();
+        assert_eq!(failures.count(newcomer, &Source::Alone, later).await, Verdict::Fits);
+        assert_eq!(lock(&failures.counts).by_who.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_line_is_one_address_and_zero_is_no_limit() {
+        let now = Timestamp::from_secs(6_000);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let failures = Addresses::new("failed-attempts", Quota::per_minute(1));
+        assert_eq!(failures.count(address("2001:db8::1"), &Source::Alone, now).await, Verdict::Fits);
+        let neighbour = failures.count(address("2001:db8::2"), &Source::Alone, now).await;
+        let Verdict::TooMany { limit, first: true } = neighbour else { panic!("{neighbour:?}") };
+        assert_eq!((limit.name, limit.standing.left, limit.standing.resets_in), ("failed-attempts", 0, 60));
+        let again = failures.count(address("2001:db8::3"), &Source::Alone, now).await;
+        assert!(matches!(again, Verdict::TooMany { first: false, .. }));
+        assert_eq!(failures.count(address("2001:db8:0:1::1"), &Source::Alone, now).await, Verdict::Fits);
+        let off = Addresses::new("failed-attempts", Quota::per_minute(0));
+        for _ in 0..1000 {
+            assert_eq!(off.count(address("2001:db8::1"), &Source::Alone, now).await, Verdict::Fits);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a client is told about limits: `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11,
+//! structured fields of RFC 9651), the older `X-RateLimit` three, and `Retry-After`.
+//!
+//! All values are written into one piece of memory: every answer of the protocol carries them.
+
+use std::io::Write as _;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use hyper::body::Bytes;
+
+use crate::domain::limit::Standing;
+
+use super::{Budget, Limit};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+const OLD_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const OLD_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+impl Budget {
+    /// Writes how a caller stands; nothing where nothing limits them.
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        let named = [("user", self.user), ("tool", self.tool), ("client", self.client)];
+        write(headers, named.iter().filter_map(|(name, standing)| Some((*name, (*standing)?))));
+    }
+}
+
+/// Writes the limit that was exceeded.
+pub fn tell(limit: &Limit, headers: &mut HeaderMap) {
+    let name = match limit.name {
+        "reads" | "writes" | "player" => "tool",
+        name => name,
+    };
+    write(headers, std::iter::once((name, limit.standing)));
+    retry_after(limit.standing.resets_in, headers);
+}
+
+/// Writes `Retry-After`, in seconds and at least one (RFC 9110 section 10.2.3).
+pub fn retry_after(seconds: u32, headers: &mut HeaderMap) {
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+}
+
+fn write<'a>(headers: &mut HeaderMap, named: impl Iterator<Item = (&'a str, Standing)> + Clone) {
+    // The narrowest is what the older headers, which know only one, say.
+    let Some((_, narrow)) = named.clone().min_by_key(|(_, standing)| standing.left) else { return };
+    let mut text = Vec::with_capacity(192);
+    let mut ends = [0; 5];
+    for (at, (name, Standing { quota, .. })) in named.clone().enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        // Writing into memory does not fail.
+        let _ = write!(text, "{comma}\"{name}\";q={};w={}", quota.most, quota.window);
+    }
+    ends[0] = text.len();
+    for (at, (name, Standing { left, resets_in, .. })) in named.enumerate() {
+        let comma = if at == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}\"{name}\";r={left};t={resets_in}");
+    }
+    ends[1] = text.len();
+    for (end, number) in ends[2..].iter_mut().zip([narrow.quota.most, narrow.left, narrow.resets_in]) {
+        let _ = write!(text, "{number}");
+        *end = text.len();
+    }
+    let text = Bytes::from(text);
+    let mut start = 0;
+    for (name, end) in [POLICY, LEFT, OLD_LIMIT, OLD_REMAINING, OLD_RESET].into_iter().zip(ends) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
+            headers.insert(name, value);
+        }
+        start = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::limit::Quota;
+
+    fn standing(most: u32, left: u32, resets_in: u32) -> Standing {
+        Standing { quota: Quota::per_minute(most), left, resets_in }
+    }
+
+    #[test]
+    fn a_budget_is_told_in_both_forms() {
+        let mut headers = HeaderMap::new();
+        Budget::default().tell(&mut headers);
+        assert!(headers.is_empty());
+        let budget =
+            Budget { user: Some(standing(600, 37, 12)), tool: Some(standing(120, 90, 12)), client: None };
+        budget.tell(&mut headers);
+        assert_eq!(headers["ratelimit-policy"], "\"user\";q=600;w=60, \"tool\";q=120;w=60");
+        assert_eq!(headers["ratelimit"], "\"user\";r=37;t=12, \"tool\";r=90;t=12");
+        assert_eq!(headers["x-ratelimit-limit"], "600");
+        assert_eq!(headers["x-ratelimit-remaining"], "37");
+        assert_eq!(headers["x-ratelimit-reset"], "12");
+        assert!(!headers.contains_key("retry-after"));
+    }
+
+    #[test]
+    fn what_was_exceeded_is_told_with_when_to_come_again() {
+        let mut headers = HeaderMap::new();
+        tell(&Limit { name: "writes", standing: standing(120, 0, 9) }, &mut headers);
+        assert_eq!(headers["ratelimit"], "\"tool\";r=0;t=9");
+        assert_eq!(headers["retry-after"], "9");
+        retry_after(0, &mut headers);
+        assert_eq!(headers["retry-after"], "1");
+    }
+}

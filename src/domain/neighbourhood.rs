@@ -1,0 +1,76 @@
+//! An address as limits count it: IPv6 by its /64, because one line has that many (product.md 7, "Limits").
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Whose addresses count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Neighbourhood {
+    /// One IPv4 address, also where it came as an IPv6 one.
+    Host(Ipv4Addr),
+    /// An IPv6 /64.
+    Line(u64),
+}
+
+impl Neighbourhood {
+    /// The one that an address is in.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::Host(address),
+            IpAddr::V6(address) => Self::Line((address.to_bits() >> 64) as u64),
+        }
+    }
+
+    /// The wider one around it, an IPv4 /24 or an IPv6 /48, as bytes that differ for each.
+    pub fn district(self) -> [u8; 8] {
+        match self {
+            Self::Host(address) => {
+                let [a, b, c, _] = address.octets();
+                [4, 0, 0, 0, 0, a, b, c]
+            }
+            Self::Line(prefix) => {
+                let [a, b, c, d, e, f, ..] = prefix.to_be_bytes();
+                [6, 0, a, b, c, d, e, f]
+            }
+        }
+    }
+}
+
+impl fmt::Display for Neighbourhood {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(address) => write!(out, "{address}"),
+            Self::Line(prefix) => {
+                let group = |at: u32| (prefix >> (48 - 16 * at)) & 0xffff;
+                write!(out, "{:x}:{:x}:{:x}:{:x}::/64", group(0), group(1), group(2), group(3))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Neighbourhood {
+        Neighbourhood::of(text.parse().unwrap())
+    }
+
+    #[test]
+    fn one_line_is_one_and_neighbours_are_not() {
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.7"), of("192.0.2.7"));
+        assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
+        assert_eq!(of("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
+        assert_eq!(of("192.0.2.7").to_string(), "192.0.2.7");
+    }
+
+    #[test]
+    fn districts_are_wider_and_engines_do_not_mix() {
+        assert_eq!(of("2001:db8:1:2::1").district(), of("2001:db8:1:ffff::").district());
+        assert_ne!(of("2001:db8:1::").district(), of("2001:db8:2::").district());
+        assert_eq!(of("192.0.2.7").district(), of("192.0.2.200").district());
+        assert_ne!(of("192.0.2.7").district(), of("192.0.3.7").district());
+    }
+}
