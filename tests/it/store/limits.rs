@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use spotify_mcp::domain::limit::{Quota, Reservation, Reserved};
-use spotify_mcp::store::{Bucket, Purged};
+use spotify_mcp::store::{Bucket, Purged, Store};
 
 use super::fixtures::at;
 use crate::support::database::on_both;
@@ -54,13 +54,7 @@ async fn servers_that_reserve_at_once_share_one_limit() {
         let mut servers = Vec::new();
         for n in 0..8_u32 {
             let (store, sum) = (if n % 2 == 0 { db.store() } else { db.node().await }, sum.clone());
-            servers.push(tokio::spawn(async move {
-                for want in [3, 7, 1, 5, 2, 9, 4, 6, 8, 10] {
-                    let got = store.reserve(Bucket([9; 16]), QUOTA, asking(window, want)).await.unwrap();
-                    assert!(got.granted <= want && got.used <= QUOTA.most, "{got:?}");
-                    sum.fetch_add(got.granted, Ordering::SeqCst);
-                }
-            }));
+            servers.push(tokio::spawn(reserve_often(store, window, sum)));
         }
         for server in servers {
             server.await.unwrap();
@@ -68,4 +62,12 @@ async fn servers_that_reserve_at_once_share_one_limit() {
         assert_eq!(sum.load(Ordering::SeqCst), QUOTA.most);
     })
     .await;
+}
+
+async fn reserve_often(store: Store, window: i64, sum: Arc<AtomicU32>) {
+    for want in [3, 7, 1, 5, 2, 9, 4, 6, 8, 10] {
+        let got = store.reserve(Bucket([9; 16]), QUOTA, asking(window, want)).await.unwrap();
+        assert!(got.granted <= want && got.used <= QUOTA.most, "{got:?}");
+        sum.fetch_add(got.granted, Ordering::SeqCst);
+    }
 }
