@@ -75,13 +75,13 @@ impl Drop for Lock {
 
 /// What the trail's end tells a new writer.
 #[derive(Default)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     /// Where the chain stands; nothing in an empty trail.
-    pub(super) chain: Option<Chain>,
+    pub(crate) chain: Option<Chain>,
     /// The ids of the last records, oldest first.
-    pub(super) recent: Vec<EventId>,
+    pub(crate) recent: Vec<EventId>,
     /// Bytes of a torn line that were cut off.
-    pub(super) torn: u64,
+    pub(crate) torn: u64,
 }
 
 impl Trail {
@@ -163,7 +163,7 @@ impl Trail {
 
 impl Tail {
     /// Takes in the end of one segment; called from the newest to the oldest.
-    fn read(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
         for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
             if self.chain.is_none() {
                 self.chain = Some(Chain::after(line)?);
@@ -179,7 +179,8 @@ fn uid_of(line: &[u8]) -> Option<EventId> {
     const KEY: &str = "\"uid\":\"e_";
     let line = std::str::from_utf8(line).ok()?;
     let at = line.find(KEY)? + KEY.len() - 2;
-    line.get(at..at + 34)?.parse().ok()
+    let id = line.get(at..at + 34)?;
+    line[at + 34..].starts_with('"').then(|| id.parse().ok())?
 }
 
 fn lock(dir: &Path) -> Result<Lock, OpenError> {

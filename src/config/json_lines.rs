@@ -1,7 +1,7 @@
 //! Where each key of a JSON text stands, which the JSON parser does not tell. The text has been parsed before, so
 //! this only has to follow it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::file::join;
 
@@ -15,10 +15,22 @@ pub fn scan(text: &str) -> (HashMap<String, usize>, Option<(String, usize)>) {
 struct Scanner<'a> {
     rest: &'a str,
     line: usize,
-    /// The path of every open object or list, and whether it is an object whose next text is a key.
-    open: Vec<(String, bool)>,
+    open: Vec<Open>,
     lines: HashMap<String, usize>,
     twice: Option<(String, usize)>,
+}
+
+/// An object or list that has not ended yet.
+enum Open {
+    Object {
+        path: String,
+        /// Its keys so far, as the parser sees them.
+        keys: HashSet<String>,
+        /// The path of the value that follows; `None` where the next text is a key.
+        value: Option<String>,
+    },
+    /// Keys inside lists repeat by right: their paths carry the position in the text.
+    List { path: String, position: usize },
 }
 
 impl Scanner<'_> {
@@ -32,12 +44,10 @@ impl Scanner<'_> {
         self.rest = &self.rest[next.len_utf8()..];
         match next {
             '\n' => self.line += 1,
-            '{' => self.open.push((self.within(), true)),
-            '[' => {
-                // Keys inside lists repeat by right: their paths carry the position in the text.
-                let inside = format!("{}[{}]", self.within(), self.rest.len());
-                self.open.push((inside, false));
+            '{' => {
+                self.open.push(Open::Object { path: self.within(), keys: HashSet::new(), value: None });
             }
+            '[' => self.open.push(Open::List { path: self.within(), position: self.rest.len() }),
             '}' | ']' => drop(self.open.pop()),
             ',' => self.after_comma(),
             _ => {}
@@ -47,30 +57,29 @@ impl Scanner<'_> {
 
     /// The path at which a value now begins: its key's, or its list's.
     fn within(&self) -> String {
-        self.open.last().map(|(path, _)| path.clone()).unwrap_or_default()
+        match self.open.last() {
+            None => String::new(),
+            Some(Open::Object { path, value, .. }) => value.as_ref().unwrap_or(path).clone(),
+            Some(Open::List { path, position }) => format!("{path}[{position}]"),
+        }
     }
 
     fn meet(&mut self, text: &str) {
-        let Some((path, expects_key)) = self.open.last_mut() else { return };
-        if !*expects_key {
-            return;
+        let Some(Open::Object { path, keys, value: value @ None }) = self.open.last_mut() else { return };
+        // A dot inside a key would look like nesting; no known key has one, and the parser sees the real name.
+        let key = join(path, &text.replace('.', "\u{2024}"));
+        if !keys.insert(text.to_owned()) && self.twice.is_none() {
+            self.twice = Some((key.clone(), self.line));
         }
-        *expects_key = false;
-        *path = join(path, text);
-        if self.lines.insert(path.clone(), self.line).is_some() && self.twice.is_none() {
-            self.twice = Some((path.clone(), self.line));
-        }
+        self.lines.insert(key.clone(), self.line);
+        *value = Some(key);
     }
 
     fn after_comma(&mut self) {
-        let Some((path, expects_key)) = self.open.last_mut() else { return };
-        if path.ends_with(']') {
-            let position = self.rest.len();
-            path.truncate(path.rfind('[').unwrap_or(0));
-            *path = format!("{path}[{position}]");
-        } else {
-            path.truncate(path.rfind('.').unwrap_or(0));
-            *expects_key = true;
+        match self.open.last_mut() {
+            Some(Open::Object { value, .. }) => *value = None,
+            Some(Open::List { position, .. }) => *position = self.rest.len(),
+            None => {}
         }
     }
 
@@ -83,9 +92,9 @@ impl Scanner<'_> {
             ends
         });
         let end = end.unwrap_or(body.len());
+        let text = self.rest.get(..end + 2).and_then(|quoted| serde_json::from_str(quoted).ok());
         self.rest = body.get(end + 1..).unwrap_or_default();
-        // A dot inside a key would look like nesting; no known key has one, and the parser sees the real name.
-        body[..end].replace('.', "\u{2024}")
+        text.unwrap_or_else(|| body[..end].to_owned())
     }
 }
 
@@ -105,5 +114,9 @@ mod tests {
     fn a_key_that_is_there_twice_is_found() {
         assert_eq!(scan("{\"s\": {\"a\": 1,\n\"a\": 2}}").1, Some(("s.a".into(), 2)));
         assert_eq!(scan("{\"s\": {\"a\": 1}, \"t\": {\"a\": 2}}").1, None);
+        // Brackets in a name are no list, and an escape is the character that it stands for.
+        assert_eq!(scan("{\"a]\": 1, \"b\": 2,\n\"b\": 3}").1, Some(("b".into(), 2)));
+        assert_eq!(scan("{\"a\": 1, \"\\u0061\": 2}").1, Some(("a".into(), 1)));
+        assert_eq!(scan("{\"\": {\"a\": 1}, \"a\": 2}").1, None);
     }
 }

@@ -36,26 +36,32 @@ impl BaseUrl {
     }
 
     /// Starts an address below this one.
-    pub(super) fn at(&self, segments: &[&str]) -> Address {
+    pub(crate) fn at(&self, segments: &[&str]) -> Address {
         let mut text = String::with_capacity(self.0.len() + 96);
         text.push_str(&self.0);
         for segment in segments {
             text.push('/');
-            encode(segment, &mut text);
+            match *segment {
+                // Encoded once they would still climb (WHATWG URL, "double-dot URL path segment"): no spelling keeps
+                // them in their place, so they name what is not there.
+                "." => text.push_str("%252E"),
+                ".." => text.push_str("%252E%252E"),
+                segment => encode(segment, &mut text),
+            }
         }
         Address { text, queried: false }
     }
 }
 
 /// An address below a [`BaseUrl`], being written.
-pub(super) struct Address {
+pub(crate) struct Address {
     text: String,
     queried: bool,
 }
 
 impl Address {
     /// Adds a query parameter.
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.text.push(if self.queried { '&' } else { '?' });
         self.queried = true;
         encode(name, &mut self.text);
@@ -70,20 +76,18 @@ impl Address {
     }
 
     /// The whole text.
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 }
 
-/// Percent-encodes everything but the unreserved characters of RFC 3986 section 2.3; a segment of dots only is
-/// encoded too, so that it cannot climb.
+/// Percent-encodes everything but the unreserved characters of RFC 3986 section 2.3.
 fn encode(text: &str, out: &mut String) {
-    let dots = !text.is_empty() && text.bytes().all(|byte| byte == b'.');
-    if !dots && text.bytes().all(is_unreserved) {
+    if text.bytes().all(is_unreserved) {
         return out.push_str(text);
     }
     for byte in text.bytes() {
-        if is_unreserved(byte) && !dots {
+        if is_unreserved(byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
@@ -117,7 +121,9 @@ mod tests {
     fn segments_and_parameters_cannot_break_out() {
         let base = BaseUrl::parse("https://h/v1").unwrap();
         let text = base.at(&["users", "a/../b?c#d", ".."]).with("q", "Don't & Stop+é").into_text();
-        assert_eq!(text, "https://h/v1/users/a%2F..%2Fb%3Fc%23d/%2E%2E?q=Don%27t%20%26%20Stop%2B%C3%A9");
+        assert_eq!(text, "https://h/v1/users/a%2F..%2Fb%3Fc%23d/%252E%252E?q=Don%27t%20%26%20Stop%2B%C3%A9");
+        // A browser's reading of it stays below the base too.
+        assert_eq!(Url::parse(&text).unwrap().as_str(), text);
     }
 
     proptest! {
