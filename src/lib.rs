@@ -27,6 +27,7 @@
 //! | [`web`] | pages and their templates | |
 //! | [`http`] | the whole router on one screen, the layers in order | |
 //! | [`cli`] | one file per command; `cli/output.rs` alone prints | |
+//! | [`fuzzing`] | what must hold of every parser of outside bytes | being part of the product: only tests and fuzz targets build it |
 //!
 //! Everything flows one way: parse, load, decide (pure), save, reply.
 
@@ -62,3 +63,6 @@ pub mod web;
 pub mod http;
 
 pub mod cli;
+
+#[cfg(any(test, doc, fuzzing))]
+pub mod fuzzing;

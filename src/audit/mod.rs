@@ -6,8 +6,8 @@
 
 mod mirror;
 mod queue;
-mod record;
-mod segment;
+pub(crate) mod record;
+pub(crate) mod segment;
 mod writer;
 
 use std::path::Path;

@@ -23,13 +23,13 @@ const EPOCH: u64 = 0;
 
 /// Where a chain stands: what the next record continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     /// Names the chain: one per node and trail.
-    pub(super) uid: String,
+    pub(crate) uid: String,
     /// Number of the last record; 0 before the first.
-    pub(super) seq: u64,
+    pub(crate) seq: u64,
     /// SHA-256 of the last line without its newline, in hexadecimal.
-    pub(super) prev: String,
+    pub(crate) prev: String,
 }
 
 impl Chain {
@@ -47,7 +47,7 @@ impl Chain {
     }
 
     /// Where the chain stands after this last line (without newline).
-    pub(super) fn after(line: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn after(line: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Last {
             metadata: Sequence,

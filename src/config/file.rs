@@ -91,7 +91,7 @@ fn parse_file(path: &Path) -> Result<Tree, Box<Problem>> {
 
 type Syntax = (Option<usize>, String);
 
-fn parse_json(text: &str) -> Result<Tree, Syntax> {
+pub(crate) fn parse_json(text: &str) -> Result<Tree, Syntax> {
     let root: Node = serde_json::from_str(text).map_err(|error| (Some(error.line()), json_reason(&error)))?;
     let Node::Object(root) = root else { return Err((Some(1), "the file is not one JSON object".into())) };
     let (lines, twice) = json_lines::scan(text);
@@ -107,7 +107,7 @@ fn json_reason(error: &serde_json::Error) -> String {
     format!("{kind} (column {})", error.column())
 }
 
-fn parse_toml(text: &str) -> Result<Tree, Syntax> {
+pub(crate) fn parse_toml(text: &str) -> Result<Tree, Syntax> {
     let table = DeTable::parse(text).map_err(|error| {
         (error.span().map(|span| line_at(text, span.start)), toml_reason(error.message()))
     })?;
@@ -207,7 +207,7 @@ fn replace(node: &mut Node, key: &str, lookup: &Lookup<'_>, missing: &mut Missin
 }
 
 /// Replaces each `${NAME}`; `$${` stands for a literal `${`. What is put in is not looked at again.
-fn expand(text: &str, lookup: &Lookup<'_>, missing: &mut dyn FnMut(&str)) -> String {
+pub(crate) fn expand(text: &str, lookup: &Lookup<'_>, missing: &mut dyn FnMut(&str)) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {

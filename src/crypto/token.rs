@@ -174,6 +174,8 @@ impl fmt::Debug for TokenHash {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -215,5 +217,29 @@ mod tests {
         let token = Token::mint(TokenKind::Code, &[2; 32]);
         assert_eq!(token.hash(), TokenHash::of(token.expose()));
         assert_ne!(token.hash(), Token::mint(TokenKind::Code, &[3; 32]).hash());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_minted_parses_and_no_mutation_is_the_same_token(
+            random: [u8; 32], kind in 0_usize..6, at in 0_usize..48, by in 1_u8..128
+        ) {
+            let kinds = [
+                TokenKind::Access, TokenKind::Refresh, TokenKind::Code,
+                TokenKind::ClientSecret, TokenKind::BrowserSession, TokenKind::Handle,
+            ];
+            let kind = kinds[kind];
+            let token = Token::mint(kind, &random);
+            let back = Token::parse(kind, token.expose()).unwrap();
+            prop_assert!(back.expose() == token.expose() && back.hash() == token.hash());
+            let mut bytes = token.expose().as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] ^= by;
+            let changed = String::from_utf8(bytes).unwrap();
+            prop_assert!(Token::parse(kind, &changed).is_none_or(|other| other.hash() != token.hash()));
+            prop_assert!(Token::parse(kind, &changed[1..]).is_none());
+            let longer = format!("{}x", token.expose());
+            prop_assert!(Token::parse(kind, &longer).is_none());
+        }
     }
 }

@@ -268,6 +268,8 @@ fn is_plain(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn request(uris: &[&str]) -> Registration {
@@ -380,5 +382,26 @@ mod tests {
         assert_eq!(named("Cla\u{202e}ude\n\u{200b} x"), "Claude x");
         assert_eq!(named("\u{0}\u{e0041}"), "Unnamed client");
         assert_eq!(named(&"x".repeat(10_000)).len(), LONGEST_NAME);
+    }
+
+    proptest! {
+        #[test]
+        fn a_registration_is_read_whatever_else_it_holds(member in "[a-z_]{1,12}", depth in 0_usize..16, name in "\\PC{0,200}") {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            let name = serde_json::to_string(&name).unwrap();
+            let body = format!(
+                r#"{{"x_{member}":{open}1e99{close},"client_name":{name},"redirect_uris":["https://a.example/cb"]}}"#
+            );
+            let read = Registration::read(body.as_bytes());
+            prop_assert_eq!(read.is_some(), depth < DEEPEST);
+            let Some(read) = read else { return Ok(()) };
+            let kept = register(&read).unwrap();
+            prop_assert!(!kept.name.is_empty() && kept.name.chars().count() <= LONGEST_NAME);
+            prop_assert!(kept.name.chars().all(is_plain));
+            let list = format!("[{body}]");
+            prop_assert!(Registration::read(list.as_bytes()).is_none());
+            let twice = body.replacen('{', "{\"redirect_uris\":[],", 1);
+            prop_assert!(Registration::read(twice.as_bytes()).is_none());
+        }
     }
 }

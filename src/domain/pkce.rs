@@ -59,6 +59,8 @@ impl CodeVerifier {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -76,5 +78,20 @@ mod tests {
         assert!(CodeVerifier::parse(&"é".repeat(30)).is_none());
         assert!(CodeChallenge::parse(&"a".repeat(44)).is_none());
         assert!(CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM=").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_verifier_proves_its_own_challenge_alone(text in "[A-Za-z0-9._~-]{43,128}", at in 0_usize..128, other: [u8; 32]) {
+            let verifier = CodeVerifier::parse(&text).unwrap();
+            let challenge = CodeChallenge::parse(CodeChallenge::of(&verifier).as_str()).unwrap();
+            prop_assert!(challenge.proven_by(&verifier));
+            prop_assert!(!challenge.proven_by(&CodeVerifier::mint(&other)));
+            let at = at % text.len();
+            let odd = format!("{}+{}", &text[..at], &text[at + 1..]);
+            prop_assert!(CodeVerifier::parse(&odd).is_none());
+            // "plain" would compare the texts themselves.
+            prop_assert!(CodeChallenge::parse(&text).is_none_or(|plain| !plain.proven_by(&verifier)));
+        }
     }
 }

@@ -267,4 +267,41 @@ mod tests {
             }
         }
     }
+
+    proptest! {
+        #[test]
+        fn a_loopback_uri_admits_every_port_and_nothing_else_that_differs(
+            host in prop::sample::select(vec!["127.0.0.1", "[::1]", "localhost"]),
+            other in prop::sample::select(vec!["127.0.0.1", "[::1]", "localhost"]),
+            path in "/[a-z/]{0,12}",
+            query in "(\\?[a-z]=[a-z0-9]{0,4})?",
+            port in 1_u16..,
+        ) {
+            prop_assume!(port != 80);
+            let registered = ok(&format!("http://{host}{path}{query}"));
+            let [same, elsewhere, deeper, asking] = [
+                format!("http://{host}:{port}{path}{query}"),
+                format!("http://{other}:{port}{path}{query}"),
+                format!("http://{host}:{port}{path}x{query}"),
+                format!("http://{host}:{port}{path}?y"),
+            ].map(|text| ok(&text));
+            prop_assert!(registered.admits(&same));
+            prop_assert_eq!(registered.admits(&elsewhere), host == other);
+            prop_assert!(!registered.admits(&deeper) && !registered.admits(&asking));
+            prop_assume!(port != 443);
+            let remote = ok(&format!("https://a.example:{port}{path}{query}"));
+            prop_assert!(!ok(&format!("https://a.example{path}{query}")).admits(&remote), "another port");
+        }
+
+        #[test]
+        fn one_changed_character_makes_another_uri(at in 0_usize..40, by in 1_u8..128) {
+            let text = "https://client.example/oauth/callback?x=1";
+            let mut bytes = text.as_bytes().to_vec();
+            let at = at % bytes.len();
+            bytes[at] ^= by;
+            if let Ok(uri) = RedirectUri::parse(&String::from_utf8(bytes).unwrap()) {
+                prop_assert!(!ok(text).admits(&uri) && !uri.admits(&ok(text)));
+            }
+        }
+    }
 }

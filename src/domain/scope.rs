@@ -141,6 +141,8 @@ impl fmt::Debug for ScopeSet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -157,5 +159,19 @@ mod tests {
         assert!(!ScopeSet::known("read write").allows(Scope::Player));
         assert!(!ScopeSet::known("player").allows(Scope::Read));
         assert!(!ScopeSet::known("read").allows(Scope::Write));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_gives_more_than_it_names(words in prop::collection::vec("read|write|player|Read|openid|[a-z:]{1,9}", 0..9)) {
+            let text = words.join(" ");
+            let known = ScopeSet::known(&text);
+            for scope in Scope::ALL {
+                prop_assert_eq!(known.covers(ScopeSet::EMPTY.with(scope)), words.iter().any(|word| word == scope.name()));
+            }
+            prop_assert_eq!(ScopeSet::known(&known.to_string()), known);
+            prop_assert!(ScopeSet::ALL.covers(ScopeSet::requested(Some(&text))));
+            prop_assert!(known.covers(known.intersect(ScopeSet::known("read write"))));
+        }
     }
 }

@@ -110,7 +110,7 @@ impl GatePolicy {
     }
 
     /// Whether a request may go to this target.
-    pub(super) fn judge(&self, uri: &Uri) -> Result<(), RefusalReason> {
+    pub(crate) fn judge(&self, uri: &Uri) -> Result<(), RefusalReason> {
         let (https, host, port) = parts(uri)?;
         let listed = self.origins.iter().any(|origin| {
             origin.port == port && origin.https == https && origin.host.eq_ignore_ascii_case(host)

@@ -58,7 +58,7 @@ pub(super) async fn surround(State(http): State<Shared>, mut request: Request, n
 }
 
 /// More headers than any client of ours sends are refused.
-fn has_bounded_headers(fields: &HeaderMap) -> bool {
+pub(crate) fn has_bounded_headers(fields: &HeaderMap) -> bool {
     let bytes: usize = fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     fields.len() <= MOST_HEADERS && bytes <= MOST_HEADER_BYTES
 }
@@ -89,7 +89,7 @@ pub(super) async fn to_public_origin(State(http): State<Shared>, request: Reques
 }
 
 /// The class of a path.
-pub(super) fn class_of(path: &str) -> Class {
+pub(crate) fn class_of(path: &str) -> Class {
     match path {
         "/mcp" | "/mcp/" | "/claude-mcp" | "/claude-mcp/" => Class::Protocol,
         "/token" | "/register" | "/revoke" | "/introspect" | "/auth/status" | "/health" | "/livez"
@@ -142,7 +142,7 @@ fn authority(request: &Request) -> Option<&str> {
 }
 
 /// The same from a request's parts.
-pub(super) fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+pub(crate) fn authority_of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     if let Some(authority) = uri.authority() {
         return Some(authority.as_str());
     }

@@ -97,7 +97,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a He
 }
 
 /// Client credentials by HTTP Basic (RFC 6749 section 2.3.1: both parts are form-encoded first).
-fn basic(headers: &HeaderMap) -> Basic {
+pub(crate) fn basic(headers: &HeaderMap) -> Basic {
     let Some(value) = single(headers, &header::AUTHORIZATION).ok_or(())? else { return Ok(None) };
     let (scheme, encoded) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(())?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -47,7 +47,7 @@ fn texts<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator
 }
 
 /// The nearest address of `X-Forwarded-For` that is not a trusted proxy, where the peer is one.
-fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(peer) {
@@ -71,6 +71,8 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpA
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use http::HeaderValue;
 
     use super::*;
@@ -98,5 +100,20 @@ mod tests {
         assert_eq!(address("10.0.0.1", &["junk"], trusted), "10.0.0.1");
         assert_eq!(address("10.0.0.1", &[], trusted), "10.0.0.1");
         assert_eq!(address("::ffff:10.0.0.1", &["1.2.3.4"], trusted), "1.2.3.4");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_stranger_puts_in_front_changes_nothing(
+            made_up in prop::collection::vec("[0-9a-f.:, ]{0,20}", 0..5), real: [u8; 4], proxies in 0_usize..4
+        ) {
+            let real = IpAddr::from(real);
+            prop_assume!(!real.to_string().starts_with("10."));
+            let ours = (0..proxies).map(|n| format!(", 10.0.0.{n}")).collect::<String>();
+            let honest = address("10.0.0.9", &[&format!("{real}{ours}")], &["10.0.0.0/8"]);
+            let forged = address("10.0.0.9", &[&made_up.join(","), &format!("{real}{ours}")], &["10.0.0.0/8"]);
+            prop_assert_eq!(&honest, &real.to_string());
+            prop_assert_eq!(forged, honest);
+        }
     }
 }

@@ -34,11 +34,11 @@ pub(super) const METHODS: [&str; 11] = [
 
 /// What is known of a message.
 #[derive(Debug)]
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     /// `None` for notifications and responses.
-    pub(super) method: Option<Cow<'a, str>>,
+    pub(crate) method: Option<Cow<'a, str>>,
     /// `params.name`: the tool or prompt.
-    pub(super) name: Option<Cow<'a, str>>,
+    pub(crate) name: Option<Cow<'a, str>>,
     /// `params.requestId`: the request that a notification cancels.
     pub(super) cancels: Option<Value>,
     /// The revision that `params._meta` names.
@@ -49,7 +49,7 @@ pub(super) struct Message<'a> {
 
 /// Why a body is no message: what is answered with HTTP 400.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Malformed {
+pub(crate) struct Malformed {
     code: i32,
     message: &'static str,
     /// The request's id, where it could be read.
@@ -58,7 +58,7 @@ pub(super) struct Malformed {
 }
 
 impl Malformed {
-    pub(super) const PARSE: i32 = -32700;
+    pub(crate) const PARSE: i32 = -32700;
     pub(super) const INVALID_REQUEST: i32 = -32600;
     pub(super) const INVALID_PARAMS: i32 = -32602;
     pub(super) const INTERNAL: i32 = -32603;
@@ -74,7 +74,7 @@ impl Malformed {
     }
 
     /// The JSON-RPC error. Without an id where none could be read: the protocol knows no null id.
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         let mut body = json!({"jsonrpc": "2.0", "error": self});
         if let Some(id) = &self.id {
             body["id"] = id.clone();
@@ -101,7 +101,7 @@ struct Outline<'a> {
 }
 
 /// Reads a body.
-pub(super) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
+pub(crate) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
     if !is_shallow(body) {
         return Err(Malformed::new(Malformed::INVALID_REQUEST, "the message is nested too deeply"));
     }
@@ -356,6 +356,16 @@ mod tests {
         #[test]
         fn no_text_of_brackets_makes_it_panic(body in "[\\[\\]{}\":,a1\\\\]{0,200}") {
             let _ = read(body.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn depth_counts_whatever_the_brackets_are(kinds in prop::collection::vec(any::<bool>(), 0..80)) {
+            let open: String = kinds.iter().map(|list| if *list { "[" } else { "{\"a\":" }).collect();
+            let close: String = kinds.iter().rev().map(|list| if *list { "]" } else { "}" }).collect();
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":{open}1{close}}}}}"#);
+            prop_assert_eq!(read(body.as_bytes()).is_ok(), kinds.len() + 2 <= DEEPEST);
         }
     }
 }

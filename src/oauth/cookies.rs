@@ -110,6 +110,8 @@ fn set(name: &str, value: &str, lifetime: Duration, https: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -148,5 +150,22 @@ mod tests {
         let cookies = Cookies::parse([sent.split(';').next().unwrap()].into_iter(), false);
         assert!(cookies.login(one).is_some());
         assert!(cookies.login(two).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn ours_are_found_among_any_others_and_only_under_their_name(
+            random: [u8; 32], before in "[ -:<-~]{0,40}", after in "[ -~]{0,40}", https: bool
+        ) {
+            let token = Token::mint(TokenKind::BrowserSession, &random);
+            let prefix = if https { "__Host-" } else { "" };
+            prop_assume!(!before.contains(SESSION) && !after.contains(SESSION));
+            let header = format!("{before};{prefix}smcp-session={};{after}", token.expose());
+            let found = Cookies::parse([header.as_str()].into_iter(), https).session;
+            prop_assert_eq!(found.map(|token| token.hash()), Some(token.hash()));
+            prop_assert!(Cookies::parse([header.as_str()].into_iter(), !https).session.is_none());
+            let other = header.replace("smcp-session", "smcp-sessions");
+            prop_assert!(Cookies::parse([other.as_str()].into_iter(), https).session.is_none());
+        }
     }
 }

@@ -125,4 +125,25 @@ mod tests {
             prop_assert_eq!(decoded(encoded.as_bytes()), Some(value));
         }
     }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_read_back_and_a_repetition_never_has_a_value(
+            value in "\\PC{1,40}", other in "\\PC{0,40}", filling in 0_usize..70
+        ) {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.append_pair("state", &value);
+            for n in 0..filling {
+                form.append_pair(&format!("x{n}"), "1");
+            }
+            let once = form.finish();
+            let params = Params::parse(once.as_bytes());
+            prop_assert_eq!(params.get("state"), Some(value.as_str()));
+            prop_assert_eq!(params.fault().is_some(), filling + 1 > MOST);
+            let mut form = url::form_urlencoded::Serializer::new(once);
+            let twice = form.append_pair("state", &other).finish();
+            prop_assert!(Params::parse(twice.as_bytes()).fault().is_some());
+            prop_assert!(filling + 2 > MOST || Params::parse(twice.as_bytes()).get("state").is_none());
+        }
+    }
 }

@@ -203,7 +203,7 @@ fn unanswered(error: &EgressError) -> AccountsError {
     }
 }
 
-fn understood(body: &[u8]) -> Result<TokenSet, AccountsError> {
+pub(crate) fn understood(body: &[u8]) -> Result<TokenSet, AccountsError> {
     let said: RawTokens = serde_json::from_slice(body).map_err(|_| AccountsError::Malformed)?;
     let bearer = said.token_type.as_deref().is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
     let access_token = said.access_token.as_ref().and_then(|text| AccessToken::parse(text.expose()));

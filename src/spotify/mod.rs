@@ -6,7 +6,7 @@
 pub mod accounts;
 mod accounts_error;
 pub mod api;
-mod base;
+pub(crate) mod base;
 mod catalog;
 pub mod error;
 mod ids;
@@ -17,7 +17,7 @@ pub mod page;
 mod player;
 pub mod playlists;
 pub mod quota;
-mod reply;
+pub(crate) mod reply;
 pub mod sandbox;
 pub mod text;
 pub mod token;

@@ -256,9 +256,9 @@ model! {
 /// `GET /search`, one page per type asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct RawSearch {
+pub(crate) struct RawSearch {
     #[serde(deserialize_with = "lenient::object")]
-    pub(super) tracks: Option<RawPage<Track>>,
+    pub(crate) tracks: Option<RawPage<Track>>,
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Page<T> {
 /// A page as it comes. Its `next` address is only asked for being there.
 #[derive(Default, Deserialize)]
 #[serde(default, bound = "T: Deserialize<'de> + Default")]
-pub(super) struct RawPage<T> {
+pub(crate) struct RawPage<T> {
     #[serde(deserialize_with = "lenient::rows")]
     items: Vec<Option<T>>,
     #[serde(deserialize_with = "lenient::number")]
@@ -35,7 +35,7 @@ pub(super) struct RawPage<T> {
 
 impl<T> RawPage<T> {
     /// Completes a page that was asked for with this offset and limit.
-    pub(super) fn asked(self, offset: u32, limit: u32) -> Page<T> {
+    pub(crate) fn asked(self, offset: u32, limit: u32) -> Page<T> {
         let rows = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         // Spotify may have narrowed the limit; empty pages in the middle still take up their places.
         let narrowed =

@@ -63,7 +63,7 @@ impl Refused {
 }
 
 /// Which row of spotify.md 1.7 an answer other than 2xx is. `write`: the request would have changed something.
-pub(super) fn refusal(
+pub(crate) fn refusal(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
@@ -123,7 +123,7 @@ fn forbidden(said: &Refused) -> ApiError {
 
 /// `Retry-After` as seconds or as an HTTP date (RFC 9110 section 10.2.3). Negative and past is zero, what cannot be
 /// read is `None`, and more than a week is a week.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let wait = if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {

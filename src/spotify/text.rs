@@ -83,7 +83,7 @@ fn is_plain(text: &str) -> bool {
 /// Characters that carry no text of their own but hide, join or reorder (Unicode categories Cf and Co, variation
 /// selectors, fillers, noncharacters). Zero-width joiners go too: an emoji family may fall apart, a hidden
 /// message may not pass.
-fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}'
         | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'

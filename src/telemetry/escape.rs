@@ -13,7 +13,7 @@ use crate::config::LogFormat;
 use crate::domain::event::is_deceptive;
 
 /// Longest line, in bytes: a client's text must not fill the disk.
-pub(super) const LONGEST_LINE: usize = 4096;
+pub(crate) const LONGEST_LINE: usize = 4096;
 /// Ends what was cut.
 pub(super) const CUT: &str = "…[cut]";
 /// What a line of JSON keeps even where it has too many fields.
@@ -21,9 +21,9 @@ const KEPT: [&str; 5] = ["timestamp", "level", "target", "message", "event"];
 
 /// Escapes what it writes as `\u202e`, which is also right within JSON strings.
 #[derive(Clone)]
-pub(super) struct Escaping<W> {
-    pub(super) writer: W,
-    pub(super) format: LogFormat,
+pub(crate) struct Escaping<W> {
+    pub(crate) writer: W,
+    pub(crate) format: LogFormat,
 }
 
 impl<W: Write> Write for Escaping<W> {

@@ -4,7 +4,7 @@
 //! lines are dropped and counted. Never: a secret, a panic's formatted payload, a library's debug lines, two lines
 //! where one was meant.
 
-mod escape;
+pub(crate) mod escape;
 mod fields;
 mod panic;
 

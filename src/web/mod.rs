@@ -31,7 +31,7 @@ mod page;
 mod problem;
 mod redirect;
 mod security_txt;
-mod untrusted;
+pub(crate) mod untrusted;
 
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,7 @@ impl askama::filters::HtmlSafe for Untrusted {}
 
 /// Controls, and the format characters that hide or reorder what is around them (Unicode TR 36 and TR 39: bidi
 /// controls, zero-width characters, tags, variation selectors).
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'

@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "web",
     "http",
     "cli",
+    "fuzzing",
 ];
 
 /// Pairs that the order alone would allow and the map forbids.

@@ -39,7 +39,7 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(super) struct Input {
     /// The playlist: its id, its URI (spotify:playlist:...) or its link.
     playlist_id: PlaylistName,
     /// What to add, in order: URIs (spotify:track:... or spotify:episode:...), links, or track ids.

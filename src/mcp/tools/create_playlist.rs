@@ -28,7 +28,7 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(super) struct Input {
     /// The playlist's name.
     name: Text<1, 100>,
     /// A description in one line.

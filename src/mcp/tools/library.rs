@@ -24,7 +24,7 @@ type Offset = Count<0, LIST_OFFSET>;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(super) struct Input {
     /// How many tracks to return at most.
     #[serde(default = "some")]
     limit: Limit,

@@ -197,3 +197,26 @@ fn serialized<T: JsonSchema>() -> Map<String, Value> {
     schema.remove("title");
     schema
 }
+
+/// Every tool's name and input schema, for the fuzz targets.
+#[cfg(any(test, doc, fuzzing))]
+pub(crate) fn input_schemas() -> Vec<(&'static str, Map<String, Value>)> {
+    ALL.iter().map(|tool| (tool.name, (tool.input)())).collect()
+}
+
+/// Reads arguments as the tool of this name would, and no more, for the fuzz targets.
+#[cfg(any(test, doc, fuzzing))]
+pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), ToolError> {
+    use arguments::parse;
+    match tool {
+        "add_tracks_to_playlist" => parse::<add_tracks::Input>(arguments).map(drop),
+        "create_playlist" => parse::<create_playlist::Input>(arguments).map(drop),
+        "get_current_track" => parse::<player::Input>(arguments).map(drop),
+        "get_liked_songs" => parse::<library::Input>(arguments).map(drop),
+        "get_playlist_tracks" => parse::<playlists::TracksInput>(arguments).map(drop),
+        "get_status" => parse::<status::Input>(arguments).map(drop),
+        "get_user_playlists" => parse::<playlists::ListInput>(arguments).map(drop),
+        "search_tracks" => parse::<search::Input>(arguments).map(drop),
+        other => Err(ToolError::invalid(format!("no tool is called {other}"))),
+    }
+}

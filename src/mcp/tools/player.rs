@@ -22,7 +22,7 @@ pub(super) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(super) struct Input {
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
 }

@@ -42,7 +42,7 @@ pub(super) const GET_USER_PLAYLISTS: ToolSpec = ToolSpec {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ListInput {
+pub(super) struct ListInput {
     /// How many playlists to return at most.
     #[serde(default = "ten")]
     limit: Limit,
@@ -159,7 +159,7 @@ pub(super) const GET_PLAYLIST_TRACKS: ToolSpec = ToolSpec {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TracksInput {
+pub(super) struct TracksInput {
     /// The playlist: its id, its URI (spotify:playlist:...) or its link (https://open.spotify.com/playlist/...).
     playlist_id: PlaylistName,
     /// How many tracks to return at most.

@@ -28,7 +28,7 @@ type Offset = Count<0, SEARCH_OFFSET>;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(super) struct Input {
     /// What to look for: words of the title, artist or album, or field filters.
     query: Text<1, 250>,
     /// How many tracks to return at most.

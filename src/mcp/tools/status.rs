@@ -34,7 +34,7 @@ pub(in crate::mcp) const TOOL: ToolSpec = ToolSpec {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(super) struct Input {
     /// Only this linked Spotify account: its alias or id. Default: all.
     account: Option<AccountName>,
 }

@@ -1,0 +1,4 @@
+//! Configuration files and values. What has to hold is in `src/fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spotify_mcp::fuzzing::run("config", data));
