@@ -34,6 +34,7 @@ impl Seen {
 }
 
 /// What to do with a request.
+#[derive(Clone)]
 pub enum Answer {
     /// Send this and keep the connection.
     Whole(Vec<u8>),
@@ -99,9 +100,9 @@ impl Fake {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, script, journal) = (acceptor.clone(), script.clone(), journal.clone());
                 tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        serve(stream, connection, script, journal).await;
-                    }
+                    let stream = acceptor.accept(stream).await.ok()?;
+                    serve(stream, connection, script, journal).await;
+                    Some(())
                 });
                 connection += 1;
             }

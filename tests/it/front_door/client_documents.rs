@@ -204,56 +204,23 @@ async fn an_answer_that_is_not_the_document_itself_is_none() {
     let trap = Fake::always(|| Answer::json(200, "{}")).await;
     let location = format!("{JSON}location: {}/stolen\r\n", trap.origin);
     let good = world.document().to_string();
-    let answers: Vec<(&str, Box<dyn Fn() -> Answer + Send>)> = vec![
-        ("redirect", {
-            let (head, body) = (location.clone(), good.clone());
-            Box::new(move || Answer::new(302, &head, &body))
-        }),
-        ("redirect for good", {
-            let (head, body) = (location, good.clone());
-            Box::new(move || Answer::new(308, &head, &body))
-        }),
-        ("not found", {
-            let body = good.clone();
-            Box::new(move || Answer::json(404, &body))
-        }),
-        ("broken", {
-            let body = good.clone();
-            Box::new(move || Answer::json(500, &body))
-        }),
-        ("created", {
-            let body = good.clone();
-            Box::new(move || Answer::json(201, &body))
-        }),
-        ("a page", {
-            let body = good.clone();
-            Box::new(move || Answer::new(200, "content-type: text/html\r\n", &body))
-        }),
-        ("no type", {
-            let body = good.clone();
-            Box::new(move || Answer::new(200, "", &body))
-        }),
-        ("two types", {
-            let body = good.clone();
-            Box::new(move || Answer::new(200, &format!("{JSON}content-type: text/html\r\n"), &body))
-        }),
-        ("gzip", {
-            let body = good.clone();
-            Box::new(move || Answer::new(200, &format!("{JSON}content-encoding: gzip\r\n"), &body))
-        }),
-        ("too large", {
-            let body = format!("{good}{}", " ".repeat(6_000));
-            Box::new(move || Answer::json(200, &body))
-        }),
-        (
-            "endless",
-            Box::new(|| Answer::Flood(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n".to_vec())),
-        ),
-        ("cut", Box::new(|| Answer::Cut(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec()))),
-        ("no HTTP", Box::new(|| Answer::Cut(b"SSH-2.0-OpenSSH_9\r\n".to_vec()))),
+    let answers = [
+        ("redirect", Answer::new(302, &location, &good)),
+        ("redirect for good", Answer::new(308, &location, &good)),
+        ("not found", Answer::json(404, &good)),
+        ("broken", Answer::json(500, &good)),
+        ("created", Answer::json(201, &good)),
+        ("a page", Answer::new(200, "content-type: text/html\r\n", &good)),
+        ("no type", Answer::new(200, "", &good)),
+        ("two types", Answer::new(200, &format!("{JSON}content-type: text/html\r\n"), &good)),
+        ("gzip", Answer::new(200, &format!("{JSON}content-encoding: gzip\r\n"), &good)),
+        ("too large", Answer::json(200, &format!("{good}{}", " ".repeat(6_000)))),
+        ("endless", Answer::Flood(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n".to_vec())),
+        ("cut", Answer::Cut(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec())),
+        ("no HTTP", Answer::Cut(b"SSH-2.0-OpenSSH_9\r\n".to_vec())),
     ];
     for (number, (what, answer)) in answers.into_iter().enumerate() {
-        *world.said.lock().unwrap() = answer;
+        world.answers(move || answer.clone());
         let page = world.asks(&world.client_of(&format!("{}?{number}", world.id()))).await;
         assert_eq!(
             (page.code(), page.status),
@@ -263,7 +230,11 @@ async fn an_answer_that_is_not_the_document_itself_is_none() {
         assert!(!page.text.contains(&world.site.origin), "{what}: {}", page.text);
     }
     assert!(trap.seen().is_empty());
-    // Nobody listens; somebody else's certificate.
+}
+
+#[tokio::test]
+async fn nobody_and_a_stranger_with_another_certificate_describe_no_client() {
+    let world = World::new().await;
     let nobody = world.client_of("https://127.0.0.1:2345/c");
     assert_eq!(world.asks(&nobody).await.code(), "CLIENT_DOCUMENT_UNAVAILABLE");
     let (stranger, _) = Fake::start_tls(|_, _| Answer::json(200, "{}")).await;
