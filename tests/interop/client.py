@@ -18,6 +18,7 @@ from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from mcp.shared.exceptions import MCPError
 
 from browser import Browser, narrowed, revoke
 
@@ -111,7 +112,9 @@ async def main(origin, person, era):
             await music(session)
             await status(session)
             await expiry(session, login)
-            await revocation(session, login)
+            await revocation(session, login, era)
+        if era == "legacy":
+            await new_session(login, http, person)
     await step_up(origin, person, era)
     if DOCUMENTS:
         await by_document(origin, person, era)
@@ -173,12 +176,29 @@ async def expiry(session, login):
     ok(f"outlived its access token, {PARALLEL} calls at once, without a new login (times: {EXPIRIES})")
 
 
-async def revocation(session, login):
+async def revocation(session, login, era):
     await asyncio.to_thread(revoke, login.origin, login.client.client_id, login.tokens.refresh_token)
     logins = login.logins
-    await session.call("get_current_track")
+    if era == "modern":
+        await session.call("get_current_track")
+    else:
+        # The session ended with what it belonged to. To begin another is left to whoever uses this SDK.
+        try:
+            await session.call("get_current_track")
+            raise AssertionError("the session outlived the revocation")
+        except MCPError as refused:
+            assert "no such session" in str(refused), refused
     assert login.logins == logins + 1, f"{login.logins - logins} logins after a revocation"
     ok("its tokens were revoked, and it logged in again")
+
+
+async def new_session(login, http, person):
+    logins = login.logins
+    transport = streamable_http_client(f"{login.origin}/mcp", http_client=http)
+    async with Client(transport, mode="legacy") as client:
+        await Session(client, person).call("get_current_track")
+    assert login.logins == logins, "a new session needed a new login"
+    ok("its session had ended with them, and a new one needed no further login")
 
 
 async def by_document(origin, person, era):

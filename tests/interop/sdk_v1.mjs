@@ -24,7 +24,8 @@ assert.equal(transport.protocolVersion, '2025-11-25');
 ok(`logged in by dynamic registration, speaks ${transport.protocolVersion}`);
 await exercise(client, login, person);
 // Stepping up is left out: this SDK refreshes where it is told to ask for more, and gives up.
-await revocation(origin, login, connected, UnauthorizedError, finish);
+const ways = { unauthorized: UnauthorizedError, make: makeFor(login), finish };
+await revocation(origin, login, connected, ways);
 await client.close();
 const known = new Login(person, 'unused');
 await byDocument('typescript-1', known, UnauthorizedError, makeFor(known), finish);

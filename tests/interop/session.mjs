@@ -116,17 +116,27 @@ const warned = [];
 console.warn = (...words) => warned.push(words.join(' '));
 
 /**
- * After its tokens were revoked the client is sent to log in again, and goes on. `connected` is what connect() gave.
+ * After its tokens were revoked the client is sent to log in again, and goes on; where it had a session, which ended with
+ * what it belonged to, in a new one. To begin that is left to whoever uses these SDKs. `connected` is what connect() gave.
  */
-export async function revocation(origin, login, { client, transport }, unauthorized, finish) {
+export async function revocation(origin, login, { client, transport }, { unauthorized, make, finish }) {
     const { client_id } = login.clientInformation();
     await browser('revoke', origin, client_id, login.tokens().refresh_token);
     const { logins } = login;
     await assert.rejects(client.callTool({ name: 'get_current_track' }), unauthorized);
     await finish(transport, login.called);
-    assert(!(await client.callTool({ name: 'get_current_track' })).isError);
+    let going = client;
+    if (transport.sessionId) {
+        const gone = (failure) => (failure.data?.status ?? failure.code) === 404;
+        await assert.rejects(client.callTool({ name: 'get_current_track' }), gone);
+        const again = make();
+        await again.client.connect(again.transport);
+        going = again.client;
+    }
+    assert(!(await going.callTool({ name: 'get_current_track' })).isError);
     assert.equal(login.logins, logins + 1);
-    ok('its tokens were revoked, and it logged in again');
+    ok(`its tokens were revoked, and it logged in again${going === client ? '' : ', in a new session'}`);
+    if (going !== client) await going.close();
 }
 
 /** A client that has a metadata document needs no registration. Left out where no documents are served. */
