@@ -111,7 +111,7 @@ impl McpSessions {
         let (hash, now) = (TokenHash::of(presented), self.clock.now());
         if self.revocation.memory_is_good()
             && let Some(known) = self.known.get(&hash)
-            && known.owner == *owner
+            && known.owner.admits(owner)
             && now < self.lifetimes.end(known.created_at, known.used_at())
         {
             self.note(hash, &known, now);
@@ -194,7 +194,7 @@ impl McpSessions {
             None => session.expires_at,
             Some(used_at) => self.lifetimes.end(session.created_at, used_at),
         };
-        if session.owner == *owner && now < expires_at { Ok(session) } else { Err(NoSession::Unknown) }
+        if session.owner.admits(owner) && now < expires_at { Ok(session) } else { Err(NoSession::Unknown) }
     }
 
     async fn begin_use(&self, session: &McpSession, now: Timestamp) -> Result<(), Failure> {

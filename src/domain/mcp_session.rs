@@ -12,7 +12,7 @@ use super::{ClientId, GrantId, SessionId, UserId};
 /// for each connection.
 pub const UNUSED: Duration = Duration::from_secs(10 * 60);
 
-/// To whom a session belongs: all three must be the caller's.
+/// To whom a session belongs, and through what it was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The person.
@@ -21,6 +21,15 @@ pub struct Owner {
     pub client: ClientId,
     /// The grant; `None` for other credentials.
     pub grant: Option<GrantId>,
+}
+
+impl Owner {
+    /// Whether a caller may use what this owner opened: the same person through the same client. Not the same grant: a
+    /// client that is asked for more scope comes back with another in the middle of its session, and the SDKs of 2025
+    /// do not begin a new one. What was opened through a grant still ends with it.
+    pub fn admits(&self, caller: &Self) -> bool {
+        self.user == caller.user && self.client == caller.client
+    }
 }
 
 /// How long sessions live.

@@ -142,6 +142,21 @@ async fn everything_that_is_wrong_with_an_id_is_the_same_404() {
     assert!(reply.headers().get(HEADER).is_none());
 }
 
+/// As after a step-up: the client holds another grant in the middle of its session.
+#[tokio::test]
+async fn a_client_that_logs_in_again_keeps_its_session_until_what_opened_it_ends() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let session = initialize(&ada).await;
+    let again = Listener::connect("ada", server.browser(), ada.client.clone()).await;
+    for _ in 0..2 {
+        assert_eq!(list(&again, &session).await, StatusCode::OK);
+        assert_eq!(list(&ada, &session).await, StatusCode::OK);
+    }
+    assert_eq!(ada.client.revoke(&ada.pair().refresh).await, StatusCode::OK);
+    assert_eq!(list(&again, &session).await, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn the_least_recently_used_session_goes_and_unused_ones_do_not_count() {
     at_both(async |place| {
