@@ -6,16 +6,16 @@ use http::request::Parts;
 use crate::app::{KnownKey, Refused};
 use crate::crypto::keys::mac_holds;
 use crate::crypto::token::TokenHash;
-use crate::domain::ApiKeyId;
 use crate::domain::event::EventCode;
 use crate::domain::signature::{self, Flaw, Message, Signed};
+use crate::domain::{ApiKeyId, ClientId};
 use crate::failure::Failure;
 use crate::mcp::ExpectedDigest;
 use crate::oauth::Visitor;
 use crate::store::Spent;
 
 use super::protocol::{Denied, Proof, Proven, caller_of, event, refused};
-use super::{Http, layers};
+use super::{Http, layers, limited};
 
 /// Most nonces of one key that are remembered at once: some 55 requests a second, for as long as they count.
 const MOST_NONCES: i64 = 20_000;
@@ -97,8 +97,15 @@ async fn spend(http: &Http, visitor: &Visitor, signed: &Signed) -> Result<(), De
     }
 }
 
-/// Tells the trail why, and the caller as much as helps an honest one.
+/// Tells the trail why, and the caller as much as helps an honest one. A guess counts as one.
 pub(super) async fn flawed(http: &Http, visitor: &Visitor, flaw: Flaw, key: Option<&ApiKeyId>) -> Denied {
+    if flaw == Flaw::Wrong {
+        let client = key.cloned().map(ClientId::from);
+        return match limited::attempt_failed(http, visitor, flaw.reason(), client.as_ref()).await {
+            Some(limited) => Denied::Limited(limited),
+            None => Denied::Signature(flaw),
+        };
+    }
     let event = event(EventCode::AuthenticationFailure, visitor).because(flaw.reason());
     let event = match key {
         Some(key) => event.subject(key.as_str()),

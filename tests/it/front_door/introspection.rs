@@ -53,7 +53,8 @@ async fn a_client_with_a_secret_learns_of_its_own_living_tokens_alone() {
             assert_eq!(ask(&other, token).await, inactive, "{token}");
         }
         assert_eq!(ask(&holder, "x").await, inactive);
-        let listener = server.listener("ada").await;
+        // Of another person: the page below then has one client to end.
+        let listener = server.listener("ben").await;
         assert_eq!(ask(&holder, &listener.pair().access).await, inactive, "another client's");
 
         // Exchanged, ended, and out of time.
