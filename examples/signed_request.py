@@ -74,6 +74,8 @@ def call(url, key_id, api_key, tool, arguments):
 
 
 def main():
+    if len(sys.argv) != 6:
+        sys.exit("usage: signed_request.py URL KEY_ID KEY_FILE TOOL ARGUMENTS\n\n" + __doc__)
     url, key_id, key_file, tool, arguments = sys.argv[1:]
     with open(key_file, encoding="ascii") as file:
         api_key = file.read().strip()

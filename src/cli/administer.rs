@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::store::{OpenStoreError, Recorded, Store};
 
 use super::output::{Exit, Output, Refused};
-use super::{Global, configured};
+use super::{Global, configured, serve_sandbox};
 
 /// What such a command works with.
 pub(super) struct Desk {
@@ -23,13 +23,24 @@ pub(super) struct Desk {
     pub(super) dice: Dice,
 }
 
+/// Which database a command works with.
+pub(super) struct Place<'a> {
+    /// The options that say where the configuration is.
+    pub(super) global: &'a Global,
+    /// The one that `serve --sandbox` keeps with this configuration.
+    pub(super) sandbox: bool,
+}
+
 /// Opens the database that the configuration names, does the work, and closes it again.
 pub(super) fn at_database(
-    global: &Global,
+    place: &Place<'_>,
     work: impl AsyncFnOnce(&Desk) -> Result<Exit, Refused>,
 ) -> Result<Exit, Refused> {
-    let output = global.output();
-    let config = configured::load(global, Vec::new(), Purpose::Inspect, &output)?;
+    let output = place.global.output();
+    let mut config = configured::load(place.global, Vec::new(), Purpose::Inspect, &output)?;
+    if place.sandbox {
+        serve_sandbox::set_apart(&mut config)?;
+    }
     if !Store::may_be_at(config.storage.url.expose()) {
         return Err(no_database(&config));
     }
@@ -107,7 +118,7 @@ fn no_database(config: &Config) -> Refused {
     Refused::incomplete(
         "DATABASE_MISSING",
         format!("there is no database at {place}"),
-        "start the server once, or name its configuration: --config, --env-file, DATA_DIR or DATABASE_URL",
+        "start the server once, or name its configuration: --config, --env-file, DATA_DIR or DATABASE_URL; the sandbox's: --sandbox",
     )
 }
 

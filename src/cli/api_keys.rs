@@ -7,11 +7,15 @@ mod revoke;
 use clap::Subcommand;
 
 use super::Global;
+use super::administer::Place;
 use super::output::{Exit, Refused};
 
 /// What `api-keys` takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// The database of 'serve --sandbox' instead
+    #[arg(long, global = true)]
+    sandbox: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -28,9 +32,10 @@ enum Command {
 
 /// Runs the command that was named.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+    let place = Place { global, sandbox: args.sandbox };
     match &args.command {
-        Command::Create(args) => create::run(args, global),
-        Command::List(args) => list::run(args, global),
-        Command::Revoke(args) => revoke::run(args, global),
+        Command::Create(args) => create::run(args, &place),
+        Command::List(args) => list::run(args, &place),
+        Command::Revoke(args) => revoke::run(args, &place),
     }
 }

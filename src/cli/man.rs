@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output::{Exit, Output, Refused};
+use crate::domain::event::clean;
 use crate::failure::{During as _, Failure};
 
 /// What `man` takes.
@@ -11,7 +12,7 @@ use crate::failure::{During as _, Failure};
     after_help = "Examples:\n  spotify-mcp man | man -l -\n  spotify-mcp man --output-dir /usr/local/share/man/man1"
 )]
 pub struct Args {
-    /// Write one page per command into this folder instead of printing the main page
+    /// Write one page per command into this folder, made where it is missing, instead of printing the main page
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
 }
@@ -23,7 +24,9 @@ pub fn run(args: &Args, output: &Output) -> Result<Exit, Refused> {
         Some(folder) => all_pages(folder),
     };
     done.map_err(|failure| {
-        Refused::unexpected("MAN-WRITE", &failure, "name a folder that exists and can be written")
+        let folder = args.output_dir.as_deref().unwrap_or(Path::new("-")).display();
+        let text = format!("the manual cannot be written to {folder}: {}", clean(&failure.chain()));
+        Refused::incomplete("MAN_WRITE", text, "name a folder that this user may make and write to")
     })?;
     Ok(Exit::Done)
 }
@@ -35,5 +38,6 @@ fn main_page() -> Result<String, Failure> {
 }
 
 fn all_pages(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).during("making the folder")?;
     clap_mangen::generate_to(super::definition(), folder).during("writing the manual pages")
 }

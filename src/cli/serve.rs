@@ -11,7 +11,7 @@ use crate::ambient::{Clock, Dice};
 use crate::app::{App, Mode};
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::http::{Http, Listening, listen, router};
+use crate::http::{Http, Listening, Renewal, listen, router};
 use crate::mcp::{HttpPolicy, Linked, McpDeps, Server};
 
 use super::output::{Exit, Output, Refused};
@@ -65,6 +65,10 @@ async fn serve(
     make: MakeServer,
 ) -> Result<Exit, Refused> {
     let mut config = started.config;
+    // Before anybody can know the process: unhandled, the signal for a reload would end it. Over standard input, a
+    // terminal that goes away takes the server with it.
+    let hangup = (!args.stdio).then(|| signal(SignalKind::hangup())).transpose();
+    let hangup = hangup.map_err(|error| internal(error.into()))?;
     // Bound first: a taken port must not cost a migration. Over standard input the page is bound when it is needed.
     let listening = match args.stdio {
         true => None,
@@ -98,9 +102,8 @@ async fn serve(
         Some(listening) => {
             let http = Arc::new(Http::new(app.clone(), Some(server), None));
             let listening = listening.secured(renewal.as_ref().map(|renewal| renewal.tls.clone()));
-            if let Some(renewal) = renewal {
-                let hangup = signal(SignalKind::hangup()).map_err(|error| internal(error.into()))?;
-                tasks.spawn(renewal.keep(app.clone(), hangup, tasks_stop.clone()));
+            if let Some(hangup) = hangup {
+                tasks.spawn(reload(renewal, app.clone(), hangup, tasks_stop.clone()));
             }
             announce(&app, &listening, sandbox.as_ref(), &output);
             over_http(&http, listening, calls_stop).await
@@ -144,6 +147,18 @@ async fn over_http(
     calls_stop.cancel();
     serving.abort();
     Ok(())
+}
+
+/// On SIGHUP: a renewed certificate is taken over; a server without one has nothing to reload, and lives on.
+async fn reload(renewal: Option<Renewal>, app: Arc<App>, mut hangup: Signal, stop: CancellationToken) {
+    if let Some(renewal) = renewal {
+        return renewal.keep(app, hangup, stop).await;
+    }
+    while stop.run_until_cancelled(hangup.recv()).await.flatten().is_some() {
+        tracing::info!(
+            "SIGHUP: there is nothing to reload without server.tls; a changed configuration needs a restart"
+        );
+    }
 }
 
 async fn told_to_stop(term: &mut Signal, int: &mut Signal) {

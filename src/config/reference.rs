@@ -44,9 +44,8 @@ pub fn markdown() -> String {
             Role::Unused(why) => format!("Accepted: {why}."),
             Role::Setting | Role::Alias(_) => spec.doc.to_owned(),
         };
-        let restart = if spec.restart { "" } else { " Takes effect on reload." };
         let doc = doc.replace('<', "&lt;").replace('|', "\\|");
-        text += &format!("| `{}` | {env} | {default} | {doc}{restart} |\n", spec.path);
+        text += &format!("| `{}` | {env} | {default} | {doc} |\n", spec.path);
     }
     text
 }

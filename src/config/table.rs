@@ -110,7 +110,7 @@ pub static TABLE: &[KeySpec] = &[
     key("audit.dir", Text(checks::plain), "The folder of the audit trail. Default: audit in the data directory."),
 
     key("telemetry.log_level", Choice(checks::LOG_LEVELS), "The least severe level that is written.").env(&["LOG_LEVEL"]).or("info").live(),
-    key("telemetry.log_file", Text(checks::plain), "Where the log goes. Default: standard error."),
+    key("telemetry.log_file", Text(checks::plain), "Where the log goes; the day, or the hour, of each file is added to the name. Default: standard error."),
     key("telemetry.log_format", Choice(&["text", "json"]), "How a log line looks.").or("text"),
     key("telemetry.log_rotation", Choice(&["daily", "hourly", "never"]), "When a new log file begins.").or("daily"),
     key("telemetry.log_keep", Count(1, 10_000), "How many log files stay.").or("14"),

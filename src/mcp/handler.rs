@@ -249,6 +249,7 @@ impl ServerHandler for Handler {
                 None,
             ));
         }
-        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, clean(&request.method, 100), None))
+        let unknown = format!("unknown method {}", clean(&request.method, 100));
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, unknown, None))
     }
 }

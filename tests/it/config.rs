@@ -111,6 +111,19 @@ fn init_writes_a_configuration_that_loads() {
 }
 
 #[test]
+fn init_says_what_is_missing_before_it_can_serve() {
+    let here = Here::new();
+    let output = here.run(&["config", "init", "--non-interactive"], &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
+    assert!(last.contains("client_id") && last.contains("serve --config spotify-mcp.toml"), "{last}");
+    let here = Here::new();
+    let output = here.run(&["config", "init", "--client-id", "0123456789abcdef0123456789abcdef"], &[]);
+    let text = text(&output);
+    assert!(text.contains("Then: spotify-mcp serve") && !text.contains("CONFIG_MISSING"), "{text}");
+}
+
+#[test]
 fn init_leaves_nothing_behind_when_an_answer_is_wrong() {
     let here = Here::new();
     let output =
@@ -206,9 +219,14 @@ fn completions_and_manual_need_no_configuration() {
         assert!(text(&output).contains("keygen"), "{shell}");
     }
     assert!(text(&here.run(&["man"], &broken)).contains(".TH spotify-mcp 1"));
-    fs::create_dir(here.path("pages")).unwrap();
-    assert_eq!(here.run(&["man", "--output-dir", "pages"], &broken).status.code(), Some(0));
-    assert!(here.path("pages/spotify-mcp-config-init.1").exists());
+    assert_eq!(here.run(&["man", "--output-dir", "new/pages"], &broken).status.code(), Some(0));
+    assert!(here.path("new/pages/spotify-mcp-config-init.1").exists());
+    here.file("a-file", "");
+    let refused = here.run(&["man", "--output-dir", "a-file/pages"], &broken);
+    assert_eq!(refused.status.code(), Some(3));
+    for words in ["MAN_WRITE", "a-file/pages", "Not a directory"] {
+        assert!(text(&refused).contains(words), "{}", text(&refused));
+    }
 }
 
 /// A folder of one test's own, in which the binary runs without the environment of the tests.

@@ -1,12 +1,11 @@
-//! `spotify-mcp api-keys create`: a key for a person, printed once; only its hash stays.
+//! `spotify-mcp api-keys create`: a key for a person, printed once; its hash stays, and sealed what checks its signatures.
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::ambient::Timestamp;
-use crate::cli::Global;
-use crate::cli::administer::{Desk, at_database, broken};
+use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::cli::serve_start;
 use crate::crypto::token::{Token, TokenKind};
@@ -54,9 +53,9 @@ struct Wanted {
 }
 
 /// Makes the key.
-pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     let wanted = wanted(args)?;
-    at_database(global, async |desk| {
+    at_database(place, async |desk| {
         if !desk.config.auth.api_keys {
             let why = "auth.api_keys is false: servers with this configuration accept no API key";
             desk.output.warn("API_KEYS_OFF", why, "set auth.api_keys to true where the key is to be used");

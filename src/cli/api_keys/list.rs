@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
-use crate::cli::Global;
-use crate::cli::administer::{at_database, broken};
+use crate::cli::administer::{Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::domain::event::clean;
 use crate::domain::{Scope, ScopeSet};
@@ -25,8 +24,8 @@ pub struct Args {
 }
 
 /// Prints the list, newest first.
-pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
-    at_database(global, async |desk| {
+pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
+    at_database(place, async |desk| {
         let user = match &args.user {
             Some(named) => Some(desk.person(named).await?),
             None => None,

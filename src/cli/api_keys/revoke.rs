@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::Global;
-use crate::cli::administer::{Desk, at_database, broken};
+use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::crypto::token::TokenKind;
 use crate::domain::ApiKeyId;
@@ -40,11 +39,11 @@ struct Outcome {
 }
 
 /// Ends the keys that are there, and says which were not.
-pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     let mut ids = args.ids.iter().map(|text| id(text)).collect::<Result<Vec<_>, _>>()?;
     ids.sort();
     ids.dedup();
-    at_database(global, async |desk| {
+    at_database(place, async |desk| {
         if !args.dry_run {
             let keys = if ids.len() == 1 { "this API key" } else { "these API keys" };
             desk.confirm(&format!("Revoke {keys} now, on every server?"), args.yes)?;

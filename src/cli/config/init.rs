@@ -70,7 +70,7 @@ pub fn run(args: &Args, output: &Output) -> Result<Exit, Refused> {
     written.file(&args.output, &SecretString::new(text.trim_end()))?;
     let redirect_uri = check(&args.output)?;
     written.keep();
-    report(args, &key_file, &redirect_uri, output);
+    report(args, &key_file, &redirect_uri, (draft.client_id.is_some(), output));
     if draft.client_id.is_none() {
         output.warn(
             "CONFIG_MISSING",
@@ -126,14 +126,17 @@ fn check(path: &Path) -> Result<String, Refused> {
     configured::accept(loaded, &Output::silent()).map(|config| config.spotify.redirect_uri.to_string())
 }
 
-fn report(args: &Args, key_file: &Path, redirect_uri: &str, output: &Output) {
+fn report(args: &Args, key_file: &Path, redirect_uri: &str, (complete, output): (bool, &Output)) {
     let (config, key) = (args.output.display(), key_file.display());
+    // On a terminal the last line is what people follow.
+    let missing =
+        if complete { String::new() } else { format!("write your app's client_id into {config}, then ") };
     let text = format!(
         "Wrote {config}\n\
          Wrote {key} (the master key: keep a copy apart from the database)\n\n\
          Register this redirect URI at https://developer.spotify.com/dashboard, to the letter:\n  {redirect_uri}\n\n\
          {POLICY}\n\n\
-         Then: spotify-mcp serve --config {config}\n"
+         Then: {missing}spotify-mcp serve --config {config}\n"
     );
     let document = json!({
         "config": args.output,

@@ -7,8 +7,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::epoch_moves;
+use crate::support::browser::Browser;
 use crate::support::database::at_both;
-use crate::support::listener::{Answer, Era, speak};
+use crate::support::listener::{Answer, Era, Listener, speak};
 use crate::support::server::{Setup, TestServer, binary};
 
 /// Runs a command with the server's environment, as its operator would.
@@ -282,4 +283,33 @@ async fn listing_and_revoking_need_no_master_key_and_a_wrong_one_makes_no_key() 
     server.environment.insert("SPOTIFY_MCP_MASTER_KEY".to_owned(), wrong);
     assert_eq!(refusal(&server, &create).await, (2, "MASTER_KEY_WRONG".to_owned()));
     server.environment.insert("SPOTIFY_MCP_MASTER_KEY".to_owned(), right);
+}
+
+#[tokio::test]
+async fn the_sandbox_has_keys_of_its_own() {
+    let mut server = Setup::default().prepare().await;
+    server.environment.remove("DATABASE_URL");
+    let mut command = server.command();
+    let _running = command.arg("--sandbox").spawn().unwrap();
+    let serving = async {
+        while server.ready().await != Some(StatusCode::OK) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), serving)
+        .await
+        .unwrap_or_else(|_| panic!("{}", server.logged()));
+    let log = server.logged();
+    let accounts = log.split("by a simulator at ").nth(1).unwrap().split_whitespace().next().unwrap();
+    let browser = Browser::new(&server.origin, accounts.trim_end_matches('.'));
+    Listener::connect("ada", browser, server.client().await).await;
+
+    assert_eq!(refusal(&server, &["api-keys", "list"]).await, (3, "DATABASE_MISSING".to_owned()));
+    let (id, key) = made(&server, "ada", &["--sandbox"]).await;
+    call(&server, &key, "get_current_track").await.content();
+    let listed = result(&server, &["api-keys", "--sandbox", "list"]).await;
+    assert_eq!(listed[0]["id"], json!(id));
+    result(&server, &["api-keys", "revoke", "--yes", "--sandbox", &id]).await;
+    assert!(server.data_dir().join("sandbox/spotify-mcp.sqlite").exists());
+    assert!(!server.data_dir().join("spotify-mcp.db").exists());
 }

@@ -6,6 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use spotify_mcp::spotify::sandbox::Fault;
 use tokio::time::{sleep, timeout};
@@ -213,6 +214,23 @@ async fn ten_faults_are_ten_reasons() {
         assert!(failed.said.contains(key), "{key} in {failed:?}");
     }
     let _ = std::fs::remove_dir_all(file.parent().unwrap());
+}
+
+#[tokio::test]
+async fn a_hangup_without_tls_changes_nothing_and_says_so() {
+    let mut server = TestServer::new().await;
+    let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
+    for times in 1..=2 {
+        kill_process(pid, Signal::HUP).unwrap();
+        let told = async {
+            while server.logged().matches("there is nothing to reload").count() < times {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), told).await.expect("the signal is not mentioned");
+        assert_eq!(server.ready().await, Some(StatusCode::OK));
+    }
+    assert_eq!(server.stop().await.code(), Some(0));
 }
 
 #[tokio::test]

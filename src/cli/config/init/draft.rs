@@ -50,7 +50,7 @@ impl Draft {
         text += &entry("client_secret_file", secret_file.as_deref(), "client-secret");
         text += "# You have read https://developer.spotify.com/policy (III.13, III.14).\n";
         text += &format!("policy_acknowledged = {}\n\n[server]\n", self.policy_acknowledged);
-        text += "# The origin that clients see. TLS ends at a proxy in front of host and port.\n";
+        text += "# The origin that clients see. TLS ends at a proxy in front of host and port, or here with server.tls.\n";
         text += &entry("public_url", self.public_url.as_deref(), "https://music.example.org");
         text += &format!("\n[security]\nenvironment = {}\n", quoted(self.environment()));
         text += "# Relative to this file. Without this key nothing that is stored can be opened.\n";
