@@ -19,6 +19,7 @@ pub mod master_key;
 mod network;
 pub mod problem;
 pub mod reference;
+pub mod sealed;
 pub mod show;
 pub mod table;
 mod typed;

@@ -62,17 +62,31 @@ impl Kdf {
         Self::Pbkdf2Sha256 { rounds: 600_000, salt: hex(salt) }
     }
 
-    /// Derives the 256-bit key. Takes tenths of a second and, for Argon2id, the memory named: never on an async thread.
-    pub fn derive(&self, passphrase: &SecretString) -> Result<Key, KdfError> {
-        if passphrase.expose().len() < 14 {
-            return Err(KdfError::ShortPassphrase);
-        }
-        let mut out = Zeroizing::new([0; 32]);
+    /// Whether the parameters are within floor and ceiling, before anything is spent on them.
+    pub fn check(&self) -> Result<(), KdfError> {
         match self {
             Self::Argon2id { memory_kib, passes, lanes, salt } => {
                 within(*memory_kib, 19_456, 1_048_576)?;
                 within(*passes, 2, 16)?;
                 within(*lanes, 1, 16)?;
+                unhex(salt).map(drop)
+            }
+            Self::Pbkdf2Sha256 { rounds, salt } => {
+                within(*rounds, 600_000, 20_000_000)?;
+                unhex(salt).map(drop)
+            }
+        }
+    }
+
+    /// Derives the 256-bit key. Takes tenths of a second and, for Argon2id, the memory named: never on an async thread.
+    pub fn derive(&self, passphrase: &SecretString) -> Result<Key, KdfError> {
+        if passphrase.expose().len() < 14 {
+            return Err(KdfError::ShortPassphrase);
+        }
+        self.check()?;
+        let mut out = Zeroizing::new([0; 32]);
+        match self {
+            Self::Argon2id { memory_kib, passes, lanes, salt } => {
                 let params =
                     Params::new(*memory_kib, *passes, *lanes, Some(32)).map_err(|_| KdfError::TooWeak)?;
                 Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -80,7 +94,6 @@ impl Kdf {
                     .map_err(|_| KdfError::TooCostly)?;
             }
             Self::Pbkdf2Sha256 { rounds, salt } => {
-                within(*rounds, 600_000, 20_000_000)?;
                 let salt = unhex(salt)?;
                 pbkdf2::pbkdf2_hmac::<Sha256>(passphrase.expose().as_bytes(), &salt, *rounds, &mut *out);
             }

@@ -79,6 +79,14 @@ pub enum Purpose {
     FormerIdentities,
     /// Names who is counted by a limit that servers share, without saying it.
     LimitBuckets,
+    /// Wraps the file key of a sealed configuration.
+    ConfigurationSlots,
+    /// Under a file key: seals the values of its configuration.
+    ConfigurationValues,
+    /// Under a file key: authenticates the whole text.
+    ConfigurationText,
+    /// Under a file key: tells equal values from different ones without showing them.
+    ConfigurationFingerprints,
 }
 
 impl Purpose {
@@ -89,6 +97,10 @@ impl Purpose {
             Self::BrowserTickets => b"browser-tickets",
             Self::FormerIdentities => b"former-identities",
             Self::LimitBuckets => b"limit-buckets",
+            Self::ConfigurationSlots => b"configuration-slots",
+            Self::ConfigurationValues => b"configuration-values",
+            Self::ConfigurationText => b"configuration-text",
+            Self::ConfigurationFingerprints => b"configuration-fingerprints",
         }
     }
 }
