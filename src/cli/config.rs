@@ -1,8 +1,18 @@
 //! `spotify-mcp config`: the configuration's own commands, one file each.
 
+mod contents;
+mod decrypt;
+mod diff;
+mod encrypt;
+mod get;
 mod init;
 mod keygen;
+mod rekey;
+mod safe;
+mod set;
 mod show;
+mod status;
+mod verify;
 
 use clap::Subcommand;
 
@@ -24,6 +34,22 @@ enum Command {
     Show(show::Args),
     /// Make a fresh master key
     Keygen(keygen::Args),
+    /// Seal a copy of a plain configuration file
+    Encrypt(encrypt::Args),
+    /// Print or write the contents of a sealed file in the clear
+    Decrypt(decrypt::Args),
+    /// Print one value of the configuration file
+    Get(get::Args),
+    /// Change one value of a sealed configuration file
+    Set(set::Args),
+    /// Compare two configuration files without showing a secret
+    Diff(diff::Args),
+    /// Give a sealed file a fresh file key, or another master key
+    Rekey(rekey::Args),
+    /// Check that a sealed file is authentic and valid
+    Verify(verify::Args),
+    /// Print what opens a sealed file, how old its keys are, and its digest
+    Status(status::Args),
 }
 
 /// Runs the command that was named.
@@ -32,5 +58,13 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Command::Init(args) => init::run(args, &global.output()),
         Command::Show(args) => show::run(args, global),
         Command::Keygen(args) => keygen::run(args, &global.output()),
+        Command::Encrypt(args) => encrypt::run(args, global),
+        Command::Decrypt(args) => decrypt::run(args, global),
+        Command::Get(args) => get::run(args, global),
+        Command::Set(args) => set::run(args, global),
+        Command::Diff(args) => diff::run(args, global),
+        Command::Rekey(args) => rekey::run(args, global),
+        Command::Verify(args) => verify::run(args, global),
+        Command::Status(args) => status::run(args, global),
     }
 }

@@ -29,9 +29,16 @@ pub(super) fn accept(loaded: Loaded, output: &Output) -> Result<Config, Refused>
 
 /// Loads the configuration, right or wrong.
 pub(super) fn load_any(global: &Global, flags: Vec<Flag>, purpose: Purpose) -> Result<Loaded, Refused> {
+    config::load(&sources(global, flags, purpose)).map_err(|failure| {
+        Refused::unexpected("BUILD_DAMAGED", &failure, "use a build that passes its tests")
+    })
+}
+
+/// Where the configuration comes from, by the global options and this process's environment.
+pub(super) fn sources(global: &Global, flags: Vec<Flag>, purpose: Purpose) -> Sources {
     let level =
         global.log_level.clone().map(|value| Flag { key: "telemetry.log_level", name: "--log-level", value });
-    let sources = Sources {
+    Sources {
         file: global.config.clone(),
         env_file: global.env_file.clone(),
         env: std::env::vars_os()
@@ -39,22 +46,24 @@ pub(super) fn load_any(global: &Global, flags: Vec<Flag>, purpose: Purpose) -> R
             .collect(),
         flags: flags.into_iter().chain(level).collect(),
         purpose,
-    };
-    config::load(&sources).map_err(|failure| {
-        Refused::unexpected("BUILD_DAMAGED", &failure, "use a build that passes its tests")
-    })
+    }
 }
 
-fn refused(problems: &[Problem]) -> Refused {
-    let count = problems.len();
-    let text = format!("the configuration has {count} problem{}", if count == 1 { "" } else { "s" });
-    let parts = problems.iter().map(|problem| Part {
+/// Each problem as one part of a refusal.
+pub(super) fn parts(problems: &[Problem]) -> Vec<Part> {
+    let one = |problem: &Problem| Part {
         code: problem.code.clone(),
         about: problem.key.clone(),
         origin: problem.origin.to_string(),
         why: problem.why.clone(),
         fix: problem.fix.clone(),
-    });
+    };
+    problems.iter().map(one).collect()
+}
+
+fn refused(problems: &[Problem]) -> Refused {
+    let count = problems.len();
+    let text = format!("the configuration has {count} problem{}", if count == 1 { "" } else { "s" });
     Refused::usage("CONFIG_INVALID", text, "mend all of them and start again; nothing was changed")
-        .with_parts(parts.collect())
+        .with_parts(parts(problems))
 }

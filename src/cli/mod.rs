@@ -11,6 +11,7 @@ pub mod healthcheck;
 mod healthcheck_tls;
 mod man;
 pub mod output;
+mod secret_input;
 mod serve;
 mod serve_sandbox;
 mod serve_start;

@@ -33,6 +33,33 @@ pub enum Exit {
     Incomplete,
     /// 4: nothing worse than expired waivers or stale inputs.
     Stale,
+    /// 10 to 19: what the commands on sealed files tell apart.
+    Sealed(SealedExit),
+}
+
+/// The typed statuses of `config` (security.md 1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedExit {
+    /// 10: no slot is for the key that was given.
+    WrongKey = 10,
+    /// 11: the file is not what was sealed.
+    Tampered = 11,
+    /// 12: a newer revision has been used.
+    RolledBack = 12,
+    /// 13: a format of another version.
+    Version = 13,
+    /// 14: key derivation out of bounds.
+    Kdf = 14,
+    /// 15: no valid configuration, or secrets where they must not be.
+    Schema = 15,
+    /// 16: no source has a key.
+    NoKey = 16,
+    /// 17: others may write the file, or read what would be written.
+    Mode = 17,
+    /// 18: somebody else is changing the file.
+    Locked = 18,
+    /// 19: there is nothing to change.
+    Unchanged = 19,
 }
 
 impl Exit {
@@ -44,6 +71,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Incomplete => 3,
             Self::Stale => 4,
+            Self::Sealed(exit) => exit as u8,
         }
     }
 }

@@ -48,6 +48,12 @@ pub(super) struct Build<'a> {
     pub(super) derived: BTreeMap<&'static str, String>,
 }
 
+/// Where the master key comes from as far as `gathered` says, and the data directory beside which one may lie.
+pub fn key_sources(gathered: &mut Gathered, variables: &Variables) -> (MasterKeyConfig, PathBuf) {
+    let mut build = Build { gathered, variables, derived: BTreeMap::new() };
+    (build.master_key(), build.data_dir())
+}
+
 impl Build<'_> {
     fn server(&mut self) -> ServerConfig {
         let host = self.text("server.host").parse().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -131,11 +137,15 @@ impl Build<'_> {
         said.iter().filter_map(|text| Url::parse(text).ok()).map(|url| origin_of(&url)).collect()
     }
 
-    fn storage(&mut self) -> StorageConfig {
-        let data_dir = match self.optional_text("storage.data_dir") {
+    fn data_dir(&mut self) -> PathBuf {
+        match self.optional_text("storage.data_dir") {
             Some(path) => PathBuf::from(path),
             None => self.platform_data_dir(),
-        };
+        }
+    }
+
+    fn storage(&mut self) -> StorageConfig {
+        let data_dir = self.data_dir();
         let url = self.secret("storage.url").map(|(url, _)| url).unwrap_or_else(|| {
             let url = format!("sqlite://{}", data_dir.join("spotify-mcp.db").display());
             self.derived.insert("storage.url", url.clone());

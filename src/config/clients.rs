@@ -165,7 +165,7 @@ impl Build<'_> {
 
     fn client_secret(&mut self, name: &str, origin: &Origin) -> Option<SecretString> {
         let base = match origin {
-            Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")),
+            Origin::File { path, .. } | Origin::Sealed { path, .. } => path.parent().unwrap_or(Path::new("")),
             _ => Path::new(""),
         };
         let path = base.join(name);

@@ -7,8 +7,9 @@ use serde_json::{Map, Value as Node};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::json_lines;
 use super::problem::{Origin, Problem, Wrong, quoted};
+use super::unseal::SealedFile;
+use super::{json_lines, unseal};
 
 /// No sensible configuration is larger.
 const MAX_BYTES: usize = 1_048_576;
@@ -20,6 +21,8 @@ pub struct Tree {
     pub root: Map<String, Node>,
     /// The line of every dotted key, counted from 1.
     pub lines: HashMap<String, usize>,
+    /// The file was sealed: which one it is.
+    pub sealed: Option<SealedFile>,
 }
 
 /// Reads a file of at most `max` bytes as text. The error says what to do.
@@ -44,19 +47,26 @@ pub fn read_text(path: &Path, max: usize) -> Result<String, Wrong> {
         .map_err(|_| Wrong::new(format!("{} is not UTF-8 text", path.display()), "save it as UTF-8"))
 }
 
-/// Reads and parses the file, replacing `${NAME}` by what `lookup` knows. A value that names an unset variable is
+/// How a sealed text becomes a tree; everything that is wrong with it comes back as problems.
+pub type Open<'a> = dyn Fn(&Path, &str) -> Result<Tree, Vec<Problem>> + 'a;
+
+/// Reads and parses the file, a sealed one by `open`, replacing `${NAME}` by what `lookup` knows. A value that names an unset variable is
 /// left out and reported, so that the rest can still be judged; no tree: the file as a whole cannot be read.
-pub fn read(path: &Path, lookup: &dyn Fn(&str) -> Option<String>) -> (Option<Tree>, Vec<Problem>) {
-    let mut tree = match parse_file(path) {
-        Ok(tree) => tree,
-        Err(problem) => return (None, vec![*problem]),
-    };
+pub fn read(path: &Path, lookup: &Lookup<'_>, open: &Open<'_>) -> (Option<Tree>, Vec<Problem>) {
+    match parse_file(path, open) {
+        Ok(tree) => expand_tree(path, tree, lookup),
+        Err(problems) => (None, problems),
+    }
+}
+
+/// Replaces the variables of a tree.
+pub fn expand_tree(path: &Path, mut tree: Tree, lookup: &Lookup<'_>) -> (Option<Tree>, Vec<Problem>) {
     let mut unset = Vec::new();
     replace_in_table(&mut tree.root, "", lookup, &mut |key, name| {
         unset.push((key.to_owned(), name.to_owned()))
     });
     let problem = |(key, name): (String, String)| {
-        let origin = Origin::File { path: path.to_owned(), line: tree.lines.get(&key).copied() };
+        let origin = tree.origin(path, &key);
         let why = format!("it uses ${{{}}}, which is not set in the environment", unquoted(&name));
         let wrong = Wrong::new(why, "set that variable, or write $${ for a literal ${");
         Problem::new("CONFIG_VARIABLE_UNSET", key, origin, wrong)
@@ -69,24 +79,45 @@ fn unquoted(text: &str) -> String {
     quoted(text).trim_matches('\'').to_owned()
 }
 
-fn parse_file(path: &Path) -> Result<Tree, Box<Problem>> {
-    let whole = |code: &str, line, wrong| {
-        Box::new(Problem::new(code, "the file", Origin::File { path: path.to_owned(), line }, wrong))
-    };
+/// Parses a file that is not sealed, as it is: nothing is replaced.
+///
+/// # Errors
+/// What is wrong with the file as a whole.
+pub fn read_plain(path: &Path) -> Result<Tree, Vec<Problem>> {
+    let wrong = Wrong::new("it is a sealed file", "open it with 'spotify-mcp config decrypt'");
+    let refused = |path: &Path| vec![whole_file("CONFIG_SEALED", path, None, wrong.clone())];
+    parse_file(path, &|path, _| Err(refused(path)))
+}
+
+fn parse_file(path: &Path, open: &Open<'_>) -> Result<Tree, Vec<Problem>> {
     let extension = path.extension().and_then(|ext| ext.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let parse = match extension.as_str() {
-        "toml" => parse_toml,
-        "json" => parse_json,
-        _ => {
-            let wrong =
-                Wrong::new("its name ends in neither .toml nor .json", "rename it by what it contains");
-            return Err(whole("CONFIG_FILE_TYPE", None, wrong));
-        }
-    };
-    let text = read_text(path, MAX_BYTES).map_err(|wrong| whole("CONFIG_FILE_UNREADABLE", None, wrong))?;
+    let unread = |wrong| vec![whole_file("CONFIG_FILE_UNREADABLE", path, None, wrong)];
+    if !matches!(extension.as_str(), "toml" | "json") {
+        let wrong = Wrong::new("its name ends in neither .toml nor .json", "rename it by what it contains");
+        return Err(vec![whole_file("CONFIG_FILE_TYPE", path, None, wrong)]);
+    }
+    let text = read_text(path, MAX_BYTES).map_err(unread)?;
+    if unseal::must_be_sealed(path) || unseal::looks_sealed(path, &text) {
+        return open(path, &text);
+    }
+    let parse = if extension == "toml" { parse_toml } else { parse_json };
     parse(&text).map_err(|(line, why)| {
-        whole("CONFIG_SYNTAX", line, Wrong::new(why, format!("mend the {} there", extension.to_uppercase())))
+        let wrong = Wrong::new(why, format!("mend the {} there", extension.to_uppercase()));
+        vec![whole_file("CONFIG_SYNTAX", path, line, wrong)]
     })
+}
+
+/// A problem of the file as a whole.
+pub fn whole_file(code: &str, path: &Path, line: Option<usize>, wrong: Wrong) -> Problem {
+    Problem::new(code, "the file", Origin::File { path: path.to_owned(), line }, wrong)
+}
+
+impl Tree {
+    /// Where the value of a key stands.
+    pub fn origin(&self, path: &Path, key: &str) -> Origin {
+        let (path, line) = (path.to_owned(), self.lines.get(key).copied());
+        if self.sealed.is_some() { Origin::Sealed { path, line } } else { Origin::File { path, line } }
+    }
 }
 
 type Syntax = (Option<usize>, String);
@@ -97,7 +128,7 @@ pub(crate) fn parse_json(text: &str) -> Result<Tree, Syntax> {
     let (lines, twice) = json_lines::scan(text);
     match twice {
         Some((key, line)) => Err((Some(line), format!("{} is there twice", quoted(&key)))),
-        None => Ok(Tree { root, lines }),
+        None => Ok(Tree { root, lines, sealed: None }),
     }
 }
 
@@ -113,7 +144,7 @@ pub(crate) fn parse_toml(text: &str) -> Result<Tree, Syntax> {
     })?;
     let mut lines = HashMap::new();
     let root = plain_table(table.get_ref(), text, "", &mut lines)?;
-    Ok(Tree { root, lines })
+    Ok(Tree { root, lines, sealed: None })
 }
 
 fn toml_reason(message: &str) -> String {

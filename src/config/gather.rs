@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Node};
 
-use super::file::{self, join};
+use super::file::{self, Tree, join};
 use super::keys::{self, KeySpec, Role};
 use super::problem::{Origin, Problem, Wrong, quoted};
 use super::table::{NEIGHBOURS, Neighbour, TABLE};
+use super::unseal::{self, SealedFile};
 use super::value::{self, Value};
 use super::{Flag, Sources, dotenv};
 
@@ -30,6 +31,8 @@ pub struct Gathered {
     pub notices: Vec<Problem>,
     /// The configuration file was named, and nothing could be read from it.
     pub file_is_unread: bool,
+    /// The configuration file is sealed: which one it is.
+    pub sealed: Option<SealedFile>,
 }
 
 /// A value and where it came from.
@@ -50,10 +53,32 @@ type Layer = Vec<(&'static KeySpec, Setting)>;
 pub fn gather(sources: &Sources) -> (Gathered, Variables) {
     let mut gathered = Gathered::default();
     let variables = gathered.variables(sources);
-    gathered.file_layer(sources, &variables);
-    gathered.env_layer(&variables);
-    gathered.flag_layer(&sources.flags);
+    // What stands outside the file comes first: a sealed file is opened by what it says, and by nothing within.
+    let mut outside = Gathered::default();
+    outside.env_layer(&variables);
+    outside.flag_layer(&sources.flags);
+    gathered.file_layer(sources, &variables, &outside);
+    gathered.lay_over(outside);
     (gathered, variables)
+}
+
+/// What environment, dotenv file and flags say, without a configuration file.
+pub fn outside(sources: &Sources) -> (Gathered, Variables) {
+    let mut outside = Gathered::default();
+    let variables = outside.variables(sources);
+    outside.env_layer(&variables);
+    outside.flag_layer(&sources.flags);
+    (outside, variables)
+}
+
+/// What contents say that are to stand in a file at `path`. Values that use a variable are left out: whether they
+/// fit is known only where they are used.
+pub fn contents(root: &Map<String, Node>, path: &Path) -> Gathered {
+    let tree = Tree { root: root.clone(), ..Tree::default() };
+    let (tree, _unset) = file::expand_tree(path, tree, &|_| None);
+    let mut gathered = Gathered::default();
+    gathered.take_tree(path, tree.unwrap_or_default());
+    gathered
 }
 
 impl Gathered {
@@ -105,20 +130,36 @@ impl Gathered {
         }
     }
 
-    fn file_layer(&mut self, sources: &Sources, variables: &Variables) {
+    fn file_layer(&mut self, sources: &Sources, variables: &Variables, outside: &Self) {
         let named = variables.get("SPOTIFY_MCP_CONFIG").map(|(path, _)| PathBuf::from(path));
         let Some(path) = sources.file.clone().or(named) else { return };
         let lookup = |name: &str| variables.get(name).map(|(value, _)| value.clone());
-        let (tree, problems) = file::read(&path, &lookup);
-        self.problems.extend(problems);
-        let Some(tree) = tree else {
-            self.file_is_unread = true;
-            return;
+        let open = |path: &Path, text: &str| {
+            let key = unseal::outside_key(outside.values.clone(), variables);
+            unseal::open_tree(path, text, key)
         };
-        let mut walk = Walk { path: &path, lines: &tree.lines, layer: Layer::new() };
+        let (tree, problems) = file::read(&path, &lookup, &open);
+        self.problems.extend(problems);
+        match tree {
+            Some(tree) => self.take_tree(&path, tree),
+            None => self.file_is_unread = true,
+        }
+    }
+
+    /// Takes over what a file says.
+    pub(super) fn take_tree(&mut self, path: &Path, tree: Tree) {
+        let mut walk = Walk { path, tree: &tree, layer: Layer::new() };
         self.walk(&mut walk, &tree.root, "");
         let layer = walk.layer;
         self.settle(layer);
+        self.sealed = tree.sealed;
+    }
+
+    fn lay_over(&mut self, outside: Self) {
+        self.values.extend(outside.values);
+        self.secret_files.extend(outside.secret_files);
+        self.problems.extend(outside.problems);
+        self.notices.extend(outside.notices);
     }
 
     fn walk(&mut self, walk: &mut Walk<'_>, table: &Map<String, Node>, prefix: &str) {
@@ -126,7 +167,8 @@ impl Gathered {
             let path = join(prefix, name);
             let origin = walk.origin(&path);
             if let Some(spec) = keys::find(&path) {
-                if spec.secrecy == keys::Secrecy::Secret || says_a_secret(node) {
+                let says_secret = spec.secrecy == keys::Secrecy::Secret || says_a_secret(node);
+                if says_secret && walk.tree.sealed.is_none() {
                     self.secret_files.insert(walk.path.to_owned());
                 }
                 self.take(&mut walk.layer, spec, origin, value::from_node(spec, node));
@@ -269,13 +311,13 @@ impl Gathered {
 
 struct Walk<'a> {
     path: &'a Path,
-    lines: &'a std::collections::HashMap<String, usize>,
+    tree: &'a Tree,
     layer: Layer,
 }
 
 impl Walk<'_> {
     fn origin(&self, key: &str) -> Origin {
-        Origin::File { path: self.path.to_owned(), line: self.lines.get(key).copied() }
+        self.tree.origin(self.path, key)
     }
 }
 

@@ -16,7 +16,7 @@ use super::command::run_for_secret;
 use super::file::read_text;
 use super::gather::one_line;
 use super::problem::Wrong;
-use super::{Config, PassphraseKdf};
+use super::{Config, MasterKeyConfig, PassphraseKdf};
 use crate::ambient::Dice;
 use crate::crypto::{Key, SecretString};
 use crate::policy::Environment;
@@ -85,8 +85,18 @@ pub struct KeyRefusal {
 /// Finds the master key, or makes one in `<data_dir>/master.key` in development. May run a program and write a
 /// file: call it once, before the server starts.
 pub fn master_key(config: &Config, dice: &Dice) -> Result<MasterKey, KeyRefusal> {
-    let said = &config.security.master_key;
-    let found = |key, place| Ok(MasterKey::Key { key, place });
+    match find(&config.security.master_key, &config.storage.data_dir)? {
+        Some(found) => Ok(found),
+        None => make(config, dice),
+    }
+}
+
+/// Finds the master key where one of the sources has it; makes nothing.
+///
+/// # Errors
+/// Where the first source that says something says no usable key.
+pub fn find(said: &MasterKeyConfig, data_dir: &Path) -> Result<Option<MasterKey>, KeyRefusal> {
+    let found = |key, place| Ok(Some(MasterKey::Key { key, place }));
     if let Some((text, place)) = &said.value {
         let key = decode(text.expose()).map_err(|wrong| KeyRefusal { place: place.clone(), wrong })?;
         return found(key, KeyPlace::Said(place.clone()));
@@ -100,13 +110,14 @@ pub fn master_key(config: &Config, dice: &Dice) -> Result<MasterKey, KeyRefusal>
         return found(decode(one_line(printed.expose())).map_err(refused)?, KeyPlace::Command);
     }
     if let Some((passphrase, place)) = &said.passphrase {
-        return Ok(MasterKey::Passphrase {
-            passphrase: passphrase.clone(),
-            kdf: said.kdf,
-            said: place.clone(),
-        });
+        let (passphrase, said_at) = (passphrase.clone(), place.clone());
+        return Ok(Some(MasterKey::Passphrase { passphrase, kdf: said.kdf, said: said_at }));
     }
-    beside_data(config, dice)
+    let path = generated_path(data_dir);
+    if path.symlink_metadata().is_ok() {
+        return found(key_file(&path, true)?, KeyPlace::BesideData(path));
+    }
+    Ok(None)
 }
 
 /// Where the generated key lies.
@@ -114,11 +125,8 @@ pub fn generated_path(data_dir: &Path) -> PathBuf {
     data_dir.join("master.key")
 }
 
-fn beside_data(config: &Config, dice: &Dice) -> Result<MasterKey, KeyRefusal> {
+fn make(config: &Config, dice: &Dice) -> Result<MasterKey, KeyRefusal> {
     let path = generated_path(&config.storage.data_dir);
-    if path.symlink_metadata().is_ok() {
-        return Ok(MasterKey::Key { key: key_file(&path, true)?, place: KeyPlace::BesideData(path) });
-    }
     if config.security.environment != Environment::Development {
         return Err(KeyRefusal { place: "every source".into(), wrong: missing() });
     }
@@ -150,7 +158,10 @@ pub fn make_data_dir(path: &Path) -> std::io::Result<()> {
 }
 
 /// Reads a key from a file; `private`: only where nobody but its owner can.
-fn key_file(path: &Path, private: bool) -> Result<Key, KeyRefusal> {
+///
+/// # Errors
+/// Where it cannot be read, others have access to it, or it is no key: each with the mistake named.
+pub fn key_file(path: &Path, private: bool) -> Result<Key, KeyRefusal> {
     let refused = |wrong: Wrong| KeyRefusal { place: path.display().to_string(), wrong };
     let mode = path.metadata().map_or(0, |file| file.mode());
     if private && mode & 0o077 != 0 {

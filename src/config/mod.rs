@@ -20,14 +20,16 @@ mod network;
 pub mod problem;
 pub mod reference;
 pub mod sealed;
+pub mod sealed_file;
 pub mod show;
 pub mod table;
 mod typed;
+pub mod unseal;
 pub mod value;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use certificate::TlsFiles;
 pub use checks::is_on_loopback;
@@ -35,6 +37,7 @@ pub use clients::{ConfiguredClient, DocumentsConfig};
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
 pub use typed::*;
+pub use unseal::SealedFile;
 
 use crate::ambient::Clock;
 use crate::failure::Failure;
@@ -113,7 +116,39 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
     Ok(Loaded { config, gathered, derived, facts })
 }
 
+/// What is wrong with contents that are to stand in a file at `path`, by the table of keys alone: neither the
+/// environment nor the files of this machine count, and no policy.
+pub fn judge_contents(root: &serde_json::Map<String, serde_json::Value>, path: &Path) -> Vec<Problem> {
+    let mut gathered = gather::contents(root, path);
+    // Wherever it runs, there will be a home.
+    let home = ("HOME".to_owned(), ("/".to_owned(), Origin::Default));
+    let _config = build::build(&mut gathered, &[home].into_iter().collect());
+    let of_elsewhere = |problem: &Problem| problem.code == "CONFIG_FILE_UNREADABLE";
+    gathered.problems.into_iter().filter(|problem| !of_elsewhere(problem)).collect()
+}
+
+/// The contents of a plain configuration file as they stand, variables included.
+///
+/// # Errors
+/// What is wrong with the file as a whole.
+pub fn read_plain(path: &Path) -> Result<serde_json::Map<String, serde_json::Value>, Vec<Problem>> {
+    file::read_plain(path).map(|tree| tree.root)
+}
+
+/// The text of a configuration file, whatever is in it.
+///
+/// # Errors
+/// Where it cannot be read, is larger than 1 MiB, or is no text.
+pub fn file_text(path: &Path) -> Result<String, Wrong> {
+    file::read_text(path, sealed::LARGEST)
+}
+
 impl Loaded {
+    /// Which sealed file the configuration came from; `None`: from none.
+    pub const fn sealed(&self) -> Option<&SealedFile> {
+        self.gathered.sealed.as_ref()
+    }
+
     /// What works and should be known or changed.
     pub fn notices(&self) -> &[Problem] {
         &self.gathered.notices

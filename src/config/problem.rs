@@ -15,6 +15,13 @@ pub enum Origin {
         /// The line of the key, counted from 1.
         line: Option<usize>,
     },
+    /// A sealed configuration file.
+    Sealed {
+        /// The file as it was named.
+        path: PathBuf,
+        /// The line of the key, counted from 1.
+        line: Option<usize>,
+    },
     /// An environment variable.
     Env(String),
     /// A line of the dotenv file.
@@ -41,6 +48,8 @@ impl fmt::Display for Origin {
             Self::Default => out.write_str("default"),
             Self::File { path, line: Some(line) } => write!(out, "{}:{line}", path.display()),
             Self::File { path, line: None } => write!(out, "{}", path.display()),
+            Self::Sealed { path, line: Some(line) } => write!(out, "{}:{line} (sealed file)", path.display()),
+            Self::Sealed { path, line: None } => write!(out, "{} (sealed file)", path.display()),
             Self::Env(name) => write!(out, "environment {name}"),
             Self::EnvFile { name, path } => write!(out, "{name} in {}", path.display()),
             Self::SecretFile { path, named_by } => write!(out, "{} (from {named_by})", path.display()),

@@ -12,6 +12,7 @@
 mod architecture;
 mod audit;
 mod config;
+mod config_sealed;
 mod deploy;
 mod documents;
 mod egress;

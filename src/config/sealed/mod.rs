@@ -16,8 +16,9 @@ use crate::ambient::{Dice, Timestamp};
 use crate::crypto::keys::Purpose;
 
 pub use header::{Header, Slot, SlotKind};
-pub use paths::{Fault, faults};
+pub use paths::{Fault, dotted, faults, is_secret};
 pub use slots::{FileKey, Opener};
+pub use values::is_reference;
 
 /// The name of the header among the sections.
 pub const MARK: &str = "$sealed";
@@ -47,7 +48,7 @@ pub enum Refusal {
     #[error("the format {0} is not known to this version")]
     Version(String),
     /// A slot's key derivation is outside the bounds.
-    #[error("a slot's {0}")]
+    #[error("a slot of the file: {0}")]
     Kdf(crate::crypto::kdf::KdfError),
     /// A secret in the clear, or something sealed that is no secret.
     #[error("{0}")]
@@ -64,18 +65,6 @@ impl Refusal {
             Self::Version(_) => "CONFIG_VERSION_UNKNOWN",
             Self::Kdf(_) => "CONFIG_KDF_OUT_OF_BOUNDS",
             Self::Schema(_) => "CONFIG_SCHEMA",
-        }
-    }
-
-    /// The exit status of the `config` commands.
-    pub const fn status(&self) -> u8 {
-        match self {
-            Self::WrongKey(_) => 10,
-            Self::Tampered(_) => 11,
-            Self::RolledBack { .. } => 12,
-            Self::Version(_) => 13,
-            Self::Kdf(_) => 14,
-            Self::Schema(_) => 15,
         }
     }
 }
@@ -131,17 +120,30 @@ impl Sealed {
     /// # Errors
     /// [`Refusal::WrongKey`] where no slot is for this key, [`Refusal::Tampered`] for everything else.
     pub fn open(self, opener: &Opener<'_>) -> Result<Opened, Refusal> {
-        let key = slots::unlock(&self.header, opener)?;
+        self.open_by(opener).map(|(opened, _)| opened)
+    }
+
+    /// The same, with the slot that opened it.
+    ///
+    /// # Errors
+    /// As [`Sealed::open`].
+    pub fn open_by(self, opener: &Opener<'_>) -> Result<(Opened, Slot), Refusal> {
+        let (key, slot) = slots::unlock(&self.header, opener)?;
         let expected = mac(&key, &self.header, &self.root);
         if !bool::from(self.header.mac_bytes()?.ct_eq(&expected)) {
             return Err(Refusal::Tampered("the text is not what was sealed".to_owned()));
         }
         let plain = values::open_all(&key, &self.header.lineage, &self.root)?;
-        Ok(Opened { header: self.header, plain, sealed: self.root, key })
+        Ok((Opened { header: self.header, plain, sealed: self.root, key }, slot))
     }
 }
 
 impl Opened {
+    /// What stands in the clear and must not, or is sealed and need not be.
+    pub fn faults(&self) -> Vec<Fault> {
+        faults(&self.sealed)
+    }
+
     /// A short keyed fingerprint of a value, the same for equal values within this file only.
     pub fn fingerprint(&self, value: &Node) -> String {
         self.key.fingerprint(value)

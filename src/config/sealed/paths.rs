@@ -23,7 +23,7 @@ pub fn faults(root: &Map<String, Node>) -> Vec<Fault> {
 
 fn look(path: &str, node: &Node, found: &mut Vec<Fault>) {
     let sealed = node.as_str().is_some_and(|text| text.starts_with(PREFIX));
-    if is_secret(path) {
+    if holds_secret(path, node) {
         if !sealed && !is_reference(node) {
             found.push(Fault { path: path.to_owned(), sealed: false });
         }
@@ -39,16 +39,36 @@ fn look(path: &str, node: &Node, found: &mut Vec<Fault>) {
     }
 }
 
+/// Whether this value, at this pointer, is to be sealed.
+pub(super) fn holds_secret(path: &str, node: &Node) -> bool {
+    // A list of tables may be written as text, whose fields nobody would look into.
+    is_secret(path) || (node.is_string() && list_field(&dotted(path)).is_some())
+}
+
 /// Whether the table of keys calls the value at this pointer secret.
-pub(super) fn is_secret(path: &str) -> bool {
-    let dotted = path.trim_start_matches('/').replace('/', ".");
+pub fn is_secret(path: &str) -> bool {
+    let dotted = dotted(path);
     if let Some(spec) = keys::find(&dotted) {
         return spec.is_secret();
     }
     // Secrets within lists of tables: their lists are keys, their fields are not.
-    let Some((list, field)) = dotted.split_once(|c: char| c.is_ascii_digit()) else { return false };
-    let is_list = keys::find(list.trim_end_matches('.')).is_some_and(|spec| matches!(spec.kind, Kind::Apps));
-    is_list && field.ends_with(".client_secret")
+    let Some((list, rest)) = dotted.split_once(|c: char| c.is_ascii_digit()) else { return false };
+    let field = rest.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix('.');
+    field.is_some() && field == list_field(list.trim_end_matches('.'))
+}
+
+/// The field that is secret in the tables of this list.
+fn list_field(list: &str) -> Option<&'static str> {
+    match keys::find(list)?.kind {
+        Kind::Apps => Some("client_secret"),
+        Kind::Clients => Some("secret"),
+        _ => None,
+    }
+}
+
+/// The key of the table of keys that a pointer stands for.
+pub fn dotted(path: &str) -> String {
+    path.trim_start_matches('/').replace('/', ".")
 }
 
 /// The pointer of a member.

@@ -59,8 +59,8 @@ impl FileKey {
     }
 }
 
-/// The file key, by the slot for this opener.
-pub(super) fn unlock(header: &Header, opener: &Opener<'_>) -> Result<FileKey, Refusal> {
+/// The file key, by the slot for this opener, and that slot.
+pub(super) fn unlock(header: &Header, opener: &Opener<'_>) -> Result<(FileKey, Slot), Refusal> {
     for slot in header.slots.iter().filter(|slot| slot.kind == opener.kind()) {
         let root = match opener {
             Opener::Master(root) | Opener::Recovery(root) => (*root).clone(),
@@ -70,7 +70,7 @@ pub(super) fn unlock(header: &Header, opener: &Opener<'_>) -> Result<FileKey, Re
             },
         };
         if root.id().to_string() == slot.key_id {
-            return unwrap(&root, &header.lineage, slot);
+            return unwrap(&root, &header.lineage, slot).map(|key| (key, slot.clone()));
         }
     }
     Err(Refusal::WrongKey(match opener {

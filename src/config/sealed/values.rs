@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Node};
 
 use super::Refusal;
-use super::paths::{child, is_secret};
+use super::paths::{child, holds_secret};
 use super::slots::FileKey;
 use crate::ambient::Dice;
 use crate::crypto::envelope::{self, Place};
@@ -87,7 +87,7 @@ impl Sealer<'_> {
 
     fn node(&self, path: &str, node: &Node) -> Node {
         match node {
-            _ if is_secret(path) && !is_reference(node) => {
+            _ if holds_secret(path, node) && !is_reference(node) => {
                 self.kept(path, node).unwrap_or_else(|| self.value(path, node))
             }
             Node::Object(map) => Node::Object(self.map(path, map)),
@@ -113,7 +113,7 @@ impl Sealer<'_> {
     }
 }
 
-fn pointed<'a>(root: &'a Map<String, Node>, path: &str) -> Option<&'a Node> {
+pub(super) fn pointed<'a>(root: &'a Map<String, Node>, path: &str) -> Option<&'a Node> {
     let (first, rest) = match path[1..].split_once('/') {
         Some((first, rest)) => (first, &path[path.len() - rest.len() - 1..]),
         None => (&path[1..], ""),
@@ -122,7 +122,7 @@ fn pointed<'a>(root: &'a Map<String, Node>, path: &str) -> Option<&'a Node> {
 }
 
 /// A value that only names a variable holds no secret itself.
-pub(super) fn is_reference(node: &Node) -> bool {
+pub fn is_reference(node: &Node) -> bool {
     let name = node.as_str().and_then(|text| text.strip_prefix("${")?.strip_suffix('}'));
     name.is_some_and(|name| !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_'))
 }

@@ -1,0 +1,136 @@
+//! `spotify-mcp config status`: what opens a sealed file, how old its keys are against the policy, and which text it is.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value as Node, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::safe::{self, KeyArgs};
+use crate::ambient::{Clock, Timestamp};
+use crate::cli::Global;
+use crate::cli::output::{Exit, Refused};
+use crate::config::keys;
+use crate::config::sealed::{Header, Sealed, Slot, SlotKind};
+use crate::config::unseal;
+
+/// What `config status` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Key derivation below the floor or above the ceiling is refused (status 14). Without a key the header is shown as it
+stands, nothing of it is proven, and the status is 16.
+Exit status: 1 when a master key's slot is older than security.max_key_age_days.master.
+
+Examples:
+  spotify-mcp config status server.encrypted.json
+  spotify-mcp config status server.encrypted.json --format json")]
+pub struct Args {
+    /// The sealed file
+    file: PathBuf,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// Prints the state and judges the ages.
+pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+    let text = safe::read(&args.file)?;
+    let sealed = Sealed::parse(&text).map_err(|refusal| safe::refused(&args.file, &refusal))?;
+    let (opened, no_key) = match args.key.find(global) {
+        Ok(key) => (Some(safe::open_text(&args.file, &text, &key)?), None),
+        Err(refused) => (None, Some(refused)),
+    };
+    let most = max_age(opened.as_ref().map(|opened| &opened.plain));
+    let ages = Ages { now: Clock::system().now(), most };
+    let report = Report { path: &args.file, text: &text, header: sealed.header(), proven: opened.is_some() };
+    global.output().result(&report.in_words(&ages), &report.document(&ages));
+    match no_key {
+        Some(refused) => Err(refused),
+        None if sealed.header().slots.iter().any(|slot| ages.too_old(slot)) => Ok(Exit::Findings),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// How many days a master key may be used, as the file says; 0: no bound.
+fn max_age(contents: Option<&Map<String, Node>>) -> u64 {
+    const KEY: &str = "security.max_key_age_days.master";
+    let said = contents.and_then(|root| super::contents::at(root, KEY)).and_then(|node| match node {
+        Node::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    });
+    let default = || keys::find(KEY).and_then(|spec| spec.default?.parse().ok());
+    said.or_else(default).unwrap_or_default()
+}
+
+struct Ages {
+    now: Timestamp,
+    most: u64,
+}
+
+impl Ages {
+    /// Whole days; `None` where the file says no instant.
+    fn days(&self, slot: &Slot) -> Option<u64> {
+        let made = OffsetDateTime::parse(&slot.created_at, &Rfc3339).ok()?;
+        Some(self.now.since(Timestamp::from_secs(made.unix_timestamp())).as_secs() / 86_400)
+    }
+
+    fn too_old(&self, slot: &Slot) -> bool {
+        slot.kind == SlotKind::MasterKey
+            && self.most > 0
+            && self.days(slot).is_none_or(|days| days > self.most)
+    }
+}
+
+struct Report<'a> {
+    path: &'a Path,
+    text: &'a str,
+    header: &'a Header,
+    proven: bool,
+}
+
+impl Report<'_> {
+    fn in_words(&self, ages: &Ages) -> String {
+        let header = self.header;
+        let proof = if self.proven { "authentic" } else { "NOT PROVEN: there is no key" };
+        let slots: String = header.slots.iter().map(|slot| slot_in_words(slot, ages)).collect();
+        format!(
+            "{}: {proof}\nrevision  {}  (sealed at {})\nlineage   {}\nsha256    {}\n{slots}",
+            self.path.display(),
+            header.rev,
+            header.sealed_at,
+            header.lineage,
+            unseal::digest(self.text),
+        )
+    }
+
+    fn document(&self, ages: &Ages) -> Node {
+        let header = self.header;
+        let slot = |slot: &Slot| {
+            json!({
+                "id": slot.id, "kind": slot.kind.name(), "key_id": slot.key_id, "created_at": slot.created_at,
+                "age_days": ages.days(slot), "too_old": ages.too_old(slot), "kdf": slot.kdf,
+            })
+        };
+        json!({
+            "file": self.path, "format": header.format, "authentic": self.proven, "lineage": header.lineage,
+            "rev": header.rev, "sealed_at": header.sealed_at, "digest": unseal::digest(self.text),
+            "max_key_age_days": ages.most, "slots": header.slots.iter().map(slot).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn slot_in_words(slot: &Slot, ages: &Ages) -> String {
+    let age = match ages.days(slot) {
+        Some(days) => format!("{days} days old"),
+        None => "of unknown age".to_owned(),
+    };
+    let late = if ages.too_old(slot) {
+        format!(", more than the {} days of the policy: run 'spotify-mcp config rekey'", ages.most)
+    } else {
+        String::new()
+    };
+    let kdf = match &slot.kdf {
+        Some(kdf) => format!("  {}", json!(kdf)),
+        None => String::new(),
+    };
+    format!("slot      {}  {}  key {}  {age}{late}{kdf}\n", slot.id, slot.kind.name(), slot.key_id)
+}
