@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use crate::ambient::{Clock, Dice};
 use crate::audit::{self, Audit};
+use crate::config::sealed::Refusal;
 use crate::config::{self, Config};
 use crate::crypto::keys::RootKey;
+use crate::domain::event::{Event, EventCode};
 use crate::egress::{Gate, GatePolicy};
 use crate::failure::Failure;
 use crate::policy::Environment;
 use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
-use crate::store::{MasterKeyMismatch, OpenStoreError, Store};
+use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
 use crate::vault::{Apps, Vault};
 
 use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Revocation};
@@ -40,6 +42,8 @@ pub enum BuildError {
     Audit(audit::OpenError),
     /// A host of the configuration can never be reached; the key and why.
     Host(&'static str, String),
+    /// The sealed configuration is of an older revision than was used before.
+    RolledBack(Refusal),
     /// Unexpected.
     Failure(Failure),
 }
@@ -70,6 +74,7 @@ impl App {
         if let Err(mismatch) = store.check_master_key(&given, clock.now()).await? {
             return Err(BuildError::MasterKey { given, mismatch });
         }
+        check_revision(&config, &store, (&clock, &dice)).await?;
         let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;
@@ -117,6 +122,32 @@ impl App {
 
 /// Programs that each start a server of their own over standard input share one database and one folder.
 const MOST_LOCAL_SERVERS: u32 = 32;
+
+/// Refuses a sealed configuration of an older revision than was used before, unless somebody said why.
+async fn check_revision(
+    config: &Config,
+    store: &Store,
+    (clock, dice): (&Clock, &Dice),
+) -> Result<(), BuildError> {
+    let Some(file) = &config.sealed else { return Ok(()) };
+    let revision = Revision { lineage: &file.lineage, rev: file.rev, digest: &file.digest };
+    let told = |event: Event| {
+        event
+            .detail("lineage", &file.lineage)
+            .detail("rev", file.rev.to_string())
+            .detail("digest", &file.digest)
+    };
+    let refused =
+        told(Event::new(EventCode::ConfigRefused)).refused().because("an older revision was put back");
+    let refused = Recorded::now(refused, clock, dice);
+    let Err(seen) = store.use_revision(&revision, clock.now(), &refused).await? else { return Ok(()) };
+    let Some(reason) = &config.rollback_reason else {
+        return Err(BuildError::RolledBack(Refusal::RolledBack { found: file.rev, seen }));
+    };
+    let allowed =
+        told(Event::new(EventCode::ConfigRolledBack)).because(reason).detail("newest", seen.to_string());
+    Ok(store.go_back(&revision, clock.now(), &Recorded::now(allowed, clock, dice)).await?)
+}
 
 /// The trail, and whether this process writes the outbox into it. One chain has one writer: a local server that
 /// finds the trail taken writes its own beside it, and leaves the outbox to the first.

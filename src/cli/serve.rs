@@ -40,6 +40,9 @@ pub struct Args {
     /// With --log-level debug or trace: fall back to the configured level after this long, for example 15m
     #[arg(long = "for", value_name = "DURATION")]
     pub log_level_for: Option<String>,
+    /// Use an older revision of the sealed configuration than was used before, and record why
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub allow_rollback: Option<String>,
 }
 
 /// How often counted calls are written down.
@@ -205,6 +208,13 @@ async fn audit_start(app: &App) -> Result<(), Failure> {
         .detail("environment", app.config.security.environment.name())
         .detail("public_url", server.public_url.as_str())
         .detail("master_key_id", app.root.id().to_string());
+    let event = match &app.config.sealed {
+        Some(file) => event
+            .detail("config_lineage", &file.lineage)
+            .detail("config_rev", file.rev.to_string())
+            .detail("config_digest", &file.digest),
+        None => event,
+    };
     app.audit.record(event).await?;
     if app.sandbox {
         app.audit.record(Event::new(EventCode::SandboxEnabled)).await?;

@@ -12,6 +12,7 @@ use crate::ambient::{Clock, Dice};
 use crate::app::BuildError;
 use crate::config::certificate;
 use crate::config::master_key::{KeyPlace, KeyRefusal, MasterKey, make_data_dir, master_key};
+use crate::config::unseal::in_words;
 use crate::config::{self, Config, Flag, LogLevel, PassphraseKdf, Purpose, TlsFiles};
 use crate::crypto::SecretString;
 use crate::crypto::kdf::Kdf;
@@ -53,6 +54,7 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
         }
         None => None,
     };
+    config.rollback_reason.clone_from(&args.allow_rollback);
     if args.sandbox {
         serve_sandbox::set_apart(&mut config)?;
     }
@@ -256,6 +258,14 @@ pub(super) fn refused_build(error: BuildError) -> Refused {
             )
         }
         BuildError::MasterKey { given, mismatch } => wrong_master_key(&given, &mismatch),
+        BuildError::RolledBack(refusal) => {
+            let wrong = in_words(&refusal);
+            Refused::usage(
+                wrong.code,
+                format!("the sealed configuration is refused: {}", wrong.why),
+                wrong.fix,
+            )
+        }
         BuildError::Audit(error) => {
             let text = error.to_string();
             Refused::incomplete(error.code(), text, "see audit.dir in the configuration; nothing was lost")

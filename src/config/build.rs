@@ -25,6 +25,8 @@ pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMa
     let storage = build.storage();
     let server = build.server();
     let config = Config {
+        sealed: build.gathered.sealed.clone(),
+        rollback_reason: None,
         spotify: build.spotify(&server.public_url),
         auth: build.auth(&server),
         security: build.security(),

@@ -17,6 +17,10 @@ use crate::policy::Environment;
 /// The whole validated configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The sealed file that it came from; `None`: from none.
+    pub sealed: Option<super::SealedFile>,
+    /// Why an older revision of that file may be used, where somebody said so.
+    pub rollback_reason: Option<String>,
     /// The operator's Spotify apps and where Spotify is.
     pub spotify: SpotifyConfig,
     /// The listener and how the outside sees it.

@@ -177,6 +177,7 @@ codes! {
     SysMonitorDisabled, "sys_monitor_disabled", ApplicationLifecycle / 7, High, "Monitoring was switched off";
     ConfigLoaded, "config_loaded", ApplicationLifecycle / 8, Informational, "A configuration was taken over";
     ConfigRefused, "config_refused", ApplicationLifecycle / 8, Medium, "A configuration was refused";
+    ConfigRolledBack, "config_rolled_back", ApplicationLifecycle / 8, High, "An older revision of a sealed configuration was used, because somebody said so";
     CertificateReplaced, "certificate_replaced", ApplicationLifecycle / 8, Informational, "A renewed TLS certificate was taken over";
     CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
     CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";

@@ -29,6 +29,7 @@ mod purge;
 mod refresh_tokens;
 mod registrations;
 mod retry;
+mod sealed_configurations;
 mod usage;
 mod users;
 
@@ -55,6 +56,7 @@ pub use outbox::Recorded;
 pub use purge::Purged;
 pub use refresh_tokens::{RefreshRow, Rotation};
 pub use registrations::{Registered, RegistrationBounds};
+pub use sealed_configurations::Revision;
 pub use usage::UsageRow;
 pub use users::User;
 

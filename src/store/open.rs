@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "client_documents", include_str!("migrations/0004_client_documents.sql")),
     (5, "authorization", include_str!("migrations/0005_authorization.sql")),
     (6, "api keys", include_str!("migrations/0006_api_keys.sql")),
+    (10, "sealed configurations", include_str!("migrations/0010_sealed_configurations.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

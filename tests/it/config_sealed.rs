@@ -352,6 +352,36 @@ fn the_state_of_a_file_is_shown_and_judged() {
     assert_eq!((code, &report["authentic"]), (16, &false.into()));
 }
 
+#[test]
+fn an_older_revision_is_refused_unless_somebody_says_why() {
+    let desk = Desk::new();
+    let port = super::support::server::free_port();
+    let plain = format!(
+        "[spotify]\nclient_id = \"0123456789abcdef0123456789abcdef\"\nclient_secret = \"sentinel\"\n[server]\nport = {port}\n"
+    );
+    desk.write("r.toml", &plain);
+    assert_eq!(status(&desk.run(&["config", "encrypt", "r.toml"])), 0);
+    let first = fs::read_to_string(desk.path("r.encrypted.json")).unwrap();
+    let args = ["config", "set", "cache.enabled", "--value", "false", "--config", "r.encrypted.json"];
+    assert_eq!(status(&desk.run(&args)), 0);
+    desk.serves(port, &[]);
+
+    desk.write("r.encrypted.json", &first);
+    let refused = desk.run(&["serve", "--config", "r.encrypted.json", "--format", "json"]);
+    assert_eq!(status(&refused), 2, "{}", words(&refused));
+    assert!(words(&refused).contains("CONFIG_ROLLED_BACK"), "{}", words(&refused));
+    assert!(words(&refused).contains("revision 1 is older than revision 2"), "{}", words(&refused));
+    let refused = desk.run(&["serve", "--config", "r.encrypted.json", "--allow-rollback", ""]);
+    assert_eq!(status(&refused), 2);
+    desk.serves(port, &["--allow-rollback", "the cache was needed"]);
+    desk.serves(port, &[]);
+
+    let trail = fs::read_to_string(desk.path("data/audit/audit-1.ndjson")).unwrap();
+    for part in ["\"config_refused\"", "\"config_rolled_back\"", "the cache was needed", "config_digest"] {
+        assert!(trail.contains(part), "{part}: {trail}");
+    }
+}
+
 /// The key of the documented test vector.
 const VECTOR_KEY: &str = "J7rMxfhmm6MuL2fMt+3ptdDXbUXPMbnHENaOp8QcyLg=";
 
@@ -359,8 +389,9 @@ const VECTOR_KEY: &str = "J7rMxfhmm6MuL2fMt+3ptdDXbUXPMbnHENaOp8QcyLg=";
 fn the_documented_vector_opens() {
     let desk = Desk::new();
     let env = [("SPOTIFY_MCP_MASTER_KEY_FILE", ""), ("SPOTIFY_MCP_MASTER_KEY", VECTOR_KEY)];
-    let vector = vector();
-    let output = desk.run_with(&["config", "decrypt", vector.to_str().unwrap()], &env, "");
+    // A checkout may be writable by a group.
+    desk.write("vector.json", &fs::read_to_string(vector()).unwrap());
+    let output = desk.run_with(&["config", "decrypt", "vector.json"], &env, "");
     assert_eq!(status(&output), 0, "{}", words(&output));
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), documented());
 }
@@ -462,6 +493,27 @@ impl Desk {
         // A command that refuses early does not read it.
         let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
+    }
+
+    /// Starts a server, sees it listen, and ends it in order.
+    fn serves(&self, port: u16, flags: &[&str]) {
+        let args = [&["serve", "--config", "r.encrypted.json"], flags].concat();
+        let mut server =
+            self.command(&args, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || !self.is_ready(port) {
+            assert!(server.try_wait().unwrap().is_none() && std::time::Instant::now() < patience, "no start");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let pid = rustix::process::Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(server.wait().unwrap().success());
+    }
+
+    fn is_ready(&self, port: u16) -> bool {
+        let port = port.to_string();
+        let env = [("SERVER_PORT", port.as_str())];
+        status(&self.run_with(&["healthcheck"], &env, "")) == 0
     }
 
     fn command(&self, args: &[&str], env: &[(&str, &str)]) -> Command {

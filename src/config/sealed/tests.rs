@@ -1,3 +1,5 @@
+//! The format by its properties: what is readable, what is refused, what stays.
+
 use serde_json::json;
 
 use super::*;
