@@ -39,7 +39,7 @@ impl FromStr for Network {
         let address: IpAddr =
             address.parse().map_err(|_| "it is not an IP address or a range like 10.0.0.0/8")?;
         let width = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = if text.contains('/') {
+        let prefix: u8 = if text.contains('/') {
             prefix.parse().map_err(|_| "the part after / is not a number")?
         } else {
             width
@@ -47,7 +47,13 @@ impl FromStr for Network {
         if prefix > width {
             return Err("the part after / is larger than the address is long");
         }
-        Ok(Self { address, prefix })
+        // A range of mapped addresses is the range of IPv4 that it means: addresses are compared in that form.
+        match (address.to_canonical(), prefix.checked_sub(96)) {
+            (mapped @ IpAddr::V4(_), Some(prefix)) if address.is_ipv6() => {
+                Ok(Self { address: mapped, prefix })
+            }
+            _ => Ok(Self { address, prefix }),
+        }
     }
 }
 

@@ -25,6 +25,10 @@ const STALLED_FOR: Duration = Duration::from_secs(30);
 /// A connection that is shed may take this long to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// So much of what no request accounts for is forgiven at each look: pings and window updates of a connection that
+/// lives long.
+const FORGIVEN: u64 = 4 * 1024;
+
 /// How often the stamps are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -147,6 +151,7 @@ impl Connections {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let over = |lasted: u64, most: Duration| u128::from(lasted) > most.as_millis();
         for line in self.open().lines.values() {
+            line.account_for(FORGIVEN);
             let lasted = line.lasted(now);
             if over(lasted.stall, STALLED_FOR)
                 || over(lasted.head, HEADERS_WITHIN)

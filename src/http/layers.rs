@@ -24,29 +24,23 @@ const MOST_TARGET_BYTES: usize = 16 * 1024;
 /// So many headers at most are added to an answer here.
 const MOST_OF_OURS: usize = 12;
 
-/// What surrounds every route, in this order: the bounds on headers, the visitor, the Host check, the route with an
-/// answer where it panics, security headers. One layer, because a router clones all that lies beneath each of its
+/// What surrounds every route, in this order: the visitor, the bounds on headers, the Host check, the route with an
+/// answer where it panics, security headers (on refusals too). One layer, because a router clones all that lies beneath each of its
 /// layers for every request.
 pub(super) async fn surround(State(http): State<Shared>, mut request: Request, next: Next) -> Response {
-    if !has_bounded_headers(request.headers()) {
-        return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
-    }
-    if target_bytes(&request) > MOST_TARGET_BYTES {
-        return StatusCode::URI_TOO_LONG.into_response();
-    }
     let id = visitor::identify(&http, &mut request);
     let path = request.uri().path();
     let (class, probe) = (class_of(path), health::is_probe(path));
     // Outside the Host check: probes ask by address.
-    let mut response = if class == Class::Page && is_coded(request.headers()) {
-        // Nothing here unpacks: a small body stays a small body. What programs post is judged in `posted`.
-        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "415: content codings are not accepted here.\n").into_response()
+    let mut response = if let Some(refused) = refused(&request, class) {
+        refused
     } else if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         answered.unwrap_or_else(|_payload| reply::panicked(&http, &id))
     } else {
         unknown_host()
     };
+    let class = headers::class_of(&response, class);
     let headers = response.headers_mut();
     headers.reserve(MOST_OF_OURS);
     headers::fill(headers, class);
@@ -55,6 +49,20 @@ pub(super) async fn surround(State(http): State<Shared>, mut request: Request, n
         headers.insert("x-request-id", value);
     }
     response
+}
+
+/// What is refused whatever the route and whoever asks.
+fn refused(request: &Request, class: Class) -> Option<Response> {
+    if !has_bounded_headers(request.headers()) {
+        return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
+    }
+    if target_bytes(request) > MOST_TARGET_BYTES {
+        return Some(StatusCode::URI_TOO_LONG.into_response());
+    }
+    // Nothing here unpacks: a small body stays a small body. What programs post is judged in `posted`.
+    let said = "415: content codings are not accepted here.\n";
+    let coded = class == Class::Page && is_coded(request.headers());
+    coded.then(|| (StatusCode::UNSUPPORTED_MEDIA_TYPE, said).into_response())
 }
 
 /// More headers than any client of ours sends are refused.
@@ -83,7 +91,10 @@ pub(super) async fn to_public_origin(State(http): State<Shared>, request: Reques
     let by_alias = authority(&request).is_some_and(|host| !http.hosts.is_public(host));
     if by_alias && request.method() == Method::GET {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        return Redirect::temporary(&format!("{}{path}", http.app.issuer())).into_response();
+        let mut response = Redirect::temporary(&format!("{}{path}", http.app.issuer())).into_response();
+        // A popup that comes by the other name must keep its opener as well.
+        headers::mark(&mut response, Class::Redirect);
+        return response;
     }
     next.run(request).await
 }

@@ -96,6 +96,10 @@ impl Body for Lent {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(body).poll_frame(context) {
             self.awaits(false);
+            if let Some(Ok(frame)) = &frame {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                self.line.account_for(u64::try_from(bytes).unwrap_or(u64::MAX));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         self.awaits(true);

@@ -13,6 +13,14 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+/// Bytes that may come on an HTTP/2 connection beyond what its requests account for: h2 answers every ping and every
+/// settings frame, for ever. More than fits into the connection's window, which waits unread where calls are busy.
+const MOST_TALK: u64 = 512 * 1024;
+
+/// What a request accounts for beside its body: its headers, and what its stream's window lets through unread where
+/// it is refused.
+const FOR_A_REQUEST: u64 = 96 * 1024;
+
 /// Milliseconds since the server began; 0 says "not".
 type Stamp = AtomicU64;
 
@@ -21,6 +29,10 @@ pub(super) struct Line {
     began: Instant,
     /// Whether it speaks HTTP/2, where bytes need not be a request: they may answer a ping.
     streams: AtomicBool,
+    /// Whether it speaks HTTP/1.1, where every byte belongs to a request.
+    plain: AtomicBool,
+    /// Bytes that have come and that no request accounts for.
+    talk: AtomicU64,
     /// Requests that have come and are not answered to the end.
     requests: AtomicU32,
     /// Those of them whose body is waited for.
@@ -68,6 +80,8 @@ impl Line {
         let line = Self {
             began,
             streams: AtomicBool::new(false),
+            plain: AtomicBool::new(false),
+            talk: AtomicU64::new(0),
             requests: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             quiet_since: Stamp::new(0),
@@ -94,8 +108,13 @@ impl Line {
         self.head_since.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Bytes have come: on a quiet HTTP/1.1 connection, the beginning of a request.
-    fn heard(&self) {
+    /// So many bytes have come: on a quiet HTTP/1.1 connection, the beginning of a request.
+    fn heard(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let talk = self.talk.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        if talk > MOST_TALK && !self.plain.load(Ordering::Relaxed) {
+            self.end(Ending::Broken);
+        }
         let quiet =
             self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0;
         if quiet && !self.streams.load(Ordering::Relaxed) {
@@ -107,10 +126,20 @@ impl Line {
     pub(super) fn begin(self: &Arc<Self>, on_stream: bool) -> Busy {
         if on_stream {
             self.streams.store(true, Ordering::Relaxed);
+            self.account_for(FOR_A_REQUEST);
+        } else {
+            self.plain.store(true, Ordering::Relaxed);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         Busy(self.clone())
+    }
+
+    /// So many of the bytes that have come were of use.
+    pub(super) fn account_for(&self, bytes: u64) {
+        let less = |talk: u64| Some(talk.saturating_sub(bytes));
+        // Never an error: there is always a value.
+        let _ = self.talk.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// The body of a request is waited for, or no longer.
@@ -257,8 +286,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.line.heard();
+        let heard = buffer.filled().len().saturating_sub(before);
+        if heard > 0 {
+            self.line.heard(heard);
         }
         polled
     }
@@ -291,5 +321,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Arc<Line> {
+        Arc::new(Line::new(Instant::now()))
+    }
+
+    #[test]
+    fn talk_without_requests_ends_a_connection_and_requests_account_for_theirs() {
+        let most = usize::try_from(MOST_TALK).unwrap();
+        let talker = line();
+        talker.heard(most);
+        assert_eq!(talker.ending(), None);
+        talker.heard(1);
+        assert_eq!(talker.ending(), Some(Ending::Broken));
+
+        let asking = line();
+        for _ in 0..100 {
+            drop(asking.begin(true));
+            asking.heard(500_000);
+            asking.account_for(450_000);
+        }
+        assert_eq!(asking.ending(), None);
+
+        let plain = line();
+        drop(plain.begin(false));
+        plain.heard(10 * most);
+        assert_eq!(plain.ending(), None, "each byte of HTTP/1.1 belongs to a request");
     }
 }

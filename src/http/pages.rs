@@ -33,7 +33,7 @@ pub(super) async fn security_txt(State(http): State<Shared>) -> Response {
     match security_txt_body(&http.site, None, http.app.now()) {
         Some(body) => {
             let mut response = body.into_response();
-            headers::fill(response.headers_mut(), headers::Class::Text);
+            headers::mark(&mut response, headers::Class::Text);
             response
         }
         None => {

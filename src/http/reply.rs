@@ -61,7 +61,7 @@ fn log(failure: &Failure, request: &RequestId) {
 pub(super) fn redirect(url: &str, cookies: &[String]) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
-    crate::web::headers::fill(response.headers_mut(), crate::web::headers::Class::Redirect);
+    crate::web::headers::mark(&mut response, crate::web::headers::Class::Redirect);
     match HeaderValue::try_from(url) {
         Ok(location) => response.headers_mut().insert(header::LOCATION, location),
         // Redirect URIs and our own URLs are visible ASCII; fail closed were one not to be.

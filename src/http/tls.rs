@@ -29,6 +29,7 @@ pub struct Tls {
     acceptor: TlsAcceptor,
     pub(super) current: Arc<Current>,
     handshakes: Mutex<VecDeque<Weak<Handshake>>>,
+    most_handshakes: usize,
     failures: AtomicU64,
 }
 
@@ -56,6 +57,7 @@ impl Tls {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             current,
             handshakes: Mutex::default(),
+            most_handshakes: MOST_HANDSHAKES,
             failures: AtomicU64::new(0),
         })
     }
@@ -87,10 +89,10 @@ impl Tls {
         while all.front().is_some_and(|first| first.strong_count() == 0) {
             all.pop_front();
         }
-        if all.len() >= MOST_HANDSHAKES {
+        if all.len() >= self.most_handshakes {
             all.retain(|handshake| handshake.strong_count() > 0);
         }
-        if all.len() >= MOST_HANDSHAKES
+        if all.len() >= self.most_handshakes
             && let Some(longest) = all.pop_front().and_then(|longest| longest.upgrade())
         {
             longest.0.end(Ending::Broken);
@@ -136,5 +138,50 @@ fn kind(error: &std::io::Error) -> &'static str {
         Some(_) => "the client's part was wrong",
         None if error.kind() == std::io::ErrorKind::TimedOut => "not in time",
         None => "broken off",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::Router;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::http::serve::listen;
+
+    fn certified() -> Arc<CertifiedKey> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let chain = vec![params.self_signed(&key).unwrap().der().clone()];
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        Arc::new(CertifiedKey::from_der(chain, key, &certificate::provider()).unwrap())
+    }
+
+    /// Whether the other end closes it soon: sooner than any handshake's ten seconds.
+    async fn is_closed(stream: &mut TcpStream) -> bool {
+        timeout(Duration::from_secs(2), stream.read(&mut [0; 64])).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn of_too_many_handshakes_the_longest_lasting_goes() {
+        let tls = Tls { most_handshakes: 2, ..Tls::new(certified()).unwrap() };
+        let listening = listen(([127, 0, 0, 1], 0).into()).await.unwrap().secured(Some(Arc::new(tls)));
+        let address = listening.address();
+        tokio::spawn(listening.serve(Router::new(), 0, CancellationToken::new()));
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(&[22, 3, 1, 2]).await.unwrap();
+            // One after the other, so that it is known which lasts longest.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            open.push(stream);
+        }
+        let closed = futures_util::future::join_all(open.iter_mut().map(is_closed)).await;
+        assert_eq!(closed, [true, true, false, false]);
     }
 }

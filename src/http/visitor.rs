@@ -1,9 +1,9 @@
 //! Who asks: address (through trusted proxies only), cookies, agent, and a fresh request id.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::Request;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::Network;
 use crate::domain::ids::RequestId;
@@ -20,6 +20,8 @@ const LONGEST_AGENT: usize = 200;
 
 /// Most hops of a forwarded chain looked at.
 const MOST_HOPS: usize = 16;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Puts a [`Visitor`] into the request; the request's fresh id.
 pub(super) fn identify(http: &Http, request: &mut Request) -> RequestId {
@@ -42,25 +44,27 @@ pub(super) fn identify(http: &Http, request: &mut Request) -> RequestId {
     id
 }
 
-fn texts<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> impl Iterator<Item = &'a str> {
+fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
 /// The nearest address of `X-Forwarded-For` that is not a trusted proxy, where the peer is one.
+///
+/// That header alone: a proxy cleans or appends to the one that it knows, and whoever asks writes the others
+/// (`Forwarded` of RFC 7239, `X-Real-IP`) as they like.
 pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(peer) {
         return peer;
     }
-    let forwarded: Vec<&str> = texts(headers, &header::HeaderName::from_static("x-forwarded-for"))
-        .flat_map(|chain| chain.split(','))
-        .map(str::trim)
-        .collect();
+    // In bytes, from the end: a line with bytes that are no text must not uncover the line before it.
+    let lines: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).into_iter().map(HeaderValue::as_bytes).collect();
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
     let mut nearest = peer;
-    for hop in forwarded.iter().rev().take(MOST_HOPS) {
+    for hop in hops.take(MOST_HOPS) {
         // What does not read as an address was not written by a proxy that we trust.
-        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        let Some(address) = hop_address(hop.trim_ascii()) else { break };
         nearest = address.to_canonical();
         if !is_trusted(nearest) {
             break;
@@ -69,18 +73,26 @@ pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
     nearest
 }
 
+/// An address as proxies write it: bare, with a port, or in the brackets of IPv6 with or without one.
+fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?;
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let address = text.parse::<IpAddr>().ok();
+    address
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .or_else(|| bracketed().map(IpAddr::V6))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-
-    use http::HeaderValue;
 
     use super::*;
 
     fn address(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -115,5 +127,40 @@ mod tests {
             prop_assert_eq!(&honest, &real.to_string());
             prop_assert_eq!(forged, honest);
         }
+    }
+
+    #[test]
+    fn every_way_in_which_proxies_write_an_address_is_read_and_nothing_else() {
+        let trusted = &["10.0.0.0/8", "::ffff:192.0.2.0/120"];
+        for (hop, expected) in [
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("[::ffff:1.2.3.4]:80", "1.2.3.4"),
+            ("\t1.2.3.4 ", "1.2.3.4"),
+        ] {
+            assert_eq!(address("10.0.0.1", &[hop], trusted), expected, "{hop}");
+        }
+        for junk in [
+            "",
+            "unknown",
+            "_hidden",
+            "[1.2.3.4]",
+            "1.2.3",
+            "1.2.3.4:99999",
+            "\"1.2.3.4\"",
+            "fe80::1%eth0",
+            "é",
+        ] {
+            assert_eq!(address("10.0.0.1", &["6.6.6.6", junk], trusted), "10.0.0.1", "{junk}");
+            let chain = format!("6.6.6.6, {junk}, 1.2.3.4, 10.0.0.2, 192.0.2.7");
+            assert_eq!(address("10.0.0.1", &[&chain], trusted), "1.2.3.4", "{junk}");
+            let behind = format!("6.6.6.6, {junk}, 10.0.0.2");
+            assert_eq!(address("10.0.0.1", &[&behind], trusted), "10.0.0.2", "{junk}");
+        }
+        let long = format!("6.6.6.6{}", ", 10.0.0.2".repeat(MOST_HOPS));
+        assert_eq!(address("10.0.0.1", &[&long], trusted), "10.0.0.2");
     }
 }

@@ -66,12 +66,12 @@ pub async fn serve(Path(file): Path<String>) -> Response {
     let wanted = format!("{}/{file}", routes::ASSETS);
     let Some(asset) = ALL.iter().find(|asset| asset.path == wanted) else {
         let mut missing = StatusCode::NOT_FOUND.into_response();
-        headers::fill(missing.headers_mut(), Class::Json);
+        headers::mark(&mut missing, Class::Json);
         return missing;
     };
     let mut response = asset.body.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-    headers::fill(response.headers_mut(), Class::Asset);
+    headers::mark(&mut response, Class::Asset);
     response
 }
 

@@ -4,7 +4,7 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// What kind of answer a route gives.
+/// What kind of answer a route gives. Files to be saved get a class of their own with the first route that has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A page whose forms post to this server and stay here.
@@ -28,6 +28,21 @@ impl Class {
     /// Every class, for tables and tests.
     pub const ALL: [Self; 7] =
         [Self::Page, Self::Consent, Self::Redirect, Self::Asset, Self::Json, Self::Protocol, Self::Text];
+
+    /// What answers so, in the words of SECURITY.md's table.
+    pub const fn answers(self) -> &'static str {
+        match self {
+            Self::Page => "pages, problem pages too; refusals of their routes",
+            Self::Consent => "the consent page",
+            Self::Redirect => "redirects",
+            Self::Asset => "stylesheet, script and icon, named by their hash",
+            Self::Json => {
+                "`/token`, `/register`, `/revoke`, `/introspect`, metadata, health; an asset that is not there"
+            }
+            Self::Protocol => "`/mcp`, `/claude-mcp`",
+            Self::Text => "`security.txt`",
+        }
+    }
 }
 
 /// One year, this host alone: other hosts under its name are not ours to bind.
@@ -120,12 +135,22 @@ pub fn of(class: Class) -> impl Iterator<Item = (&'static str, &'static str)> {
     ALWAYS.iter().chain(own).copied()
 }
 
-/// Sets the headers of a class where the answer does not have them yet (a page knows its own class better than the
-/// layer around it).
+/// Sets the headers of a class where the answer does not have them yet.
 pub fn fill(headers: &mut HeaderMap, class: Class) {
     for (name, value) in of(class) {
         headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
+}
+
+/// Gives an answer its class, where it is another than its route's: the headers of this class and of no other.
+pub fn mark<B>(response: &mut http::Response<B>, class: Class) {
+    fill(response.headers_mut(), class);
+    response.extensions_mut().insert(class);
+}
+
+/// What [`mark`] said, else `of_route`: a redirect must not have the opener policy of the pages around it.
+pub fn class_of<B>(response: &http::Response<B>, of_route: Class) -> Class {
+    response.extensions().get().copied().unwrap_or(of_route)
 }
 
 /// Adds HSTS where the public URL is https (RFC 6797 section 7.2: never over plain http).
@@ -176,13 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn the_page_wins_over_the_layer_and_hsts_needs_https() {
-        let mut headers = filled(Class::Consent);
-        fill(&mut headers, Class::Page);
-        assert_eq!(headers["content-security-policy"], CONSENT_CSP);
-        fill_hsts(&mut headers, false);
+    fn the_answer_wins_over_its_route_and_hsts_needs_https() {
+        let mut response = http::Response::new(());
+        assert_eq!(class_of(&response, Class::Page), Class::Page);
+        mark(&mut response, Class::Redirect);
+        assert_eq!(class_of(&response, Class::Page), Class::Redirect);
+        let headers = response.headers_mut();
+        assert_eq!(headers["referrer-policy"], "no-referrer");
+        fill_hsts(headers, false);
         assert!(!headers.contains_key("strict-transport-security"));
-        fill_hsts(&mut headers, true);
+        fill_hsts(headers, true);
         assert!(headers.contains_key("strict-transport-security"));
     }
 }

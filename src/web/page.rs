@@ -42,7 +42,7 @@ impl IntoResponse for Page {
         let mut response = (self.status, self.html).into_response();
         let kind = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        headers::fill(response.headers_mut(), self.class);
+        headers::mark(&mut response, self.class);
         response
     }
 }

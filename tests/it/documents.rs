@@ -1,7 +1,10 @@
-//! What SECURITY.md claims can be found: every test that it names exists where it says.
+//! What SECURITY.md claims can be found: every test that it names exists where it says, and its table of security
+//! headers is the code's.
 
 use std::fs;
 use std::path::Path;
+
+use spotify_mcp::web::headers::{Class, of};
 
 #[test]
 fn every_test_that_the_threat_model_names_exists() {
@@ -25,4 +28,16 @@ fn every_test_that_the_threat_model_names_exists() {
     }
     assert!(named > 40, "the tables of SECURITY.md have another form than this test reads");
     assert!(wrong.is_empty(), "SECURITY.md names tests that are not there: {wrong:#?}");
+}
+
+#[test]
+fn the_table_of_security_headers_is_the_codes() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    for class in Class::ALL {
+        let fields: Vec<String> = of(class).map(|(name, value)| format!("`{name}: {value}`")).collect();
+        let row = format!("| {} | {} |", class.answers(), fields.join("<br>"));
+        assert!(text.lines().any(|line| line == row), "SECURITY.md needs this row:\n{row}");
+    }
+    let rows = text.lines().filter(|line| line.contains("`x-content-type-options: nosniff`")).count();
+    assert_eq!(rows, Class::ALL.len(), "SECURITY.md has rows of classes that are gone");
 }

@@ -226,20 +226,6 @@ async fn floods_of_frames_end_their_connection_and_nothing_else() {
     }
     assert!(sent.is_err(), "thirty megabytes of one header were taken");
 
-    for (what, kind, payload) in [("pings", PING, &[0; 8][..]), ("settings", SETTINGS, &[])] {
-        let mut frames = Frames::open(&server, &[]).await;
-        let flood = Frames::frame(kind, 0, 0, payload).repeat(1000);
-        let mut taken = 0;
-        while taken < 3000 {
-            match timeout(Duration::from_secs(1), frames.stream.write_all(&flood)).await {
-                Ok(Ok(())) => taken += 1,
-                // Closed, or its answers are not taken and so nothing more is read.
-                _ => break,
-            }
-        }
-        assert!(taken < 3000, "{what}: three million were queued");
-    }
-
     let goes = |kinds: &[u8]| kinds.contains(&GOAWAY);
     for (what, kind, stream, payload) in [
         ("data on no stream", DATA, 0, &b"x"[..]),
@@ -254,6 +240,86 @@ async fn floods_of_frames_end_their_connection_and_nothing_else() {
     }
     assert_eq!(server.ready().await, Some(StatusCode::OK));
     assert!(!server.logged().contains("panicked"));
+}
+
+/// How many bytes come until the end.
+async fn take_all(mut stream: tokio::net::tcp::OwnedReadHalf) -> usize {
+    let (mut part, mut taken) = (vec![0; 65_536], 0);
+    while let Ok(read @ 1..) = stream.read(&mut part).await {
+        taken += read;
+    }
+    taken
+}
+
+/// h2 answers each of these for ever, so that nothing but this bound ends them where the answers are taken.
+#[tokio::test]
+async fn talk_without_requests_ends_its_connection() {
+    let server = TestServer::new().await;
+    let most = 200_000;
+    for (what, kind, payload) in [
+        ("pings", PING, &[0; 8][..]),
+        ("settings", SETTINGS, &[]),
+        ("priorities", 2, &[0, 0, 0, 0, 1]),
+        ("frames of no known kind", 0xfa, b"x"),
+    ] {
+        for asks_first in [false, true] {
+            let mut frames = Frames::open(&server, &[]).await;
+            if asks_first {
+                frames.send(HEADERS, END_HEADERS | END_STREAM, 1, &frames.get()).await.unwrap();
+            }
+            let flood = Frames::frame(kind, 0, if kind == 2 { 3 } else { 0 }, payload).repeat(1000);
+            let (reading, mut writing) = frames.stream.into_split();
+            // Takes every answer: nothing waits for this client.
+            let taking = tokio::spawn(take_all(reading));
+            let mut sent = 0;
+            while sent < most && writing.write_all(&flood).await.is_ok() {
+                sent += 1000;
+            }
+            let ended = timeout(Duration::from_secs(10), taking).await;
+            // The client's end stays open: it is the server that has had enough.
+            let taken = ended.unwrap_or_else(|_| panic!("{what}: still open, asked first: {asks_first}"));
+            // Nine bytes at least for each answer, besides a page's.
+            let answers = taken.unwrap() / 9;
+            assert!(answers < 130_000, "{what}: {answers} were answered");
+            drop(writing);
+        }
+    }
+    assert_eq!(server.ready().await, Some(StatusCode::OK));
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_may_say_much() {
+    let server = TestServer::new().await;
+    let mut frames = Frames::open(&server, &[]).await;
+    let authority = frames.authority.clone();
+    let literal =
+        |index: u8, value: &str| [&[index, u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+    let post = [
+        vec![0x83, 0x86],
+        literal(0x44, "/token"),
+        literal(0x41, &authority),
+        literal(0x5f, "application/x-www-form-urlencoded"),
+    ]
+    .concat();
+    let body = [b"grant_type=refresh_token&refresh_token=".to_vec(), vec![b'x'; 40_000]].concat();
+    // Two megabytes of forms in all, and keep-alives between them.
+    for number in 0..50 {
+        let stream = 2 * number + 1;
+        frames.send(HEADERS, END_HEADERS, stream, &post).await.unwrap();
+        for part in body.chunks(16_000) {
+            frames.send(DATA, 0, stream, part).await.unwrap();
+        }
+        frames.send(DATA, END_STREAM, stream, b"").await.unwrap();
+        frames.send(PING, 0, 0, &[0; 8]).await.unwrap();
+        let (mut answered, mut ponged) = (false, false);
+        while !(answered && ponged) {
+            let (kind, flags, _) =
+                frames.next().await.unwrap_or_else(|| panic!("closed at request {number}"));
+            assert!(kind != GOAWAY && kind != RST_STREAM, "request {number}: {kind}");
+            answered |= kind == DATA && flags & END_STREAM != 0;
+            ponged |= kind == PING;
+        }
+    }
 }
 
 #[tokio::test]

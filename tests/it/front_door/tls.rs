@@ -10,6 +10,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use spotify_mcp::ambient::Clock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Child;
@@ -30,10 +31,22 @@ struct Pair {
 
 impl Pair {
     fn new(name: &str, until: i32) -> Self {
+        Self::signed(name, |params| params.not_after = rcgen::date_time_ymd(until, 1, 1))
+    }
+
+    /// Ends in so many days.
+    fn ending(name: &str, days: u64) -> Self {
+        let now = Duration::from_secs(u64::try_from(Clock::system().now().secs()).unwrap());
+        Self::signed(name, |params| {
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(days * 86_400);
+        })
+    }
+
+    fn signed(name: &str, until: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2019, 1, 1);
-        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        until(&mut params);
         let der = params.self_signed(&key).unwrap().der().clone();
         let (certificate, key) = (pem("CERTIFICATE", &der), pem("PRIVATE KEY", &key.serialize_der()));
         Self { der, certificate, key }
@@ -130,6 +143,11 @@ impl Secured {
         files.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect()
     }
 
+    /// How many records of this event the trail has.
+    fn recorded(&self, event: &str) -> usize {
+        self.trail().lines().filter(|line| line.contains(event)).count()
+    }
+
     fn hang_up(&self) {
         let pid = self.child.as_ref().and_then(Child::id).unwrap();
         kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::HUP).unwrap();
@@ -220,6 +238,29 @@ async fn a_renewed_certificate_is_taken_over_and_a_broken_one_is_not() {
     secured.hang_up();
     secured.until("not mended", replaced).await;
     assert_eq!(secured.healthcheck().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_announced_two_weeks_ahead_until_it_is_renewed() {
+    let mut secured = Secured::start(&Pair::ending("127.0.0.1", 10)).await;
+    secured.until("no event", async || secured.recorded("certificate_expires") == 1).await;
+    let trail = secured.trail();
+    let event = trail.lines().find(|line| line.contains("certificate_expires")).unwrap();
+    assert!(event.contains("not_after"), "{event}");
+    assert!(secured.server.logged().contains("the TLS certificate ends soon"));
+
+    // One that ends later is nothing to speak of; the next one that ends soon is.
+    for (days, replaced, events) in [(20, 1, 1), (13, 2, 2)] {
+        secured.write(&Pair::ending("127.0.0.1", days));
+        secured.hang_up();
+        let done = async || secured.recorded("certificate_replaced") == replaced;
+        secured.until("not taken over", done).await;
+        let announced = async || secured.recorded("certificate_expires") == events;
+        secured.until("not announced", announced).await;
+    }
+    // Said once, not at every look at the files.
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(secured.recorded("certificate_expires"), 2);
 }
 
 #[tokio::test]
