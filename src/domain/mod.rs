@@ -24,5 +24,5 @@ mod signature_fields;
 pub mod strict_json;
 
 pub use ids::{ApiKeyId, AppId, ClientId, DataKeyId, GrantId, LinkId, SessionId, UserId};
-pub use neighbourhood::Neighbourhood;
+pub use neighbourhood::{Neighbourhood, district_share};
 pub use scope::{Scope, ScopeSet};

@@ -3,6 +3,14 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+/// The least that a district may fill of a total, however small the total.
+const SMALLEST_SHARE: u32 = 10;
+
+/// How many of a total one district may fill: a twentieth. What it does beyond that must cost nobody else.
+pub fn district_share(total: u32) -> u32 {
+    (total / 20).max(SMALLEST_SHARE).min(total)
+}
+
 /// Whose addresses count as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Neighbourhood {
@@ -22,7 +30,7 @@ impl Neighbourhood {
     }
 
     /// The wider one around it, an IPv4 /24 or an IPv6 /48, as bytes that differ for each.
-    pub fn district(self) -> [u8; 8] {
+    pub const fn district(self) -> [u8; 8] {
         match self {
             Self::Host(address) => {
                 let [a, b, c, _] = address.octets();
@@ -64,6 +72,14 @@ mod tests {
         assert_ne!(of("192.0.2.7"), of("192.0.2.8"));
         assert_eq!(of("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
         assert_eq!(of("192.0.2.7").to_string(), "192.0.2.7");
+    }
+
+    #[test]
+    fn a_district_fills_a_twentieth_and_never_more_than_there_is() {
+        for (total, share) in [(0, 0), (2, 2), (10, 10), (100, 10), (200, 10), (10_000, 500), (20_000, 1_000)]
+        {
+            assert_eq!(district_share(total), share, "{total}");
+        }
     }
 
     #[test]

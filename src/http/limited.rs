@@ -90,7 +90,6 @@ pub(super) async fn registration(http: &Http, visitor: &Visitor) -> Option<Limit
 pub(super) async fn no_departure(http: &Http, why: NoDeparture, visitor: &Visitor) -> Response {
     match why {
         NoDeparture::NoApp => reply::page(http, Problem::SpotifyMisconfigured, visitor).into_response(),
-        NoDeparture::Full => Limited(None).page(http, visitor),
         NoDeparture::Limited(verdict) => match limited(http, visitor, verdict).await {
             Some(limited) => limited.page(http, visitor),
             None => Limited(None).page(http, visitor),

@@ -12,7 +12,7 @@ use crate::crypto::keys;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{Scope, UserId};
+use crate::domain::{Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
 use crate::store::{Login, NewCode, NewLogin};
@@ -69,8 +69,6 @@ pub enum NoDeparture {
     NoApp,
     /// Too many began at this address, or nobody can count them.
     Limited(Verdict),
-    /// Too many are in progress in all.
-    Full,
 }
 
 /// Sends a browser to Spotify.
@@ -109,11 +107,10 @@ pub async fn depart(
         spotify_scope: scopes.join(" "),
         now,
         expires_at: now.plus(lifetime),
+        from: Neighbourhood::of(visitor.address),
         most: Some(app.config.limits.logins_in_progress).filter(|most| *most > 0),
     };
-    if !app.store.begin_login(&login).await? {
-        return Ok(Err(NoDeparture::Full));
-    }
+    app.store.begin_login(&login).await?;
     tracing::debug!(request = visitor.request.as_str(), purpose = login.purpose, "a login begins");
     let url = app.vault.accounts().authorize_url(&AuthorizeRequest {
         client_id: &spotify.credentials.client_id,

@@ -9,20 +9,17 @@ use serde_json::{Map, Value, json};
 use crate::ambient::Timestamp;
 use crate::app::App;
 use crate::crypto::token::{Token, TokenKind};
-use crate::domain::ClientId;
 use crate::domain::client::{
     self, AuthMethod, ClientMetadata, Registration, RegistrationError, RegistrationMode,
 };
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::DynamicClientId;
 use crate::domain::redirect::RedirectUri;
+use crate::domain::{ClientId, Neighbourhood};
 use crate::failure::Failure;
 use crate::store::{NewClient, Registered, RegistrationBounds};
 
 use super::{OAuthError, Reply, Visitor};
-
-/// When to try again where all places are taken by young clients: the oldest of them can go by then.
-const PLACES_FREE: Duration = Duration::from_secs(3600);
 
 /// When to try again where this address has registered too many.
 const NEXT_DAY: Duration = Duration::from_secs(24 * 3600);
@@ -63,15 +60,6 @@ pub async fn register(app: &App, body: &[u8], visitor: &Visitor) -> Result<Value
             let said =
                 "too many clients of this address were registered today and never used; use one of them";
             too_many(app, said, NEXT_DAY, visitor).await
-        }
-        Registered::TooMany => {
-            too_many(
-                app,
-                "too many clients were registered and never used; try again later",
-                PLACES_FREE,
-                visitor,
-            )
-            .await
         }
     }
 }
@@ -121,7 +109,7 @@ fn new_client(app: &App, metadata: &ClientMetadata, secret: Option<&Token>, visi
         grant_types: metadata.grant_types.clone(),
         scopes: metadata.scopes,
         secret: secret.map(Token::hash),
-        registered_from: neighbourhood(visitor.address),
+        registered_from: Neighbourhood::of(visitor.address),
         now,
         expires_at: now.plus(app.config.auth.lifetimes.unused_client),
         fingerprint: secret.is_none().then(|| metadata.fingerprint()),
@@ -152,29 +140,4 @@ fn answer(
         answer.insert("client_secret_expires_at".to_owned(), json!(0));
     }
     Value::Object(answer)
-}
-
-/// An address as limits count it: IPv6 by its /64, because one line has that many.
-fn neighbourhood(address: std::net::IpAddr) -> String {
-    match address.to_canonical() {
-        std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_whole_line_is_one_neighbourhood() {
-        let of = |address: &str| neighbourhood(address.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-    }
 }

@@ -4,7 +4,7 @@ use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
 use crate::domain::client::AuthMethod;
 use crate::domain::redirect::RedirectUri;
-use crate::domain::{ClientId, ScopeSet, UserId};
+use crate::domain::{ClientId, Neighbourhood, ScopeSet, UserId};
 use crate::failure::Failure;
 
 use super::{RegistrationBounds, Store, corrupt, reading, writing};
@@ -26,8 +26,8 @@ pub struct NewClient {
     pub scopes: ScopeSet,
     /// Of its secret, where it has one.
     pub secret: Option<TokenHash>,
-    /// The registering address, shortened to /64 for IPv6.
-    pub registered_from: String,
+    /// Where it was registered from.
+    pub registered_from: Neighbourhood,
     /// When.
     pub now: Timestamp,
     /// When it is forgotten unless it is used.

@@ -1,11 +1,12 @@
-//! Logins in progress at Spotify: single use, five minutes, bound to one browser.
+//! Logins in progress at Spotify: single use, five minutes, bound to one browser. A flood of them pushes out its own
+//! network's, never refuses anybody else's.
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
-use crate::domain::{AppId, UserId};
+use crate::domain::{AppId, Neighbourhood, UserId, district_share};
 use crate::failure::Failure;
 
-use super::{Store, corrupt, writing};
+use super::{Store, corrupt, district, transaction, writing};
 
 /// A login that begins.
 #[derive(Clone, Debug)]
@@ -30,7 +31,9 @@ pub struct NewLogin {
     pub now: Timestamp,
     /// When it dies.
     pub expires_at: Timestamp,
-    /// How many may be in progress; `None`: any number.
+    /// Where the browser is.
+    pub from: Neighbourhood,
+    /// How many may be in progress in all, and a share of it from one district; `None`: any number.
     pub most: Option<u32>,
 }
 
@@ -51,28 +54,100 @@ pub struct Login {
     pub spotify_scope: String,
 }
 
+macro_rules! insert {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO logins (state_hash, browser_hash, purpose, app_id, verifier, request, user_id, spotify_scope,
+            created_at, expires_at, district) ",
+            $values
+        )
+    };
+}
+
+/// The logins that somebody may still come back with.
+macro_rules! in_progress {
+    ($select:literal, $now:literal, $and:literal) => {
+        concat!($select, " FROM logins WHERE used_at IS NULL AND expires_at > ", $now, $and)
+    };
+}
+
+const IF_ROOM: &str = concat!(
+    insert!("SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE "),
+    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $12"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $13")
+);
+const AT_ONCE: &str = insert!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+
+/// The one row that logins without room lock; SQLite's writers are one after the other anyway.
+const IN_ORDER: &str = "UPDATE login_order SET last_at = $1 WHERE id = 1";
+const OF_DISTRICT: &str = in_progress!("SELECT COUNT(*)", "$2", " AND district = $1");
+const ALTOGETHER: &str = in_progress!("SELECT COUNT(*)", "$1", "");
+const OLDEST_OF_DISTRICT: &str = in_progress!(
+    "DELETE FROM logins WHERE used_at IS NULL AND state_hash IN (SELECT state_hash",
+    "$2",
+    " AND district = $1 ORDER BY expires_at, state_hash LIMIT $3)"
+);
+
+/// Each district's logins numbered from its newest: the highest numbers are the oldest of those that have the most.
+/// The district that asks for room counts the one that comes.
+const FURTHEST_BEYOND: &str = in_progress!(
+    "DELETE FROM logins WHERE used_at IS NULL AND state_hash IN (SELECT state_hash FROM (SELECT state_hash, expires_at,
+        ROW_NUMBER() OVER (PARTITION BY district ORDER BY expires_at DESC, state_hash DESC)
+        + CASE WHEN district = $1 THEN 1 ELSE 0 END AS place",
+    "$2",
+    ") AS placed ORDER BY place DESC, expires_at, state_hash LIMIT $3)"
+);
+
+/// A statement that inserts, with the login's columns.
+macro_rules! bound {
+    ($sql:expr, $login:expr) => {
+        sqlx::query($sql)
+            .bind(&$login.state.as_bytes()[..])
+            .bind(&$login.browser.as_bytes()[..])
+            .bind($login.purpose)
+            .bind($login.app.as_str())
+            .bind(&$login.verifier[..])
+            .bind($login.request.as_deref())
+            .bind($login.user.as_ref().map(UserId::as_str))
+            .bind(&$login.spotify_scope)
+            .bind($login.now.secs())
+            .bind($login.expires_at.secs())
+            .bind(district($login.from))
+    };
+}
+
 impl Store {
-    /// Keeps a login that begins; `false` where too many are in progress. Those that begin at the same instant on
-    /// PostgreSQL do not see each other and may be a few more.
-    pub async fn begin_login(&self, login: &NewLogin) -> Result<bool, Failure> {
-        let sql = "INSERT INTO logins
-            (state_hash, browser_hash, purpose, app_id, verifier, request, user_id, spotify_scope, created_at, expires_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
-            WHERE (SELECT COUNT(*) FROM logins WHERE expires_at > $9 AND used_at IS NULL) < $11";
-        let kept = writing!(self, pool => sqlx::query(sql)
-            .bind(&login.state.as_bytes()[..])
-            .bind(&login.browser.as_bytes()[..])
-            .bind(login.purpose)
-            .bind(login.app.as_str())
-            .bind(&login.verifier[..])
-            .bind(login.request.as_deref())
-            .bind(login.user.as_ref().map(UserId::as_str))
-            .bind(&login.spotify_scope)
-            .bind(login.now.secs())
-            .bind(login.expires_at.secs())
-            .bind(login.most.map_or(i64::MAX, i64::from))
+    /// Keeps a login that begins. It is never refused: where its district (IPv4 /24, IPv6 /48) has its share, the
+    /// oldest of that district go for it; where the total is reached, those that are furthest beyond what other
+    /// districts have. Those that begin at the same instant on PostgreSQL do not see each other: they may be a few
+    /// more, until the next one that finds no room.
+    pub async fn begin_login(&self, login: &NewLogin) -> Result<(), Failure> {
+        let most = login.most.map_or(i64::MAX, i64::from);
+        let share = login.most.map_or(i64::MAX, |most| i64::from(district_share(most)));
+        let kept = writing!(self, pool => bound!(IF_ROOM, login)
+            .bind(share).bind(most)
             .execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(kept == 1)
+        if kept == 0 { self.make_room_for(login, share, most).await } else { Ok(()) }
+    }
+
+    /// Makes room for more than one at once, so that a flood does it seldom.
+    async fn make_room_for(&self, login: &NewLogin, share: i64, most: i64) -> Result<(), Failure> {
+        let (from, now) = (district(login.from), login.now.secs());
+        transaction!(self, tx => {
+            sqlx::query(IN_ORDER).bind(now).execute(&mut *tx).await?;
+            let own: i64 = sqlx::query_scalar(OF_DISTRICT).bind(from).bind(now).fetch_one(&mut *tx).await?;
+            if own >= share {
+                let going = own + 1 - share + share / 20;
+                sqlx::query(OLDEST_OF_DISTRICT).bind(from).bind(now).bind(going).execute(&mut *tx).await?;
+            }
+            let all: i64 = sqlx::query_scalar(ALTOGETHER).bind(now).fetch_one(&mut *tx).await?;
+            if all >= most {
+                let going = all + 1 - most + most / 100;
+                sqlx::query(FURTHEST_BEYOND).bind(from).bind(now).bind(going).execute(&mut *tx).await?;
+            }
+            bound!(AT_ONCE, login).execute(&mut *tx).await?;
+        });
+        Ok(())
     }
 
     /// Takes a login, once, for the browser that began it.

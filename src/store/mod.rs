@@ -175,6 +175,11 @@ macro_rules! end_cached {
 
 use {end_cached, lock_person, reading, record, transaction, writing};
 
+/// A district as a column holds it; never 0, which stands for rows from before it was kept.
+const fn district(of: crate::domain::Neighbourhood) -> i64 {
+    i64::from_be_bytes(of.district())
+}
+
 /// A stored text that this program cannot have written: the database was edited or belongs to a newer version.
 fn corrupt<E>(_: E) -> crate::failure::Failure {
     crate::failure::Failure::new("the database holds a value that this version cannot read")

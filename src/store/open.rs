@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "authorization", include_str!("migrations/0005_authorization.sql")),
     (6, "api keys", include_str!("migrations/0006_api_keys.sql")),
     (10, "sealed configurations", include_str!("migrations/0010_sealed_configurations.sql")),
+    (11, "districts", include_str!("migrations/0011_districts.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

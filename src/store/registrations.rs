@@ -1,39 +1,39 @@
 //! Registering clients, one after the other: counted, de-duplicated and bounded in the transaction that writes, so that
-//! no number of parallel registrations exceeds a bound. Never touches a client that anybody has used or approved.
+//! no number of parallel registrations exceeds a bound. A flood pushes out its own network's. Never touches a client
+//! that anybody has used or approved.
 
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
-use crate::domain::ClientId;
 use crate::domain::redirect::RedirectUri;
+use crate::domain::{ClientId, district_share};
 use crate::failure::Failure;
 
-use super::{NewClient, Recorded, Store, corrupt, record, transaction};
+use super::{NewClient, Recorded, Store, corrupt, district, record, transaction};
 
 /// For how long the same registration is answered with the same client, and over which an address is counted.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-/// Who registered may take so long to come back with a person before another one can push them out.
-const SAFE: Duration = Duration::from_secs(3600);
 
 /// How many never-used clients there may be; 0: as many as come.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegistrationBounds {
     /// Registered from one address within a day.
     pub per_address: u32,
-    /// Of all addresses.
+    /// Of all addresses, and a share of it from one district (IPv4 /24, IPv6 /48).
     pub total: u32,
 }
 
 /// What became of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registered {
-    /// It is a new client; the oldest never-used ones went for it.
+    /// It is a new client; the oldest never-used ones of its district went for it where that had its share, and of
+    /// those districts that have the most where the total was reached.
     New {
         /// The ids of those that went.
         evicted: Vec<ClientId>,
     },
-    /// The same registration came from the same address today, and nobody has used it: it is that client.
+    /// The same registration came from the same address today, and nobody has used it: it is that client, and lives
+    /// and keeps its place as one that was registered now.
     Known {
         /// Its id.
         id: ClientId,
@@ -42,8 +42,6 @@ pub enum Registered {
     },
     /// Too many from this address were never used. Nothing was written.
     TooManyFromAddress,
-    /// Too many altogether were never used, all of them young. Nothing was written.
-    TooMany,
 }
 
 /// The never-used clients: registered by themselves, without a person's approval.
@@ -61,21 +59,34 @@ macro_rules! never_used {
 /// The one row that registrations lock; SQLite's writers are one after the other anyway.
 const IN_ORDER: &str = "UPDATE registration_order SET last_at = $1 WHERE id = 1";
 const KNOWN: &str = never_used!(
-    "SELECT id, created_at",
+    "UPDATE clients SET registered_at = $4, expires_at = CASE WHEN expires_at < $5 THEN $5 ELSE expires_at END
+    WHERE last_used_at IS NULL AND id = (SELECT id",
     "AND fingerprint = $1 AND registered_from = $2 AND secret_hash IS NULL AND created_at > $3 AND expires_at > $4
-    ORDER BY created_at, id LIMIT 1"
+    ORDER BY created_at, id LIMIT 1)
+    RETURNING id, created_at"
 );
 const FROM_ADDRESS: &str = never_used!("SELECT COUNT(*)", "AND registered_from = $1 AND created_at > $2");
+const OF_DISTRICT: &str = never_used!("SELECT COUNT(*)", "AND district = $1");
 const ALTOGETHER: &str = never_used!("SELECT COUNT(*)", "");
-const OLDEST: &str = never_used!(
-    "DELETE FROM clients WHERE id IN (SELECT id",
-    "AND created_at <= $1 ORDER BY created_at, id LIMIT $2)
+const OLDEST_OF_DISTRICT: &str = never_used!(
+    "DELETE FROM clients WHERE last_used_at IS NULL AND id IN (SELECT id",
+    "AND district = $1 ORDER BY registered_at, id LIMIT $2)
+    RETURNING id"
+);
+
+/// Each district's clients numbered from its newest: the highest numbers are the oldest of those that have the most.
+/// The district that asks for room counts the one that comes.
+const FURTHEST_BEYOND: &str = never_used!(
+    "DELETE FROM clients WHERE last_used_at IS NULL AND id IN (SELECT id FROM (SELECT id, registered_at,
+        ROW_NUMBER() OVER (PARTITION BY district ORDER BY registered_at DESC, id DESC)
+        + CASE WHEN district = $1 THEN 1 ELSE 0 END AS place",
+    ") AS placed ORDER BY place DESC, registered_at, id LIMIT $2)
     RETURNING id"
 );
 const INSERT: &str =
     "INSERT INTO clients (id, kind, name, redirect_uris, auth_method, grant_types, scope, secret_hash,
-        fingerprint, registered_from, created_at, expires_at)
-    VALUES ($1, 'dynamic', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        fingerprint, registered_from, created_at, registered_at, expires_at, district)
+    VALUES ($1, 'dynamic', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)";
 
 impl Store {
     /// Registers a client, within its bounds.
@@ -91,36 +102,45 @@ impl Store {
         let (uris, grant_types) =
             (serde_json::to_string(&uris)?, serde_json::to_string(&client.grant_types)?);
         let (now, day_ago) = (client.now.secs(), client.now.minus(DAY).secs());
-        let (from, bounds) = (&client.registered_from, client.bounds);
+        let (from, bounds) = (client.registered_from.to_string(), client.bounds);
+        let from_district = district(client.registered_from);
         let registered = transaction!(self, tx => {
             sqlx::query(IN_ORDER).bind(now).execute(&mut *tx).await?;
-            if let Some(fingerprint) = &client.fingerprint {
-                let known: Option<(String, i64)> = sqlx::query_as(KNOWN)
-                    .bind(&fingerprint[..]).bind(from).bind(day_ago).bind(now)
-                    .fetch_optional(&mut *tx).await?;
-                if let Some((id, at)) = known {
-                    let id = ClientId::parse(&id).ok_or(()).map_err(corrupt)?;
-                    return Ok(Registered::Known { id, issued_at: Timestamp::from_secs(at) });
-                }
+            let known: Option<(String, i64)> = match &client.fingerprint {
+                None => None,
+                Some(fingerprint) => sqlx::query_as(KNOWN)
+                    .bind(&fingerprint[..]).bind(&from).bind(day_ago).bind(now).bind(client.expires_at.secs())
+                    .fetch_optional(&mut *tx).await?,
+            };
+            if let Some((id, at)) = known {
+                let id = ClientId::parse(&id).ok_or(()).map_err(corrupt)?;
+                tx.commit().await?;
+                return Ok(Registered::Known { id, issued_at: Timestamp::from_secs(at) });
             }
             if bounds.per_address > 0 {
                 let count: i64 =
-                    sqlx::query_scalar(FROM_ADDRESS).bind(from).bind(day_ago).fetch_one(&mut *tx).await?;
+                    sqlx::query_scalar(FROM_ADDRESS).bind(&from).bind(day_ago).fetch_one(&mut *tx).await?;
                 if count >= i64::from(bounds.per_address) {
                     return Ok(Registered::TooManyFromAddress);
                 }
             }
             let mut evicted: Vec<String> = Vec::new();
             if bounds.total > 0 {
+                let count: i64 =
+                    sqlx::query_scalar(OF_DISTRICT).bind(from_district).fetch_one(&mut *tx).await?;
+                let excess = count + 1 - i64::from(district_share(bounds.total));
+                if excess > 0 {
+                    evicted = sqlx::query_scalar(OLDEST_OF_DISTRICT)
+                        .bind(from_district).bind(excess)
+                        .fetch_all(&mut *tx).await?;
+                }
                 let count: i64 = sqlx::query_scalar(ALTOGETHER).fetch_one(&mut *tx).await?;
                 let excess = count + 1 - i64::from(bounds.total);
                 if excess > 0 {
-                    evicted = sqlx::query_scalar(OLDEST)
-                        .bind(client.now.minus(SAFE).secs()).bind(excess)
+                    let further: Vec<String> = sqlx::query_scalar(FURTHEST_BEYOND)
+                        .bind(from_district).bind(excess)
                         .fetch_all(&mut *tx).await?;
-                    if i64::try_from(evicted.len()).unwrap_or(i64::MAX) < excess {
-                        return Ok(Registered::TooMany);
-                    }
+                    evicted.extend(further);
                 }
             }
             sqlx::query(INSERT)
@@ -132,9 +152,10 @@ impl Store {
                 .bind(client.scopes.to_string())
                 .bind(client.secret.as_ref().map(|hash| &hash.as_bytes()[..]))
                 .bind(client.fingerprint.as_ref().map(|fingerprint| &fingerprint[..]))
-                .bind(from)
+                .bind(&from)
                 .bind(now)
                 .bind(client.expires_at.secs())
+                .bind(from_district)
                 .execute(&mut *tx).await?;
             record!(tx, events);
             let evicted = evicted.iter().map(|id| ClientId::parse(id).ok_or(()).map_err(corrupt));

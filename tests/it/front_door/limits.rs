@@ -225,19 +225,47 @@ async fn logins_in_progress_are_bounded_by_address_and_in_all() {
     }
 
     let server = Setup::default().env(IN_PROGRESS, "2").start().await;
-    let page = async || server.browser().open("/auth/login").await;
-    for _ in 0..2 {
-        assert!(server.browser().is_spotify(&page().await.url));
-    }
-    let refused = page().await;
-    assert_eq!(
-        (refused.status, number(&refused.headers, "retry-after")),
-        (StatusCode::SERVICE_UNAVAILABLE, 1)
-    );
+    let begin = async || {
+        let browser = server.browser();
+        let page = browser.open("/auth/login").await;
+        assert!(browser.is_spotify(&page.url), "nobody is refused");
+        (browser, page)
+    };
+    let (pushed, at_spotify) = begin().await;
+    server.place.raw().await.run("UPDATE logins SET expires_at = expires_at - 1").await;
+    begin().await;
+    let (stays, page) = begin().await;
+    assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM logins").await, 2);
+    assert_eq!(pushed.agree_as(&at_spotify, "ada").await.code(), "LOGIN_EXPIRED");
+    assert_eq!(stays.agree_as(&page, "ben").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn networks_that_flood_push_out_their_own_logins_and_nobody_elses() {
+    let setup = Setup::default().env(IN_PROGRESS, "30").env(PROXIES, "127.0.0.1");
+    let server = setup.start().await;
+    let victim = server.browser();
+    let page = victim.open("/auth/login").await;
+    let asking = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let flood = async |network: u32| {
+        for line in 0..25 {
+            let request = asking.get(format!("{}/auth/login", server.origin));
+            let from = format!("2001:db8:{network:x}:{line:x}::1");
+            let reply = request.header("x-forwarded-for", from).send().await.unwrap();
+            assert!(reply.status().is_redirection(), "{}", reply.status());
+        }
+    };
     let raw = server.place.raw().await;
-    assert_eq!(raw.number("SELECT COUNT(*) FROM logins").await, 2);
-    raw.run("UPDATE logins SET expires_at = 0").await;
-    assert!(server.browser().is_spotify(&page().await.url));
+    flood(1).await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM logins").await, 11, "the victim, and one network's share");
+    for network in 2..6 {
+        flood(network).await;
+    }
+    assert_eq!(raw.number("SELECT COUNT(*) FROM logins").await, 30);
+    let newcomer = server.browser();
+    let (late, early) = (newcomer.open("/auth/login").await, page);
+    assert_eq!(victim.agree_as(&early, "ada").await.status, StatusCode::OK);
+    assert_eq!(newcomer.agree_as(&late, "ben").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

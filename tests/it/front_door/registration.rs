@@ -217,20 +217,46 @@ async fn an_address_has_so_many_unused_clients_a_day() {
 }
 
 #[tokio::test]
-async fn the_oldest_unused_client_goes_for_a_new_one_but_no_young_one() {
+async fn the_oldest_unused_client_goes_for_a_new_one_and_none_that_registered_again() {
     let server = Setup::default().env("SPOTIFY_MCP__LIMITS__UNUSED_CLIENTS", "3").start().await;
     let raw = server.place.raw().await;
     for n in 0..3 {
         id(&register(&server, &local(&format!("number {n}"))).await);
     }
-    let refused = register(&server, &local("one more")).await;
-    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "3600"));
-    raw.run("UPDATE clients SET created_at = created_at - 3700").await;
-    raw.run("UPDATE clients SET created_at = created_at - 10 WHERE name = 'number 1'").await;
+    let moved = "UPDATE clients SET created_at = created_at - 3700, registered_at = registered_at - 3700";
+    raw.run(moved).await;
+    raw.run("UPDATE clients SET registered_at = registered_at - 10 WHERE name = 'number 1'").await;
+    raw.run("UPDATE clients SET registered_at = registered_at - 20 WHERE name = 'number 0'").await;
+    id(&register(&server, &local("number 0")).await);
     id(&register(&server, &local("one more")).await);
     let left = |name: &str| format!("SELECT COUNT(*) FROM clients WHERE name = '{name}'");
     for (name, count) in [("number 0", 1), ("number 1", 0), ("number 2", 1), ("one more", 1)] {
         assert_eq!(raw.number(&left(name)).await, count, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn networks_that_flood_push_out_their_own_clients_and_refuse_nobody() {
+    let setup = Setup::default()
+        .env("SPOTIFY_MCP__LIMITS__UNUSED_CLIENTS", "30")
+        .env("SPOTIFY_MCP__SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    let server = setup.start().await;
+    let victim = server.client().await;
+    let raw = server.place.raw().await;
+    for network in 1..=5 {
+        for n in 0..15 {
+            let from = format!("2001:db8:{network:x}:{n:x}::1");
+            let body = local(&format!("flood {network} {n}")).to_string();
+            id(&post(&server, "/register", &[JSON, ("x-forwarded-for", &from)], &body).await);
+        }
+        let clients = raw.number("SELECT COUNT(*) FROM clients WHERE kind = 'dynamic'").await;
+        assert_eq!(clients, (1 + 10 * network).min(30));
+    }
+    let newcomer = RegisteredClient::register(&server.origin, "https://client.example/callback").await;
+    for client in [victim, newcomer] {
+        let (attempt, browser) = (client.attempt(), server.browser());
+        let code = client.code(&attempt, &browser, "ada").await;
+        Pair::of(&client.redeem(&code, &attempt.verifier).await);
     }
 }
 

@@ -4,7 +4,9 @@ use spotify_mcp::domain::client::AuthMethod;
 use spotify_mcp::domain::{ClientId, ScopeSet, UserId};
 use spotify_mcp::store::{NewClient, Registered, RegistrationBounds};
 
-use super::fixtures::{REDIRECT, at, client_id, event, fresh, hash, new_client, person, waiting};
+use super::fixtures::{
+    REDIRECT, at, client_id, event, fresh, hash, neighbourhood, new_client, person, waiting,
+};
 use crate::support::database::on_both;
 
 #[tokio::test]
@@ -48,7 +50,7 @@ async fn the_same_registration_is_known_to_its_own_address_while_nobody_uses_it(
         let later = NewClient { now: at(86_399), ..alike("c_2") };
         assert_eq!(db.register_client(&later, &[event()]).await.unwrap(), known);
         assert_eq!(waiting(db).await, 1, "nothing happened");
-        let neighbour = NewClient { registered_from: "192.0.2.2".to_owned(), ..alike("c_3") };
+        let neighbour = NewClient { registered_from: neighbourhood("192.0.2.2"), ..alike("c_3") };
         assert_eq!(db.register_client(&neighbour, &[]).await.unwrap(), new, "a stranger");
         let other = NewClient { fingerprint: Some([8; 32]), ..named("c_4") };
         assert_eq!(db.register_client(&other, &[]).await.unwrap(), new);
@@ -81,26 +83,76 @@ async fn who_was_used_or_approved_neither_counts_nor_goes() {
                 db.issue_code(&arthur.code("c"), &[]).await.unwrap();
             }
         }
-        assert_eq!(
-            db.register_client(&named("c_new", 3_601), &[event()]).await.unwrap(),
-            Registered::TooMany
-        );
-        assert_eq!(waiting(db).await, 0);
         let evicted = vec![ClientId::parse("c_old").unwrap()];
-        assert_eq!(
-            db.register_client(&named("c_new", 3_602), &[]).await.unwrap(),
-            Registered::New { evicted }
-        );
+        assert_eq!(db.register_client(&named("c_new", 60), &[]).await.unwrap(), Registered::New { evicted });
         let left = "SELECT COUNT(*) FROM clients";
         assert_eq!(db.raw().await.number(left).await, 4);
         let few = RegistrationBounds { per_address: 2, total: 0 };
         let full = NewClient { bounds: few, ..named("c_newer", 3_700) };
         assert_eq!(db.register_client(&full, &[]).await.unwrap(), Registered::TooManyFromAddress);
-        let neighbour = NewClient { registered_from: "2001:db8:0:1::/64".to_owned(), ..full };
+        let neighbour = NewClient { registered_from: neighbourhood("2001:db8:0:1::1"), ..full };
         assert_eq!(
             db.register_client(&neighbour, &[]).await.unwrap(),
             Registered::New { evicted: Vec::new() }
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_registrations_pushes_out_its_own_network_alone() {
+    on_both(async |db| {
+        let from = |id: &str, address: &str, now: i64| NewClient {
+            now: at(now),
+            registered_from: neighbourhood(address),
+            bounds: RegistrationBounds { per_address: 0, total: 40 },
+            ..new_client(ClientId::parse(id).unwrap())
+        };
+        db.register_client(&from("c_victim", "198.51.100.7", 0), &[]).await.unwrap();
+        let count = async |and: &str| {
+            db.raw().await.number(&format!("SELECT COUNT(*) FROM clients WHERE {and}")).await
+        };
+        // One district fills its share, then its own oldest go.
+        for n in 0..15 {
+            let new = from(&format!("c_one_{n}"), &format!("2001:db8:1:{n}::1"), 1 + n);
+            db.register_client(&new, &[]).await.unwrap();
+        }
+        assert_eq!((count("id LIKE 'c_one%'").await, count("id = 'c_one_5'").await), (10, 1));
+        assert_eq!(count("id = 'c_one_4'").await, 0);
+        // Several fill the total, then the oldest of those that have the most go.
+        for n in 0..45 {
+            let new = from(&format!("c_many_{n}"), &format!("2001:db8:{}:{n}::1", 2 + n % 5), 100 + n);
+            db.register_client(&new, &[]).await.unwrap();
+        }
+        assert_eq!((count("id LIKE 'c_%'").await, count("id = 'c_victim'").await), (40, 1));
+        let newcomer = from("c_newcomer", "203.0.113.9", 200);
+        let Registered::New { evicted } = db.register_client(&newcomer, &[]).await.unwrap() else { panic!() };
+        assert!(evicted.len() == 1 && evicted[0].as_str().starts_with("c_many"), "{evicted:?}");
+        assert_eq!(count("id IN ('c_victim', 'c_newcomer')").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_registers_again_keeps_their_place_and_their_life_as_a_newcomer_would() {
+    on_both(async |db| {
+        let named = |id: &str, now: i64| NewClient {
+            now: at(now),
+            expires_at: at(now + 7_200),
+            bounds: RegistrationBounds { per_address: 0, total: 2 },
+            ..new_client(ClientId::parse(id).unwrap())
+        };
+        let again = |id: &str, now: i64| NewClient { fingerprint: Some([7; 32]), ..named(id, now) };
+        db.register_client(&again("c_again", 0), &[]).await.unwrap();
+        db.register_client(&named("c_other", 1), &[]).await.unwrap();
+        let id = ClientId::parse("c_again").unwrap();
+        let known = Registered::Known { id: id.clone(), issued_at: at(0) };
+        assert_eq!(db.register_client(&again("c_more", 7_199), &[]).await.unwrap(), known);
+        let evicted = vec![ClientId::parse("c_other").unwrap()];
+        let said = db.register_client(&named("c_new", 7_200), &[]).await.unwrap();
+        assert_eq!(said, Registered::New { evicted });
+        assert!(db.client(&id, at(7_199 + 7_199)).await.unwrap().is_some());
+        assert!(db.client(&id, at(7_199 + 7_200)).await.unwrap().is_none());
     })
     .await;
 }

@@ -11,7 +11,9 @@ use spotify_mcp::domain::ids::EventId;
 use spotify_mcp::domain::pkce::{CodeChallenge, CodeVerifier};
 use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::resource::Resource;
-use spotify_mcp::domain::{AppId, ClientId, DataKeyId, GrantId, LinkId, ScopeSet, SessionId, UserId};
+use spotify_mcp::domain::{
+    AppId, ClientId, DataKeyId, GrantId, LinkId, Neighbourhood, ScopeSet, SessionId, UserId,
+};
 use spotify_mcp::store::{
     App, DataKeyRow, NewBrowserSession, NewClient, NewCode, NewLink, NewTokens, Recorded, RegistrationBounds,
     SaveLink, Saved, Store,
@@ -181,6 +183,10 @@ pub async fn grant(store: &Store, person: &Person, name: &str) -> GrantId {
     id
 }
 
+pub fn neighbourhood(address: &str) -> Neighbourhood {
+    Neighbourhood::of(address.parse().unwrap())
+}
+
 pub fn new_client(id: ClientId) -> NewClient {
     NewClient {
         id,
@@ -190,7 +196,7 @@ pub fn new_client(id: ClientId) -> NewClient {
         grant_types: vec!["authorization_code", "refresh_token"],
         scopes: ScopeSet::ALL,
         secret: None,
-        registered_from: "192.0.2.1".to_owned(),
+        registered_from: neighbourhood("192.0.2.1"),
         now: at(0),
         expires_at: at(7 * 86_400),
         fingerprint: None,

@@ -3,7 +3,7 @@
 #![allow(clippy::excessive_nesting, reason = "a contender is a block in a closure in a closure in a test")]
 
 use spotify_mcp::domain::GrantId;
-use spotify_mcp::store::{Saved, Store};
+use spotify_mcp::store::{NewLogin, Saved, Store};
 
 use super::fixtures::{app, at, event, fresh, grant, hash, newcomer, person, race, tokens, waiting};
 use super::links::refreshed;
@@ -83,6 +83,25 @@ async fn a_login_is_taken_once() {
         })
         .await;
         assert_eq!(winners(&fared), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn logins_that_begin_at_once_all_begin_and_keep_to_the_total() {
+    on_both(async |db| {
+        let nodes = nodes(db).await;
+        let begun = |n: usize| NewLogin { most: Some(4), ..login(&format!("s{n}"), None) };
+        for round in 0..4 {
+            let fared = race(CONTENDERS, |n| {
+                let (node, begun) = (nodes[n % 2].clone(), begun(round * CONTENDERS + n));
+                async move { node.begin_login(&begun).await.is_ok() }
+            })
+            .await;
+            assert_eq!(winners(&fared), CONTENDERS);
+        }
+        db.begin_login(&begun(1_000)).await.unwrap();
+        assert_eq!(db.raw().await.number("SELECT COUNT(*) FROM logins").await, 4);
     })
     .await;
 }
