@@ -60,7 +60,8 @@ impl ApiKeys {
             return alive(known, now);
         }
         let epoch = revocation.epoch();
-        let grant = store.key_grant(hash).await.map_err(Refused::Unavailable)?.ok_or(Refused::Invalid)?;
+        let grant =
+            Box::pin(store.key_grant(hash)).await.map_err(Refused::Unavailable)?.ok_or(Refused::Invalid)?;
         let known = alive(Arc::new(KnownKey { grant, signing: None, noted_at: AtomicI64::new(0) }), now)?;
         self.known.insert(hash, known.clone());
         // Read before something ended and remembered after memory was dropped: not to be kept.
@@ -81,8 +82,11 @@ impl ApiKeys {
             return alive(known, now);
         }
         let epoch = revocation.epoch();
-        let grant = store.key_grant_by_id(id).await.map_err(Refused::Unavailable)?.ok_or(Refused::Invalid)?;
-        let signing = open_signing_key(store, root, &grant).await.map_err(Refused::Unavailable)?;
+        let grant = Box::pin(store.key_grant_by_id(id))
+            .await
+            .map_err(Refused::Unavailable)?
+            .ok_or(Refused::Invalid)?;
+        let signing = Box::pin(open_signing_key(store, root, &grant)).await.map_err(Refused::Unavailable)?;
         let known = alive(Arc::new(KnownKey { grant, signing, noted_at: AtomicI64::new(0) }), now)?;
         self.signers.insert(id.clone(), known.clone());
         if revocation.epoch() != epoch {

@@ -52,7 +52,11 @@ impl Bearers {
             return alive(grant, now);
         }
         let epoch = revocation.epoch();
-        let grant = store.access_grant(hash).await.map_err(Refused::Unavailable)?.ok_or(Refused::Invalid)?;
+        // Apart: a future holds room for all that it may wait for, and the way through here is the common one.
+        let grant = Box::pin(store.access_grant(hash))
+            .await
+            .map_err(Refused::Unavailable)?
+            .ok_or(Refused::Invalid)?;
         let grant = alive(Arc::new(grant), now)?;
         self.known.insert(hash, grant.clone());
         // Read before something ended and remembered after memory was dropped: not to be kept.

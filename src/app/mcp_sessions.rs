@@ -118,9 +118,9 @@ impl McpSessions {
             return Ok(known.id.clone());
         }
         let epoch = self.revocation.session_epoch();
-        let session = self.live(hash, owner, now).await?;
+        let session = Box::pin(self.live(hash, owner, now)).await?;
         if session.used_at.is_none() {
-            self.begin_use(&session, now).await.map_err(NoSession::Unavailable)?;
+            Box::pin(self.begin_use(&session, now)).await.map_err(NoSession::Unavailable)?;
         }
         let used_at = AtomicI64::new(now.millis());
         let known =

@@ -162,10 +162,10 @@ async fn caller(http: &Http, request: &Parts, visitor: &Visitor) -> Result<Prove
     let app = &http.app;
     let mut sent = request.headers.get_all(header::AUTHORIZATION).into_iter();
     let Some(value) = sent.next() else {
-        if let Some(proven) = by_signature(http, request, visitor).await? {
+        if let Some(proven) = Box::pin(by_signature(http, request, visitor)).await? {
             return Ok(proven);
         }
-        let caller = without_credential(http, visitor).await?;
+        let caller = Box::pin(without_credential(http, visitor)).await?;
         return Ok(Proven { caller, proof: Proof::None, digest: None });
     };
     let token = value.to_str().ok().and_then(|text| text.split_once(' '));
@@ -175,7 +175,7 @@ async fn caller(http: &Http, request: &Parts, visitor: &Visitor) -> Result<Prove
         return Err(refused(http, visitor, "malformed_credential").await);
     };
     if token.starts_with(TokenKind::ApiKey.prefix()) {
-        let caller = by_key(http, token, visitor).await?;
+        let caller = Box::pin(by_key(http, token, visitor)).await?;
         return Ok(Proven { caller, proof: Proof::Key(token.to_owned()), digest: None });
     }
     match app.bearers.look_up(token, (&app.store, &app.revocation), app.now()).await {

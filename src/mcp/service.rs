@@ -156,7 +156,7 @@ impl Server {
     ) -> Result<Response, NotServed> {
         match *request.method() {
             Method::POST => {}
-            Method::DELETE => return Ok(self.delete(request).await),
+            Method::DELETE => return Ok(Box::pin(self.delete(request)).await),
             _ => return Ok(explain(self.endpoint.service.answer(request).await)),
         }
         if let Some(refused) = refused_head(request.headers()) {
@@ -221,7 +221,7 @@ impl Server {
         };
         match (&self.sessions, caller) {
             (Some(sessions), Some(caller)) if begins => {
-                self.begin(sessions, &caller, body, explain(answer)).await
+                Box::pin(self.begin(sessions, &caller, body, explain(answer))).await
             }
             (_, Some(caller)) => self.endpoint.streams.count(&caller.user, explain(answer)),
             _ => explain(answer),

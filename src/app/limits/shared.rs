@@ -77,7 +77,7 @@ impl Source {
             let Taken::Reserve(asked) = taken else { return Ok(taken) };
             let reserved = match self {
                 Self::Alone => asked.alone(quota),
-                Self::Shared(shared) => match shared.reserve(counted, quota, asked, now).await {
+                Self::Shared(shared) => match Box::pin(shared.reserve(counted, quota, asked, now)).await {
                     Ok(reserved) => reserved,
                     Err(Unreachable) if blind == Blind::CountAlone => asked.alone(quota),
                     Err(Unreachable) => return Err(Unreachable),
