@@ -91,6 +91,12 @@ impl Flaw {
         }
     }
 
+    /// Whether it may be a stranger's try. Who proved a key has this one wrong alone, and an honest signer's clock may
+    /// differ.
+    pub const fn is_attempt(self) -> bool {
+        !matches!(self, Self::Old | Self::Early | Self::Replayed | Self::OtherBody)
+    }
+
     /// For the caller's developer, fit for a challenge: no commas, equals signs or quotation marks.
     pub const fn advice(self) -> &'static str {
         match self {

@@ -1,5 +1,7 @@
 //! The MCP endpoints: authenticate every request before anything is read, then hand it to the protocol server.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -7,15 +9,15 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
 use crate::app::Refused;
-use crate::crypto::token::TokenKind;
+use crate::crypto::token::{TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
 use crate::domain::signature::{self, Flaw};
 use crate::domain::{ApiKeyId, ClientId, ScopeSet};
 use crate::failure::Failure;
 use crate::mcp::{self, Caller, ExpectedDigest, NotServed};
-use crate::oauth::Visitor;
 use crate::oauth::challenge::Challenge;
+use crate::oauth::{Visitor, refusals};
 use crate::store::KeyGrant;
 
 use super::limited::{self, Limited};
@@ -24,6 +26,9 @@ use super::{Http, Shared};
 
 /// The client of requests without a credential, where they are allowed at all.
 const LOCAL_CLIENT: &str = "local-http";
+
+/// How often the trail hears of the same credential's refusals.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// `/mcp`
 pub(super) async fn mcp(
@@ -66,7 +71,7 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Reque
         }
         Err(NotServed::OtherBody) => {
             let event = event(EventCode::AuthenticationFailure, &visitor).by(&user).client(&client);
-            http.app.audit.note(event.because(Flaw::OtherBody.reason())).await;
+            refusals::note(&http.app, &visitor, event.because(Flaw::OtherBody.reason())).await;
             Denied::Signature(Flaw::OtherBody).answer(http, resource)
         }
         Err(NotServed::InsufficientScope(missing)) => {
@@ -191,7 +196,7 @@ async fn caller(http: &Http, request: &Parts, visitor: &Visitor) -> Result<Prove
             };
             Ok(Proven { caller, proof: Proof::Token(token.to_owned()), digest: None })
         }
-        Err(why) => Err(not_accepted(http, visitor, why, "invalid_token").await),
+        Err(why) => Err(not_accepted(http, visitor, why, (token, "invalid_token")).await),
     }
 }
 
@@ -203,7 +208,7 @@ async fn by_key(http: &Http, presented: &str, visitor: &Visitor) -> Result<Calle
     }
     let key = match app.api_keys.look_up(presented, (&app.store, &app.revocation), now).await {
         Ok(key) => key,
-        Err(why) => return Err(not_accepted(http, visitor, why, "invalid_api_key").await),
+        Err(why) => return Err(not_accepted(http, visitor, why, (presented, "invalid_api_key")).await),
     };
     if app.config.security.request_signing {
         return Err(flawed(http, visitor, Flaw::Unsigned, Some(&key.grant.id)).await);
@@ -224,13 +229,20 @@ pub(super) fn caller_of(key: &KeyGrant, visitor: &Visitor) -> Caller {
     }
 }
 
-async fn not_accepted(http: &Http, visitor: &Visitor, why: Refused, reason: &'static str) -> Denied {
+async fn not_accepted(
+    http: &Http,
+    visitor: &Visitor,
+    why: Refused,
+    (presented, reason): (&str, &'static str),
+) -> Denied {
     match why {
         Refused::Invalid => refused(http, visitor, reason).await,
         // One of ours once: whoever holds it need not guess.
         Refused::Over => {
-            let event = event(EventCode::AuthenticationFailure, visitor).because(reason);
-            http.app.audit.note(event.detail("known", "expired or ended")).await;
+            if http.app.limits.is_news(&TokenHash::of(presented), TELL_EVERY) {
+                let event = event(EventCode::AuthenticationFailure, visitor).because(reason);
+                refusals::note(&http.app, visitor, event.detail("known", "expired or ended")).await;
+            }
             Denied::Challenge(Challenge::InvalidToken)
         }
         Refused::Unavailable(failure) => {

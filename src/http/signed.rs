@@ -11,10 +11,10 @@ use crate::domain::signature::{self, Flaw, Message, Signed};
 use crate::domain::{ApiKeyId, ClientId};
 use crate::failure::Failure;
 use crate::mcp::ExpectedDigest;
-use crate::oauth::Visitor;
+use crate::oauth::{Visitor, refusals};
 use crate::store::Spent;
 
-use super::protocol::{Denied, Proof, Proven, caller_of, event, refused};
+use super::protocol::{Denied, Proof, Proven, TELL_EVERY, caller_of, event, refused};
 use super::{Http, layers, limited};
 
 /// Most nonces of one key that are remembered at once: some 55 requests a second, for as long as they count.
@@ -90,16 +90,19 @@ async fn spend(http: &Http, visitor: &Visitor, signed: &Signed) -> Result<(), De
         Spent::Fresh => Ok(()),
         Spent::Before => Err(flawed(http, visitor, Flaw::Replayed, Some(&signed.key)).await),
         Spent::TooMany => {
-            let event = event(EventCode::ExcessRateLimitExceeded, visitor).subject(signed.key.as_str());
-            http.app.audit.note(event.because("signature_nonces")).await;
+            if http.app.limits.is_news(&TokenHash::of(signed.key.as_str()), TELL_EVERY) {
+                let event = event(EventCode::ExcessRateLimitExceeded, visitor).subject(signed.key.as_str());
+                http.app.audit.note(event.because("signature_nonces")).await;
+            }
             Err(Denied::TooMany)
         }
     }
 }
 
-/// Tells the trail why, and the caller as much as helps an honest one. A guess counts as one.
+/// Tells the trail why, as often as it may grow by one address, and the caller as much as helps an honest one. What may
+/// be a guess counts as one.
 pub(super) async fn flawed(http: &Http, visitor: &Visitor, flaw: Flaw, key: Option<&ApiKeyId>) -> Denied {
-    if flaw == Flaw::Wrong {
+    if flaw.is_attempt() {
         let client = key.cloned().map(ClientId::from);
         return match limited::attempt_failed(http, visitor, flaw.reason(), client.as_ref()).await {
             Some(limited) => Denied::Limited(limited),
@@ -111,7 +114,7 @@ pub(super) async fn flawed(http: &Http, visitor: &Visitor, flaw: Flaw, key: Opti
         Some(key) => event.subject(key.as_str()),
         None => event,
     };
-    http.app.audit.note(event).await;
+    refusals::note(&http.app, visitor, event).await;
     Denied::Signature(flaw)
 }
 

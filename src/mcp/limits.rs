@@ -19,7 +19,7 @@ use crate::domain::event::{Event, EventCode};
 use crate::policy::ToolClass;
 
 impl Server {
-    /// Counts a request in that runs something; its place is kept in its extensions until it is answered. What is
+    /// Counts a request in that runs something or opens a session; its place is kept in its extensions until it is answered. What is
     /// not counted only learns how its caller stands.
     pub(super) async fn count(&self, parts: &mut Parts, message: &Message<'_>) -> Result<Budget, Response> {
         let Some(caller) = parts.extensions.get::<Caller>() else { return Ok(Budget::default()) };
@@ -37,14 +37,15 @@ impl Server {
 }
 
 impl Inner {
-    /// What a message runs; `None` where it runs nothing.
+    /// What a message runs; `None` where it runs nothing and leaves nothing behind.
     fn class_of(&self, message: &Message<'_>) -> Option<ToolClass> {
         match message.method.as_deref()? {
             "tools/call" => {
                 let policy = message.name.as_deref().and_then(|tool| self.policies.of(tool));
                 Some(policy.map_or(ToolClass::Look, |policy| policy.class))
             }
-            "resources/read" => Some(ToolClass::Look),
+            // A session is a row and a record.
+            "resources/read" | "initialize" => Some(ToolClass::Look),
             _ => None,
         }
     }

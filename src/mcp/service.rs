@@ -178,15 +178,16 @@ impl Server {
             Ok(message) => message,
             Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),
         };
+        // Before the scope is decided: a refusal for want of one leaves as much behind as a call.
+        let budget = match self.count(&mut parts, &message).await {
+            Ok(budget) => budget,
+            Err(refused) => return Ok(refused),
+        };
         let granted = parts.extensions.get::<Caller>().map_or(ScopeSet::EMPTY, |caller| caller.scopes);
         if let Some(needed) = self.scope_of(&message).filter(|needed| !granted.allows(*needed)) {
             return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));
         }
         spell_out_accept(&mut parts.headers);
-        let budget = match self.count(&mut parts, &message).await {
-            Ok(budget) => budget,
-            Err(refused) => return Ok(refused),
-        };
         let mut response = self.answer(&message, parts, &body).await;
         budget.tell(response.headers_mut());
         Ok(response)

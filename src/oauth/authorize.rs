@@ -4,8 +4,10 @@
 //! GET only shows: clients fetch the URL ahead of the person. It leaves for Spotify by itself for one browser alone,
 //! that of a person who approved this very thing before and really goes there.
 
+use std::time::Duration;
+
 use crate::app::App;
-use crate::crypto::token::{Token, TokenKind};
+use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::redirect::{RedirectKind, RedirectUri};
@@ -16,7 +18,7 @@ use crate::store::{BrowserSession, Client};
 
 use super::login::{self, Departure, NoDeparture, Purpose};
 use super::tickets::{self, AuthorizationRequest};
-use super::{Params, Visitor, clients, cookies, sessions};
+use super::{Params, Visitor, clients, cookies, refusals, sessions};
 
 /// Longest `state` of a client, in bytes.
 const LONGEST_STATE: usize = 2048;
@@ -113,15 +115,14 @@ pub async fn decide(app: &App, form: &Params, visitor: &Visitor) -> Result<Asked
     if form.get("decision") == Some("approve") {
         return depart(app, request, session.as_ref(), visitor).await;
     }
-    let mut event = Event::new(EventCode::ConsentDenied)
-        .client(&request.client)
-        .from(visitor.address)
-        .request(&visitor.request)
-        .refused();
-    if let Some(session) = &session {
-        event = event.by(&session.user);
+    // The form stays good, as every form of a browser does; that it was refused is told once.
+    if app.limits.is_news(&TokenHash::of(ticket), tickets_live(app)) {
+        let mut event = Event::new(EventCode::ConsentDenied).client(&request.client);
+        if let Some(session) = &session {
+            event = event.by(&session.user);
+        }
+        refusals::note(app, visitor, event).await;
     }
-    app.audit.record(event).await?;
     Ok(Asked::Back(error_redirect(
         app,
         &request.redirect_uri,
@@ -189,8 +190,7 @@ fn view(
             (fresh, Some(cookie))
         }
     };
-    // The page may stay open as long as a login may take, and then once more.
-    let expires_at = app.now().plus(app.config.security.login_timeout * 2);
+    let expires_at = app.now().plus(tickets_live(app));
     ConsentView {
         ticket: tickets::ticket(&app.root, &request, &browser, expires_at),
         csrf: tickets::csrf(&app.root, &browser),
@@ -199,6 +199,11 @@ fn view(
         session,
         set_cookie,
     }
+}
+
+/// The page may stay open as long as a login may take, and then once more.
+fn tickets_live(app: &App) -> Duration {
+    app.config.security.login_timeout * 2
 }
 
 /// Proves client and redirect URI, then judges the rest.

@@ -21,7 +21,7 @@ use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 use super::authorize::error_redirect;
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
-use super::{Params, Visitor, cookies, sessions};
+use super::{Params, Visitor, cookies, refusals, sessions};
 
 /// What a login is for.
 #[derive(Clone, Copy, Debug)]
@@ -128,13 +128,13 @@ pub async fn depart(
 pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arrival, Failure> {
     let state = params.get("state").and_then(|state| Token::parse(TokenKind::Handle, state));
     let Some(state) = state.filter(|_| params.fault().is_none()).map(|state| state.hash()) else {
-        return problem(app, LoginProblem::Expired, None, visitor).await;
+        return Ok(stranger(app, LoginProblem::Expired, visitor).await);
     };
     let Some(browser) = visitor.cookies.login(state) else {
-        return problem(app, LoginProblem::WrongBrowser, None, visitor).await;
+        return Ok(stranger(app, LoginProblem::WrongBrowser, visitor).await);
     };
     let Some(login) = app.store.take_login(state, browser.hash(), app.now()).await? else {
-        return problem(app, LoginProblem::Expired, None, visitor).await;
+        return Ok(stranger(app, LoginProblem::Expired, visitor).await);
     };
     let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
     match complete(app, params, &login, state, visitor).await {
@@ -330,6 +330,13 @@ async fn welcome(
     Ok(Arrival::Client { url: request.redirect_uri.with_query(&parameters), cookies: set })
 }
 
+/// Nobody began a login here, or in another browser: anybody can come with that, as often as they like.
+async fn stranger(app: &App, why: LoginProblem, visitor: &Visitor) -> Arrival {
+    refusals::note(app, visitor, Event::new(EventCode::AuthnLoginFail).because(why.word())).await;
+    Arrival::Problem(why)
+}
+
+/// A login that did begin has failed; how many begin is limited.
 async fn problem(
     app: &App,
     why: LoginProblem,

@@ -13,6 +13,7 @@ pub mod login;
 mod login_problem;
 pub mod metadata;
 pub mod params;
+pub mod refusals;
 pub mod register;
 pub mod revoke;
 pub mod sessions;

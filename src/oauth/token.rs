@@ -130,7 +130,7 @@ async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -
                 .detail("scope", row.scopes.to_string());
             let events = [app.stamp(event)];
             if !app.store.redeem_code(hash, &grant, grant_end(app), &pair.stored(app.now()), &events).await? {
-                return invalid_grant();
+                return lost_race(app, hash, &presented, visitor).await;
             }
             let now = app.now();
             app.store.touch_client(&client.id, now, now.plus(app.config.auth.lifetimes.idle_client)).await?;
@@ -147,6 +147,16 @@ async fn by_code(app: &App, form: &Params, client: &Client, visitor: &Visitor) -
         CodeOutcome::Dead => invalid_grant(),
         CodeOutcome::WrongTarget => wrong_target(),
     }
+}
+
+/// Another request was first with the same code: this one has replayed it, however little later it came.
+async fn lost_race(app: &App, hash: TokenHash, presented: &Presented, visitor: &Visitor) -> Answer {
+    if let Some(row) = app.store.code(hash).await?
+        && let CodeOutcome::Replayed(grant) = code::redeem(&row.code, presented, app.now())
+    {
+        end_family(app, &row.user, &grant, "code_replayed", visitor).await?;
+    }
+    invalid_grant()
 }
 
 async fn by_refresh_token(app: &App, form: &Params, client: &Client, visitor: &Visitor) -> Answer {

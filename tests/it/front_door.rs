@@ -19,6 +19,7 @@ mod mcp_sessions;
 mod oauth;
 mod programs;
 mod races;
+mod records;
 mod refresh;
 mod registration;
 mod security_headers;

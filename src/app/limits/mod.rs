@@ -6,6 +6,7 @@
 mod addresses;
 mod calls;
 mod fields;
+mod records;
 mod shared;
 
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use crate::store::Store;
 
 use addresses::Addresses;
 use calls::Calls;
+use records::Records;
 use shared::Source;
 
 pub use calls::{Admission, Budget, CallLimits, CallRefused, Permit};
@@ -58,6 +60,7 @@ pub struct Limits {
     failures: Addresses,
     registrations: Addresses,
     logins: Addresses,
+    records: Records,
 }
 
 impl Limits {
@@ -77,6 +80,7 @@ impl Limits {
             failures: Addresses::new("failed-attempts", failures),
             registrations: Addresses::new("registrations", registrations),
             logins: Addresses::new("logins", logins),
+            records: Records::new(failures),
         })
     }
 
@@ -90,6 +94,7 @@ impl Limits {
             failures: Addresses::new("failed-attempts", off),
             registrations: Addresses::new("registrations", off),
             logins: Addresses::new("logins", off),
+            records: Records::new(off),
         })
     }
 

@@ -17,24 +17,24 @@ use crate::support::database::at_both;
 use crate::support::listener::Answer;
 use crate::support::server::{Setup, TestServer};
 
-const BODY: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\
+pub(super) const BODY: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\
     \"params\":{\"name\":\"get_status\",\"arguments\":{}}}";
 const COVERED: [&str; 5] = ["@method", "@authority", "@path", "@query", "content-digest"];
 
 /// A request to sign, written independently of the server's own code.
 #[derive(Clone)]
-struct Draft {
-    key: String,
-    id: String,
-    values: BTreeMap<&'static str, String>,
-    covered: Vec<&'static str>,
-    created: i64,
-    nonce: String,
-    alg: &'static str,
+pub(super) struct Draft {
+    pub(super) key: String,
+    pub(super) id: String,
+    pub(super) values: BTreeMap<&'static str, String>,
+    pub(super) covered: Vec<&'static str>,
+    pub(super) created: i64,
+    pub(super) nonce: String,
+    pub(super) alg: &'static str,
 }
 
 impl Draft {
-    fn new(server: &TestServer, (id, key): &(String, String)) -> Self {
+    pub(super) fn new(server: &TestServer, (id, key): &(String, String)) -> Self {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let values = BTreeMap::from([
@@ -55,7 +55,7 @@ impl Draft {
         }
     }
 
-    fn headers(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let names: Vec<_> = self.covered.iter().map(|name| format!("\"{name}\"")).collect();
         let parameters = format!(
             "({});created={};nonce=\"{}\";keyid=\"{}\";alg=\"{}\"",
@@ -85,7 +85,12 @@ fn now() -> i64 {
     Clock::system().now().secs()
 }
 
-fn post(server: &TestServer, target: &str, headers: &[(&str, String)], body: &str) -> RequestBuilder {
+pub(super) fn post(
+    server: &TestServer,
+    target: &str,
+    headers: &[(&str, String)],
+    body: &str,
+) -> RequestBuilder {
     let mut request = server.http.post(format!("{}{target}", server.origin));
     for (name, value) in headers {
         request = request.header(*name, value);
@@ -119,7 +124,7 @@ fn advice(answer: &Answer) -> String {
     quoted[1].to_owned()
 }
 
-async fn signing(setup: Setup) -> (TestServer, (String, String)) {
+pub(super) async fn signing(setup: Setup) -> (TestServer, (String, String)) {
     let server = setup.env("SECURITY_ENABLE_REQUEST_SIGNING", "true").start().await;
     server.listener("ada").await;
     let key = made(&server, "ada", &[]).await;
