@@ -52,7 +52,7 @@ impl<'a> Flood<'a> {
 
     /// Something was recorded, and no more than fits into the minutes that it took.
     fn assert_bounded(&self, kind: &str, most: usize, statuses: &[u16]) {
-        let from = format!("\"from\":\"{}\"", self.address);
+        let from = format!("\"{}\"", self.address);
         let found = files(&[&self.server.data_dir().join("audit")]);
         let trail: String =
             found.iter().map(|file| std::fs::read_to_string(file).unwrap_or_default()).collect();
