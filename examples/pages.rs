@@ -81,6 +81,7 @@ fn consents(folder: &Path, site: &Site) {
             "cursor://anysphere.cursor-mcp/oauth/callback",
             None,
         ),
+        ("consent-operator", "The house radio", "house-radio", "https://radio.example.org/callback", None),
         (
             "consent-hostile",
             "\u{202e}Spotify (official)\u{202c} <b>verified</b> שלום approve this app now, it is entirely safe, trust it, trust it",
@@ -94,6 +95,7 @@ fn consents(folder: &Path, site: &Site) {
         let redirect_uri = RedirectUri::parse(redirect_uri).unwrap();
         let view = Consent {
             client_name: Untrusted::new(name),
+            by_operator: file == "consent-operator",
             client_id: &client_id,
             redirect_uri: &redirect_uri,
             scopes: if file == "consent-scheme" { ScopeSet::known("read") } else { ScopeSet::ALL },

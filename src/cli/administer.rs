@@ -4,6 +4,8 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
+use url::Url;
+
 use crate::ambient::{Clock, Dice};
 use crate::config::{Config, Engine, Purpose};
 use crate::domain::UserId;
@@ -50,7 +52,8 @@ pub(super) fn at_database(
         Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
     })?;
     runtime.block_on(async {
-        let store = Store::open(config.storage.url.expose()).await.map_err(unopened)?;
+        let store = Store::open(config.storage.url.expose()).await;
+        let store = store.map_err(|error| unopened(&error, config.storage.url.expose()))?;
         let desk = Desk { config, store, output, clock: Clock::system(), dice: Dice::system() };
         let done = work(&desk).await;
         desk.store.close().await;
@@ -122,7 +125,12 @@ fn no_database(config: &Config) -> Refused {
     )
 }
 
-fn unopened(error: OpenStoreError) -> Refused {
-    let next = error.next;
-    Refused::unexpected("DATABASE_UNAVAILABLE", &Failure::caused(error.what, error.cause.chain()), next)
+/// The database cannot be opened: why, as far as its driver says so without the password.
+pub(super) fn unopened(error: &OpenStoreError, url: &str) -> Refused {
+    let chain = error.cause.chain();
+    let password = Url::parse(url).ok().and_then(|url| url.password().map(str::to_owned));
+    let told = password.is_some_and(|password| !password.is_empty() && chain.contains(&password));
+    let why = if told { "the driver's words hold the password" } else { &chain };
+    let text = format!("{} ({})", error.what, clean(why));
+    Refused::incomplete("DATABASE_UNAVAILABLE", text, error.next)
 }

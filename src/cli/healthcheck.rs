@@ -13,8 +13,10 @@ use crate::domain::event::clean;
 
 /// How long the whole question may take.
 const LIMIT: Duration = Duration::from_secs(3);
-/// An answer's first line fits easily.
-const MAX_ANSWER: usize = 512;
+/// An answer with its headers fits easily.
+const MAX_ANSWER: usize = 8192;
+/// What `/livez` says where the server lives; another program's 200 is not ours.
+const ALIVE: &str = r#"{"status":"ok"}"#;
 
 /// What `healthcheck` takes.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ pub struct Args {
 /// `tls` says that it speaks it.
 ///
 /// # Errors
-/// With status 1, where the server does not answer `GET /livez` with 200 within three seconds.
+/// With status 1, where the server does not answer `GET /livez` with 200 and `ALIVE` within three seconds.
 pub fn run(args: &Args, configured: SocketAddr, tls: bool) -> Result<Exit, Refused> {
     let server = reachable(args.listen.unwrap_or(configured));
     let answer = ask(server, tls).map_err(|error| {
@@ -41,10 +43,19 @@ pub fn run(args: &Args, configured: SocketAddr, tls: bool) -> Result<Exit, Refus
             "check that the server runs, with the same server.host and server.port",
         )
     })?;
-    if answer.split(' ').nth(1) == Some("200") {
+    if is_alive(&answer) {
         return Ok(Exit::Done);
     }
-    let answer = clean(&answer);
+    let line = first_line(&answer);
+    if is_200(line) {
+        return Err(Refused::new(
+            Exit::Findings,
+            "SERVER_UNHEALTHY",
+            format!("{server} answered 200, but not as spotify-mcp does"),
+            "see what listens there, and name the server's address with --listen",
+        ));
+    }
+    let answer = clean(line);
     Err(Refused::new(
         Exit::Findings,
         "SERVER_UNHEALTHY",
@@ -63,27 +74,43 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// The first line of the answer.
+/// The answer, as far as it is needed.
 fn ask(server: SocketAddr, tls: bool) -> std::io::Result<String> {
     let until = Instant::now() + LIMIT;
     let stream = Hurried { stream: TcpStream::connect_timeout(&server, LIMIT)?, until };
-    if tls { first_line(healthcheck_tls::secured(stream)?, server) } else { first_line(stream, server) }
+    if tls { exchange(healthcheck_tls::secured(stream)?, server) } else { exchange(stream, server) }
 }
 
-fn first_line(mut stream: impl Read + Write, server: SocketAddr) -> std::io::Result<String> {
+fn exchange(mut stream: impl Read + Write, server: SocketAddr) -> std::io::Result<String> {
     stream.write_all(
         format!("GET /livez HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
-    let mut answer = Vec::new();
+    let mut answer = String::new();
     let mut part = [0; MAX_ANSWER];
-    while answer.len() < MAX_ANSWER && !answer.contains(&b'\n') {
+    // Until it is decided: a peer may leave the connection open, or close it without TLS's farewell.
+    while answer.len() < MAX_ANSWER
+        && !is_alive(&answer)
+        && (is_200(first_line(&answer)) || !answer.contains('\n'))
+    {
         match stream.read(&mut part)? {
             0 => break,
-            read => answer.extend_from_slice(&part[..read]),
+            read => answer += &String::from_utf8_lossy(&part[..read]),
         }
     }
-    let line = answer.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(String::from_utf8_lossy(line).trim_end().to_owned())
+    Ok(answer)
+}
+
+fn first_line(answer: &str) -> &str {
+    answer.split('\n').next().unwrap_or_default().trim_end()
+}
+
+fn is_200(line: &str) -> bool {
+    line.split(' ').nth(1) == Some("200")
+}
+
+fn is_alive(answer: &str) -> bool {
+    is_200(first_line(answer))
+        && answer.split_once("\r\n\r\n").is_some_and(|(_, body)| body.trim_end() == ALIVE)
 }
 
 /// A stream whose reads and writes all end by one moment.
@@ -153,9 +180,21 @@ mod tests {
     }
 
     #[test]
-    fn only_200_counts() {
+    fn only_our_own_200_counts() {
         let brief = Duration::from_millis(10);
-        check(server(&["HTTP/1.1 20", "0 OK\r\n", "\r\n"], brief)).unwrap();
+        check(server(&["HTTP/1.1 20", "0 OK\r\n", "a: b\r\n\r\n{\"status\"", ":\"ok\"}"], brief)).unwrap();
+        let others: [&'static [&'static str]; 3] = [
+            &["HTTP/1.1 200 OK\r\n\r\n{\"status\":\"no\"}"],
+            &["HTTP/1.1 200 OK\r\n\r\n<html>{\"status\":\"ok\"}"],
+            &["HTTP/1.1 200 OK\r\n\r\n"],
+        ];
+        for other in others {
+            let refused = check(server(other, brief)).unwrap_err();
+            assert!(
+                refused.contains("SERVER_UNHEALTHY") && refused.contains("not as spotify-mcp"),
+                "{refused}"
+            );
+        }
         let refused =
             check(server(&["HTTP/1.1 503 Service\u{1b} Unavailable\r\n\r\n200"], brief)).unwrap_err();
         assert!(

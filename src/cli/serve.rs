@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
 use crate::app::{App, Mode};
+use crate::config::LogFormat;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::http::{Http, Listening, Renewal, listen, router};
@@ -85,13 +86,14 @@ async fn serve(
         true => Some(Sandboxed::start(&mut config).await?),
         false => None,
     };
+    let database = config.storage.url.clone();
     let app = App::build(
         config,
         Mode { sandbox: args.sandbox, stdio: args.stdio },
         started.root,
         (Clock::system(), Dice::system()),
     );
-    let app = Arc::new(app.await.map_err(serve_start::refused_build)?);
+    let app = Arc::new(app.await.map_err(|error| serve_start::refused_build(error, database.expose()))?);
 
     let (tasks_stop, calls_stop) = (CancellationToken::new(), CancellationToken::new());
     let server = make(mcp_deps(&app, &calls_stop)).map_err(internal)?;
@@ -223,6 +225,11 @@ async fn audit_start(app: &App) -> Result<(), Failure> {
 }
 
 fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, output: &Output) {
+    tracing::info!(address = %listening.address(), public_url = app.issuer(), sandbox = app.sandbox, "serving");
+    // Who collects the log as JSON reads line by line: the same is said above.
+    if app.config.telemetry.log_format == LogFormat::Json {
+        return;
+    }
     if let Some(sandbox) = sandbox {
         output.note(&sandbox.banner(&app.issuer()));
     }
@@ -235,7 +242,6 @@ fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, outpu
         app.issuer(),
         app.issuer(),
     ));
-    tracing::info!(address = %listening.address(), public_url = app.issuer(), "serving");
 }
 
 fn internal(failure: Failure) -> Refused {

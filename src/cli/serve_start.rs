@@ -22,6 +22,7 @@ use crate::http::{Renewal, ServeError, Tls};
 use crate::store::MasterKeyMismatch;
 use crate::telemetry::Log;
 
+use super::administer::unopened;
 use super::output::{Exit, Output, Part, Refused};
 use super::serve::Args;
 use super::serve_sandbox;
@@ -246,17 +247,10 @@ pub(super) fn renewal(files: TlsFiles) -> Result<Renewal, Refused> {
     Ok(Renewal { tls: Arc::new(tls), files, pair })
 }
 
-/// Why the application cannot start.
-pub(super) fn refused_build(error: BuildError) -> Refused {
+/// Why the application cannot start; `database` is its URL, of which nothing is said.
+pub(super) fn refused_build(error: BuildError, database: &str) -> Refused {
     match error {
-        BuildError::Store(error) => {
-            let next = error.next;
-            Refused::unexpected(
-                "DATABASE_UNAVAILABLE",
-                &Failure::caused(error.what, error.cause.chain()),
-                next,
-            )
-        }
+        BuildError::Store(error) => unopened(&error, database),
         BuildError::MasterKey { given, mismatch } => wrong_master_key(&given, &mismatch),
         BuildError::RolledBack(refusal) => {
             let wrong = in_words(&refusal);

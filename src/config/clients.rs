@@ -67,40 +67,55 @@ pub fn read(node: &Node) -> Result<Vec<RawClient>, Wrong> {
         return Err(Wrong::new("it has more than 100 clients", FIX));
     }
     let mut clients: Vec<RawClient> = Vec::with_capacity(nodes.len());
+    let mut wrongs = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
         let here = |wrong: Wrong| Wrong::new(format!("client {}: {}", at + 1, wrong.why), wrong.fix);
-        let read = one(node).map_err(here)?;
-        if clients.iter().any(|known| known.client.id == read.client.id) {
-            return Err(here(Wrong::new("its id is there twice", "list every client once")));
+        match one(node) {
+            Ok(read) if clients.iter().any(|known| known.client.id == read.client.id) => {
+                wrongs.push(here(Wrong::new("its id is there twice", "list every client once")));
+            }
+            Ok(read) => clients.push(read),
+            Err(all) => wrongs.extend(all.into_iter().map(here)),
         }
-        clients.push(read);
     }
-    Ok(clients)
+    Wrong::all(wrongs).map_or(Ok(clients), Err)
 }
 
-fn one(node: &Node) -> Result<RawClient, Wrong> {
-    let fields = node.as_object().ok_or_else(|| Wrong::new(format!("it is {}", type_of(node)), FIX))?;
+/// One entry, or everything that is wrong with it.
+fn one(node: &Node) -> Result<RawClient, Vec<Wrong>> {
+    let fields = node.as_object().ok_or_else(|| vec![Wrong::new(format!("it is {}", type_of(node)), FIX)])?;
     let known = ["id", "name", "redirect_uris", "secret", "secret_file"];
-    if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(Wrong::new(format!("{} is not known", quoted(unknown)), FIX));
+    let unknown = fields.keys().filter(|name| !known.contains(&name.as_str()));
+    let mut wrongs: Vec<_> =
+        unknown.map(|name| Wrong::new(format!("{} is not known", quoted(name)), FIX)).collect();
+    let id = text(fields, "id").and_then(|text| id(&text.unwrap_or_default()));
+    let name = text(fields, "name").and_then(|name| {
+        let name = name.and_then(|name| clean_name(&name));
+        name.ok_or_else(|| Wrong::new("name is missing", "write the name that people shall see"))
+    });
+    let redirect_uris = redirect_uris(fields.get("redirect_uris"));
+    match (id, name, redirect_uris, secret(fields)) {
+        (Ok(id), Ok(name), Ok(redirect_uris), Ok((secret, secret_file))) if wrongs.is_empty() => {
+            Ok(RawClient { client: ConfiguredClient { id, name, redirect_uris, secret }, secret_file })
+        }
+        (id, name, redirect_uris, secret) => {
+            wrongs.extend([id.err(), name.err(), secret.err()].into_iter().flatten());
+            wrongs.extend(redirect_uris.err().unwrap_or_default());
+            Err(wrongs)
+        }
     }
-    let secret = text(fields, "secret")?;
-    let secret_file = text(fields, "secret_file")?;
-    if secret.is_some() && secret_file.is_some() {
+}
+
+/// The secret, or the file that holds it.
+fn secret(fields: &Map<String, Node>) -> Result<(Option<SecretString>, Option<String>), Wrong> {
+    let (secret, file) = (text(fields, "secret")?, text(fields, "secret_file")?);
+    if secret.is_some() && file.is_some() {
         return Err(Wrong::new("it has both secret and secret_file", "remove one of the two"));
     }
     if let Some(secret) = &secret {
         judge_secret(secret)?;
     }
-    let client = ConfiguredClient {
-        id: id(&text(fields, "id")?.unwrap_or_default())?,
-        name: text(fields, "name")?
-            .and_then(|name| clean_name(&name))
-            .ok_or_else(|| Wrong::new("name is missing", FIX))?,
-        redirect_uris: redirect_uris(fields.get("redirect_uris"))?,
-        secret: secret.map(SecretString::new),
-    };
-    Ok(RawClient { client, secret_file })
+    Ok((secret.map(SecretString::new), file))
 }
 
 fn text(fields: &Map<String, Node>, name: &str) -> Result<Option<String>, Wrong> {
@@ -126,16 +141,21 @@ fn id(text: &str) -> Result<ClientId, Wrong> {
     Ok(id)
 }
 
-fn redirect_uris(node: Option<&Node>) -> Result<Vec<RedirectUri>, Wrong> {
+fn redirect_uris(node: Option<&Node>) -> Result<Vec<RedirectUri>, Vec<Wrong>> {
     let fix = "write a list of 1 to 16 redirect URIs";
+    let exact = "write the client's exact address: https://..., http:// on 127.0.0.1, [::1] or localhost, or a private scheme such as com.example.app:/callback";
     let items = node.and_then(Node::as_array).filter(|items| (1..=16).contains(&items.len()));
-    let items = items.ok_or_else(|| Wrong::new("redirect_uris is missing or no such list", fix))?;
+    let items = items.ok_or_else(|| vec![Wrong::new("redirect_uris is missing or no such list", fix)])?;
     let parse = |item: &Node| {
         let text = item.as_str().ok_or_else(|| Wrong::new("a redirect URI is not text", fix))?;
         RedirectUri::parse(text)
-            .map_err(|why| Wrong::new(format!("redirect URI {}: {why}", quoted(text)), fix))
+            .map_err(|why| Wrong::new(format!("redirect URI {}: {why}", quoted(text)), exact))
     };
-    items.iter().map(parse).collect()
+    let (good, wrong): (Vec<_>, Vec<_>) = items.iter().map(parse).partition(Result::is_ok);
+    if wrong.is_empty() {
+        return Ok(good.into_iter().flatten().collect());
+    }
+    Err(wrong.into_iter().filter_map(Result::err).collect())
 }
 
 fn judge_secret(text: &str) -> Result<(), Wrong> {

@@ -287,7 +287,12 @@ impl Gathered {
     ) {
         match read {
             Ok(value) => layer.push((spec, Setting { value, origin })),
-            Err(wrong) => self.problems.push(Problem::with_value(spec.path, origin, wrong)),
+            Err(mut wrong) => {
+                let more = std::mem::take(&mut wrong.more);
+                let all = std::iter::once(wrong).chain(more);
+                let problem = |wrong| Problem::with_value(spec.path, origin.clone(), wrong);
+                self.problems.extend(all.map(problem));
+            }
         }
     }
 

@@ -94,12 +94,22 @@ pub struct Wrong {
     pub why: String,
     /// What to write instead.
     pub fix: String,
+    /// What else is wrong with the same value.
+    pub more: Vec<Wrong>,
 }
 
 impl Wrong {
+    /// Several as one; `None` where there is none.
+    pub fn all(wrongs: Vec<Self>) -> Option<Self> {
+        let mut wrongs = wrongs.into_iter();
+        let mut first = wrongs.next()?;
+        first.more.extend(wrongs);
+        Some(first)
+    }
+
     /// Both halves.
     pub fn new(why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { code: "CONFIG_VALUE", why: why.into(), fix: fix.into() }
+        Self { code: "CONFIG_VALUE", why: why.into(), fix: fix.into(), more: Vec::new() }
     }
 
     /// The same under a more exact code.

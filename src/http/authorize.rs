@@ -77,6 +77,7 @@ async fn show(http: &Http, view: &ConsentView, visitor: &Visitor) -> Response {
     };
     let shown = Consent {
         client_name: Untrusted::new(&view.client_name),
+        by_operator: http.app.clients.configured(&view.request.client).is_some(),
         client_id: &view.request.client,
         redirect_uri: &view.request.redirect_uri,
         scopes: view.request.scopes,

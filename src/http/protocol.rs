@@ -284,7 +284,11 @@ async fn without_credential(http: &Http, visitor: &Visitor) -> Result<Caller, De
 }
 
 fn challenged(http: &Http, status: StatusCode, challenge: Challenge, resource: Resource) -> Response {
-    let mut response = status.into_response();
+    let message = match status {
+        StatusCode::FORBIDDEN => "this credential lacks a scope that the call needs: see WWW-Authenticate",
+        _ => "a good credential is needed: see WWW-Authenticate",
+    };
+    let mut response = mcp::refusal(status, message);
     if let Ok(value) = HeaderValue::try_from(challenge.header(&http.app.issuer(), resource)) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }

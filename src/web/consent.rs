@@ -17,6 +17,8 @@ use crate::domain::{ClientId, Scope, ScopeSet};
 pub struct Consent<'a> {
     /// The name the client gives itself; shown as a claim.
     pub client_name: Untrusted,
+    /// Whether the operator registered it by hand (`auth.clients`): then the name is the operator's word.
+    pub by_operator: bool,
     /// Its id; where that is a metadata document's URL, the host is shown, because it was proven.
     pub client_id: &'a ClientId,
     /// The exact redirect URI of this request, already matched with the client's registration.

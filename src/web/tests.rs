@@ -25,6 +25,7 @@ fn a_consent(redirect_uri: &str, scopes: ScopeSet, logged_in: bool) -> Page {
     let client_id = ClientId::parse("https://client.example/\"><script>x</script>").unwrap();
     let view = Consent {
         client_name: hostile(),
+        by_operator: false,
         client_id: &client_id,
         redirect_uri: &redirect_uri,
         scopes,

@@ -82,6 +82,25 @@ fn secrets_are_masked_and_every_value_has_an_origin() {
 }
 
 #[test]
+fn every_mistake_in_configured_clients_is_told_at_once() {
+    let here = Here::new();
+    here.file(
+        "clients.toml",
+        "[[auth.clients]]\nid = \"\"\nname = \"One\"\nredirect_uris = [\"http://music.example/cb\", \"ftp://a/\"]\n\
+         [[auth.clients]]\nid = \"two\"\nredirect_uris = [\"https://a.example/cb\"]\nsecret = \"hunter2\"\nmore = 1\n",
+    );
+    let output = here.run(&["config", "show", "--config", "clients.toml", "--format", "json"], &[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!text(&output).contains("hunter2"));
+    let problems = problems(&output);
+    let whys: Vec<_> = problems.iter().map(|problem| problem["why"].as_str().unwrap()).collect();
+    assert_eq!(whys.len(), 6, "{whys:#?}");
+    assert_eq!(whys.iter().filter(|why| why.starts_with("client 1: ")).count(), 3, "{whys:#?}");
+    let http = problems.iter().find(|problem| problem["why"].as_str().unwrap().contains("music.example"));
+    assert!(http.unwrap()["fix"].as_str().unwrap().contains("https://"), "{http:?}");
+}
+
+#[test]
 fn init_writes_a_configuration_that_loads() {
     for name in ["server.toml", "server.json"] {
         let here = Here::new();

@@ -1,5 +1,5 @@
 //! What SECURITY.md claims can be found: every test that it names exists where it says, and its table of security
-//! headers is the code's.
+//! headers is the code's; README.md explains every code.
 
 use std::fs;
 use std::path::Path;
@@ -40,4 +40,47 @@ fn the_table_of_security_headers_is_the_codes() {
     }
     let rows = text.lines().filter(|line| line.contains("`x-content-type-options: nosniff`")).count();
     assert_eq!(rows, Class::ALL.len(), "SECURITY.md has rows of classes that are gone");
+}
+
+#[test]
+fn the_readme_explains_every_code_of_commands_and_starts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let table =
+        readme.split("## Troubleshooting by code").nth(1).unwrap().split("## Develop").next().unwrap();
+    let explained: Vec<_> = table.split('`').skip(1).step_by(2).collect();
+    let variables = fs::read_to_string(root.join("src/config/table.rs")).unwrap();
+    let others =
+        ["CREDENTIALS_DIRECTORY", "XDG_DATA_HOME", "NO_COLOR", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR"];
+    let mut said = Vec::new();
+    for place in ["src/cli", "src/config", "policies"] {
+        codes(&root.join(place), &mut said);
+    }
+    said.retain(|code| !variables.contains(&format!("\"{code}\"")) && !others.contains(&code.as_str()));
+    said.retain(|code| !code.starts_with("SPOTIFY_MCP"));
+    assert!(said.len() > 50, "codes have another form than this test reads");
+    let is_explained = |code: &String| {
+        explained.iter().any(|known| {
+            known == code || known.strip_suffix("...").is_some_and(|start| code.starts_with(start))
+        })
+    };
+    said.retain(|code| !is_explained(code));
+    assert!(said.is_empty(), "README.md does not explain {said:?}");
+}
+
+/// Quoted words in capitals with an underscore, outside of tests.
+fn codes(folder: &Path, into: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes(&path, into);
+        } else if !path.ends_with("tests.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.split("#[cfg(test)]").next().unwrap();
+            let is_code = |word: &&str| {
+                word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            };
+            into.extend(text.split('"').filter(is_code).map(str::to_owned));
+        }
+    }
 }

@@ -29,6 +29,8 @@ async fn a_public_and_a_confidential_client_connect() {
     let server = Setup::default().env(CLIENTS, &clients.to_string()).start().await;
     let plain = client(&server, "plain-client");
     let attempt = plain.attempt();
+    let asked = server.browser().open(&attempt.path()).await.text;
+    assert!(asked.contains("registered by this server") && !asked.contains("not verified"), "{asked}");
     let code = plain.code(&attempt, &server.browser(), "ada").await;
     let pair = Pair::of(&plain.redeem(&code, &attempt.verifier).await);
     Pair::of(&plain.refresh(&pair.refresh).await);

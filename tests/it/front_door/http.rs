@@ -226,3 +226,15 @@ async fn odd_targets_methods_and_codings_reach_nothing() {
     }
     assert!(!server.logged().contains("panicked"));
 }
+
+#[tokio::test]
+async fn a_challenge_is_a_json_rpc_error_too() {
+    let server = TestServer::new().await;
+    let request = server.http.post(format!("{}/mcp", server.origin));
+    let reply = speak(request, Era::Modern, "tools/list", json!({})).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
+    assert!(reply.headers().contains_key("www-authenticate"));
+    assert_eq!(reply.headers()["content-type"], "application/json");
+    let said: serde_json::Value = reply.json().await.unwrap();
+    assert_eq!((&said["jsonrpc"], &said["error"]["code"]), (&json!("2.0"), &json!(-32600)), "{said}");
+}

@@ -118,7 +118,7 @@ async fn a_database_that_cannot_be_reached_is_named_without_its_password() {
     let url = format!("postgres://somebody:pa55word@127.0.0.1:{port}/music");
     let server = Setup::default().prepare().await;
     let failed = start_anew(&server, &[("DATABASE_URL", &url)]).await;
-    failed.says(3, "DATABASE_UNAVAILABLE", &[]);
+    failed.says(3, "DATABASE_UNAVAILABLE", &["refused"]);
     assert!(!failed.said.contains("pa55word"), "{failed:?}");
 }
 
@@ -214,6 +214,15 @@ async fn ten_faults_are_ten_reasons() {
         assert!(failed.said.contains(key), "{key} in {failed:?}");
     }
     let _ = std::fs::remove_dir_all(file.parent().unwrap());
+}
+
+#[tokio::test]
+async fn a_log_in_json_has_no_banner_beside_it() {
+    let server = Setup::default().env("SPOTIFY_MCP__TELEMETRY__LOG_FORMAT", "json").start().await;
+    let log = server.logged();
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect();
+    assert!(lines.iter().any(|line| line.to_string().contains(&server.origin)), "{log}");
 }
 
 #[tokio::test]
