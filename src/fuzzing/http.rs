@@ -13,7 +13,7 @@ use crate::crypto::token::{Token, TokenHash};
 use crate::domain::signature;
 use crate::http::layers::{authority_of, has_bounded_headers};
 use crate::http::posted::basic;
-use crate::http::visitor::client_address;
+use crate::http::visitor::{client_address, hop_address};
 use crate::oauth::Cookies;
 use crate::spotify;
 
@@ -85,9 +85,10 @@ fn hold_forwarded(fields: &HeaderMap) {
     let proxy = IpAddr::from([10, 0, 0, 1]);
     let found = client_address(proxy, fields, &trusted);
     if found != proxy {
-        let lines = texts(fields, &HeaderName::from_static("x-forwarded-for"));
-        let hops = lines.iter().flat_map(|line| line.split(',')).map(|hop| hop.trim().parse::<IpAddr>());
-        let hops: Vec<_> = hops.map(|hop| hop.ok().map(|hop| hop.to_canonical())).collect();
+        let lines = fields.get_all("x-forwarded-for").into_iter();
+        let hops = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let hops: Vec<_> =
+            hops.map(|hop| hop_address(hop.trim_ascii()).map(|hop| hop.to_canonical())).collect();
         // All hops nearer than the one that was found are proxies of ours.
         let at = hops.iter().rposition(|hop| *hop == Some(found)).expect("an address that stood there");
         assert!(hops[at + 1..].iter().all(|hop| hop.is_some_and(is_trusted)));

@@ -74,7 +74,7 @@ pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
 }
 
 /// An address as proxies write it: bare, with a port, or in the brackets of IPv6 with or without one.
-fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+pub(crate) fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(hop).ok()?;
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let address = text.parse::<IpAddr>().ok();

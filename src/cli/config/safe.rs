@@ -196,7 +196,7 @@ pub fn no_key_refused() -> Refused {
 }
 
 fn key_refused(refusal: &KeyRefusal) -> Refused {
-    let Wrong { code, why, fix } = &refusal.wrong;
+    let Wrong { code, why, fix, .. } = &refusal.wrong;
     let text = format!("the key from {} cannot be used: {why}", refusal.place);
     Refused::new(Exit::Sealed(SealedExit::NoKey), *code, text, fix.clone())
 }
