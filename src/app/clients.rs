@@ -7,8 +7,6 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
 use quick_cache::sync::Cache;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -24,6 +22,7 @@ use crate::policy::WellKnownClients;
 use crate::store::Client;
 
 use super::BuildError;
+use super::flights::{Flight, Flights, Waiting, network};
 
 /// Documents being fetched at once; further ones wait their turn within their ten seconds.
 const MOST_FETCHES: usize = 32;
@@ -40,8 +39,10 @@ pub enum DocumentProblem {
     Unavailable(&'static str),
     /// It was fetched and breaks a rule.
     Refused(&'static str),
-    /// The address that asks has made us fetch too much in this minute.
+    /// The address that asks has made us fetch too much in this minute, or waits for too many.
     TooMany,
+    /// Too much is fetched or waited for at this moment. It says nothing of the document.
+    Busy,
     /// The database did not take it; its cause is in the log.
     NotKept,
 }
@@ -52,6 +53,7 @@ impl DocumentProblem {
         match self {
             Self::Unavailable(code) | Self::Refused(code) => code,
             Self::TooMany => "too_many",
+            Self::Busy => "busy",
             Self::NotKept => "not_kept",
         }
     }
@@ -60,15 +62,13 @@ impl DocumentProblem {
 /// What a fetch gives to everybody who waits for it.
 pub type Fetched = Result<Client, DocumentProblem>;
 
-type Flight = BoxFuture<'static, Fetched>;
-
 /// Clients beside the database.
 pub struct Clients {
     configured: HashMap<ClientId, Client>,
     well_known: WellKnownClients,
     web: Gate,
     loopback: Option<Gate>,
-    flights: Mutex<HashMap<ClientId, WeakShared<Flight>>>,
+    flights: Flights,
     failures: Cache<ClientId, (Timestamp, DocumentProblem)>,
     asking: Mutex<Asking>,
 }
@@ -92,7 +92,7 @@ impl Clients {
             well_known: WellKnownClients::embedded()?,
             web: Gate::new(documents_policy(), clock.clone()),
             loopback: ca.map(|path| loopback_gate(path, clock)).transpose()?,
-            flights: Mutex::default(),
+            flights: Flights::default(),
             failures: Cache::new(MOST_FAILURES),
             asking: Mutex::default(),
         })
@@ -132,16 +132,19 @@ impl Clients {
         std::iter::once(&self.web).chain(&self.loopback)
     }
 
-    /// Joins the fetch of this document that is under way, or begins one where `start` gives it.
-    pub fn join(&self, id: &ClientId, start: impl FnOnce() -> Option<Flight>) -> Option<Shared<Flight>> {
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(id).and_then(WeakShared::upgrade) {
-            return Some(flight);
-        }
-        flights.retain(|_, flight| flight.upgrade().is_some());
-        let flight = start()?.shared();
-        flights.extend(flight.downgrade().map(|weak| (id.clone(), weak)));
-        Some(flight)
+    /// Joins the fetch of this document that is under way, or begins one where `start` gives it, as long as not too
+    /// many wait already; those of one address only count where `per_address` says so.
+    ///
+    /// # Errors
+    /// [`DocumentProblem::TooMany`] or [`DocumentProblem::Busy`].
+    pub fn join(
+        &self,
+        id: &ClientId,
+        address: IpAddr,
+        per_address: bool,
+        start: impl FnOnce() -> Option<Flight>,
+    ) -> Result<Waiting<'_>, DocumentProblem> {
+        self.flights.join(id, address, per_address, start)
     }
 
     /// Why this document was not accepted a moment ago.
@@ -160,10 +163,7 @@ impl Clients {
         if most == 0 {
             return true;
         }
-        let whole = match address.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() >> 64 << 64,
-        };
+        let whole = network(address);
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.secs().div_euclid(60);
         if asking.minute != minute {

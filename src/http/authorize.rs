@@ -97,6 +97,7 @@ const fn problem_of(why: Unproven) -> Problem {
         Unproven::DocumentRefused => Problem::DocumentRefused,
         Unproven::DocumentUnavailable => Problem::DocumentUnavailable,
         Unproven::TooManyDocuments => Problem::RateLimited,
+        Unproven::BusyWithDocuments => Problem::Unavailable,
         Unproven::ClientNotAllowed => Problem::ClientNotAllowed,
         Unproven::RedirectMismatch => Problem::RedirectMismatch,
         Unproven::FormExpired => Problem::FormExpired,

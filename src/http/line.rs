@@ -5,13 +5,17 @@
 
 use std::io::{IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+
+use crate::oauth::Connection;
+
+use super::answers::{Answers, Waiting};
 
 /// Bytes that may come on an HTTP/2 connection beyond what its requests account for: h2 answers every ping and every
 /// settings frame, for ever. More than fits into the connection's window, which waits unread where calls are busy.
@@ -25,6 +29,7 @@ const FOR_A_REQUEST: u64 = 96 * 1024;
 type Stamp = AtomicU64;
 
 /// What is happening on a connection.
+#[derive(Debug)]
 pub(super) struct Line {
     began: Instant,
     /// Whether it speaks HTTP/2, where bytes need not be a request: they may answer a ping.
@@ -35,16 +40,16 @@ pub(super) struct Line {
     talk: AtomicU64,
     /// Requests that have come and are not answered to the end.
     requests: AtomicU32,
-    /// Those of them whose body is waited for.
+    /// Those of them for which somebody else is waited for: the client with their body, or a stranger's server.
     awaited: AtomicU32,
-    /// Since when nothing is asked, or since when the body is waited for.
+    /// Since when nothing is asked, or since when somebody else is waited for.
     quiet_since: Stamp,
     /// Since when the beginning of a request (or of TLS) is waited for.
     head_since: Stamp,
     /// Since when the other end takes nothing of what is written.
     stalled_since: Stamp,
-    /// HTTP/2: since when each answer waits for its stream's window.
-    answers: Mutex<Vec<Arc<Stamp>>>,
+    /// HTTP/2: the answers that may wait for their stream's window.
+    answers: Answers,
     ending: AtomicU8,
     ended_at: Stamp,
     /// Ended for a newcomer.
@@ -87,7 +92,7 @@ impl Line {
             quiet_since: Stamp::new(0),
             head_since: Stamp::new(0),
             stalled_since: Stamp::new(0),
-            answers: Mutex::default(),
+            answers: Answers::default(),
             ending: AtomicU8::new(0),
             ended_at: Stamp::new(0),
             gives_way: AtomicBool::new(false),
@@ -152,16 +157,20 @@ impl Line {
         }
     }
 
-    /// What it waits for, and since when.
+    /// What it waits for, and since when. For us alone only where there is a request on which we work.
     pub(super) fn waits(&self) -> (Waits, u64) {
         let stalled = self.stalled_since.load(Ordering::Relaxed);
-        let requests = self.requests.load(Ordering::Relaxed);
+        let requests = self.requests.load(Ordering::Acquire);
         let quiet = self.quiet_since.load(Ordering::Relaxed);
+        let awaited = self.awaited.load(Ordering::Relaxed);
+        let (untaken, since) = self.answers.waiting();
         match requests {
             _ if stalled > 0 => (Waits::ForClient, stalled),
             0 => (Waits::Idle, quiet),
-            _ if self.awaited.load(Ordering::Relaxed) >= requests => (Waits::ForClient, quiet),
-            _ => (Waits::ForUs, 0),
+            _ if awaited.saturating_add(untaken) < requests => (Waits::ForUs, 0),
+            _ if untaken == 0 => (Waits::ForClient, quiet),
+            _ if awaited == 0 => (Waits::ForClient, since),
+            _ => (Waits::ForClient, quiet.min(since)),
         }
     }
 
@@ -171,8 +180,10 @@ impl Line {
             0 => 0,
             since => now.saturating_sub(since),
         };
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = answers.iter().map(|stamp| since(stamp)).max().unwrap_or(0);
+        let answer = match self.answers.waiting() {
+            (0, _) => 0,
+            (_, since) => now.saturating_sub(since),
+        };
         let idle = self.requests.load(Ordering::Relaxed) == 0;
         Lasted {
             head: since(&self.head_since),
@@ -217,23 +228,25 @@ impl Line {
     }
 
     /// An answer on a stream of its own (HTTP/2), which waits for its window from now on.
-    pub(super) fn answer(&self) -> Arc<Stamp> {
-        let stamp = Arc::new(Stamp::new(self.now()));
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(stamp.clone());
-        stamp
+    pub(super) fn answer(&self) -> Arc<Waiting> {
+        self.answers.begin(self.now())
     }
 
-    /// Whose turn it is with an answer: the other end's, to open its window, or ours.
-    pub(super) fn turn(&self, answer: &Stamp, theirs: bool) {
-        answer.store(if theirs { self.now() } else { 0 }, Ordering::Relaxed);
+    /// Whose turn it is with an answer of which something was asked for: the other end's, to open its window, or ours.
+    pub(super) fn turn(&self, answer: &Waiting, theirs: bool) {
+        self.answers.turn(answer, theirs, self.now());
     }
 
     /// The answer has ended.
-    pub(super) fn answered(&self, answer: &Arc<Stamp>) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = answers.iter().position(|known| Arc::ptr_eq(known, answer)) {
-            answers.swap_remove(at);
-        }
+    pub(super) fn answered(&self, answer: &Arc<Waiting>) {
+        self.answers.end(answer, self.now());
+    }
+}
+
+impl Connection for Line {
+    /// As for a body: it is not us who keep it waiting.
+    fn waits_elsewhere(&self, waits: bool) {
+        self.await_body(waits);
     }
 }
 

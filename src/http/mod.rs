@@ -4,6 +4,7 @@
 
 mod account;
 mod account_sessions;
+mod answers;
 mod api_keys;
 mod approvals;
 mod authorize;

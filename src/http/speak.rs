@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
+use super::answers::Waiting;
 use super::connections::Place;
 use super::line::{Busy, Ending, Line, Watched};
 use super::tls::Tls;
@@ -109,6 +110,7 @@ async fn answer(
     let on_stream = request.version() == Version::HTTP_2;
     let busy = line.begin(on_stream);
     request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(line.clone());
     let (request, leftover) = leftover::lend(request, &line);
     let mut response = router.oneshot(request.map(Body::new)).await?;
     leftover.settle(&mut response).await;
@@ -121,7 +123,7 @@ struct Answer {
     body: Body,
     busy: Busy,
     /// HTTP/2 asks for a body only while its stream has a window: since when it was not asked.
-    waits: Option<Arc<std::sync::atomic::AtomicU64>>,
+    waits: Option<Arc<Waiting>>,
 }
 
 impl hyper::body::Body for Answer {

@@ -1,15 +1,17 @@
 //! Who asks: address (through trusted proxies only), cookies, agent, and a fresh request id.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::Request;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::config::Network;
 use crate::domain::ids::RequestId;
-use crate::oauth::{Cookies, Visitor};
+use crate::oauth::{Connection, Cookies, Visitor};
 
 use super::Http;
+use super::line::Line;
 
 /// The other end of the connection, put into each request by the accept loop.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,7 @@ pub(super) fn identify(http: &Http, request: &mut Request) -> RequestId {
             .collect(),
         address: client_address(peer, headers, &http.app.config.server.trusted_proxies),
         request: id.clone(),
+        connection: request.extensions().get::<Arc<Line>>().map(|line| line.clone() as Arc<dyn Connection>),
     };
     request.extensions_mut().insert(visitor);
     id

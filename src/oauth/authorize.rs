@@ -47,8 +47,10 @@ pub enum Unproven {
     DocumentRefused,
     /// The client's metadata document could not be fetched.
     DocumentUnavailable,
-    /// This address has made us fetch too many documents.
+    /// This address has made us fetch too many documents, or waits for too many.
     TooManyDocuments,
+    /// Too many documents are fetched at this moment, or too many wait for this one.
+    BusyWithDocuments,
     /// The operator does not take this client's word for itself.
     ClientNotAllowed,
     /// The redirect URI is not one of the client's.

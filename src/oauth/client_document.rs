@@ -13,7 +13,7 @@ use crate::domain::client::ClientMetadata;
 use crate::domain::client_document::{DocumentUrl, LARGEST, judge};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::freshness::{LONGEST, Told, fresh_for};
-use crate::egress::{Bytes, Gate, Limits};
+use crate::egress::{Bytes, EgressError, Gate, Limits};
 use crate::failure::Failure;
 use crate::store::{Client, DocumentClient, NewDocument, Recorded, Store};
 
@@ -42,10 +42,13 @@ pub async fn describe(app: &App, url: &DocumentUrl, visitor: &Visitor) -> Result
         return Ok(Ok(kept.client.clone()));
     }
     let fetched = fetch(app, url, visitor).await;
-    let (Err(DocumentProblem::Unavailable(_)), Some(built_in)) = (&fetched, app.clients.well_known(url.id()))
-    else {
-        return Ok(fetched);
+    let stands_in = match &fetched {
+        Err(DocumentProblem::Unavailable(_)) => true,
+        // The document may be as good as it was.
+        Err(DocumentProblem::Busy) => kept.as_ref().is_none_or(|kept| kept.fresh_until.is_none()),
+        _ => false,
     };
+    let Some(built_in) = app.clients.well_known(url.id()).filter(|_| stands_in) else { return Ok(fetched) };
     if kept.is_none_or(|kept| !says_the_same(&kept.client, &built_in)) {
         let job = Job::of(app, url, visitor);
         job.keep(&metadata_of(&built_in), None).await?;
@@ -60,13 +63,16 @@ async fn fetch(app: &App, url: &DocumentUrl, visitor: &Visitor) -> Fetched {
     }
     let Some(gate) = app.clients.gate(url) else { return Err(DocumentProblem::Refused("loopback")) };
     let most = app.config.limits.client_documents_per_address_per_minute;
-    let flight = app.clients.join(url.id(), || {
+    let waiting = app.clients.join(url.id(), visitor.address, most > 0, || {
         let may = app.clients.may_fetch(visitor.address, most, now);
         may.then(|| Job::of(app, url, visitor).run(gate.clone()).boxed())
-    });
-    let Some(flight) = flight else { return Err(DocumentProblem::TooMany) };
-    let fetched = flight.await;
-    if let Err(problem) = fetched {
+    })?;
+    let elsewhere = visitor.waits_elsewhere();
+    let fetched = waiting.end().await;
+    drop(elsewhere);
+    if let Err(problem) = fetched
+        && problem != DocumentProblem::Busy
+    {
         let pause = match app.clients.well_known(url.id()) {
             Some(_) => AFTER_FAILURE_OF_WELL_KNOWN,
             None => AFTER_FAILURE,
@@ -132,7 +138,10 @@ impl Job {
             .body(Bytes::new())
             .map_err(|_| DocumentProblem::Refused("url"))?;
         let answer = gate.send(request, Limits::within(DEADLINE, LARGEST)).await;
-        let answer = answer.map_err(|error| DocumentProblem::Unavailable(error.code()))?;
+        let answer = answer.map_err(|error| match error {
+            EgressError::Busy => DocumentProblem::Busy,
+            error => DocumentProblem::Unavailable(error.code()),
+        })?;
         judge_head(&answer).map_err(DocumentProblem::Unavailable)?;
         let metadata =
             judge(&self.url, answer.body()).map_err(|error| DocumentProblem::Refused(error.code()))?;

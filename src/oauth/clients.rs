@@ -54,6 +54,7 @@ pub async fn introduce(
         Err(DocumentProblem::Refused(_)) => Err(Unproven::DocumentRefused),
         Err(DocumentProblem::Unavailable(_)) => Err(Unproven::DocumentUnavailable),
         Err(DocumentProblem::TooMany) => Err(Unproven::TooManyDocuments),
+        Err(DocumentProblem::Busy) => Err(Unproven::BusyWithDocuments),
         Err(DocumentProblem::NotKept) => return Err(Failure::new("a client's metadata could not be kept")),
     })
 }

@@ -20,7 +20,9 @@ pub mod sessions;
 pub mod tickets;
 pub mod token;
 
+use std::fmt::Debug;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ClientId;
@@ -41,6 +43,35 @@ pub struct Visitor {
     pub address: IpAddr,
     /// The request's id.
     pub request: RequestId,
+    /// The connection that waits for the answer; `None` outside of one.
+    pub connection: Option<Arc<dyn Connection>>,
+}
+
+/// A visitor's connection, as far as it matters whom it waits for.
+pub trait Connection: Debug + Send + Sync {
+    /// It begins (or ceases) to wait for somebody else than us. Meanwhile it may be closed for a newcomer.
+    fn waits_elsewhere(&self, waits: bool);
+}
+
+/// For as long as it lives, a visitor waits for somebody else than us.
+pub struct Elsewhere(Option<Arc<dyn Connection>>);
+
+impl Visitor {
+    /// From now on we wait for a stranger's answer on this visitor's behalf: the connection may go for a newcomer.
+    pub(crate) fn waits_elsewhere(&self) -> Elsewhere {
+        if let Some(connection) = &self.connection {
+            connection.waits_elsewhere(true);
+        }
+        Elsewhere(self.connection.clone())
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.waits_elsewhere(false);
+        }
+    }
 }
 
 /// An error for a client's program (RFC 6749 section 5.2, RFC 7591 section 3.2.2).

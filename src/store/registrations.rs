@@ -88,6 +88,36 @@ const INSERT: &str =
         fingerprint, registered_from, created_at, registered_at, expires_at, district)
     VALUES ($1, 'dynamic', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)";
 
+/// Makes room for one more within the running transaction: the ids of the clients that went for it. A macro, because a
+/// transaction is of one engine or the other.
+macro_rules! make_room {
+    ($tx:ident, $total:expr, $district:expr) => {{
+        let mut evicted: Vec<String> = Vec::new();
+        if $total > 0 {
+            let count: i64 = sqlx::query_scalar(OF_DISTRICT).bind($district).fetch_one(&mut *$tx).await?;
+            let excess = count + 1 - i64::from(district_share($total));
+            if excess > 0 {
+                evicted = sqlx::query_scalar(OLDEST_OF_DISTRICT)
+                    .bind($district)
+                    .bind(excess)
+                    .fetch_all(&mut *$tx)
+                    .await?;
+            }
+            let count: i64 = sqlx::query_scalar(ALTOGETHER).fetch_one(&mut *$tx).await?;
+            let excess = count + 1 - i64::from($total);
+            if excess > 0 {
+                let further: Vec<String> = sqlx::query_scalar(FURTHEST_BEYOND)
+                    .bind($district)
+                    .bind(excess)
+                    .fetch_all(&mut *$tx)
+                    .await?;
+                evicted.extend(further);
+            }
+        }
+        evicted
+    }};
+}
+
 impl Store {
     /// Registers a client, within its bounds.
     ///
@@ -124,25 +154,7 @@ impl Store {
                     return Ok(Registered::TooManyFromAddress);
                 }
             }
-            let mut evicted: Vec<String> = Vec::new();
-            if bounds.total > 0 {
-                let count: i64 =
-                    sqlx::query_scalar(OF_DISTRICT).bind(from_district).fetch_one(&mut *tx).await?;
-                let excess = count + 1 - i64::from(district_share(bounds.total));
-                if excess > 0 {
-                    evicted = sqlx::query_scalar(OLDEST_OF_DISTRICT)
-                        .bind(from_district).bind(excess)
-                        .fetch_all(&mut *tx).await?;
-                }
-                let count: i64 = sqlx::query_scalar(ALTOGETHER).fetch_one(&mut *tx).await?;
-                let excess = count + 1 - i64::from(bounds.total);
-                if excess > 0 {
-                    let further: Vec<String> = sqlx::query_scalar(FURTHEST_BEYOND)
-                        .bind(from_district).bind(excess)
-                        .fetch_all(&mut *tx).await?;
-                    evicted.extend(further);
-                }
-            }
+            let evicted: Vec<String> = make_room!(tx, bounds.total, from_district);
             sqlx::query(INSERT)
                 .bind(client.id.as_str())
                 .bind(&client.name)

@@ -51,7 +51,7 @@ pub enum Problem {
     NotFound,
     /// A page asked with the wrong method.
     MethodNotAllowed,
-    /// Draining, locked down, or without a database.
+    /// Busy, draining, locked down, or without a database.
     Unavailable,
     /// Something that should not have happened.
     Internal,
@@ -304,7 +304,7 @@ impl Problem {
                 "UNAVAILABLE",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "This server is pausing",
-                "It is restarting, closed by its operator, or cannot reach its database.",
+                "It is very busy, restarting, closed by its operator, or cannot reach its database.",
                 "Wait a minute and try again.",
             ),
             _ => Said(

@@ -151,8 +151,67 @@ async fn of_a_hundred_that_ask_at_once_one_fetches() {
     let world = World::new().await;
     let client = world.client();
     let pages = futures_util::future::join_all((0..100).map(|_| world.asks(&client))).await;
-    assert!(pages.iter().all(is_consent));
+    // More than may wait for one document are told to come again.
+    assert!(pages.iter().all(|page| is_consent(page) || page.code() == "UNAVAILABLE"));
+    assert!(pages.iter().filter(|page| is_consent(page)).count() >= 32);
     assert_eq!(world.fetches(), 1);
+}
+
+#[tokio::test]
+async fn no_more_wait_for_a_document_than_may_and_the_rest_are_told_so_at_once() {
+    let world = World::new().await;
+    world.answers(|| Answer::Silence);
+    let client = world.client();
+    let begun = Instant::now();
+    let asks = (0..40).map(async |_| (world.asks(&client).await.code().to_owned(), begun.elapsed()));
+    let told = futures_util::future::join_all(asks).await;
+    let of = |code: &str| told.iter().filter(|(told, _)| told == code).count();
+    assert_eq!((of("CLIENT_DOCUMENT_UNAVAILABLE"), of("UNAVAILABLE")), (32, 8), "{told:?}");
+    assert!(told.iter().all(|(code, after)| code != "UNAVAILABLE" || *after < Duration::from_secs(8)));
+
+    let limit = [("SPOTIFY_MCP__LIMITS__CLIENT_DOCUMENTS_PER_ADDRESS_PER_MINUTE", "20")];
+    let world = World::on(Place::sqlite(), &limit).await;
+    world.answers(|| Answer::Silence);
+    let client = world.client();
+    let told = futures_util::future::join_all((0..7).map(|_| world.asks(&client))).await;
+    assert_eq!(told.iter().filter(|page| page.code() == "RATE_LIMITED").count(), 3);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_strangers_document_goes_for_a_newcomer() {
+    let world = World::on(Place::sqlite(), &[("SPOTIFY_MCP__LIMITS__CONNECTIONS", "4")]).await;
+    world.answers(|| Answer::Silence);
+    let client = world.client();
+    let waiting = futures_util::future::join_all(
+        (0..4).map(|_| client.http.get(format!("{}{}", client.origin, client.attempt().path())).send()),
+    );
+    let newcomer = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let begun = Instant::now();
+        assert_eq!(world.server.ready().await, Some(StatusCode::OK));
+        begun.elapsed()
+    };
+    let (waiting, took) = tokio::join!(waiting, newcomer);
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(waiting.iter().any(Result::is_err), "none gave way");
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_had_time_to_fetch_is_not_held_against_its_client() {
+    let world = World::new().await;
+    world.answers(|| Answer::Silence);
+    let ids: Vec<_> = (0..128).map(|number| format!("{}?{number}", world.id())).collect();
+    let asks = ids.iter().enumerate().map(async |(number, id)| {
+        // Those after the first wait for their turn until it is too late.
+        tokio::time::sleep(Duration::from_millis(if number < 32 { 0 } else { 500 })).await;
+        (id, world.asks(&world.client_of(id)).await.code().to_owned())
+    });
+    let told = futures_util::future::join_all(asks).await;
+    let (id, _) = told.iter().find(|(_, code)| code == "UNAVAILABLE").expect("some had no turn");
+    let mut document = world.document();
+    document["client_id"] = json!(id);
+    world.says(document);
+    assert!(is_consent(&world.asks(&world.client_of(id)).await));
 }
 
 #[tokio::test]
