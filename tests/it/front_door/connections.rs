@@ -200,7 +200,7 @@ async fn http2_is_answered_and_a_window_that_stays_shut_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn who_keeps_answers_waiting_over_http2_goes_for_a_newcomer_and_asking_anew_gains_no_time() {
+async fn who_keeps_answers_waiting_over_http2_goes_for_a_newcomer() {
     let initial_window_size = 4;
     let server = Setup::default().env("SPOTIFY_MCP__LIMITS__CONNECTIONS", "4").start().await;
     let mut holding = Vec::new();
@@ -211,20 +211,6 @@ async fn who_keeps_answers_waiting_over_http2_goes_for_a_newcomer_and_asking_ane
         holding.push(frames);
     }
     alive(&mut connect(&server).await).await.expect("one of them has made room");
-
-    let server = TestServer::new().await;
-    let mut frames = Frames::open(&server, &[(initial_window_size, 0)]).await;
-    let get = frames.get();
-    let begun = tokio::time::Instant::now();
-    for stream in (1..).step_by(2) {
-        assert!(begun.elapsed() < PATIENCE, "held for ever");
-        let asked = frames.send(HEADERS, END_HEADERS | END_STREAM, stream, &get).await;
-        sleep(Duration::from_secs(5)).await;
-        if asked.and(frames.send(RST_STREAM, 0, stream, &8_u32.to_be_bytes()).await).is_err() {
-            break;
-        }
-    }
-    assert!(begun.elapsed() > Duration::from_secs(25), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
