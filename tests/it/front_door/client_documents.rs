@@ -197,24 +197,6 @@ async fn who_waits_for_a_strangers_document_goes_for_a_newcomer() {
 }
 
 #[tokio::test]
-async fn a_document_that_nobody_had_time_to_fetch_is_not_held_against_its_client() {
-    let world = World::new().await;
-    world.answers(|| Answer::Silence);
-    let ids: Vec<_> = (0..128).map(|number| format!("{}?{number}", world.id())).collect();
-    let asks = ids.iter().enumerate().map(async |(number, id)| {
-        // Those after the first wait for their turn until it is too late.
-        tokio::time::sleep(Duration::from_millis(if number < 32 { 0 } else { 500 })).await;
-        (id, world.asks(&world.client_of(id)).await.code().to_owned())
-    });
-    let told = futures_util::future::join_all(asks).await;
-    let (id, _) = told.iter().find(|(_, code)| code == "UNAVAILABLE").expect("some had no turn");
-    let mut document = world.document();
-    document["client_id"] = json!(id);
-    world.says(document);
-    assert!(is_consent(&world.asks(&world.client_of(id)).await));
-}
-
-#[tokio::test]
 async fn what_breaks_a_rule_of_the_document_is_refused_and_kept_by_nobody() {
     let world = World::new().await;
     let with = |name: &str, value: Value| {

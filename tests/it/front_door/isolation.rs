@@ -109,7 +109,7 @@ async fn call(listener: &Listener, is_victim: bool, number: usize, dice: &mut Di
     }
     let answer = listener.call_in(era, tool, arguments).await;
     if is_victim && answer.status == StatusCode::UNAUTHORIZED {
-        assert!(ledger.revoked.load(Ordering::SeqCst) || answer.text.is_empty());
+        assert!(ledger.revoked.load(Ordering::SeqCst) || markers(&answer.text).is_empty());
         ledger.refused.fetch_add(1, Ordering::SeqCst);
         return;
     }
