@@ -1,7 +1,7 @@
 //! How much one address, client, person and process may do (product.md 7, "Limits"), counted once across nodes.
 //!
 //! A valid credential is never refused for others' failures. Everything here is bounded in memory: see
-//! [`addresses`] for what becomes of a flood. Never learns what a request was about.
+//! `addresses` for what becomes of a flood. Never learns what a request was about.
 
 mod addresses;
 mod calls;
