@@ -7,6 +7,7 @@ mod client_documents;
 mod configured_clients;
 mod connections;
 mod consents;
+mod elsewhere;
 mod forwarded;
 mod http;
 mod introspection;
