@@ -22,7 +22,7 @@ use crate::store::KeyGrant;
 
 use super::limited::{self, Limited};
 use super::signed::{by_signature, flawed};
-use super::{Http, Shared};
+use super::{Http, Shared, reply};
 
 /// The client of requests without a credential, where they are allowed at all.
 const LOCAL_CLIENT: &str = "local-http";
@@ -127,7 +127,7 @@ async fn still_good(http: &Http, proof: Proof) -> bool {
 }
 
 fn unavailable() -> Response {
-    mcp::refusal(StatusCode::SERVICE_UNAVAILABLE, "nothing can be done at the moment: try again")
+    reply::soon(mcp::refusal(StatusCode::SERVICE_UNAVAILABLE, "nothing can be done at the moment: try again"))
 }
 
 /// Why nobody is known to call.

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::domain::ids::RequestId;
 use crate::failure::Failure;
 use crate::oauth::{OAuthError, Reply, Visitor};
+use crate::store::is_unavailable;
 use crate::web::{Page, Problem, problem};
 
 use super::Http;
@@ -18,9 +19,12 @@ pub(super) fn page(http: &Http, why: Problem, visitor: &Visitor) -> Page {
     problem(&http.site, why, &visitor.request)
 }
 
-/// An unexpected failure on a page: the log gets the chain, the person a request id.
+/// An unexpected failure on a page: the log gets the chain, the person a request id, and a word if it will pass.
 pub(super) fn failed_page(http: &Http, failure: &Failure, visitor: &Visitor) -> Response {
     log(failure, &visitor.request);
+    if is_unavailable(failure) {
+        return soon(page(http, Problem::Unavailable, visitor).into_response());
+    }
     page(http, Problem::Internal, visitor).into_response()
 }
 
@@ -46,11 +50,24 @@ pub(super) fn oauth_error(reply: Reply<OAuthError>, visitor: &Visitor) -> Respon
 /// An unexpected failure for a program.
 pub(super) fn failed_json(failure: &Failure, visitor: &Visitor) -> Response {
     log(failure, &visitor.request);
+    if is_unavailable(failure) {
+        let body = json!({
+            "error": "temporarily_unavailable",
+            "error_description": format!("nothing can be done at the moment; try again ({})", visitor.request),
+        });
+        return soon((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response());
+    }
     let body = json!({
         "error": "server_error",
         "error_description": format!("internal error; tell the operator {}", visitor.request),
     });
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}
+
+/// A client may come again after some seconds.
+pub(super) fn soon(mut response: Response) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
 fn log(failure: &Failure, request: &RequestId) {

@@ -56,6 +56,7 @@ pub use outbox::Recorded;
 pub use purge::Purged;
 pub use refresh_tokens::{RefreshRow, Rotation};
 pub use registrations::{Registered, RegistrationBounds};
+pub use retry::is_unavailable;
 pub use sealed_configurations::Revision;
 pub use usage::UsageRow;
 pub use users::User;

@@ -1,4 +1,5 @@
-//! Which failures of a PostgreSQL transaction are nobody's fault, so that it may run again from its start.
+//! What failures of the database mean: which transactions may run again from their start, and which failures are
+//! nothing but a database that is away or has no room. Never decides by texts, which are the drivers' own.
 
 use crate::failure::Failure;
 
@@ -30,6 +31,56 @@ pub(super) fn is_unique_violation(failure: &Failure) -> bool {
     database_error(failure).is_some_and(|error| error.is_unique_violation())
 }
 
+/// Whether the database is away, full or too busy: what was asked may well work later. Nothing was committed, unless
+/// the connection was lost while committing.
+pub fn is_unavailable(failure: &Failure) -> bool {
+    match failure.cause().and_then(|cause| cause.downcast_ref::<sqlx::Error>()) {
+        Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| says_unavailable(&code)),
+        Some(
+            // What stands in the middle and no longer reaches a PostgreSQL answers nothing that its protocol knows.
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed,
+        ) => true,
+        _ => false,
+    }
+}
+
+/// PostgreSQL's SQLSTATE classes 08 (connection), 53 (resources) and 57P (shutting down, starting), 25006 (a standby,
+/// read only); SQLite's result codes 5 (busy), 6 (locked), 10 (input/output), 13 (full) and 14 (cannot open), extended
+/// ones with them. SQLite's codes have no five digits below 2^16.
+fn says_unavailable(code: &str) -> bool {
+    if code.len() == 5 {
+        return code == "25006" || ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
+}
+
 fn database_error(failure: &Failure) -> Option<&dyn sqlx::error::DatabaseError> {
     failure.cause()?.downcast_ref::<sqlx::Error>()?.as_database_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_or_full_is_told_from_a_fault_of_ours() {
+        for away in [
+            "08006", "08P01", "53100", "53300", "57P01", "57P03", "25006", "5", "6", "13", "14", "266",
+            "2570",
+        ] {
+            assert!(says_unavailable(away), "{away}");
+        }
+        for ours in ["23505", "40001", "42P01", "57014", "1", "19", "787", "2067", "", "x"] {
+            assert!(!says_unavailable(ours), "{ours}");
+        }
+        let caused = |error: sqlx::Error| Failure::caused("reading", error);
+        assert!(is_unavailable(&caused(sqlx::Error::PoolTimedOut)));
+        assert!(!is_unavailable(&caused(sqlx::Error::RowNotFound)));
+        assert!(!is_unavailable(&Failure::new("something else")));
+    }
 }
