@@ -3,7 +3,7 @@
 //! Only stamps: a reader's and writer's hand sets them, [`super::connections`] reads them once a second, and so no
 //! connection needs a timer of its own. Never holds a byte of what is said.
 
-use std::io::{IoSlice, Result};
+use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -117,7 +117,7 @@ impl Line {
     fn heard(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let talk = self.talk.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if talk > MOST_TALK && !self.plain.load(Ordering::Relaxed) {
+        if self.says_too_much(talk) {
             self.end(Ending::Broken);
         }
         let quiet =
@@ -125,6 +125,10 @@ impl Line {
         if quiet && !self.streams.load(Ordering::Relaxed) {
             self.expect_head();
         }
+    }
+
+    fn says_too_much(&self, talk: u64) -> bool {
+        talk > MOST_TALK && !self.plain.load(Ordering::Relaxed)
     }
 
     /// A request has come with all its headers; over HTTP/2 on a stream of its own.
@@ -297,6 +301,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
+        // h2 goes on for as long as there is something to read: whoever waits for it to be told would wait.
+        if self.line.says_too_much(self.line.talk.load(Ordering::Relaxed)) {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         let heard = buffer.filled().len().saturating_sub(before);
