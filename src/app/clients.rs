@@ -24,7 +24,7 @@ use crate::store::Client;
 use super::BuildError;
 use super::flights::{Flight, Flights, Waiting, network};
 
-/// Documents being fetched at once; further ones wait their turn within their ten seconds.
+/// Documents being fetched at once; further ones wait for their turn, but not for long.
 const MOST_FETCHES: usize = 32;
 
 /// Failed fetches remembered, and addresses counted in one minute.
@@ -111,15 +111,7 @@ impl Clients {
     /// What the program itself says of a well-known client.
     pub fn well_known(&self, id: &ClientId) -> Option<Client> {
         let metadata = self.well_known.of(id)?;
-        Some(Client {
-            id: id.clone(),
-            name: metadata.name.clone(),
-            redirect_uris: metadata.redirect_uris.clone(),
-            auth_method: metadata.auth_method,
-            refreshes: metadata.grant_types.contains(&"refresh_token"),
-            scopes: metadata.scopes,
-            secret: None,
-        })
+        Some(Client::described(id, metadata))
     }
 
     /// The way to this document; `None`: it is on loopback, and none may be there.

@@ -27,14 +27,23 @@ use crate::ambient::Clock;
 pub struct Limits {
     /// When the complete answer must be there, connecting included.
     pub deadline: Instant,
+    /// When its turn must have come, where many requests are under way; no later than the deadline.
+    pub turn: Instant,
     /// Most bytes of the answer's body.
     pub max_body: usize,
 }
 
 impl Limits {
-    /// A deadline so far from now.
+    /// A deadline so far from now. All of it may go by before the request has its turn.
     pub fn within(time: Duration, max_body: usize) -> Self {
-        Self { deadline: Instant::now() + time, max_body }
+        let deadline = Instant::now() + time;
+        Self { deadline, turn: deadline, max_body }
+    }
+
+    /// The same for a request that has its turn within this time or not at all: what is left is its own.
+    #[must_use]
+    pub fn with_turn_within(self, time: Duration) -> Self {
+        Self { turn: self.deadline.min(Instant::now() + time), ..self }
     }
 }
 
@@ -124,7 +133,7 @@ impl Gate {
             self.ledger.refused(uri.host().unwrap_or_default(), reason);
             return Err(EgressError::HostNotAllowed(reason));
         }
-        let place = timeout_at(limits.deadline, self.places.acquire()).await;
+        let place = timeout_at(limits.turn, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else { return Err(EgressError::Busy) };
         let whole = async {
             let answer =

@@ -19,8 +19,12 @@ use crate::store::{Client, DocumentClient, NewDocument, Recorded, Store};
 
 use super::Visitor;
 
-/// For all of a fetch: name, connection, TLS and every byte.
+/// For all of a fetch: its turn, name, connection, TLS and every byte.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// For its turn, where many are under way: a fetch that has one has most of its time left for itself, so that what it
+/// meets is the document's doing.
+const TURN: Duration = Duration::from_secs(3);
 
 /// How long a document that was not accepted is not asked for again. It holds back floods and is no cache: whoever
 /// mends a document waits no longer than this.
@@ -42,18 +46,23 @@ pub async fn describe(app: &App, url: &DocumentUrl, visitor: &Visitor) -> Result
         return Ok(Ok(kept.client.clone()));
     }
     let fetched = fetch(app, url, visitor).await;
-    let stands_in = match &fetched {
-        Err(DocumentProblem::Unavailable(_)) => true,
-        // The document may be as good as it was.
-        Err(DocumentProblem::Busy) => kept.as_ref().is_none_or(|kept| kept.fresh_until.is_none()),
-        _ => false,
-    };
+    let stands_in = stands_in(&fetched, kept.as_ref());
     let Some(built_in) = app.clients.well_known(url.id()).filter(|_| stands_in) else { return Ok(fetched) };
     if kept.is_none_or(|kept| !says_the_same(&kept.client, &built_in)) {
         let job = Job::of(app, url, visitor);
         job.keep(&metadata_of(&built_in), None).await?;
     }
     Ok(Ok(built_in))
+}
+
+/// Whether a built-in description stands in: where the document cannot be fetched. Where nobody had the time to, only
+/// if it never was: one that was fetched before may be as good as it was.
+fn stands_in(fetched: &Fetched, kept: Option<&DocumentClient>) -> bool {
+    match fetched {
+        Err(DocumentProblem::Unavailable(_)) => true,
+        Err(DocumentProblem::Busy) => kept.is_none_or(|kept| kept.fresh_until.is_none()),
+        _ => false,
+    }
 }
 
 async fn fetch(app: &App, url: &DocumentUrl, visitor: &Visitor) -> Fetched {
@@ -137,7 +146,8 @@ impl Job {
             .header(header::USER_AGENT, concat!("spotify-mcp/", env!("CARGO_PKG_VERSION")))
             .body(Bytes::new())
             .map_err(|_| DocumentProblem::Refused("url"))?;
-        let answer = gate.send(request, Limits::within(DEADLINE, LARGEST)).await;
+        let limits = Limits::within(DEADLINE, LARGEST).with_turn_within(TURN);
+        let answer = gate.send(request, limits).await;
         let answer = answer.map_err(|error| match error {
             EgressError::Busy => DocumentProblem::Busy,
             error => DocumentProblem::Unavailable(error.code()),
@@ -151,7 +161,7 @@ impl Job {
     /// Keeps what was fetched and is fresh for so long, or (`None`) a built-in description for this time alone.
     async fn keep(&self, metadata: &ClientMetadata, fresh: Option<Duration>) -> Result<Client, Failure> {
         let now = self.clock.now();
-        let client = client_of(&self.url, metadata);
+        let client = Client::described(self.url.id(), metadata);
         let before = self.store.client_document(self.url.id()).await?;
         let code = match &before {
             None => Some(EventCode::ClientRegistered),
@@ -185,7 +195,7 @@ impl Job {
 }
 
 /// Only 200, only JSON, only as it is (C6; security.md 10): a redirect is an answer like any other that is not 200.
-fn judge_head(answer: &Response<Bytes>) -> Result<(), &'static str> {
+pub(crate) fn judge_head(answer: &Response<Bytes>) -> Result<(), &'static str> {
     if answer.status() != StatusCode::OK {
         return Err(if answer.status().is_redirection() { "redirect" } else { "status" });
     }
@@ -200,7 +210,7 @@ fn judge_head(answer: &Response<Bytes>) -> Result<(), &'static str> {
     if json { Ok(()) } else { Err("content_type") }
 }
 
-fn freshness(headers: &HeaderMap, now: Timestamp) -> Duration {
+pub(crate) fn freshness(headers: &HeaderMap, now: Timestamp) -> Duration {
     let directives: Vec<_> = headers
         .get_all(header::CACHE_CONTROL)
         .iter()
@@ -239,18 +249,6 @@ fn says_the_same(one: &Client, other: &Client) -> bool {
         && one.scopes == other.scopes
 }
 
-fn client_of(url: &DocumentUrl, metadata: &ClientMetadata) -> Client {
-    Client {
-        id: url.id().clone(),
-        name: metadata.name.clone(),
-        redirect_uris: metadata.redirect_uris.clone(),
-        auth_method: metadata.auth_method,
-        refreshes: metadata.grant_types.contains(&"refresh_token"),
-        scopes: metadata.scopes,
-        secret: None,
-    }
-}
-
 fn metadata_of(client: &Client) -> ClientMetadata {
     ClientMetadata {
         name: client.name.clone(),
@@ -258,5 +256,35 @@ fn metadata_of(client: &Client) -> ClientMetadata {
         auth_method: client.auth_method,
         scopes: client.scopes,
         grant_types: vec!["authorization_code", "refresh_token"],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ClientId;
+    use crate::policy::WellKnownClients;
+
+    fn client() -> Client {
+        let known = WellKnownClients::embedded().unwrap();
+        let id = ClientId::parse("https://claude.ai/oauth/mcp-oauth-client-metadata").unwrap();
+        Client::described(&id, known.of(&id).unwrap())
+    }
+
+    #[test]
+    fn a_built_in_description_stands_in_only_where_the_document_cannot_be_fetched() {
+        let fetched_before = DocumentClient { client: client(), fresh_until: Some(Timestamp::from_secs(1)) };
+        let stood_in_before = DocumentClient { client: client(), fresh_until: None };
+        let kept = [None, Some(&stood_in_before), Some(&fetched_before)];
+        for (fetched, expected) in [
+            (Ok(client()), [false; 3]),
+            (Err(DocumentProblem::Unavailable("timeout")), [true; 3]),
+            (Err(DocumentProblem::Refused("not_itself")), [false; 3]),
+            (Err(DocumentProblem::TooMany), [false; 3]),
+            (Err(DocumentProblem::Busy), [true, true, false]),
+            (Err(DocumentProblem::NotKept), [false; 3]),
+        ] {
+            assert_eq!(kept.map(|kept| stands_in(&fetched, kept)), expected, "{fetched:?}");
+        }
     }
 }

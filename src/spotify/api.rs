@@ -93,7 +93,7 @@ impl Api {
     /// may be sent again too. A read over a connection that broke is tried once more.
     pub(super) async fn call(&self, token: &AccessToken, call: Call) -> Result<Response<Bytes>, ApiError> {
         let write = call.method != Method::GET;
-        let limits = Limits { deadline: Instant::now() + self.timeout, max_body: MAX_BODY };
+        let limits = Limits::within(self.timeout, MAX_BODY);
         let request = request(token, call)?;
         let wait = match self.once(request.clone(), limits, write).await {
             Err(ApiError::Broken) => Duration::ZERO,

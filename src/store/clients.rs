@@ -2,7 +2,7 @@
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
-use crate::domain::client::AuthMethod;
+use crate::domain::client::{AuthMethod, ClientMetadata};
 use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, Neighbourhood, ScopeSet, UserId};
 use crate::failure::Failure;
@@ -56,6 +56,21 @@ pub struct Client {
     pub scopes: ScopeSet,
     /// Of its secret, where it has one.
     pub secret: Option<TokenHash>,
+}
+
+impl Client {
+    /// The public client that a document, or a description in its place, describes.
+    pub fn described(id: &ClientId, metadata: &ClientMetadata) -> Self {
+        Self {
+            id: id.clone(),
+            name: metadata.name.clone(),
+            redirect_uris: metadata.redirect_uris.clone(),
+            auth_method: metadata.auth_method,
+            refreshes: metadata.grant_types.contains(&"refresh_token"),
+            scopes: metadata.scopes,
+            secret: None,
+        }
+    }
 }
 
 impl Store {

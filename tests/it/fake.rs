@@ -14,6 +14,7 @@ use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// A request as it came over the wire.
@@ -46,6 +47,8 @@ pub enum Answer {
     Flood(Vec<u8>),
     /// Say nothing and keep the connection.
     Silence,
+    /// Send this and keep the connection, but only when the test says so.
+    Held(watch::Receiver<bool>, Vec<u8>),
 }
 
 impl Answer {
@@ -58,6 +61,14 @@ impl Answer {
 
     pub fn json(status: u16, body: &str) -> Self {
         Self::new(status, "content-type: application/json\r\n", body)
+    }
+
+    /// The same, held back until `told` turns true.
+    pub fn held(self, told: &watch::Receiver<bool>) -> Self {
+        match self {
+            Self::Whole(bytes) => Self::Held(told.clone(), bytes),
+            other => other,
+        }
     }
 }
 
@@ -172,6 +183,13 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 return;
             }
             Answer::Silence => std::future::pending().await,
+            Answer::Held(mut told, bytes) => {
+                let _ = told.wait_for(|told| *told).await;
+                // Whoever asked may have given up.
+                if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }
