@@ -141,7 +141,8 @@ impl TokenHash {
     /// Reads [`TokenHash::hex`]; `None` where it is anything else.
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut hash = [0; 32];
-        (text.len() == 64 && text.is_ascii()).then_some(())?;
+        let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (text.len() == 64 && is_hex).then_some(())?;
         for (byte, pair) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
         }
@@ -207,7 +208,9 @@ mod tests {
     fn a_hash_is_written_and_read_in_hexadecimal() {
         let hash = TokenHash::of("x");
         assert_eq!(TokenHash::from_hex(&hash.hex()), Some(hash));
-        for wrong in ["", "00", &"g".repeat(64), &"é".repeat(32)] {
+        for wrong in
+            ["", "00", &"g".repeat(64), &"é".repeat(32), &"+f".repeat(32), &hash.hex().to_uppercase()]
+        {
             assert_eq!(TokenHash::from_hex(wrong), None);
         }
     }

@@ -12,13 +12,14 @@ use crate::config::Network;
 use crate::crypto::token::{Token, TokenHash};
 use crate::domain::signature;
 use crate::http::layers::{authority_of, has_bounded_headers};
-use crate::http::posted::basic;
+use crate::http::posted::{basic, judge_headers};
 use crate::http::visitor::{client_address, hop_address};
+use crate::mcp::service::{refused_head, spell_out_accept};
 use crate::oauth::Cookies;
 use crate::spotify;
 
 /// Lines of `name: value`.
-fn fields_of(data: &[u8]) -> HeaderMap {
+pub(super) fn fields_of(data: &[u8]) -> HeaderMap {
     let mut fields = HeaderMap::new();
     for line in data.split(|byte| *byte == b'\n').take(300) {
         let Some(at) = line.iter().position(|byte| *byte == b':') else { continue };
@@ -39,6 +40,7 @@ pub fn headers(data: &[u8]) {
     hold_basic(&fields);
     hold_forwarded(&fields);
     hold_host(&fields);
+    hold_body(&fields);
     let wait = spotify::reply::retry_after(&fields, Timestamp::from_secs(1_795_233_600));
     assert!(wait.is_none_or(|wait| wait.as_secs() <= 7 * 24 * 3600));
 }
@@ -102,6 +104,35 @@ fn hold_host(fields: &HeaderMap) {
     let hosts = texts(fields, &header::HOST);
     let lone = fields.get_all(header::HOST).iter().count() == 1;
     assert_eq!(authority_of(&Uri::default(), fields), if lone { hosts.first().copied() } else { None });
+}
+
+/// What a body is, is said once, and it comes as it is.
+fn hold_body(fields: &HeaderMap) {
+    let count = |name: &str| fields.get_all(name).iter().count();
+    let codings = fields.get_all(header::CONTENT_ENCODING);
+    let plain = codings.iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    for kind in ["application/json", "application/x-www-form-urlencoded"] {
+        if judge_headers(fields, kind).is_ok() {
+            assert!(plain && count("content-type") == 1 && count("content-encoding") <= 1);
+            let sent = fields["content-type"].to_str().unwrap().to_ascii_lowercase();
+            let rest = sent.trim_start().strip_prefix(kind).unwrap().trim_start();
+            assert!(rest.is_empty() || rest.starts_with(';'), "{sent}");
+        }
+    }
+    let once = ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-session-id", "last-event-id", "host"];
+    let others = ["origin", "content-type", "content-encoding"];
+    let twice = once.iter().chain(&others).any(|name| count(name) > 1);
+    let refused = refused_head(fields).map(|response| response.status().as_u16());
+    let expected = if twice { Some(400) } else { (!plain).then_some(415) };
+    assert_eq!(refused, expected);
+    let mut spelled = fields.clone();
+    spell_out_accept(&mut spelled);
+    let any =
+        texts(fields, &header::ACCEPT).iter().any(|line| line.split(',').any(|one| one.trim() == "*/*"));
+    if any {
+        assert_eq!(spelled[header::ACCEPT], "application/json, text/event-stream");
+    }
+    assert!(any || &spelled == fields);
 }
 
 /// A header section with a signature: what is taken covers the request, each component once and on its own line.

@@ -4,8 +4,9 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::is_deceptive;
+use super::json::depth;
 use crate::mcp::message::{self, Malformed};
-use crate::mcp::tools;
+use crate::mcp::{prompts, tools};
 
 const DEEPEST: usize = 64;
 
@@ -63,14 +64,6 @@ fn is_message(json: &Value) -> bool {
         Some(_) => false,
     };
     id_fits && says_something && params_fit && depth(json) <= DEEPEST && json["jsonrpc"] == "2.0"
-}
-
-fn depth(json: &Value) -> usize {
-    match json {
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
-        _ => 0,
-    }
 }
 
 /// A byte that names a tool, then its arguments: parsing takes what the schema promises, and says briefly what is
@@ -134,4 +127,28 @@ fn admits(schema: &Value, value: &Value) -> bool {
         }
         _ => false,
     }
+}
+
+/// The name of a prompt, a newline, its arguments: what a person's theme becomes is bounded, clean, and still theirs.
+pub fn prompt(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (name, arguments) = text.split_once('\n').unwrap_or((&text, ""));
+    let arguments: Option<Map<String, Value>> = serde_json::from_str(arguments).ok();
+    let said = match prompts::get(name, arguments.as_ref()) {
+        Ok(prompt) => {
+            let said = serde_json::to_value(&prompt.messages).unwrap();
+            let said = said[0]["content"]["text"].as_str().unwrap().to_owned();
+            let (first, rest) = said.split_once("\n\n").unwrap();
+            let (length, theme) = first
+                .strip_prefix("Build a Spotify playlist of ")
+                .and_then(|first| first.split_once(" tracks for this theme: "))
+                .unwrap();
+            assert!((1..=100).contains(&length.parse::<u8>().unwrap()));
+            assert!((1..=500).contains(&theme.chars().count()));
+            assert!(rest.starts_with("1. ") && !rest.contains("\n\n"), "{said}");
+            first.to_owned()
+        }
+        Err(error) => error.message.into_owned(),
+    };
+    assert!(said.chars().count() < 700 && !said.chars().any(is_deceptive), "{said:?}");
 }

@@ -6,15 +6,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a target fails by panicking")]
 
+mod clients;
 mod http;
+mod json;
 mod mcp;
 mod oauth;
 #[cfg(test)]
 mod replay;
+mod sealed;
+mod sessions;
 mod settings;
 mod spotify;
 mod stored;
 mod text;
+mod tokens;
 
 /// A fuzz target: reads the bytes in every way that is meant by its name, and panics where something does not hold.
 pub type Target = fn(&[u8]);
@@ -23,20 +28,26 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("arguments", mcp::arguments),
     ("audit", stored::audit),
+    ("client_document", clients::client_document),
     ("config", settings::config),
     ("egress", settings::egress),
     ("envelope", stored::envelope),
+    ("freshness", clients::freshness),
     ("headers", http::headers),
     ("message", mcp::message),
     ("names", spotify::names),
     ("params", oauth::params),
+    ("prompt", mcp::prompt),
     ("redirect", oauth::redirect),
     ("registration", oauth::registration),
     ("replies", spotify::replies),
+    ("sealed", sealed::sealed),
+    ("sessions", sessions::sessions),
     ("signature", http::signature),
+    ("strict_json", json::strict_json),
     ("text", text::text),
     ("tickets", oauth::tickets),
-    ("tokens", oauth::tokens),
+    ("tokens", tokens::tokens),
 ];
 
 /// Runs the target of this name.

@@ -1,4 +1,4 @@
-//! The authorization server's parsers: parameters, redirect URIs, registrations, tokens and the like, tickets.
+//! The authorization server's parsers: parameters, redirect URIs, registrations, tickets.
 
 use serde_json::Value;
 use url::{Host, Url};
@@ -7,19 +7,14 @@ use super::{changed, decoded, is_deceptive};
 use crate::ambient::Timestamp;
 use crate::crypto::Key;
 use crate::crypto::keys::RootKey;
-use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::crypto::token::{Token, TokenKind};
 use crate::domain::client::{self, Registration};
-use crate::domain::ids::{
-    ApiKeyId, AppId, DataKeyId, DynamicClientId, EventId, GrantId, LinkId, RequestId, SessionId, UserId,
-};
 use crate::domain::pkce::{CodeChallenge, CodeVerifier};
 use crate::domain::redirect::{RedirectKind, RedirectUri};
 use crate::domain::resource::Resource;
 use crate::domain::{ClientId, ScopeSet};
 use crate::oauth::Params;
 use crate::oauth::tickets::{AuthorizationRequest, csrf, csrf_holds, redeem_ticket, ticket};
-
-const ISSUER: &str = "https://music.example";
 
 /// Form and query encoding: a value only where its name stands once; a broken one, a repetition and too many are told.
 pub fn params(data: &[u8]) {
@@ -142,101 +137,6 @@ pub fn registration(data: &[u8]) {
             );
         }
     }
-}
-
-const KINDS: [TokenKind; 7] = [
-    TokenKind::Access,
-    TokenKind::Refresh,
-    TokenKind::Code,
-    TokenKind::ClientSecret,
-    TokenKind::BrowserSession,
-    TokenKind::ApiKey,
-    TokenKind::Handle,
-];
-
-/// Tokens, ids, PKCE, scopes and resources: taken as they stand or not at all, by one kind at most.
-pub fn tokens(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let taken: Vec<_> = KINDS.into_iter().filter_map(|kind| Token::parse(kind, &text)).collect();
-    assert!(taken.len() <= 1);
-    for token in taken {
-        assert_eq!(token.expose(), text);
-        assert!(
-            text.len() <= 53
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-        );
-        assert_eq!(token.hash(), TokenHash::of(&text));
-    }
-    if let Some(random) = data.first_chunk::<32>() {
-        hold_minted(random, &data[32..]);
-    }
-    hold_ids(&text);
-    hold_pkce(&text);
-    hold_scopes(&text);
-    if let Some(resource) = Resource::requested(Some(&text), ISSUER) {
-        let url = Url::parse(&text).unwrap();
-        assert_eq!(url.origin(), Url::parse(ISSUER).unwrap().origin());
-        assert!(url.username().is_empty() && url.query().is_none() && url.fragment().is_none());
-        assert_eq!(Resource::requested(Some(&resource.url(ISSUER)), ISSUER), Some(resource));
-    }
-}
-
-fn hold_minted(random: &[u8; 32], choice: &[u8]) {
-    for kind in KINDS {
-        let token = Token::mint(kind, random);
-        for other in KINDS {
-            assert_eq!(Token::parse(other, token.expose()).is_some(), kind == other);
-        }
-        let changed =
-            changed(token.expose().as_bytes(), choice).and_then(|bytes| String::from_utf8(bytes).ok());
-        if let Some(other) = changed.and_then(|text| Token::parse(kind, &text)) {
-            assert_ne!(other.hash(), token.hash());
-        }
-    }
-}
-
-fn hold_ids(text: &str) {
-    macro_rules! taken_as {
-        ($($kind:ty),*) => { [$(text.parse::<$kind>().ok().map(|id| id.as_str().to_owned())),*] };
-    }
-    let taken = taken_as!(
-        UserId,
-        LinkId,
-        AppId,
-        GrantId,
-        SessionId,
-        DataKeyId,
-        DynamicClientId,
-        ApiKeyId,
-        EventId,
-        RequestId
-    );
-    assert!(taken.iter().flatten().count() <= 1);
-    assert!(taken.iter().flatten().all(|id| id == text && (34..=35).contains(&id.len())));
-    if let Some(id) = ClientId::parse(text) {
-        assert!(id.as_str() == text && text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic()));
-    }
-}
-
-fn hold_pkce(text: &str) {
-    if let Some(verifier) = CodeVerifier::parse(text) {
-        assert!((43..=128).contains(&text.len()) && verifier.expose() == text);
-        let challenge = CodeChallenge::of(&verifier);
-        assert!(CodeChallenge::parse(challenge.as_str()).unwrap().proven_by(&verifier));
-        let other = CodeVerifier::mint(&[1; 32]);
-        assert_eq!(challenge.proven_by(&other), text == other.expose());
-    }
-    if let Some(challenge) = CodeChallenge::parse(text) {
-        assert!(challenge.as_str() == text && text.len() == 43);
-    }
-}
-
-fn hold_scopes(text: &str) {
-    let known = ScopeSet::known(text);
-    assert_eq!(ScopeSet::known(&known.to_string()), known);
-    assert!(known.iter().all(|scope| text.split_ascii_whitespace().any(|word| word == scope.name())));
-    let requested = ScopeSet::requested(Some(text));
-    assert!(requested == known || (known == ScopeSet::EMPTY && requested == ScopeSet::ALL));
 }
 
 /// Tickets and CSRF fields: only what was made here, unchanged and for this browser, is taken.

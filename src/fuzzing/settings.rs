@@ -1,16 +1,14 @@
 //! What the operator writes: configuration files, values, ranges, hosts that may be reached.
 
-use std::collections::HashSet;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use url::{Host, Url};
 
+use super::json::is_once;
 use crate::config::table::TABLE;
 use crate::config::{Network, dotenv, file, master_key, value};
 use crate::egress::{AddressClass, GatePolicy, classify};
@@ -33,8 +31,18 @@ pub fn config(data: &[u8]) {
         Ok(values) => {
             let named = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
             assert!(values.keys().all(|name| !name.is_empty() && named(name)));
+            let line = |(name, value): (&String, &String)| format!("{name}=\"{value}\"\n");
+            assert_eq!(dotenv::parse(&values.iter().map(line).collect::<String>()), Ok(values));
         }
-        Err(lines) => assert!(lines.is_sorted() && lines.iter().all(|at| (1..=lines_of(&text)).contains(at))),
+        Err(lines) => {
+            assert!(lines.is_sorted() && lines.iter().all(|at| (1..=lines_of(&text)).contains(at)));
+            // What is wrong is those lines alone.
+            let good = |(at, line): (usize, &str)| {
+                if lines.contains(&(at + 1)) { String::new() } else { format!("{line}\n") }
+            };
+            let rest: String = text.lines().enumerate().map(good).collect();
+            assert!(dotenv::parse(&rest).is_ok(), "{rest}");
+        }
     }
     if let Some(span) = value::duration(&text) {
         assert_eq!(value::duration(&value::spell(span)), Some(span));
@@ -55,16 +63,16 @@ fn lines_of(text: &str) -> usize {
 }
 
 fn hold_json(text: &str) {
-    let once = serde_json::from_str::<Once>(text);
+    let once = is_once(text.as_bytes());
     match file::parse_json(text) {
         Ok(tree) => {
             assert_eq!(serde_json::from_str::<Value>(text).unwrap(), Value::Object(tree.root));
-            assert!(once.is_ok(), "a key is there twice: {text}");
+            assert!(once, "a key is there twice: {text}");
             assert!(tree.lines.values().all(|line| (1..=lines_of(text)).contains(line)));
         }
         Err((line, why)) => {
             let is_object = serde_json::from_str::<Value>(text).is_ok_and(|json| json.is_object());
-            assert!(!is_object || once.is_err(), "{why}: {text}");
+            assert!(!is_object || !once, "{why}: {text}");
             assert!(line.is_none_or(|line| line <= lines_of(text)));
         }
     }
@@ -80,62 +88,6 @@ fn hold_values(text: &str, choice: usize) {
     if let Err(wrong) = value::from_text(spec, &format!("{text}{SECRET}")) {
         assert!(!spec.is_secret() || !format!("{}{}", wrong.why, wrong.fix).contains(SECRET), "{wrong:?}");
         assert!(wrong.why.chars().count() < 500 && !wrong.why.chars().any(char::is_control), "{wrong:?}");
-    }
-}
-
-/// JSON in which no object has a key twice.
-struct Once;
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for Once {
-    type Value = Self;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut keys = HashSet::new();
-        while let Some((key, _)) = map.next_entry::<String, Self>()? {
-            if !keys.insert(key) {
-                return Err(serde::de::Error::custom("a key is there twice"));
-            }
-        }
-        Ok(self)
     }
 }
 

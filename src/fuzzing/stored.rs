@@ -22,6 +22,10 @@ pub fn envelope(data: &[u8]) {
     assert_eq!(open(&key, &HOME, &sealed).unwrap().as_slice(), data);
     assert!(open(&key, &Place { version: 2, ..HOME }, &sealed).is_err());
     assert!(open(&key, &Place { user: "u_2", ..HOME }, &sealed).is_err());
+    assert!(open(&key, &Place { column: "d", ..HOME }, &sealed).is_err());
+    assert!(open(&key, &Place { row: "s", ..HOME }, &sealed).is_err());
+    let other = SealingKey::new(KeyId::new([1; 16]), Key::new([2; 32]));
+    assert!(open(&other, &HOME, &sealed).is_err());
     if let Some(forged) = changed(&sealed, data) {
         assert!(open(&key, &HOME, &forged).is_err());
     }

@@ -72,7 +72,7 @@ async fn read(request: Request, http: &Shared, media_type: &str) -> Result<(Byte
 }
 
 /// One media type, exactly, and no content coding: two readers of a body must read the same.
-fn judge_headers(headers: &HeaderMap, media_type: &str) -> Result<(), OAuthError> {
+pub(crate) fn judge_headers(headers: &HeaderMap, media_type: &str) -> Result<(), OAuthError> {
     let coding = single(headers, &header::CONTENT_ENCODING);
     if coding.is_none_or(|coding| {
         coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))

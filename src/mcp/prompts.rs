@@ -28,7 +28,7 @@ pub(super) fn all() -> Vec<Prompt> {
 ///
 /// # Errors
 /// -32602 for an unknown name, a missing theme or a length that is not 1 to 100.
-pub(super) fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult, ErrorData> {
+pub(crate) fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult, ErrorData> {
     if name != BUILD_PLAYLIST {
         return Err(ErrorData::invalid_params(format!("unknown prompt '{}'", clean(name, 100)), None));
     }

@@ -349,7 +349,7 @@ fn check_headers(headers: &HeaderMap) -> Result<(), Malformed> {
 }
 
 /// `Accept: */*` names both kinds (RFC 9110, 12.5.1); the library looks for their names.
-fn spell_out_accept(headers: &mut HeaderMap) {
+pub(crate) fn spell_out_accept(headers: &mut HeaderMap) {
     let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     if accepted.any(|value| value.split(',').any(|range| range.trim() == "*/*")) {
         let both = HeaderValue::from_static("application/json, text/event-stream");
@@ -358,7 +358,7 @@ fn spell_out_accept(headers: &mut HeaderMap) {
 }
 
 /// What stands before the message: headers that come twice, and bodies in a coding that we do not undo.
-fn refused_head(headers: &HeaderMap) -> Option<Response> {
+pub(crate) fn refused_head(headers: &HeaderMap) -> Option<Response> {
     if let Err(malformed) = check_headers(headers) {
         return Some(refuse(StatusCode::BAD_REQUEST, &malformed));
     }

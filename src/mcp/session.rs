@@ -26,7 +26,7 @@ const WITHOUT: &str = "2026-07-28";
 const LONGEST: usize = 100;
 
 /// Whether a request is of 2026-07-28 or later: by its header or by its message.
-pub(super) fn is_modern(headers: &HeaderMap, message: Option<&Message<'_>>) -> bool {
+pub(crate) fn is_modern(headers: &HeaderMap, message: Option<&Message<'_>>) -> bool {
     let header = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok());
     let meta = message.and_then(|message| message.version.as_deref());
     header.is_some_and(|version| version >= WITHOUT) || meta.is_some_and(|version| version >= WITHOUT)
@@ -123,7 +123,7 @@ fn no_session(why: NoSession, id: Option<&Value>) -> Response {
 }
 
 /// What a client says of itself, cleaned and cut, and the revision that was agreed on.
-fn metadata(asked: &Bytes, result: &Value) -> String {
+pub(crate) fn metadata(asked: &Bytes, result: &Value) -> String {
     let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
     let text = |value: &Value| clean(value.as_str().unwrap_or_default(), LONGEST);
     let client = &asked["params"]["clientInfo"];

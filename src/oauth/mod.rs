@@ -5,7 +5,7 @@
 
 pub mod authorize;
 pub mod challenge;
-mod client_document;
+pub(crate) mod client_document;
 pub mod clients;
 pub mod cookies;
 pub mod introspect;

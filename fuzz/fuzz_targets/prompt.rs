@@ -1,0 +1,4 @@
+//! Prompts and their arguments. What has to hold is in `src/fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spotify_mcp::fuzzing::run("prompt", data));
