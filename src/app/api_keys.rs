@@ -9,12 +9,11 @@ use quick_cache::sync::Cache;
 
 use crate::ambient::Timestamp;
 use crate::crypto::Key;
-use crate::crypto::keys::RootKey;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::ApiKeyId;
 use crate::failure::Failure;
 use crate::store::{KeyGrant, Store};
-use crate::vault::open_signing_key;
+use crate::vault::{KeyRing, open_signing_key};
 
 use super::{Refused, Revocation};
 
@@ -75,7 +74,7 @@ impl ApiKeys {
     pub async fn signer(
         &self,
         id: &ApiKeyId,
-        (store, revocation, root): (&Store, &Revocation, &RootKey),
+        (store, revocation, keys): (&Store, &Revocation, &KeyRing),
         now: Timestamp,
     ) -> Result<Arc<KnownKey>, Refused> {
         if let Some(known) = self.signers.get(id).filter(|_| revocation.memory_is_good()) {
@@ -86,7 +85,7 @@ impl ApiKeys {
             .await
             .map_err(Refused::Unavailable)?
             .ok_or(Refused::Invalid)?;
-        let signing = Box::pin(open_signing_key(store, root, &grant)).await.map_err(Refused::Unavailable)?;
+        let signing = Box::pin(open_signing_key(store, keys, &grant)).await.map_err(Refused::Unavailable)?;
         let known = alive(Arc::new(KnownKey { grant, signing, noted_at: AtomicI64::new(0) }), now)?;
         self.signers.insert(id.clone(), known.clone());
         if revocation.epoch() != epoch {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::policy::Environment;
 use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
-use crate::vault::{Apps, Vault};
+use crate::vault::{Apps, KeyRing, Standing, Vault};
 
 use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Revocation};
 
@@ -59,7 +59,7 @@ impl App {
     pub async fn build(
         config: Config,
         mode: Mode,
-        root: RootKey,
+        roots: &[RootKey],
         (clock, dice): (Clock, Dice),
     ) -> Result<Self, BuildError> {
         let gate = Gate::new(gate_policy(&config)?, clock.clone());
@@ -70,27 +70,23 @@ impl App {
             false => Store::open(url).await,
         };
         let store = store.map_err(BuildError::Store)?;
-        let given = root.id().to_string();
-        if let Err(mismatch) = store.check_master_key(&given, clock.now()).await? {
-            return Err(BuildError::MasterKey { given, mismatch });
-        }
+        let keys = open_ring(&store, roots, (&clock, &dice)).await?;
         check_revision(&config, &store, (&clock, &dice)).await?;
         let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;
-        let root = Arc::new(root);
         let apps =
             Apps::register(&store, accounts_url(&config), credentials(&config), &dice, clock.now()).await?;
         let (accounts, api) = upstream(&config, &gate, &clock)?;
         let vault = Vault::new(
             store.clone(),
-            root.clone(),
+            keys.clone(),
             accounts,
             apps,
             (clock.clone(), dice.clone()),
             audit.writer(),
         );
-        let limits = Limits::new(&config.limits, &store, &root, &clock);
+        let limits = Limits::new(&config.limits, &store, &keys, &clock);
         let revocation = Arc::new(Revocation::new(store.epochs().await?, clock.clone()));
         let mcp_sessions = McpSessions::new(
             (&config.limits, &config.auth.lifetimes),
@@ -105,7 +101,7 @@ impl App {
             clock,
             dice,
             store,
-            root,
+            keys,
             gate,
             clients,
             api,
@@ -118,6 +114,32 @@ impl App {
             limits,
         })
     }
+}
+
+/// Opens the key ring. With the key in use, the way from the one before it is forgotten: it has done its work.
+async fn open_ring(
+    store: &Store,
+    roots: &[RootKey],
+    (clock, dice): (&Clock, &Dice),
+) -> Result<Arc<KeyRing>, BuildError> {
+    let given = roots.first().map(|root| root.id().to_string()).unwrap_or_default();
+    let (ring, standing) = match KeyRing::open(store, roots, (clock, dice)).await? {
+        Ok(opened) => opened,
+        Err(mismatch) => return Err(BuildError::MasterKey { given, mismatch }),
+    };
+    match standing {
+        Standing::InUse => {
+            let event = Event::new(EventCode::KeyHandOverEnded).subject(&given);
+            store.forget_hand_over(&given, &[Recorded::now(event, clock, dice)]).await?;
+        }
+        Standing::Succeeded { given, active, until } => tracing::warn!(
+            given,
+            active,
+            until = until.rfc3339(),
+            "started with a master key that another has replaced: give this server the new one before then"
+        ),
+    }
+    Ok(Arc::new(ring))
 }
 
 /// Programs that each start a server of their own over standard input share one database and one folder.

@@ -15,12 +15,11 @@ use std::sync::Arc;
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::audit::Audit;
 use crate::config::Config;
-use crate::crypto::keys::RootKey;
 use crate::domain::event::Event;
 use crate::egress::Gate;
 use crate::spotify::Api;
 use crate::store::{Recorded, Store};
-use crate::vault::Vault;
+use crate::vault::{KeyRing, Vault};
 
 pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearers, Refused};
@@ -44,8 +43,8 @@ pub struct App {
     pub dice: Dice,
     /// The database.
     pub store: Store,
-    /// The master key.
-    pub root: Arc<RootKey>,
+    /// The master key and the server's own.
+    pub keys: Arc<KeyRing>,
     /// The way out.
     pub gate: Gate,
     /// OAuth clients beside the database, and the way to their documents.

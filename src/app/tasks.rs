@@ -54,6 +54,10 @@ impl App {
     pub async fn notice_revocations(&self) {
         let moved = self.revocation.read(&self.store).await;
         if moved.epoch {
+            // A key may have been replaced too. Where that cannot be read, whoever needs a key reads it again.
+            if let Err(failure) = self.keys.learn().await {
+                tracing::error!(cause = failure.chain(), "the key ring cannot be read again");
+            }
             self.forget();
         } else if moved.sessions {
             self.mcp_sessions.forget_all();

@@ -11,6 +11,7 @@ pub mod healthcheck;
 mod healthcheck_tls;
 mod man;
 pub mod output;
+mod rotate_keys;
 mod secret_input;
 mod serve;
 mod serve_sandbox;
@@ -91,6 +92,8 @@ enum Command {
     Config(config::Args),
     /// Make, list and revoke API keys
     ApiKeys(api_keys::Args),
+    /// Put other keys in the place of those in use, while servers run
+    RotateKeys(rotate_keys::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -109,6 +112,7 @@ impl Command {
             }
             Self::Config(args) => config::run(args, global),
             Self::ApiKeys(args) => api_keys::run(args, global),
+            Self::RotateKeys(args) => rotate_keys::run(args, global),
             Self::Completions(args) => completions::run(args, &global.output()),
             Self::Man(args) => man::run(args, &global.output()),
         }

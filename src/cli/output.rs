@@ -215,6 +215,23 @@ impl Output {
         }
     }
 
+    /// How far long work is: a bar on a terminal; elsewhere a line wherever there is `news`. `-q` silences it.
+    pub fn progress(&self, done: u64, total: u64, news: bool) {
+        let percent = done * 100 / total.max(1);
+        if self.quiet {
+            return;
+        }
+        if std::io::stderr().is_terminal() {
+            let bar = "#".repeat(usize::try_from(percent / 4).unwrap_or_default());
+            let end = if done >= total { "\n" } else { "" };
+            let mut stderr = std::io::stderr().lock();
+            let _gone = write!(stderr, "\r[{bar:25}] {percent:3} %  {done} of {total}{end}")
+                .and_then(|()| stderr.flush());
+        } else if news {
+            self.say(&format!("{percent} %  {done} of {total}"));
+        }
+    }
+
     /// Something that works and should be changed, on standard error; `-q` silences it.
     pub fn warn(&self, code: &str, why: &str, fix: &str) {
         if self.quiet {

@@ -90,7 +90,7 @@ async fn serve(
     let app = App::build(
         config,
         Mode { sandbox: args.sandbox, stdio: args.stdio },
-        started.root,
+        &started.roots,
         (Clock::system(), Dice::system()),
     );
     let app = Arc::new(app.await.map_err(|error| serve_start::refused_build(error, database.expose()))?);
@@ -209,7 +209,7 @@ async fn audit_start(app: &App) -> Result<(), Failure> {
         .detail("version", env!("CARGO_PKG_VERSION"))
         .detail("environment", app.config.security.environment.name())
         .detail("public_url", server.public_url.as_str())
-        .detail("master_key_id", app.root.id().to_string());
+        .detail("master_key_id", app.keys.active().id().to_string());
     let event = match &app.config.sealed {
         Some(file) => event
             .detail("config_lineage", &file.lineage)

@@ -19,8 +19,9 @@ use crate::crypto::kdf::Kdf;
 use crate::crypto::keys::RootKey;
 use crate::failure::{During as _, Failure};
 use crate::http::{Renewal, ServeError, Tls};
-use crate::store::MasterKeyMismatch;
+use crate::store::{MasterKeyMismatch, Store};
 use crate::telemetry::Log;
+use crate::vault::{KeyRing, Standing};
 
 use super::administer::unopened;
 use super::output::{Exit, Output, Part, Refused};
@@ -31,7 +32,8 @@ use super::{Global, configured};
 /// What serving starts from.
 pub(super) struct Prepared {
     pub(super) config: Config,
-    pub(super) root: RootKey,
+    /// The configured one first; beside it the one of a rotation that has not ended.
+    pub(super) roots: Vec<RootKey>,
     pub(super) log: RunningLog,
 }
 
@@ -71,8 +73,8 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
             "check telemetry.log_file: its folder must exist and be writable",
         )
     })?;
-    let root = root_key(&config, output)?;
-    Ok(Prepared { config, root, log: RunningLog { log, fallback } })
+    let roots = roots(&config, output)?;
+    Ok(Prepared { config, roots, log: RunningLog { log, fallback } })
 }
 
 /// A folder that others may write is a folder in which they may replace the database.
@@ -136,7 +138,7 @@ fn duration(text: &str) -> Result<Duration, Refused> {
 }
 
 /// The master key from where the configuration says; a passphrase is stretched here, which takes tenths of a second.
-fn root_key(config: &Config, output: &Output) -> Result<RootKey, Refused> {
+fn roots(config: &Config, output: &Output) -> Result<Vec<RootKey>, Refused> {
     match master_key(config, &Dice::system()).map_err(key_refused)? {
         MasterKey::Key { key, place } => {
             if let KeyPlace::Made(path) = &place {
@@ -145,7 +147,11 @@ fn root_key(config: &Config, output: &Output) -> Result<RootKey, Refused> {
                     path.display()
                 ));
             }
-            Ok(RootKey::new(key))
+            let mut roots = vec![RootKey::new(key)];
+            if let KeyPlace::BesideData(path) = &place {
+                roots.extend(next_root(path)?);
+            }
+            Ok(roots)
         }
         MasterKey::Passphrase { passphrase, kdf, .. } => {
             let kdf = kept_kdf(&config.storage.data_dir, kdf).map_err(|failure| {
@@ -155,13 +161,13 @@ fn root_key(config: &Config, output: &Output) -> Result<RootKey, Refused> {
                     "restore master.kdf.json in the data directory from a backup",
                 )
             })?;
-            stretch(&kdf, &passphrase)
+            Ok(vec![stretch(&kdf, &passphrase)?])
         }
     }
 }
 
 /// The master key where there is one already: nothing is made, neither a key nor a salt.
-pub(super) fn root_key_at_hand(config: &Config, output: &Output) -> Result<Option<RootKey>, Refused> {
+pub(super) fn roots_at_hand(config: &Config, output: &Output) -> Result<Option<Vec<RootKey>>, Refused> {
     let said = &config.security.master_key;
     let beside_data = config::master_key::generated_path(&config.storage.data_dir);
     let somewhere = said.value.is_some()
@@ -169,7 +175,43 @@ pub(super) fn root_key_at_hand(config: &Config, output: &Output) -> Result<Optio
         || !said.command.is_empty()
         || (said.passphrase.is_some() && config.storage.data_dir.join("master.kdf.json").exists())
         || (said.passphrase.is_none() && beside_data.exists());
-    if somewhere { root_key(config, output).map(Some) } else { Ok(None) }
+    if somewhere { roots(config, output).map(Some) } else { Ok(None) }
+}
+
+/// The configured root, where there is one already, and where it was found; `None` for a passphrase's place.
+pub(super) fn present_root(config: &Config) -> Result<Option<(RootKey, Option<KeyPlace>)>, Refused> {
+    let data_dir = &config.storage.data_dir;
+    match config::master_key::find(&config.security.master_key, data_dir).map_err(key_refused)? {
+        None => Ok(None),
+        Some(MasterKey::Key { key, place }) => Ok(Some((RootKey::new(key), Some(place)))),
+        Some(MasterKey::Passphrase { .. }) => {
+            let roots = roots_at_hand(config, &Output::silent())?;
+            Ok(roots.and_then(|roots| roots.into_iter().next()).map(|root| (root, None)))
+        }
+    }
+}
+
+/// What a rotation wrote beside a generated key, until it takes its name.
+fn next_root(beside: &Path) -> Result<Option<RootKey>, Refused> {
+    let path = beside.with_extension("key.next");
+    match path.symlink_metadata() {
+        Ok(_) => config::master_key::key_file(&path, true).map(RootKey::new).map(Some).map_err(key_refused),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The key ring of a database, for a command.
+pub(super) async fn ring(
+    store: &Store,
+    roots: &[RootKey],
+    (clock, dice): (&Clock, &Dice),
+) -> Result<(KeyRing, Standing), Refused> {
+    let given = roots.first().map(|root| root.id().to_string()).unwrap_or_default();
+    match KeyRing::open(store, roots, (clock, dice)).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(mismatch)) => Err(wrong_master_key(&given, &mismatch)),
+        Err(failure) => Err(super::administer::broken(&failure)),
+    }
 }
 
 fn stretch(kdf: &Kdf, passphrase: &SecretString) -> Result<RootKey, Refused> {
@@ -201,7 +243,7 @@ fn kept_kdf(data_dir: &Path, wanted: PassphraseKdf) -> Result<Kdf, Failure> {
     }
 }
 
-fn key_refused(refusal: KeyRefusal) -> Refused {
+pub(super) fn key_refused(refusal: KeyRefusal) -> Refused {
     let KeyRefusal { place, wrong } = refusal;
     Refused::usage(wrong.code, format!("no usable master key in {place}: {}", wrong.why), wrong.fix)
 }

@@ -61,7 +61,21 @@ impl SealingKey {
         &self.id
     }
 
-    pub(super) const fn key(&self) -> &Key {
+    /// HMAC-SHA256 of the length-prefixed parts; compare with `TokenHash` or constant-time equality only.
+    pub fn authenticate(&self, parts: &[&[u8]]) -> [u8; 32] {
+        // A key shorter than the block is zero-padded by HMAC itself (RFC 2104 section 2).
+        let mut block = Zeroizing::new([0; 64]);
+        block[..32].copy_from_slice(self.key.expose());
+        let mut mac = <Hmac<Sha256>>::new((&*block).into());
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The key itself, for what takes a key of another kind (a signature's seed).
+    pub const fn key(&self) -> &Key {
         &self.key
     }
 }
@@ -71,14 +85,12 @@ impl SealingKey {
 pub enum Purpose {
     /// Wraps people's data keys.
     WrapDataKeys,
-    /// Seals what belongs to nobody yet: logins in progress.
-    PendingLogins,
-    /// Authenticates what travels through a browser: consent tickets, CSRF tokens.
-    BrowserTickets,
-    /// Recognises a disconnected Spotify account that comes back.
+    /// Wraps the server's own keys for one purpose each.
+    WrapPurposeKeys,
+    /// Seals a root for the one before or after it, while one follows the other.
+    Succession,
+    /// Recognised a disconnected Spotify account that comes back, before that key was one of its own.
     FormerIdentities,
-    /// Names who is counted by a limit that servers share, without saying it.
-    LimitBuckets,
     /// Wraps the file key of a sealed configuration.
     ConfigurationSlots,
     /// Under a file key: seals the values of its configuration.
@@ -93,10 +105,9 @@ impl Purpose {
     const fn label(self) -> &'static [u8] {
         match self {
             Self::WrapDataKeys => b"wrap-data-keys",
-            Self::PendingLogins => b"pending-logins",
-            Self::BrowserTickets => b"browser-tickets",
+            Self::WrapPurposeKeys => b"wrap-purpose-keys",
+            Self::Succession => b"succession",
             Self::FormerIdentities => b"former-identities",
-            Self::LimitBuckets => b"limit-buckets",
             Self::ConfigurationSlots => b"configuration-slots",
             Self::ConfigurationValues => b"configuration-values",
             Self::ConfigurationText => b"configuration-text",
@@ -127,6 +138,14 @@ impl RootKey {
         &self.id
     }
 
+    pub(super) const fn named(id: KeyId, key: Key) -> Self {
+        Self { id, key }
+    }
+
+    pub(super) const fn master(&self) -> &Key {
+        &self.key
+    }
+
     /// The key for one purpose.
     pub fn derive(&self, purpose: Purpose) -> SealingKey {
         let mut derived = Zeroizing::new([0; 32]);
@@ -136,16 +155,7 @@ impl RootKey {
 
     /// HMAC-SHA256 under the key for `purpose`; compare with `TokenHash` or constant-time equality only.
     pub fn authenticate(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
-        let derived = self.derive(purpose);
-        // A key shorter than the block is zero-padded by HMAC itself (RFC 2104 section 2).
-        let mut block = Zeroizing::new([0; 64]);
-        block[..32].copy_from_slice(derived.key.expose());
-        let mut mac = <Hmac<Sha256>>::new((&*block).into());
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        self.derive(purpose).authenticate(parts)
     }
 
     /// Wraps a person's data key for its row in `data_keys`.
@@ -226,14 +236,14 @@ mod tests {
     #[test]
     fn purposes_and_roots_give_different_keys() {
         let wrap = root(1).derive(Purpose::WrapDataKeys);
-        assert!(wrap.key != root(1).derive(Purpose::PendingLogins).key);
+        assert!(wrap.key != root(1).derive(Purpose::FormerIdentities).key);
         assert!(wrap.key != root(2).derive(Purpose::WrapDataKeys).key);
         assert_ne!(root(1).id(), root(2).id());
     }
 
     #[test]
     fn authentication_separates_its_parts() {
-        let mac = |parts: &[&[u8]]| root(1).authenticate(Purpose::BrowserTickets, parts);
+        let mac = |parts: &[&[u8]]| root(1).authenticate(Purpose::FormerIdentities, parts);
         assert_ne!(mac(&[b"ab", b"c"]), mac(&[b"a", b"bc"]));
         assert_eq!(mac(&[b"ab", b"c"]), mac(&[b"ab", b"c"]));
     }

@@ -6,6 +6,8 @@ pub mod envelope;
 pub mod kdf;
 pub mod keys;
 pub mod secret;
+pub mod signature;
+pub mod succession;
 pub mod token;
 
 pub use secret::{Key, SecretString};

@@ -181,6 +181,12 @@ codes! {
     CertificateReplaced, "certificate_replaced", ApplicationLifecycle / 8, Informational, "A renewed TLS certificate was taken over";
     CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
     CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";
+    KeyRotationStarted, "key_rotation_started", EntityManagement / 3, Medium, "A rotation of keys began";
+    KeyRotationStep, "key_rotation_step", EntityManagement / 3, Low, "A rotation of keys came to its next state";
+    KeyRotationEnded, "key_rotation_ended", EntityManagement / 3, Medium, "A rotation of keys is complete";
+    KeyRotationAborted, "key_rotation_aborted", EntityManagement / 3, Medium, "A rotation of keys was given up before it took effect";
+    KeyRowQuarantined, "key_row_quarantined", Datastore / 99, High, "A stored value could not be opened by a rotation and stays as it was";
+    KeyHandOverEnded, "key_hand_over_ended", EntityManagement / 3, Low, "A server started with the new master key: the one before leads nowhere now";
     SandboxEnabled, "sandbox_enabled", ApplicationLifecycle / 6, Medium, "The server runs against a simulated Spotify";
     AuditTailRepaired, "audit_tail_repaired", EventLog / 99, Medium, "A record torn by a crash was cut off the trail";
     AuditSegmentStarted, "audit_segment_started", EventLog / 5, Informational, "The trail goes on in a new segment";

@@ -72,6 +72,8 @@ ids! {
     EventId, "e_", "an event id";
     /// A request, for matching an error page with the log, `r_...`.
     RequestId, "r_", "a request id";
+    /// A rotation of keys, `rot_...`.
+    RotationId, "rot_", "a rotation id";
 }
 
 /// An OAuth `client_id` as presented: ours (`c_...`), configured, or a metadata document's URL.

@@ -6,7 +6,7 @@ use url::{Host, Url};
 use super::{changed, decoded, is_deceptive};
 use crate::ambient::Timestamp;
 use crate::crypto::Key;
-use crate::crypto::keys::RootKey;
+use crate::crypto::keys::{KeyId, SealingKey};
 use crate::crypto::token::{Token, TokenKind};
 use crate::domain::client::{self, Registration};
 use crate::domain::pkce::{CodeChallenge, CodeVerifier};
@@ -141,13 +141,13 @@ pub fn registration(data: &[u8]) {
 
 /// Tickets and CSRF fields: only what was made here, unchanged and for this browser, is taken.
 pub fn tickets(data: &[u8]) {
-    let root = RootKey::new(Key::new([7; 32]));
+    let keys = [std::sync::Arc::new(SealingKey::new(KeyId::new([7; 16]), Key::new([7; 32])))];
     let browser = Token::mint(TokenKind::Handle, &[1; 32]);
     let other = Token::mint(TokenKind::Handle, &[2; 32]);
     let (now, later) = (Timestamp::from_secs(1_000), Timestamp::from_secs(2_000));
     let text = String::from_utf8_lossy(data);
-    assert!(redeem_ticket(&root, &text, &browser, now).is_none());
-    assert_eq!(csrf_holds(&root, &browser, &text), text == csrf(&root, &browser));
+    assert!(redeem_ticket(&keys, &text, &browser, now).is_none());
+    assert_eq!(csrf_holds(&keys, &browser, &text), text == csrf(&keys[0], &browser));
     if let Some(read) = AuthorizationRequest::from_json(&text) {
         assert_eq!(AuthorizationRequest::from_json(&read.to_json()).unwrap().to_json(), read.to_json());
     }
@@ -159,11 +159,11 @@ pub fn tickets(data: &[u8]) {
         resource: Resource::Mcp,
         challenge: CodeChallenge::of(&CodeVerifier::mint(&[1; 32])),
     };
-    let genuine = ticket(&root, &request, &browser, later);
-    assert_eq!(redeem_ticket(&root, &genuine, &browser, now).unwrap().to_json(), request.to_json());
-    assert!(redeem_ticket(&root, &genuine, &other, now).is_none());
-    assert!(redeem_ticket(&root, &genuine, &browser, later).is_none());
+    let genuine = ticket(&keys[0], &request, &browser, later);
+    assert_eq!(redeem_ticket(&keys, &genuine, &browser, now).unwrap().to_json(), request.to_json());
+    assert!(redeem_ticket(&keys, &genuine, &other, now).is_none());
+    assert!(redeem_ticket(&keys, &genuine, &browser, later).is_none());
     let forged = changed(genuine.as_bytes(), data).and_then(|bytes| String::from_utf8(bytes).ok());
-    let redeemed = forged.and_then(|forged| redeem_ticket(&root, &forged, &browser, now));
+    let redeemed = forged.and_then(|forged| redeem_ticket(&keys, &forged, &browser, now));
     assert!(redeemed.is_none_or(|redeemed| redeemed.to_json() == request.to_json()));
 }

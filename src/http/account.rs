@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use crate::app::App;
 use crate::crypto::token::Token;
+use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::oauth::{Params, Visitor, cookies, sessions, tickets};
@@ -49,7 +50,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
     let sessions = app.store.browser_sessions(&user.id, now).await?;
     let keys = api_keys::section(app, &user.id, now).await?;
     let view = Account {
-        csrf: &tickets::csrf(&app.root, &token),
+        csrf: &csrf(app, &token)?,
         user_id: &user.id,
         display_name: Untrusted::new(if user.display_name.is_empty() { "You" } else { &user.display_name }),
         now,
@@ -127,15 +128,20 @@ pub(super) async fn log_out(
     }
 }
 
+fn csrf(app: &App, session: &Token) -> Result<String, Failure> {
+    Ok(tickets::csrf(&*app.keys.own(KeyPurpose::BrowserTickets)?, session))
+}
+
 /// `GET /account/delete`
 pub(super) async fn confirm_deletion(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
     match logged_in(&http.app, &visitor).await {
-        Ok(Some((_, token))) => {
-            delete_data(&http.site, &tickets::csrf(&http.app.root, &token), false).into_response()
-        }
+        Ok(Some((_, token))) => match csrf(&http.app, &token) {
+            Ok(csrf) => delete_data(&http.site, &csrf, false).into_response(),
+            Err(failure) => failed_page(&http, &failure, &visitor),
+        },
         Ok(None) => to_login(&http),
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
@@ -186,7 +192,8 @@ impl FromRequest<Shared> for Posted {
         match logged_in(&http.app, &visitor).await {
             Ok(Some((session, token))) => {
                 let csrf = form.get("csrf").unwrap_or_default();
-                if own && form.fault().is_none() && tickets::csrf_holds(&http.app.root, &token, csrf) {
+                let keys = http.app.keys.taken(KeyPurpose::BrowserTickets);
+                if own && form.fault().is_none() && tickets::csrf_holds(&keys, &token, csrf) {
                     return Ok(Self { session, form });
                 }
                 Err(page(http, Problem::FormExpired, &visitor).into_response())

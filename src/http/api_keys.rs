@@ -79,21 +79,23 @@ fn wanted(form: &Params) -> Result<Wanted, NoKey> {
     Ok(Wanted { name, scopes, life })
 }
 
+/// Most times that a key is sealed before it is given up.
+const SEALINGS: u32 = 5;
+
 async fn made(http: &Http, posted: &Posted, visitor: &Visitor, wanted: Wanted) -> Result<Response, Failure> {
     let app = &http.app;
     let (user, now) = (&posted.session.user, app.now());
     let token = Token::mint(TokenKind::ApiKey, &app.dice.bytes());
     let id = ApiKeyId::mint(app.dice.bytes());
-    let signing = seal_signing_key(&app.store, (&app.root, &app.dice), (user, &id), &token).await?;
     let most = app.config.limits.api_keys_per_user;
-    let key = NewApiKey {
+    let mut key = NewApiKey {
         id,
         user: user.clone(),
         name: wanted.name.as_str().to_owned(),
         prefix: token.expose().chars().take(SHOWN).collect(),
         hash: token.hash(),
         scopes: wanted.scopes,
-        signing,
+        signing: None,
         now,
         expires_at: wanted.life.map(|life| now.plus(life)),
         // 0 switches a limit off.
@@ -102,7 +104,18 @@ async fn made(http: &Http, posted: &Posted, visitor: &Visitor, wanted: Wanted) -
     let event = by(EventCode::ApiKeyCreated, &posted.session, visitor)
         .subject(key.id.as_str())
         .detail("scope", key.scopes.to_string());
-    Ok(match app.store.add_api_key(&key, &[app.stamp(event)]).await? {
+    let events = [app.stamp(event)];
+    let mut added = Added::KeyReplaced;
+    // The person's data key may be replaced between sealing and saving.
+    for _ in 0..SEALINGS {
+        key.signing = seal_signing_key(&app.store, (&app.keys, &app.dice), (user, &key.id), &token).await?;
+        added = app.store.add_api_key(&key, &events).await?;
+        if added != Added::KeyReplaced {
+            break;
+        }
+    }
+    Ok(match added {
+        Added::KeyReplaced => return Err(Failure::new("the person's data key kept changing")),
         Added::Done => key_made(&http.site, &shown(&key, &token, app)).into_response(),
         Added::TooMany => no_key(&http.site, NoKey::TooMany).into_response(),
         Added::Nobody => page(http, Problem::NotFound, visitor).into_response(),

@@ -121,7 +121,7 @@ async fn still_good(http: &Http, proof: Proof) -> bool {
         }
         Proof::Key(key) => app.api_keys.look_up(&key, (&app.store, &app.revocation), app.now()).await.is_ok(),
         Proof::Signer(key) => {
-            app.api_keys.signer(&key, (&app.store, &app.revocation, &app.root), app.now()).await.is_ok()
+            app.api_keys.signer(&key, (&app.store, &app.revocation, &app.keys), app.now()).await.is_ok()
         }
     }
 }

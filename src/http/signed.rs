@@ -77,7 +77,7 @@ fn read(http: &Http, request: &Parts) -> Result<Option<Signed>, Flaw> {
 /// The key that signed this very request.
 async fn verified(http: &Http, signed: &Signed) -> Result<std::sync::Arc<KnownKey>, Refused> {
     let app = &http.app;
-    let known = app.api_keys.signer(&signed.key, (&app.store, &app.revocation, &app.root), app.now()).await?;
+    let known = app.api_keys.signer(&signed.key, (&app.store, &app.revocation, &app.keys), app.now()).await?;
     let holds = known.signing.as_ref().is_some_and(|key| mac_holds(key, signed.base.as_bytes(), &signed.mac));
     if holds { Ok(known) } else { Err(Refused::Invalid) }
 }

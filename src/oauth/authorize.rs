@@ -12,7 +12,7 @@ use crate::domain::event::{Event, EventCode};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::redirect::{RedirectKind, RedirectUri};
 use crate::domain::resource::Resource;
-use crate::domain::{ClientId, ScopeSet};
+use crate::domain::{ClientId, KeyPurpose, ScopeSet};
 use crate::failure::Failure;
 use crate::store::{BrowserSession, Client};
 
@@ -94,17 +94,18 @@ pub async fn ask(app: &App, params: &Params, navigates: bool, visitor: &Visitor)
     {
         return depart(app, request, Some(session), visitor).await;
     }
-    Ok(Asked::Consent(Box::new(view(app, request, &client, session, visitor))))
+    Ok(Asked::Consent(Box::new(view(app, request, &client, session, visitor)?)))
 }
 
 /// `POST /authorize`: the person's decision.
 pub async fn decide(app: &App, form: &Params, visitor: &Visitor) -> Result<Asked, Failure> {
     let csrf = form.get("csrf").unwrap_or_default();
     let ticket = form.get("ticket").unwrap_or_default();
+    let keys = app.keys.taken(KeyPurpose::BrowserTickets);
     let mut names = visitor.cookies.browsers().filter(|_| form.fault().is_none());
     let request = names
-        .find(|browser| tickets::csrf_holds(&app.root, browser, csrf))
-        .and_then(|browser| tickets::redeem_ticket(&app.root, ticket, browser, app.now()));
+        .find(|browser| tickets::csrf_holds(&keys, browser, csrf))
+        .and_then(|browser| tickets::redeem_ticket(&keys, ticket, browser, app.now()));
     let Some(request) = request else { return Ok(Asked::Local(Unproven::FormExpired)) };
 
     // The client may have gone, or changed, since the page was shown.
@@ -183,7 +184,7 @@ fn view(
     client: &Client,
     session: Option<BrowserSession>,
     visitor: &Visitor,
-) -> ConsentView {
+) -> Result<ConsentView, Failure> {
     let (browser, set_cookie) = match visitor.cookies.browsers().next() {
         Some(browser) => (browser.clone(), None),
         None => {
@@ -193,14 +194,15 @@ fn view(
         }
     };
     let expires_at = app.now().plus(tickets_live(app));
-    ConsentView {
-        ticket: tickets::ticket(&app.root, &request, &browser, expires_at),
-        csrf: tickets::csrf(&app.root, &browser),
+    let key = app.keys.own(KeyPurpose::BrowserTickets)?;
+    Ok(ConsentView {
+        ticket: tickets::ticket(&key, &request, &browser, expires_at),
+        csrf: tickets::csrf(&key, &browser),
         client_name: client.name.clone(),
         request,
         session,
         set_cookie,
-    }
+    })
 }
 
 /// The page may stay open as long as a login may take, and then once more.

@@ -8,11 +8,10 @@ use crate::app::limits::Verdict;
 use crate::config::Signup;
 use crate::crypto::SecretString;
 use crate::crypto::envelope::{self, Place};
-use crate::crypto::keys;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{Neighbourhood, Scope, UserId};
+use crate::domain::{KeyPurpose, Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
 use crate::store::{Login, NewCode, NewLogin};
@@ -98,7 +97,7 @@ pub async fn depart(
             Purpose::Browser => "browser",
         },
         app: spotify.id.clone(),
-        verifier: seal_verifier(app, state.hash(), &verifier),
+        verifier: seal_verifier(app, state.hash(), &verifier)?,
         request: match purpose {
             Purpose::Client(request) => Some(request.to_json()),
             Purpose::Browser => None,
@@ -186,7 +185,7 @@ async fn exchange(
     state: TokenHash,
     code: &str,
 ) -> Result<TokenSet, Stop> {
-    let Some(verifier) = open_verifier(app, state, &login.verifier) else {
+    let Some(verifier) = open_verifier(app, state, &login.verifier).await? else {
         return Err(Stop::Problem(LoginProblem::Expired));
     };
     let redirect = app.config.spotify.redirect_uri.as_str();
@@ -372,17 +371,25 @@ fn https(app: &App) -> bool {
     app.issuer().starts_with("https:")
 }
 
-fn seal_verifier(app: &App, state: TokenHash, verifier: &CodeVerifier) -> Vec<u8> {
+fn seal_verifier(app: &App, state: TokenHash, verifier: &CodeVerifier) -> Result<Vec<u8>, Failure> {
     let row = row(state);
-    let key = app.root.derive(keys::Purpose::PendingLogins);
-    envelope::seal(&key, &verifier_place(&row), verifier.expose().as_bytes(), &app.dice.bytes())
+    let key = app.keys.own(KeyPurpose::PendingLogins)?;
+    Ok(envelope::seal(&key, &verifier_place(&row), verifier.expose().as_bytes(), &app.dice.bytes()))
 }
 
-fn open_verifier(app: &App, state: TokenHash, sealed: &[u8]) -> Option<CodeVerifier> {
+async fn open_verifier(app: &App, state: TokenHash, sealed: &[u8]) -> Result<Option<CodeVerifier>, Failure> {
     let row = row(state);
-    let key = app.root.derive(keys::Purpose::PendingLogins);
-    let plain = envelope::open(&key, &verifier_place(&row), sealed).ok()?;
-    std::str::from_utf8(&plain).ok().and_then(CodeVerifier::parse)
+    let Ok(id) = envelope::key_id(sealed) else { return Ok(None) };
+    let known = || app.keys.taken(KeyPurpose::PendingLogins).into_iter().find(|key| *key.id() == id);
+    let mut key = known();
+    if key.is_none() {
+        // Another server began this login with a key that has just come.
+        app.keys.learn().await?;
+        key = known();
+    }
+    let Some(key) = key else { return Ok(None) };
+    let Ok(plain) = envelope::open(&key, &verifier_place(&row), sealed) else { return Ok(None) };
+    Ok(std::str::from_utf8(&plain).ok().and_then(CodeVerifier::parse))
 }
 
 const fn verifier_place(row: &str) -> Place<'_> {

@@ -1,13 +1,15 @@
 //! What travels through a browser and comes back: the consent form's ticket and CSRF tokens. Authenticated under a
 //! key of their own and bound to the browser; usable more than once within their life, by that browser alone.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use crate::ambient::Timestamp;
-use crate::crypto::keys::{Purpose, RootKey};
+use crate::crypto::keys::SealingKey;
 use crate::crypto::token::Token;
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::redirect::RedirectUri;
@@ -73,20 +75,20 @@ impl AuthorizationRequest {
 
 /// The consent form's hidden `ticket`: the request itself, valid until `expires_at` in this browser.
 pub fn ticket(
-    root: &RootKey,
+    key: &SealingKey,
     request: &AuthorizationRequest,
     browser: &Token,
     expires_at: Timestamp,
 ) -> String {
     let json = request.to_json();
     let expiry = expires_at.secs().to_string();
-    let mac = consent_mac(root, &json, &expiry, browser);
+    let mac = consent_mac(key, &json, &expiry, browser);
     format!("{}.{expiry}.{}", URL_SAFE_NO_PAD.encode(json), URL_SAFE_NO_PAD.encode(mac))
 }
 
 /// The request of a ticket; `None` where it was changed, has expired, or belongs to another browser.
 pub fn redeem_ticket(
-    root: &RootKey,
+    keys: &[Arc<SealingKey>],
     text: &str,
     browser: &Token,
     now: Timestamp,
@@ -95,7 +97,7 @@ pub fn redeem_ticket(
     let (json, expiry, mac) = (parts.next()?, parts.next()?, parts.next()?);
     let json = String::from_utf8(URL_SAFE_NO_PAD.decode(json).ok()?).ok()?;
     let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
-    let genuine: bool = consent_mac(root, &json, expiry, browser).ct_eq(&mac).into();
+    let genuine = keys.iter().any(|key| consent_mac(key, &json, expiry, browser).ct_eq(&mac).into());
     if !genuine || now >= Timestamp::from_secs(expiry.parse().ok()?) {
         return None;
     }
@@ -103,28 +105,26 @@ pub fn redeem_ticket(
 }
 
 /// The `csrf` field of forms: belongs to one browser or browser session, may be used more than once.
-pub fn csrf(root: &RootKey, holder: &Token) -> String {
-    let mac = root.authenticate(Purpose::BrowserTickets, &[b"csrf", &holder.hash().as_bytes()[..]]);
+pub fn csrf(key: &SealingKey, holder: &Token) -> String {
+    let mac = key.authenticate(&[b"csrf", &holder.hash().as_bytes()[..]]);
     URL_SAFE_NO_PAD.encode(mac)
 }
 
 /// Whether a form's `csrf` field belongs to the holder, in constant time.
-pub fn csrf_holds(root: &RootKey, holder: &Token, presented: &str) -> bool {
-    csrf(root, holder).as_bytes().ct_eq(presented.as_bytes()).into()
+pub fn csrf_holds(keys: &[Arc<SealingKey>], holder: &Token, presented: &str) -> bool {
+    keys.iter().any(|key| csrf(key, holder).as_bytes().ct_eq(presented.as_bytes()).into())
 }
 
-fn consent_mac(root: &RootKey, json: &str, expiry: &str, browser: &Token) -> [u8; 32] {
+fn consent_mac(key: &SealingKey, json: &str, expiry: &str, browser: &Token) -> [u8; 32] {
     let browser = browser.hash();
-    root.authenticate(
-        Purpose::BrowserTickets,
-        &[b"consent", json.as_bytes(), expiry.as_bytes(), &browser.as_bytes()[..]],
-    )
+    key.authenticate(&[b"consent", json.as_bytes(), expiry.as_bytes(), &browser.as_bytes()[..]])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::crypto::Key;
+    use crate::crypto::keys::KeyId;
     use crate::crypto::token::TokenKind;
     use crate::domain::pkce::CodeVerifier;
 
@@ -141,22 +141,22 @@ mod tests {
 
     #[test]
     fn a_ticket_holds_in_its_browser_until_it_expires() {
-        let root = RootKey::new(Key::new([1; 32]));
+        let keys = [Arc::new(SealingKey::new(KeyId::new([1; 16]), Key::new([1; 32])))];
         let (mine, other) =
             (Token::mint(TokenKind::Handle, &[2; 32]), Token::mint(TokenKind::Handle, &[3; 32]));
         let at = Timestamp::from_secs;
-        let text = ticket(&root, &request(), &mine, at(100));
-        let back = redeem_ticket(&root, &text, &mine, at(99)).unwrap();
+        let text = ticket(&keys[0], &request(), &mine, at(100));
+        let back = redeem_ticket(&keys, &text, &mine, at(99)).unwrap();
         assert_eq!(back.to_json(), request().to_json());
-        assert!(redeem_ticket(&root, &text, &other, at(99)).is_none());
-        assert!(redeem_ticket(&root, &text, &mine, at(100)).is_none());
-        assert!(redeem_ticket(&root, &text.replace(".100.", ".200."), &mine, at(99)).is_none());
+        assert!(redeem_ticket(&keys, &text, &other, at(99)).is_none());
+        assert!(redeem_ticket(&keys, &text, &mine, at(100)).is_none());
+        assert!(redeem_ticket(&keys, &text.replace(".100.", ".200."), &mine, at(99)).is_none());
         for at_byte in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[at_byte] ^= 1;
             let changed = String::from_utf8_lossy(&changed).into_owned();
             // The last character of base64 carries bits that do not count.
-            let same = redeem_ticket(&root, &changed, &mine, at(99))
+            let same = redeem_ticket(&keys, &changed, &mine, at(99))
                 .is_none_or(|back| back.to_json() == request().to_json());
             assert!(same, "byte {at_byte}");
         }
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn csrf_belongs_to_its_holder() {
-        let root = RootKey::new(Key::new([1; 32]));
+        let keys = [Arc::new(SealingKey::new(KeyId::new([1; 16]), Key::new([1; 32])))];
         let (mine, other) =
             (Token::mint(TokenKind::Handle, &[2; 32]), Token::mint(TokenKind::Handle, &[3; 32]));
-        assert!(csrf_holds(&root, &mine, &csrf(&root, &mine)));
-        assert!(!csrf_holds(&root, &other, &csrf(&root, &mine)));
-        assert!(!csrf_holds(&root, &mine, ""));
+        assert!(csrf_holds(&keys, &mine, &csrf(&keys[0], &mine)));
+        assert!(!csrf_holds(&keys, &other, &csrf(&keys[0], &mine)));
+        assert!(!csrf_holds(&keys, &mine, ""));
     }
 }

@@ -5,7 +5,9 @@ use crate::crypto::token::TokenHash;
 use crate::domain::{ApiKeyId, DataKeyId, LinkId, ScopeSet, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, end_cached, reading, record, transaction};
+use super::{
+    Recorded, Store, corrupt, count_seals, data_key_is_active, end_cached, reading, record, transaction,
+};
 
 /// A key to add.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub enum Added {
     TooMany,
     /// There is no such person, or they are disabled.
     Nobody,
+    /// The data key that its signing key is sealed under has been replaced: seal it again.
+    KeyReplaced,
 }
 
 /// How ending a key ended.
@@ -119,6 +123,12 @@ impl Store {
                 .fetch_one(&mut *tx).await?;
             if living >= key.most {
                 return Ok(Added::TooMany);
+            }
+            if let Some((data_key, _)) = &key.signing {
+                if !data_key_is_active!(tx, data_key) {
+                    return Ok(Added::KeyReplaced);
+                }
+                count_seals!(tx, data_key, 1);
             }
             sqlx::query(add)
                 .bind(key.id.as_str()).bind(key.user.as_str()).bind(&key.name).bind(&key.prefix)

@@ -4,7 +4,7 @@ use crate::ambient::Timestamp;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
+use super::{Recorded, Store, corrupt, count_seals, reading, record, transaction, writing};
 
 /// The sealed tokens of a link.
 #[derive(Clone, Debug)]
@@ -66,7 +66,8 @@ impl Store {
         Ok(())
     }
 
-    /// Saves refreshed tokens, sealed for `version + 1`; `false` where the link changed or went meanwhile.
+    /// Saves refreshed tokens, sealed for `version + 1` under the data key that was read; `false` where the link
+    /// changed, went, or has got another data key meanwhile.
     pub async fn save_refreshed(
         &self,
         id: &LinkId,
@@ -75,9 +76,8 @@ impl Store {
         events: &[Recorded],
     ) -> Result<bool, Failure> {
         let sql = "UPDATE linked_accounts SET token_version = token_version + 1, access_token = $3,
-                access_expires_at = $4, refresh_token = $5, scope = $6, data_key_id = $7,
-                lease_holder = NULL, lease_until = NULL
-            WHERE id = $1 AND token_version = $2";
+                access_expires_at = $4, refresh_token = $5, scope = $6, lease_holder = NULL, lease_until = NULL
+            WHERE id = $1 AND token_version = $2 AND data_key_id = $7";
         let saved = transaction!(self, tx => {
             let saved = sqlx::query(sql)
                 .bind(id.as_str()).bind(version).bind(tokens.access.as_deref())
@@ -85,6 +85,7 @@ impl Store {
                 .bind(tokens.data_key.as_str())
                 .execute(&mut *tx).await?.rows_affected() == 1;
             if saved {
+                count_seals!(tx, tokens.data_key, 1 + i64::from(tokens.refresh.is_some()));
                 record!(tx, events);
             }
             saved

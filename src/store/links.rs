@@ -7,7 +7,10 @@ use crate::failure::Failure;
 
 use super::apps::take_seat;
 use super::retry::is_unique_violation;
-use super::{DataKeyRow, Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction};
+use super::{
+    DataKeyRow, Recorded, Store, corrupt, count_seals, data_key_is_active, end_cached, lock_person, reading,
+    record, transaction,
+};
 
 /// A linked account without its tokens.
 #[derive(Clone, Debug)]
@@ -72,6 +75,8 @@ pub struct SaveLink {
     pub scope: String,
     /// The key that the tokens are sealed under.
     pub data_key: DataKeyId,
+    /// In the place of a data key of the person's that does not open: another, and the one that goes.
+    pub instead: Option<(DataKeyRow, DataKeyId)>,
     /// The access token's envelope, for the next version.
     pub access: Vec<u8>,
     /// When the access token dies.
@@ -140,8 +145,6 @@ impl Store {
         events: &[Recorded],
     ) -> Result<Saved, Failure> {
         let user = "INSERT INTO users (id, display_name, created_at, last_seen_at) VALUES ($1, $2, $3, $3)";
-        let key = "INSERT INTO data_keys (id, user_id, master_key_id, wrapped, state, created_at, seal_count)
-            VALUES ($1, $2, $3, $4, 'active', $5, 0)";
         let link =
             "INSERT INTO linked_accounts (id, user_id, app_id, accounts_url, identity, spotify_user_id,
                 display_name, alias, primary_since, scope, authorized_at, data_key_id, token_version,
@@ -167,10 +170,7 @@ impl Store {
                 return Ok(Saved::NoSeat);
             }
             if let Some(row) = &new.new_data_key {
-                sqlx::query(key)
-                    .bind(row.id.as_str()).bind(row.user.as_str()).bind(&row.master_key_id)
-                    .bind(&row.wrapped[..]).bind(now)
-                    .execute(&mut *tx).await?;
+                add_data_key!(tx, row, now);
             }
             sqlx::query(link)
                 .bind(new.id.as_str()).bind(new.user.as_str()).bind(save.app.as_str()).bind(&save.accounts_url)
@@ -178,7 +178,15 @@ impl Store {
                 .bind(&save.scope).bind(now).bind(save.data_key.as_str())
                 .bind(&save.access[..]).bind(save.access_expires_at.secs()).bind(save.refresh.as_deref())
                 .execute(&mut *tx).await?;
+            if !data_key_is_active!(tx, save.data_key) {
+                return Ok(Saved::Conflict);
+            }
+            count_seals!(tx, save.data_key, seals(save));
             end_cached!(tx);
+            // After that lock, which whoever puts another master key in use takes first.
+            if let Some(row) = &new.new_data_key && !wrapped_in_time!(tx, &row.master_key_id) {
+                return Ok(Saved::Conflict);
+            }
             record!(tx, events);
             Saved::Done
         });
@@ -211,16 +219,29 @@ impl Store {
             if !take_seat!(tx, save.app, id, now) {
                 return Ok(Saved::NoSeat);
             }
+            if let Some((row, unopened)) = &save.instead {
+                let retired = sqlx::query(
+                    "UPDATE data_keys SET state = 'retired', retired_at = $2 WHERE id = $1 AND state = 'active'",
+                );
+                if retired.bind(unopened.as_str()).bind(now).execute(&mut *tx).await?.rows_affected() == 0 {
+                    return Ok(Saved::Conflict);
+                }
+                add_data_key!(tx, row, now);
+            }
             let updated = sqlx::query(sql)
                 .bind(id.as_str()).bind(version).bind(save.app.as_str()).bind(&save.identity)
                 .bind(&save.spotify_user_id).bind(&save.display_name).bind(&save.scope).bind(now)
                 .bind(save.data_key.as_str()).bind(&save.access[..]).bind(save.access_expires_at.secs())
                 .bind(save.refresh.as_deref())
                 .execute(&mut *tx).await?;
-            if updated.rows_affected() == 0 {
+            if updated.rows_affected() == 0 || !data_key_is_active!(tx, save.data_key) {
                 return Ok(Saved::Conflict);
             }
+            count_seals!(tx, save.data_key, seals(save));
             end_cached!(tx);
+            if let Some((row, _)) = &save.instead && !wrapped_in_time!(tx, &row.master_key_id) {
+                return Ok(Saved::Conflict);
+            }
             record!(tx, events);
             Saved::Done
         });
@@ -263,6 +284,45 @@ impl Store {
         Ok(gone)
     }
 }
+
+/// How many envelopes a login brings.
+fn seals(save: &SaveLink) -> i64 {
+    if save.refresh.is_some() { 2 } else { 1 }
+}
+
+macro_rules! add_data_key {
+    ($tx:ident, $row:expr, $now:expr) => {
+        sqlx::query(
+            "INSERT INTO data_keys (id, user_id, master_key_id, wrapped, state, created_at, seal_count)
+            VALUES ($1, $2, $3, $4, 'active', $5, 0)",
+        )
+        .bind($row.id.as_str())
+        .bind($row.user.as_str())
+        .bind(&$row.master_key_id)
+        .bind(&$row.wrapped[..])
+        .bind($now)
+        .execute(&mut *$tx)
+        .await?
+    };
+}
+use add_data_key;
+
+/// Whether the master key that wrapped a new data key is still the one in use; counts it in there.
+macro_rules! wrapped_in_time {
+    ($tx:ident, $master:expr) => {{
+        sqlx::query("UPDATE master_keys SET seal_count = seal_count + 1 WHERE id = $1")
+            .bind($master)
+            .execute(&mut *$tx)
+            .await?;
+        let other: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM master_keys WHERE id = $1 AND state <> 'active'")
+                .bind($master)
+                .fetch_one(&mut *$tx)
+                .await?;
+        other == 0
+    }};
+}
+use wrapped_in_time;
 
 /// Of a person without any linked account no name from Spotify stays, and nobody else's account may take their place.
 const AFTER_THE_LAST: &str = "UPDATE users SET display_name = '', former_identity = $2 WHERE id = $1

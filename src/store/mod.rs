@@ -29,6 +29,8 @@ mod purge;
 mod refresh_tokens;
 mod registrations;
 mod retry;
+mod rewrapping;
+mod rotations;
 mod sealed_configurations;
 mod usage;
 mod users;
@@ -44,7 +46,7 @@ pub use codes::{CodeRow, NewCode};
 pub use consents::Approval;
 pub use grants::{AccessGrant, ConnectedClient, NewTokens};
 pub use introspection::TokenFacts;
-pub use keys::{DataKeyRow, MasterKeyMismatch};
+pub use keys::{DataKeyCount, DataKeyRow, MasterKeyMismatch, MasterKeyRow, PurposeKeyRow};
 pub use limits::Bucket;
 pub use link_tokens::LinkTokens;
 pub use links::{Link, NewLink, SaveLink, Saved};
@@ -57,6 +59,8 @@ pub use purge::Purged;
 pub use refresh_tokens::{RefreshRow, Rotation};
 pub use registrations::{Registered, RegistrationBounds};
 pub use retry::is_unavailable;
+pub use rewrapping::{Batch, Change, Rewritten, Under, WrappedRow, WrappedTable};
+pub use rotations::{ExceptionRow, NewRotation, RotationRow, StagedMaster, Turn};
 pub use sealed_configurations::Revision;
 pub use usage::UsageRow;
 pub use users::User;
@@ -167,6 +171,29 @@ macro_rules! record {
     };
 }
 
+/// Whether a data key may still seal: asked after its person's row is locked, as whoever retires a key locks it too.
+macro_rules! data_key_is_active {
+    ($tx:ident, $key:expr) => {{
+        let active: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM data_keys WHERE id = $1 AND state = 'active'")
+                .bind($key.as_str())
+                .fetch_one(&mut *$tx)
+                .await?;
+        active == 1
+    }};
+}
+
+/// Counts envelopes that were sealed under a data key.
+macro_rules! count_seals {
+    ($tx:ident, $key:expr, $seals:expr) => {
+        sqlx::query("UPDATE data_keys SET seal_count = seal_count + $2 WHERE id = $1")
+            .bind($key.as_str())
+            .bind($seals)
+            .execute(&mut *$tx)
+            .await?
+    };
+}
+
 /// Tells every server that something it may hold in memory has ended.
 macro_rules! end_cached {
     ($tx:ident) => {{
@@ -174,7 +201,7 @@ macro_rules! end_cached {
     }};
 }
 
-use {end_cached, lock_person, reading, record, transaction, writing};
+use {count_seals, data_key_is_active, end_cached, lock_person, reading, record, transaction, writing};
 
 /// A district as a column holds it; never 0, which stands for rows from before it was kept.
 const fn district(of: crate::domain::Neighbourhood) -> i64 {

@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "api keys", include_str!("migrations/0006_api_keys.sql")),
     (10, "sealed configurations", include_str!("migrations/0010_sealed_configurations.sql")),
     (11, "districts", include_str!("migrations/0011_districts.sql")),
+    (14, "rotations", include_str!("migrations/0014_rotations.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::crypto::keys::{Purpose, SealingKey};
+use crate::crypto::keys::SealingKey;
 use crate::crypto::token::TokenHash;
 use crate::domain::event::{Event, EventCode};
-use crate::domain::{AppId, DataKeyId, LinkId, UserId};
+use crate::domain::{AppId, DataKeyId, KeyPurpose, LinkId, UserId};
 use crate::failure::Failure;
 use crate::spotify::TokenSet;
 use crate::store::{DataKeyRow, Link, NewLink, SaveLink, Saved};
@@ -73,7 +73,8 @@ impl Vault {
     /// What is kept of an account that a person disconnects, so that only it may come back to them.
     pub fn former(&self, identity: &str) -> Option<TokenHash> {
         let parts = [self.0.apps.accounts_url().as_bytes(), identity.as_bytes()];
-        TokenHash::from_slice(&self.0.root.authenticate(Purpose::FormerIdentities, &parts))
+        let key = self.0.ring.own(KeyPurpose::FormerIdentities).ok()?;
+        TokenHash::from_slice(&key.authenticate(&parts))
     }
 
     /// Whether the account of this login is the one that was disconnected last.
@@ -95,7 +96,8 @@ impl Vault {
                     return Ok(linked);
                 }
                 Saved::NoSeat => return Err(LinkError::NoSeat),
-                Saved::Conflict => {}
+                // Somebody was faster, or a key that this server still used has been replaced.
+                Saved::Conflict => self.0.ring.learn().await?,
             }
         }
         Err(LinkError::Failure(Failure::new("the account kept changing while it was saved")))
@@ -108,18 +110,19 @@ impl Vault {
         let Some(row) = self.0.store.active_data_key(&link.user).await? else {
             return Err(LinkError::Failure(Failure::new("a person has no data key")));
         };
-        let key = self
-            .data_key(&row.id, &link.user)
-            .await?
-            .map_err(|_| Failure::new("a person's data key does not open"))?;
+        let opened = self.data_key(&row.id, &link.user).await?;
         let linked = Linked { user: link.user, link: link.id, newcomer: false };
         let version = link.token_version + 1;
-        let save = self.sealed(
-            login,
-            (&linked, row.id, &key),
-            version,
-            Ok((linked.link.clone(), link.token_version)),
-        );
+        let known = Ok((linked.link.clone(), link.token_version));
+        let save = match opened {
+            Ok(key) => self.sealed(login, (&linked, row.id, &key), version, known),
+            // Somebody has been at their key in the database: what it sealed is lost, and they are here again.
+            Err(_) => {
+                let (key, fresh) = self.mint_data_key(&linked.user);
+                let save = self.sealed(login, (&linked, fresh.id.clone(), &key), version, known);
+                SaveLink { instead: Some((fresh, row.id)), ..save }
+            }
+        };
         Ok((save, linked))
     }
 
@@ -183,6 +186,7 @@ impl Vault {
             display_name: login.display_name.clone(),
             scope: login.scope.clone(),
             data_key,
+            instead: None,
             access: self.seal(key, at(Column::Access), login.tokens.access_token.expose()),
             access_expires_at: now.plus(login.tokens.expires_in),
             refresh: refresh.map(|token| self.seal(key, at(Column::Refresh), token.expose())),

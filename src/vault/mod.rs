@@ -4,6 +4,8 @@
 mod apps;
 mod link;
 mod refresh;
+mod ring;
+pub mod rotation;
 mod seal;
 mod signing;
 
@@ -14,7 +16,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 
 use crate::ambient::{Clock, Dice, Timestamp};
-use crate::crypto::keys::{RootKey, SealingKey};
+use crate::crypto::keys::SealingKey;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::{DataKeyId, LinkId};
 use crate::failure::Failure;
@@ -23,6 +25,7 @@ use crate::store::{Recorded, Store};
 
 pub use apps::{Apps, SpotifyApp};
 pub use link::{LinkError, Linked, LoginAtSpotify};
+pub use ring::{KeyRing, STILL_TAKEN, Standing, key_id};
 pub use signing::{open_signing_key, seal_signing_key};
 
 /// Refresh this long before the access token dies, so that no call meets its end half way.
@@ -40,7 +43,7 @@ pub struct Vault(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    root: Arc<RootKey>,
+    ring: Arc<KeyRing>,
     accounts: Accounts,
     apps: Apps,
     clock: Clock,
@@ -89,7 +92,7 @@ impl Vault {
     /// A vault over the store, for the operator's Spotify apps.
     pub fn new(
         store: Store,
-        root: Arc<RootKey>,
+        ring: Arc<KeyRing>,
         accounts: Accounts,
         apps: Apps,
         (clock, dice): (Clock, Dice),
@@ -97,7 +100,7 @@ impl Vault {
     ) -> Self {
         Self(Arc::new(Inner {
             store,
-            root,
+            ring,
             accounts,
             apps,
             clock,

@@ -78,7 +78,9 @@ impl Vault {
         else {
             return Ok(None);
         };
-        let text = self.opened_column(link, tokens, Column::Access, sealed).await?;
+        let Some(text) = self.opened_column(link, tokens, Column::Access, sealed).await? else {
+            return Ok(None);
+        };
         let Some(token) = AccessToken::parse(text.expose()) else {
             return Err(self.unreadable(link, "the stored access token is not a token").await);
         };
@@ -87,20 +89,26 @@ impl Vault {
         Ok(Some(opened))
     }
 
+    /// What a column holds; `None` where it was sealed anew since it was read, so that it has to be read again.
     async fn opened_column(
         &self,
         link: &LinkId,
         tokens: &LinkTokens,
         column: Column,
         sealed: &[u8],
-    ) -> Result<SecretString, CallError> {
+    ) -> Result<Option<SecretString>, CallError> {
         let opened = match self.data_key(&tokens.data_key, &tokens.user).await? {
             Ok(key) => self.open(&key, (column, &tokens.user, link, tokens.version), sealed),
             Err(error) => Err(error),
         };
         match opened {
-            Ok(text) => Ok(text),
-            Err(error) => Err(self.unreadable(link, &error.to_string()).await),
+            Ok(text) => Ok(Some(text)),
+            Err(error) => match self.0.store.link_tokens(link).await? {
+                Some(now) if now.data_key == tokens.data_key && now.version == tokens.version => {
+                    Err(self.unreadable(link, &error.to_string()).await)
+                }
+                _ => Ok(None),
+            },
         }
     }
 
@@ -116,7 +124,9 @@ impl Vault {
         let Some(sealed) = tokens.refresh.as_deref() else {
             return self.needs_reconnect(link, tokens, "no_refresh_token").await;
         };
-        let old = self.opened_column(link, tokens, Column::Refresh, sealed).await?;
+        let Some(old) = self.opened_column(link, tokens, Column::Refresh, sealed).await? else {
+            return Ok(None);
+        };
         match self.0.accounts.refresh(&app.credentials, &old).await {
             Ok(set) => self.keep(link, tokens, &set, &old).await,
             Err(AccountsError::InvalidGrant(fault)) => {
@@ -136,6 +146,26 @@ impl Vault {
 
     /// Stores what Spotify answered, before anything uses it.
     async fn keep(
+        &self,
+        link: &LinkId,
+        tokens: &LinkTokens,
+        set: &TokenSet,
+        old: &SecretString,
+    ) -> Result<Option<Opened>, CallError> {
+        let mut tokens = tokens.clone();
+        loop {
+            if let Some(opened) = self.keep_under(link, &tokens, set, old).await? {
+                return Ok(Some(opened));
+            }
+            // A rotation gave the link another data key, and nothing else: what Spotify answered still counts.
+            match self.0.store.link_tokens(link).await? {
+                Some(now) if now.version == tokens.version && now.data_key != tokens.data_key => tokens = now,
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    async fn keep_under(
         &self,
         link: &LinkId,
         tokens: &LinkTokens,

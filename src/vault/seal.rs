@@ -65,8 +65,7 @@ impl Vault {
         if let Some(key) = self.0.keys.get(id) {
             return Ok(Ok(key));
         }
-        let Some(row) = self.0.store.data_key(id).await? else { return Ok(Err(OpenError::Format)) };
-        let unwrapped = self.0.root.unwrap(row.id.key_id(), user.as_str(), &row.wrapped).map(Arc::new);
+        let unwrapped = self.0.ring.data_key(id, user).await?.map(Arc::new);
         if let Ok(key) = &unwrapped {
             self.0.keys.insert(id.clone(), key.clone());
         }
@@ -78,8 +77,9 @@ impl Vault {
         let id = DataKeyId::mint(self.0.dice.bytes());
         let bytes = Zeroizing::new(self.0.dice.bytes::<32>());
         let key = SealingKey::new(id.key_id(), Key::new(*bytes));
-        let wrapped = self.0.root.wrap(&key, user.as_str(), &self.0.dice.bytes());
-        let master_key_id = self.0.root.id().to_string();
+        let root = self.0.ring.active();
+        let wrapped = root.wrap(&key, user.as_str(), &self.0.dice.bytes());
+        let master_key_id = root.id().to_string();
         (Arc::new(key), DataKeyRow { id, user: user.clone(), master_key_id, wrapped })
     }
 }

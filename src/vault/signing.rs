@@ -4,12 +4,13 @@
 
 use crate::ambient::Dice;
 use crate::crypto::envelope::{self, Place};
-use crate::crypto::keys::{RootKey, SealingKey};
 use crate::crypto::token::Token;
 use crate::crypto::{Key, keys};
 use crate::domain::{ApiKeyId, DataKeyId, UserId};
 use crate::failure::Failure;
-use crate::store::{DataKeyRow, KeyGrant, Store};
+use crate::store::{KeyGrant, Store};
+
+use super::KeyRing;
 
 /// Seals what the holder of `key` will sign with, for its row; `None` for a person without a data key.
 ///
@@ -17,12 +18,13 @@ use crate::store::{DataKeyRow, KeyGrant, Store};
 /// Where the database fails, or the data key does not open under this master key.
 pub async fn seal_signing_key(
     store: &Store,
-    (root, dice): (&RootKey, &Dice),
+    (ring, dice): (&KeyRing, &Dice),
     (user, id): (&UserId, &ApiKeyId),
     key: &Token,
 ) -> Result<Option<(DataKeyId, Vec<u8>)>, Failure> {
     let Some(row) = store.active_data_key(user).await? else { return Ok(None) };
-    let data_key = unwrapped(root, &row)?;
+    let data_key =
+        ring.unwrap(&row, user).await?.map_err(|_| Failure::new("a person's data key does not open"))?;
     let signing = keys::signing_key(key.expose());
     let place = place(user.as_str(), id.as_str());
     Ok(Some((row.id, envelope::seal(&data_key, &place, signing.expose(), &dice.bytes()))))
@@ -34,7 +36,7 @@ pub async fn seal_signing_key(
 /// Where the database fails, or what is stored does not open: it was changed or moved.
 pub async fn open_signing_key(
     store: &Store,
-    root: &RootKey,
+    ring: &KeyRing,
     grant: &KeyGrant,
 ) -> Result<Option<Key>, Failure> {
     let Some((data_key, sealed)) = &grant.signing else { return Ok(None) };
@@ -43,14 +45,10 @@ pub async fn open_signing_key(
         return Err(unopened());
     }
     let place = place(grant.user.as_str(), grant.id.as_str());
-    let opened = envelope::open(&unwrapped(root, &row)?, &place, sealed).map_err(|_| unopened())?;
+    let key = ring.unwrap(&row, &grant.user).await?.map_err(|_| unopened())?;
+    let opened = envelope::open(&key, &place, sealed).map_err(|_| unopened())?;
     let bytes = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| unopened())?;
     Ok(Some(Key::new(bytes)))
-}
-
-fn unwrapped(root: &RootKey, row: &DataKeyRow) -> Result<SealingKey, Failure> {
-    let opened = root.unwrap(row.id.key_id(), row.user.as_str(), &row.wrapped);
-    opened.map_err(|_| Failure::new("a person's data key does not open"))
 }
 
 const fn place<'a>(user: &'a str, row: &'a str) -> Place<'a> {

@@ -23,6 +23,7 @@ mod races;
 mod records;
 mod refresh;
 mod registration;
+mod rotation;
 mod security_headers;
 mod signatures;
 mod starting;

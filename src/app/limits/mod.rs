@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use crate::ambient::Clock;
 use crate::config::LimitsConfig;
-use crate::crypto::keys::RootKey;
 use crate::domain::limit::{Quota, Standing};
 use crate::store::Store;
+use crate::vault::KeyRing;
 
 use addresses::Addresses;
 use calls::Calls;
@@ -65,9 +65,9 @@ pub struct Limits {
 
 impl Limits {
     /// Counts together with every other server on the same PostgreSQL database, or alone.
-    pub fn new(config: &LimitsConfig, store: &Store, root: &Arc<RootKey>, clock: &Clock) -> Arc<Self> {
+    pub fn new(config: &LimitsConfig, store: &Store, keys: &Arc<KeyRing>, clock: &Clock) -> Arc<Self> {
         let source = match store.is_postgres() {
-            true => Source::shared(store.clone(), root.clone()),
+            true => Source::shared(store.clone(), keys.clone()),
             false => Source::Alone,
         };
         let failures = Quota::per_minute(config.failed_attempts_per_address_per_minute);

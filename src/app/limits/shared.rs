@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
-use crate::crypto::keys::{Purpose, RootKey};
+use crate::domain::KeyPurpose;
 use crate::domain::limit::{Allowance, Quota, Reservation, Reserved, Taken};
+use crate::failure::Failure;
 use crate::store::{Bucket, Store};
+use crate::vault::KeyRing;
 
 /// How long a reservation may take.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -32,7 +34,7 @@ pub(super) enum Source {
 
 pub(super) struct Shared {
     store: Store,
-    root: Arc<RootKey>,
+    keys: Arc<KeyRing>,
     /// Until when nobody asks, in milliseconds.
     resting: AtomicI64,
 }
@@ -60,8 +62,8 @@ pub(super) enum Blind {
 }
 
 impl Source {
-    pub(super) fn shared(store: Store, root: Arc<RootKey>) -> Self {
-        Self::Shared(Shared { store, root, resting: AtomicI64::new(0) })
+    pub(super) fn shared(store: Store, keys: Arc<KeyRing>) -> Self {
+        Self::Shared(Shared { store, keys, resting: AtomicI64::new(0) })
     }
 
     /// Counts one in; asks the database only where this node's share is used up.
@@ -103,7 +105,8 @@ impl Shared {
         if now.millis() < self.resting.load(Ordering::Relaxed) {
             return Err(Unreachable);
         }
-        let asking = self.store.reserve(self.bucket(counted), quota, asked);
+        let Ok(bucket) = self.bucket(counted) else { return Err(Unreachable) };
+        let asking = self.store.reserve(bucket, quota, asked);
         let why = match tokio::time::timeout(PATIENCE, asking).await {
             Ok(Ok(reserved)) => return Ok(reserved),
             Ok(Err(failure)) => failure.chain(),
@@ -118,11 +121,12 @@ impl Shared {
         Err(Unreachable)
     }
 
-    fn bucket(&self, counted: Counted<'_>) -> Bucket {
+    fn bucket(&self, counted: Counted<'_>) -> Result<Bucket, Failure> {
         let parts = [counted.limit.as_bytes(), counted.who];
         let mut bucket = Bucket([0; 16]);
-        bucket.0.copy_from_slice(&self.root.authenticate(Purpose::LimitBuckets, &parts)[..16]);
-        bucket
+        let key = self.keys.own(KeyPurpose::LimitBuckets)?;
+        bucket.0.copy_from_slice(&key.authenticate(&parts)[..16]);
+        Ok(bucket)
     }
 }
 

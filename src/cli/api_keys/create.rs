@@ -122,6 +122,11 @@ async fn make(
             format!("this person has {} living API keys, which is as many as allowed", key.most),
             "revoke one that is not used any more, or raise limits.api_keys_per_user",
         )),
+        Added::KeyReplaced => Err(Refused::incomplete(
+            "DATA_KEY_REPLACED",
+            "this person's data key was replaced just now, by a rotation; no key was made",
+            "run it again",
+        )),
         Added::Nobody => Err(Refused::incomplete(
             "USER_DISABLED",
             "this person is disabled, or was deleted just now",
@@ -144,7 +149,7 @@ async fn signing_key(
     (user, id): (&UserId, &ApiKeyId),
     token: &Token,
 ) -> Result<Option<(DataKeyId, Vec<u8>)>, Refused> {
-    let Some(root) = serve_start::root_key_at_hand(&desk.config, &desk.output)? else {
+    let Some(roots) = serve_start::roots_at_hand(&desk.config, &desk.output)? else {
         let why = "there is no master key here, so the key cannot sign requests";
         let fix = "give this command the server's master key (SPOTIFY_MCP_MASTER_KEY_FILE), or make the key at /account";
         if desk.config.security.request_signing {
@@ -153,12 +158,8 @@ async fn signing_key(
         desk.output.warn("KEY_CANNOT_SIGN", why, fix);
         return Ok(None);
     };
-    let given = root.id().to_string();
-    let checked = desk.store.check_master_key(&given, desk.clock.now()).await;
-    if let Err(mismatch) = checked.map_err(|failure| broken(&failure))? {
-        return Err(serve_start::wrong_master_key(&given, &mismatch));
-    }
-    seal_signing_key(&desk.store, (&root, &desk.dice), (user, id), token)
+    let (ring, _) = serve_start::ring(&desk.store, &roots, (&desk.clock, &desk.dice)).await?;
+    seal_signing_key(&desk.store, (&ring, &desk.dice), (user, id), token)
         .await
         .map_err(|failure| broken(&failure))
 }

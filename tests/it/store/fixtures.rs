@@ -85,6 +85,7 @@ pub fn newcomer(app: &AppId, name: &str) -> SaveLink {
         display_name: format!("Name {name}"),
         scope: "user-library-read".to_owned(),
         data_key,
+        instead: None,
         access: b"sealed access 1".to_vec(),
         access_expires_at: at(3600),
         refresh: Some(b"sealed refresh 1".to_vec()),

@@ -1,7 +1,11 @@
 //! Master keys and data keys.
 
+use spotify_mcp::ambient::{Clock, Dice};
+use spotify_mcp::crypto::Key;
+use spotify_mcp::crypto::keys::RootKey;
 use spotify_mcp::domain::{DataKeyId, UserId};
 use spotify_mcp::store::MasterKeyMismatch;
+use spotify_mcp::vault::{KeyRing, Standing};
 
 use super::fixtures::{at, fresh, person, race};
 use crate::support::database::on_both;
@@ -9,17 +13,25 @@ use crate::support::database::on_both;
 #[tokio::test]
 async fn a_new_database_adopts_its_master_key_and_knows_it_again() {
     on_both(async |db| {
-        assert_eq!(db.check_master_key("aa", at(0)).await.unwrap(), Ok(()));
-        assert_eq!(db.check_master_key("aa", at(1)).await.unwrap(), Ok(()));
-        let other = MasterKeyMismatch { expected: "aa".to_owned(), given_is_retired: false };
-        assert_eq!(db.check_master_key("bb", at(2)).await.unwrap(), Err(other));
+        let (clock, dice) = (Clock::moved_by_hand(at(0)).0, Dice::system());
+        let root = |byte: u8| RootKey::new(Key::new([byte; 32]));
+        let open =
+            async |byte| KeyRing::open(db, &[root(byte)], (&clock, &dice)).await.unwrap().map(|(_, how)| how);
+        let id = |byte| root(byte).id().to_string();
+        assert_eq!(open(1).await, Ok(Standing::InUse));
+        assert_eq!(open(1).await, Ok(Standing::InUse));
+        let other = MasterKeyMismatch { expected: id(1), given_is_retired: false };
+        assert_eq!(open(2).await, Err(other));
 
         let raw = db.raw().await;
         raw.run("UPDATE master_keys SET state = 'retired'").await;
-        raw.run("INSERT INTO master_keys (id, state, created_at) VALUES ('cc', 'active', 1)").await;
-        let retired = MasterKeyMismatch { expected: "cc".to_owned(), given_is_retired: true };
-        assert_eq!(db.check_master_key("aa", at(3)).await.unwrap(), Err(retired));
-        assert_eq!(db.check_master_key("cc", at(3)).await.unwrap(), Ok(()));
+        raw.run(&format!(
+            "INSERT INTO master_keys (id, state, created_at) VALUES ('{}', 'active', 1)",
+            id(3)
+        ))
+        .await;
+        let retired = MasterKeyMismatch { expected: id(3), given_is_retired: true };
+        assert_eq!(open(1).await, Err(retired));
     })
     .await;
 }
@@ -30,10 +42,10 @@ async fn of_servers_with_different_keys_one_founds_the_database() {
         let nodes = [db.store(), db.node().await];
         let fared = race(8, |n| {
             let node = nodes[n % 2].clone();
-            async move { node.check_master_key(&format!("key{n}"), at(0)).await.unwrap() }
+            async move { node.adopt_master_key(&format!("key{n}"), at(0)).await.unwrap() }
         })
         .await;
-        assert_eq!(fared.iter().filter(|fared| fared.is_ok()).count(), 1);
+        assert_eq!(fared.iter().filter(|adopted| **adopted).count(), 1);
         assert_eq!(db.raw().await.number("SELECT COUNT(*) FROM master_keys").await, 1);
     })
     .await;

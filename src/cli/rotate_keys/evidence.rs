@@ -1,0 +1,235 @@
+//! The evidence of a rotation: what changed, by ids and counts, signed with the server's evidence key; kept in
+//! `<data_dir>/evidence`, mode 0600, as JSON and as one page of text. Never: a key.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::runner::{stalled, took};
+use crate::ambient::Timestamp;
+use crate::cli::administer::Desk;
+use crate::cli::output::{Exit, Refused};
+use crate::config::master_key::{make_data_dir, write_new};
+use crate::crypto::SecretString;
+use crate::crypto::signature;
+use crate::domain::KeyPurpose;
+use crate::failure::{During as _, Failure};
+use crate::store::{ExceptionRow, RotationRow};
+use crate::vault::KeyRing;
+use crate::vault::rotation::{Counts, Facts};
+
+/// How long the running server may take to write a rotation's events into the trail.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where a rotation's evidence lies.
+pub(super) fn path(desk: &Desk, rotation: &str) -> PathBuf {
+    desk.config.storage.data_dir.join("evidence").join(format!("{rotation}.json"))
+}
+
+/// Writes the evidence of a rotation that has ended, unless it is there, and shows it.
+pub(super) async fn show(
+    desk: &Desk,
+    ring: &KeyRing,
+    row: &RotationRow,
+    notes: &[String],
+) -> Result<Exit, Refused> {
+    let path = path(desk, &row.id);
+    let exceptions = desk.store.rotation_exceptions(&row.id).await.map_err(|failure| stalled(&failure))?;
+    if !path.exists() {
+        let document =
+            build(desk, ring, row, &exceptions, notes).await.map_err(|failure| stalled(&failure))?;
+        write(&path, &document).map_err(|failure| stalled(&failure))?;
+    }
+    let text =
+        std::fs::read_to_string(&path).during("reading the evidence").map_err(|failure| stalled(&failure))?;
+    let document: Value =
+        serde_json::from_str(&text).during("reading the evidence").map_err(|failure| stalled(&failure))?;
+    desk.output.result(&in_words(&document["evidence"], &path), &document);
+    Ok(if exceptions.is_empty() { Exit::Done } else { Exit::Incomplete })
+}
+
+async fn build(
+    desk: &Desk,
+    ring: &KeyRing,
+    row: &RotationRow,
+    exceptions: &[ExceptionRow],
+    notes: &[String],
+) -> Result<Value, Failure> {
+    let facts = Facts::parse(&row.facts);
+    let at = |millis: i64| Timestamp::from_millis(millis).rfc3339();
+    let quarantined = |table: &str| exceptions.iter().filter(|row| row.in_table == table).count();
+    let evidence = json!({
+        "schema": "spotify-mcp/rotation-evidence/v1",
+        "rotation_id": row.id,
+        "kind": row.kind,
+        "emergency": row.emergency.is_some(),
+        "state": row.state,
+        "outcome": if exceptions.is_empty() { "completed" } else { "completed_with_exceptions" },
+        "old_key": row.old_key,
+        "new_key": row.new_key,
+        "started_at": at(row.started_at),
+        "ended_at": row.ended_at.map(at),
+        "tables": tables(&facts, &quarantined),
+        "rewritten": row.rewritten,
+        "overtaken_by_others": row.overtaken,
+        "begun_again": facts.again,
+        "quarantined": exceptions.iter().map(|row| json!({
+            "table": row.in_table, "row": row.row_id, "owner": row.user_id, "reason": row.reason,
+        })).collect::<Vec<_>>(),
+        "verification": { "method": "every row opened with the new key alone", "coverage": "full" },
+        "negative_probe": {
+            "method": "the old key tried on every row, under its own name and under the new key's",
+            "tried": facts.probe.tried, "opened": facts.probe.opened,
+        },
+        "audit": trail(desk, &facts.events).await?,
+        "notes": notes,
+        "binary": { "version": env!("CARGO_PKG_VERSION"), "sha256": binary()? },
+        "database": if desk.store.is_postgres() { "postgresql" } else { "sqlite" },
+    });
+    sign(ring, evidence)
+}
+
+fn tables(facts: &Facts, quarantined: &dyn Fn(&str) -> usize) -> Map<String, Value> {
+    let of = |counts: &Counts, table: &str| json!(counts.get(table).cloned().unwrap_or_default());
+    let one = |table: &String| {
+        let value = json!({
+            "before": of(&facts.before, table),
+            "after": of(&facts.after, table),
+            "verified": facts.verified.get(table),
+            "quarantined": quarantined(table),
+        });
+        (table.clone(), value)
+    };
+    facts.after.keys().map(one).collect()
+}
+
+/// Signed is the evidence's JSON with sorted keys and without white space, as it stands in the document.
+fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
+    let key = ring.own(KeyPurpose::Evidence)?;
+    let signed = signature::sign(key.key(), evidence.to_string().as_bytes())
+        .ok_or(Failure::new("the evidence cannot be signed"))?;
+    Ok(json!({
+        "evidence": evidence,
+        "signature": {
+            "algorithm": "Ed25519",
+            "over": "the member evidence as JSON, keys sorted, no white space",
+            "key_id": key.id().to_string(),
+            "public_key": STANDARD.encode(signed.public_key),
+            "value": STANDARD.encode(signed.signature),
+        },
+    }))
+}
+
+/// Where the rotation's events stand in the trail: they wait in the outbox until a server writes them there.
+async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
+    let until = desk.clock.now().plus(PATIENCE);
+    loop {
+        let found = sequences(&desk.config.audit.dir, events);
+        if found.len() == events.len() || desk.clock.now() >= until {
+            return Ok(json!({
+                "events": events,
+                "in_trail": found.len(),
+                "first_sequence": found.iter().min(),
+                "last_sequence": found.iter().max(),
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The sequence numbers of records with these ids, in the last two segments of the trail.
+fn sequences(dir: &Path, events: &[String]) -> Vec<u64> {
+    let mut segments: Vec<PathBuf> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "ndjson"))
+        .collect();
+    segments.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    let mut found = Vec::new();
+    for segment in segments.iter().rev().take(2) {
+        let text = std::fs::read_to_string(segment).unwrap_or_default();
+        for line in text.lines().filter(|line| events.iter().any(|event| line.contains(event.as_str()))) {
+            let record: Value = serde_json::from_str(line).unwrap_or_default();
+            let uid = record["metadata"]["uid"].as_str().unwrap_or_default();
+            if events.iter().any(|event| event == uid) {
+                found.extend(record["metadata"]["sequence"].as_u64());
+            }
+        }
+    }
+    found
+}
+
+/// SHA-256 of the program that did it.
+fn binary() -> Result<String, Failure> {
+    let path = std::env::current_exe().during("finding this program")?;
+    let bytes = std::fs::read(path).during("reading this program")?;
+    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn write(path: &Path, document: &Value) -> Result<(), Failure> {
+    if let Some(folder) = path.parent() {
+        make_data_dir(folder).during("making the folder for evidence")?;
+    }
+    let text = path.with_extension("txt");
+    if !text.exists() {
+        let words = SecretString::new(in_words(&document["evidence"], path).trim_end());
+        write_new(&text, &words).during("writing the evidence")?;
+    }
+    write_new(path, &SecretString::new(format!("{document:#}"))).during("writing the evidence")
+}
+
+fn in_words(evidence: &Value, path: &Path) -> String {
+    let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let time = |name: &str| {
+        let at = evidence[name].as_str().and_then(|text| {
+            time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()
+        });
+        at.map(|at| {
+            Timestamp::from_millis(i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or_default())
+        })
+        .unwrap_or_default()
+    };
+    let mut text = format!(
+        "Rotation {} ({}): {}\n  old key  {}\n  new key  {}\n  from     {}\n  to       {} ({})\n",
+        said(&evidence["rotation_id"]),
+        said(&evidence["kind"]),
+        said(&evidence["outcome"]),
+        said(&evidence["old_key"]),
+        said(&evidence["new_key"]),
+        said(&evidence["started_at"]),
+        said(&evidence["ended_at"]),
+        took(time("started_at"), time("ended_at")),
+    );
+    for (table, counts) in evidence["tables"].as_object().into_iter().flatten() {
+        text +=
+            &format!("  {table}: before {}, after {}", by_key(&counts["before"]), by_key(&counts["after"]));
+        text += &format!(", {} verified, {} quarantined\n", said(&counts["verified"]), counts["quarantined"]);
+    }
+    for row in evidence["quarantined"].as_array().into_iter().flatten() {
+        let (table, id) = (said(&row["table"]), said(&row["row"]));
+        text +=
+            &format!("  not opened: {table} {id} of {} ({})\n", said(&row["owner"]), said(&row["reason"]));
+    }
+    let probe = &evidence["negative_probe"];
+    text += &format!("  the old key was tried on {} rows and opened {}\n", probe["tried"], probe["opened"]);
+    let audit = &evidence["audit"];
+    text += &match audit["first_sequence"].as_u64() {
+        Some(first) => format!("  audit trail: records {first} to {}\n", audit["last_sequence"]),
+        None => "  audit trail: the events wait for the next server to write them\n".to_owned(),
+    };
+    for note in evidence["notes"].as_array().into_iter().flatten() {
+        text += &format!("  {}\n", said(note));
+    }
+    text + &format!("  evidence: {}\n", path.display())
+}
+
+fn by_key(counts: &Value) -> String {
+    let one = |(key, count): (&String, &Value)| format!("{count} under {}", &key[..key.len().min(8)]);
+    let all: Vec<_> = counts.as_object().into_iter().flatten().map(one).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(" and ") }
+}

@@ -1,0 +1,238 @@
+//! `rotate-keys --what master`: from whatever is stored to the end, and the evidence.
+
+use serde_json::json;
+
+use super::Args;
+use super::evidence;
+use super::new_key::NewPlace;
+use super::runner::{Follow, Runner, stalled, stopped};
+use super::sealed_configuration::{self, Concerned};
+use crate::cli::Global;
+use crate::cli::administer::{Desk, broken};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::serve_start;
+use crate::config::master_key::KeyPlace;
+use crate::crypto::keys::RootKey;
+use crate::domain::rotation::{Kind, State};
+use crate::store::RotationRow;
+use crate::vault::KeyRing;
+use crate::vault::rotation::{Bench, Master};
+
+/// What is at hand: the key in use, and where the next one comes from.
+struct AtHand {
+    present: RootKey,
+    place: Option<NewPlace>,
+    new: Option<RootKey>,
+    ring: KeyRing,
+}
+
+/// Rotates the master key.
+pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Exit, Refused> {
+    let at_hand = at_hand(args, desk).await?;
+    let in_progress = desk.store.rotation_in_progress().await.map_err(|failure| broken(&failure))?;
+    if let Some(row) = &in_progress
+        && row.kind != Kind::Master.name()
+    {
+        return Err(other_in_progress(row));
+    }
+    if args.dry_run {
+        return would(desk, global, &at_hand, in_progress.as_ref()).await;
+    }
+    let runner = Runner::take(desk)?;
+    let follow = Follow::new(desk.output);
+    let planned = match in_progress {
+        Some(row) => Some(resumed(desk, &at_hand, &runner, row).await?),
+        None => None,
+    };
+    let (id, master) = match planned.flatten() {
+        Some(found) => found,
+        None => match plan(desk, global, &at_hand).await? {
+            Some(planned) => planned,
+            None => return finished(desk, global, &at_hand).await,
+        },
+    };
+    let turn = runner.turn(desk, &id).await?;
+    let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
+    let bench = Bench { store, clock, dice, turn: &turn, witness: &follow };
+    crate::vault::rotation::Witness::passed(&follow, "planned");
+    master.run(&bench).await.map_err(stopped)?;
+    at_hand.ring.learn().await.map_err(|failure| stalled(&failure))?;
+    end(desk, global, &at_hand, &id).await
+}
+
+async fn at_hand(args: &Args, desk: &Desk) -> Result<AtHand, Refused> {
+    let Some((present, at)) = serve_start::present_root(&desk.config)? else {
+        return Err(Refused::usage(
+            "MASTER_KEY_MISSING",
+            "there is no master key here, so nothing can be wrapped anew",
+            "give this command the server's master key (SPOTIFY_MCP_MASTER_KEY_FILE); --status needs none",
+        ));
+    };
+    let at = at.unwrap_or(KeyPlace::Command);
+    let place = NewPlace::of(args.new_master_key_file.as_deref(), &at);
+    let new = match &place {
+        Some(place) => place.existing()?,
+        None => None,
+    };
+    let roots: Vec<RootKey> = std::iter::once(present.clone()).chain(new.clone()).collect();
+    let (ring, _) = serve_start::ring(&desk.store, &roots, (&desk.clock, &desk.dice)).await?;
+    Ok(AtHand { present, place, new, ring })
+}
+
+/// The rotation in progress with both of its keys; `None` where it was given up for another new key.
+async fn resumed(
+    desk: &Desk,
+    at_hand: &AtHand,
+    runner: &Runner,
+    row: RotationRow,
+) -> Result<Option<(String, Master)>, Refused> {
+    let state = State::named(&row.state).unwrap_or(State::Planned);
+    let root = |id: &str| {
+        let found = crate::vault::key_id(id).and_then(|id| at_hand.ring.root(id));
+        let given = std::iter::once(&at_hand.present).chain(&at_hand.new);
+        found.or_else(|| given.into_iter().find(|root| root.id().to_string() == id).cloned().map(Into::into))
+    };
+    let asked_for = |new: &RootKey| [&row.new_key, &row.old_key].contains(&&new.id().to_string());
+    let another = at_hand.new.as_ref().is_some_and(|new| !asked_for(new));
+    match (root(&row.old_key), root(&row.new_key)) {
+        (Some(old), Some(new)) if !another => Ok(Some((row.id, Master { old, new }))),
+        (Some(_), _) if state.can_be_aborted() => {
+            let turn = runner.turn(desk, &row.id).await?;
+            let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
+            let bench = Bench { store, clock, dice, turn: &turn, witness: &Follow::new(desk.output) };
+            bench.abort(&row).await.map_err(stopped)?;
+            Ok(None)
+        }
+        _ => Err(Refused::usage(
+            "ROTATION_OTHER_KEY",
+            format!(
+                "a rotation from {} to {} is in progress, and one of them is missing",
+                row.old_key, row.new_key
+            ),
+            format!("give the file of key {} with --new-master-key-file", row.new_key),
+        )),
+    }
+}
+
+/// Plans a rotation to the new key; `None` where that key is in use already.
+async fn plan(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Option<(String, Master)>, Refused> {
+    let Some(place) = &at_hand.place else { return Err(no_place()) };
+    let old = at_hand.ring.active();
+    if at_hand.new.as_ref().is_some_and(|new| new.id() == old.id()) {
+        return Ok(None);
+    }
+    let concerned = sealed_configuration::concerned(global, desk, &old.id().to_string())?;
+    let new = place.existing_or_made(&desk.dice)?;
+    let known = desk.store.master_keys().await.map_err(|failure| broken(&failure))?;
+    if known.iter().any(|row| row.id == new.id().to_string()) {
+        return Err(used_before(&new));
+    }
+    if let Some(concerned) = &concerned {
+        sealed_configuration::give_slot(concerned, &old, &new)?;
+    }
+    let master = Master { old, new: new.into() };
+    let planned = master.plan((&desk.store, &desk.clock, &desk.dice), false).await;
+    match planned.map_err(|failure| broken(&failure))? {
+        Some(id) => Ok(Some((id, master))),
+        None => Err(stopped(crate::vault::rotation::Stopped::TurnLost)),
+    }
+}
+
+/// What is left when nothing is wrapped under the old key any more: the new key's name, and the evidence.
+async fn end(desk: &Desk, global: &Global, at_hand: &AtHand, id: &str) -> Result<Exit, Refused> {
+    let row = desk.store.rotation(id).await.map_err(|failure| stalled(&failure))?;
+    let Some(row) = row else { return Err(stopped(crate::vault::rotation::Stopped::TurnLost)) };
+    let mut notes = Vec::new();
+    match &at_hand.place {
+        Some(place @ NewPlace::Beside { key, .. }) => {
+            if let Some(kept) = place.take_the_name(desk, &row.old_key)? {
+                notes.push(format!(
+                    "{} holds the new key; backups from before need {}",
+                    key.display(),
+                    kept.display()
+                ));
+            }
+        }
+        _ => notes.push(
+            "running servers have learned the new key; a server that starts with the old one still learns it, until \
+             one has started with the new key (7 days at most): give every server the new key now"
+                .to_owned(),
+        ),
+    }
+    if let Some(Concerned { path, old_slot }) = sealed_configuration::concerned(global, desk, &row.old_key)? {
+        let file = path.display();
+        notes.push(format!(
+            "{file} opens with both keys; when every server has the new one: 'config rekey {file} --drop-slot {old_slot}'",
+        ));
+    }
+    notes.push(
+        "backups from before this rotation need the old key: keep it as long as you keep them".to_owned(),
+    );
+    evidence::show(desk, &at_hand.ring, &row, &notes).await
+}
+
+/// Run again after the end: the same evidence.
+async fn finished(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Exit, Refused> {
+    let active = at_hand.ring.active().id().to_string();
+    let rotations = desk.store.rotations(1_000).await.map_err(|failure| broken(&failure))?;
+    let last = rotations.into_iter().find(|row| row.new_key == active && row.kind == Kind::Master.name());
+    match last {
+        Some(row) => end(desk, global, at_hand, &row.id).await,
+        None => Err(used_before(&at_hand.ring.active())),
+    }
+}
+
+async fn would(
+    desk: &Desk,
+    global: &Global,
+    at_hand: &AtHand,
+    in_progress: Option<&RotationRow>,
+) -> Result<Exit, Refused> {
+    let Some(place) = &at_hand.place else { return Err(no_place()) };
+    let counts = desk.store.count_data_keys().await.map_err(|failure| broken(&failure))?;
+    let keys: i64 = counts.iter().map(|count| count.keys).sum();
+    let old = at_hand.ring.active();
+    let concerned: Option<Concerned> = sealed_configuration::concerned(global, desk, &old.id().to_string())?;
+    let new = at_hand.new.as_ref().map(|new| new.id().to_string());
+    let made = new.clone().unwrap_or_else(|| "a key that would be made there".to_owned());
+    let mut text =
+        format!("Would rotate the master key {} to {made} ({}).\n", old.id(), place.path().display());
+    text += &format!("{keys} data keys would be wrapped anew; no token is touched.\n");
+    if let Some(row) = in_progress {
+        text += &format!("Rotation {} ({}) would go on.\n", row.id, row.state);
+    }
+    if let Some(concerned) = &concerned {
+        text += &format!("{} would get a slot for the new key first.\n", concerned.path.display());
+    }
+    let document = json!({
+        "dry_run": true, "kind": "master", "old_key": old.id().to_string(), "new_key": new,
+        "new_key_file": place.path(), "data_keys": keys,
+        "goes_on": in_progress.map(|row| &row.id), "sealed_configuration": concerned.map(|file| file.path),
+    });
+    desk.output.result(&text, &document);
+    Ok(Exit::Done)
+}
+
+fn no_place() -> Refused {
+    Refused::usage(
+        "NEW_KEY_FILE_NEEDED",
+        "the master key does not lie in the data directory, so this command cannot put another in its place",
+        "name a file for the new key: --new-master-key-file FILE; give it to every server afterwards",
+    )
+}
+
+fn used_before(new: &RootKey) -> Refused {
+    Refused::usage(
+        "NEW_KEY_USED_BEFORE",
+        format!("key {} was used here before; a rotation takes one that nobody has seen", new.id()),
+        "name a file that is not there yet, and a key is made in it",
+    )
+}
+
+fn other_in_progress(row: &RotationRow) -> Refused {
+    Refused::usage(
+        "ROTATION_IN_PROGRESS",
+        format!("rotation {} ({}) is in progress", row.id, row.kind),
+        format!("let it end first: rotate-keys --what {}", row.kind),
+    )
+}

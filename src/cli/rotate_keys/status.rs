@@ -1,0 +1,163 @@
+//! `rotate-keys --status`: every key by id with its age and use, what is due, and the rotations. Needs no key.
+
+use serde_json::{Value, json};
+
+use crate::ambient::Timestamp;
+use crate::cli::administer::{Desk, broken};
+use crate::cli::output::{Exit, Refused};
+use crate::domain::rotation::{Due, MOST_SEALS};
+use crate::failure::Failure;
+use crate::store::{DataKeyCount, MasterKeyRow, PurposeKeyRow, RotationRow};
+
+/// Rotations that are shown.
+const SHOWN: i64 = 10;
+
+/// Everything that is shown.
+struct Seen {
+    now: Timestamp,
+    masters: Vec<MasterKeyRow>,
+    own: Vec<PurposeKeyRow>,
+    data: Vec<DataKeyCount>,
+    rotations: Vec<(RotationRow, usize)>,
+}
+
+/// Shows it. Status 1 where a key is due, or a rotation has not ended well.
+pub(super) async fn run(desk: &Desk) -> Result<Exit, Refused> {
+    let seen = look(desk).await.map_err(|failure| broken(&failure))?;
+    let lines = lines(desk, &seen);
+    let unfinished = seen.rotations.iter().any(|(row, left)| row.ended_at.is_none() || *left > 0);
+    let due = lines.iter().any(|line| line.due.name().is_some());
+    let rotations: Vec<Value> = seen.rotations.iter().map(|(row, left)| rotation(row, *left)).collect();
+    let keys: Vec<Value> = lines.iter().map(Line::as_json).collect();
+    let document = json!({ "keys": keys, "most_seals": MOST_SEALS, "rotations": rotations });
+    desk.output.result(&table(&lines, &seen), &document);
+    Ok(if due || unfinished { Exit::Findings } else { Exit::Done })
+}
+
+async fn look(desk: &Desk) -> Result<Seen, Failure> {
+    let store = &desk.store;
+    let mut rotations = Vec::new();
+    for row in store.rotations(SHOWN).await? {
+        let left = store.rotation_exceptions(&row.id).await?.len();
+        rotations.push((row, left));
+    }
+    Ok(Seen {
+        now: desk.clock.now(),
+        masters: store.master_keys().await?,
+        own: store.purpose_keys().await?,
+        data: store.count_data_keys().await?,
+        rotations,
+    })
+}
+
+/// One line of the table: a key, or people's data keys together.
+struct Line {
+    kind: &'static str,
+    id: String,
+    state: String,
+    created_at: Timestamp,
+    age_days: u64,
+    seals: Option<i64>,
+    keys: i64,
+    due: Due,
+    /// The master key that wraps it.
+    under: Option<String>,
+}
+
+impl Line {
+    fn as_json(&self) -> Value {
+        json!({
+            "kind": self.kind,
+            "id": self.id,
+            "state": self.state,
+            "created_at": self.created_at.rfc3339(),
+            "age_days": self.age_days,
+            "seals": self.seals,
+            "keys": self.keys,
+            "wrapped_under": self.under,
+            "due": self.due.name(),
+        })
+    }
+}
+
+fn lines(desk: &Desk, seen: &Seen) -> Vec<Line> {
+    let policy = &desk.config.security.max_key_age;
+    let line = |kind, id: &str, state: &str, created: i64, seals: Option<i64>, days: u32| {
+        let created_at = Timestamp::from_secs(created);
+        let age = seen.now.since(created_at).as_secs();
+        let sealed = seals.unwrap_or_default().unsigned_abs();
+        let due = if state == "active" { Due::of(age, days.into(), sealed) } else { Due::No };
+        let (id, state) = (id.to_owned(), state.to_owned());
+        Line { kind, id, state, created_at, age_days: age / 86_400, seals, keys: 1, due, under: None }
+    };
+    let masters = seen
+        .masters
+        .iter()
+        .map(|row| line("master", &row.id, &row.state, row.created_at, Some(row.seal_count), policy.master));
+    let data = seen.data.iter().map(|row| Line {
+        keys: row.keys,
+        under: Some(row.master_key_id.clone()),
+        ..line("data", "", &row.state, row.oldest, Some(row.most_seals), policy.data)
+    });
+    let own = seen.own.iter().map(|row| {
+        let lives_on =
+            crate::domain::KeyPurpose::named(&row.purpose).is_some_and(|purpose| !purpose.rotates());
+        let days = if lives_on { u32::MAX } else { policy.signing };
+        Line {
+            under: Some(row.master_key_id.clone()),
+            ..line(purpose(&row.purpose), &row.id, &row.state, row.created_at, None, days)
+        }
+    });
+    masters.chain(data).chain(own).collect()
+}
+
+fn purpose(name: &str) -> &'static str {
+    crate::domain::KeyPurpose::named(name).map_or("unknown", crate::domain::KeyPurpose::name)
+}
+
+fn rotation(row: &RotationRow, left: usize) -> Value {
+    json!({
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "emergency": row.emergency.is_some(),
+        "old_key": row.old_key,
+        "new_key": row.new_key,
+        "rewritten": row.rewritten,
+        "quarantined": left,
+        "started_at": Timestamp::from_millis(row.started_at).rfc3339(),
+        "ended_at": row.ended_at.map(|at| Timestamp::from_millis(at).rfc3339()),
+    })
+}
+
+fn table(lines: &[Line], seen: &Seen) -> String {
+    let mut text =
+        format!("{:17} {:32} {:9} {:>9} {:>6} {:>12}  DUE\n", "KEY", "ID", "STATE", "AGE", "KEYS", "SEALS");
+    for line in lines {
+        let age = format!("{} d", line.age_days);
+        let seals = line.seals.map_or_else(|| "-".to_owned(), |seals| seals.to_string());
+        let due = match line.due {
+            Due::No => "",
+            Due::Age => "older than the policy allows",
+            Due::Seals => "has sealed as much as one key may",
+        };
+        let row = format!(
+            "{:17} {:32} {:9} {age:>9} {:>6} {seals:>12}  {due}",
+            line.kind, line.id, line.state, line.keys
+        );
+        text += &format!("{}\n", row.trim_end());
+    }
+    if seen.rotations.is_empty() {
+        return text + "\nNo rotation yet.\n";
+    }
+    text += "\nROTATIONS\n";
+    for (row, left) in &seen.rotations {
+        let when = Timestamp::from_millis(row.started_at).rfc3339();
+        let left = if *left > 0 { format!(", {left} rows could not be opened") } else { String::new() };
+        text += &format!(
+            "{when}  {}  {}  {}  {} -> {}, {} rows{left}\n",
+            row.id, row.kind, row.state, row.old_key, row.new_key, row.rewritten
+        );
+    }
+    text
+}

@@ -1,0 +1,225 @@
+//! A rotation of keys as a state machine: which step comes next is decided here from the stored state and the facts,
+//! so that a run that was killed anywhere goes on with the step that was not yet stored.
+
+use std::fmt;
+
+/// What is rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The master key: what it wraps is wrapped anew, no token is touched.
+    Master,
+    /// Every person's data key: what it seals is sealed anew.
+    Data,
+    /// The keys that authenticate and sign what this server itself has made.
+    Signing,
+}
+
+impl Kind {
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Master => "master",
+            Self::Data => "data",
+            Self::Signing => "signing",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Master, Self::Data, Self::Signing].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// How far it is. Each is stored before the work of the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Old and new key are named; nothing has changed.
+    Planned,
+    /// Servers can open with the new key; nothing is sealed under it.
+    Staged,
+    /// What is new is sealed under the new key.
+    Active,
+    /// What is old is being sealed under the new key.
+    Rewrapping,
+    /// Everything is under the new key, as far as was seen; all of it is being opened with that key alone.
+    Verifying,
+    /// The old key opens nothing any more.
+    Retired,
+    /// Given up before anything was sealed under the new key.
+    Aborted,
+}
+
+impl State {
+    const ALL: [Self; 7] = [
+        Self::Planned,
+        Self::Staged,
+        Self::Active,
+        Self::Rewrapping,
+        Self::Verifying,
+        Self::Retired,
+        Self::Aborted,
+    ];
+
+    /// Its stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Staged => "staged",
+            Self::Active => "active",
+            Self::Rewrapping => "rewrapping",
+            Self::Verifying => "verifying",
+            Self::Retired => "retired",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+
+    /// Whether nothing is left to do.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Retired | Self::Aborted)
+    }
+
+    /// Whether it can still be given up: nothing is sealed under the new key.
+    pub const fn can_be_aborted(self) -> bool {
+        matches!(self, Self::Planned | Self::Staged)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// What the last look at the rows said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Rows after the present position that are not under the new key; quarantined ones do not count.
+    pub ahead: u64,
+    /// All such rows, wherever they are.
+    pub remaining: u64,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Hand the new key over to servers.
+    Stage,
+    /// Seal with the new key from now on.
+    Promote,
+    /// Begin with the first row.
+    Begin,
+    /// The next batch of rows.
+    Batch,
+    /// Nothing is ahead: open everything with the new key alone.
+    Verify,
+    /// Rows came behind the position, by servers that did not know yet: once more from the first row.
+    Again,
+    /// Let the old key open nothing any more.
+    Retire,
+    /// It is over.
+    Nothing,
+}
+
+/// The step after a stored state.
+pub const fn next(state: State, facts: Facts) -> Step {
+    match state {
+        State::Planned => Step::Stage,
+        State::Staged => Step::Promote,
+        State::Active => Step::Begin,
+        State::Rewrapping if facts.ahead > 0 => Step::Batch,
+        State::Rewrapping => Step::Verify,
+        State::Verifying if facts.remaining > 0 => Step::Again,
+        State::Verifying => Step::Retire,
+        State::Retired | State::Aborted => Step::Nothing,
+    }
+}
+
+/// Envelopes that one key may seal before another has to take its place, where random nonces are used under the very
+/// key: nine tenths of the 2^32 of NIST SP 800-38D. Here every record has a key of its own, so that it is a long way off.
+pub const MOST_SEALS: u64 = 3_865_470_566;
+
+/// How a key stands to the bounds on its age and use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Neither is reached.
+    No,
+    /// It is older than the policy allows.
+    Age,
+    /// It has sealed as much as it may.
+    Seals,
+}
+
+impl Due {
+    /// By age in seconds, the most days that the policy allows, and the envelopes sealed.
+    pub const fn of(age: u64, most_days: u64, seals: u64) -> Self {
+        if seals >= MOST_SEALS {
+            Self::Seals
+        } else if age >= most_days.saturating_mul(86_400) {
+            Self::Age
+        } else {
+            Self::No
+        }
+    }
+
+    /// Its stable name; `None` where nothing is due.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::No => None,
+            Self::Age => Some("age"),
+            Self::Seals => Some("seals"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_leads_to_the_end_and_rows_that_came_late_are_not_forgotten() {
+        let facts = |ahead, remaining| Facts { ahead, remaining };
+        let table = [
+            (State::Planned, facts(9, 9), Step::Stage),
+            (State::Staged, facts(9, 9), Step::Promote),
+            (State::Active, facts(9, 9), Step::Begin),
+            (State::Rewrapping, facts(9, 9), Step::Batch),
+            (State::Rewrapping, facts(0, 2), Step::Verify),
+            (State::Verifying, facts(0, 2), Step::Again),
+            (State::Verifying, facts(0, 0), Step::Retire),
+            (State::Retired, facts(0, 0), Step::Nothing),
+            (State::Aborted, facts(9, 9), Step::Nothing),
+        ];
+        for (state, facts, step) in table {
+            assert_eq!(next(state, facts), step, "{state}");
+        }
+    }
+
+    #[test]
+    fn names_come_back() {
+        for state in State::ALL {
+            assert_eq!(State::named(state.name()), Some(state));
+        }
+        for kind in [Kind::Master, Kind::Data, Kind::Signing] {
+            assert_eq!(Kind::named(kind.name()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn a_key_is_due_by_age_or_by_use() {
+        assert_eq!(Due::of(86_400 * 30 - 1, 30, 0), Due::No);
+        assert_eq!(Due::of(86_400 * 30, 30, 0), Due::Age);
+        assert_eq!(Due::of(0, 30, MOST_SEALS - 1), Due::No);
+        assert_eq!(Due::of(0, 30, MOST_SEALS), Due::Seals);
+    }
+}

@@ -1,0 +1,61 @@
+//! What a rotation remembers beside its state, for its evidence: counts and ids, never a key.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::store::{Store, WrappedTable};
+
+/// Rows by table, and in each by the id of the key that they are under.
+pub type Counts = BTreeMap<String, BTreeMap<String, i64>>;
+
+/// What is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// Rows by key when it began.
+    pub before: Counts,
+    /// The same when it ended.
+    pub after: Counts,
+    /// Rows of each table that were opened with the new key alone.
+    pub verified: BTreeMap<String, u64>,
+    /// What the old key was tried on at the end.
+    pub probe: Probe,
+    /// The ids of its events in the audit trail.
+    pub events: Vec<String>,
+    /// How often it was begun again from the first row, because servers that did not know yet had added some.
+    pub again: u32,
+}
+
+/// The old key tried on what is there at the end, under its own name and under the new key's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Values that were tried.
+    pub tried: u64,
+    /// Values that opened: any but 0 is a failure.
+    pub opened: u64,
+}
+
+impl Facts {
+    /// From the stored form; one that cannot be read counts as empty, because nothing is decided by it.
+    pub fn parse(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// The stored form.
+    pub fn text(&self) -> String {
+        // Maps of strings and numbers cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The wrapped keys by master key.
+pub(super) async fn count_wrapped(store: &Store) -> Result<Counts, Failure> {
+    let mut counts = Counts::new();
+    for table in WrappedTable::ALL {
+        let by_key = store.count_wrapped(table).await?.into_iter().collect();
+        counts.insert(table.name().to_owned(), by_key);
+    }
+    Ok(counts)
+}
