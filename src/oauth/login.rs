@@ -7,11 +7,10 @@ use crate::app::App;
 use crate::app::limits::Verdict;
 use crate::config::Signup;
 use crate::crypto::SecretString;
-use crate::crypto::envelope::{self, Place};
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{KeyPurpose, Neighbourhood, Scope, UserId};
+use crate::domain::{Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
 use crate::store::{Login, NewCode, NewLogin};
@@ -20,6 +19,7 @@ use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 use super::authorize::error_redirect;
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
+use super::verifier::{open_verifier, seal_verifier};
 use super::{Params, Visitor, cookies, refusals, sessions};
 
 /// What a login is for.
@@ -369,33 +369,4 @@ fn handle(app: &App) -> Token {
 
 fn https(app: &App) -> bool {
     app.issuer().starts_with("https:")
-}
-
-fn seal_verifier(app: &App, state: TokenHash, verifier: &CodeVerifier) -> Result<Vec<u8>, Failure> {
-    let row = row(state);
-    let key = app.keys.own(KeyPurpose::PendingLogins)?;
-    Ok(envelope::seal(&key, &verifier_place(&row), verifier.expose().as_bytes(), &app.dice.bytes()))
-}
-
-async fn open_verifier(app: &App, state: TokenHash, sealed: &[u8]) -> Result<Option<CodeVerifier>, Failure> {
-    let row = row(state);
-    let Ok(id) = envelope::key_id(sealed) else { return Ok(None) };
-    let known = || app.keys.taken(KeyPurpose::PendingLogins).into_iter().find(|key| *key.id() == id);
-    let mut key = known();
-    if key.is_none() {
-        // Another server began this login with a key that has just come.
-        app.keys.learn().await?;
-        key = known();
-    }
-    let Some(key) = key else { return Ok(None) };
-    let Ok(plain) = envelope::open(&key, &verifier_place(&row), sealed) else { return Ok(None) };
-    Ok(std::str::from_utf8(&plain).ok().and_then(CodeVerifier::parse))
-}
-
-const fn verifier_place(row: &str) -> Place<'_> {
-    Place { table: "logins", column: "verifier", user: "", row, version: 0 }
-}
-
-fn row(state: TokenHash) -> String {
-    state.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -19,6 +19,7 @@ pub mod revoke;
 pub mod sessions;
 pub mod tickets;
 pub mod token;
+mod verifier;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
