@@ -17,7 +17,7 @@ use crate::store::{
     WrappedTable,
 };
 
-use super::facts::{Facts, count_wrapped};
+use super::facts::{Facts, Probe, count_wrapped};
 use super::{BATCH, Bench, Stopped, held};
 use crate::vault::ring::key_id;
 
@@ -224,35 +224,15 @@ impl Master {
         };
         let mut facts = Facts::parse(&row.facts);
         (facts.verified, facts.probe) = Default::default();
-        let posing = self.old.posing_as(&self.new);
         for table in WrappedTable::ALL {
             let (mut after, mut opened) = (String::new(), 0);
             loop {
                 let rows = bench.store.wrapped_rows(table, (&after, BATCH)).await?;
                 let Some(last) = rows.last() else { break };
                 after.clone_from(&last.id);
-                let mut batch = Batch { position: after.clone(), ..Batch::default() };
-                for found in rows {
-                    facts.probe.tried += 1;
-                    let by_old =
-                        open(&self.old, table, &found).is_ok() || open(&posing, table, &found).is_ok();
-                    facts.probe.opened += u64::from(by_old);
-                    match open(&self.new, table, &found) {
-                        Ok(_) => opened += 1,
-                        // A server that did not know yet: what remains is counted, and wrapped anew.
-                        Err(OpenError::WrongKey) if by_old => {}
-                        Err(_) if is_known(table, &found.id) => {}
-                        Err(error) => batch.exceptions.push(exception(table, found, error)),
-                    }
-                }
-                if !batch.exceptions.is_empty() {
-                    let events: Vec<_> =
-                        batch.exceptions.iter().map(|exception| quarantined(bench, row, exception)).collect();
-                    let key = (table, row.new_key.as_str());
-                    let written =
-                        bench.store.write_wrapped(bench.turn, key, &batch, (bench.clock.now(), &events));
-                    written.await?.ok_or(Stopped::TurnLost)?;
-                }
+                let (good, exceptions) = self.tried(table, rows, &is_known, &mut facts.probe);
+                opened += good;
+                self.set_aside(bench, row, (table, &after), exceptions).await?;
             }
             facts.verified.insert(table.name().to_owned(), opened);
         }
@@ -260,6 +240,49 @@ impl Master {
         held(bench.store.move_rotation(bench.turn, (moved.0, &moved.1), bench.clock.now(), &[]).await?)?;
         bench.witness.passed("verified");
         Ok(())
+    }
+
+    /// How many of these open with the new root alone, and which do not; the old one is tried on all of them.
+    fn tried(
+        &self,
+        table: WrappedTable,
+        rows: Vec<WrappedRow>,
+        is_known: &dyn Fn(WrappedTable, &str) -> bool,
+        probe: &mut Probe,
+    ) -> (u64, Vec<ExceptionRow>) {
+        let posing = self.old.posing_as(&self.new);
+        let (mut opened, mut exceptions) = (0, Vec::new());
+        for found in rows {
+            let by_old = open(&self.old, table, &found).is_ok() || open(&posing, table, &found).is_ok();
+            probe.tried += 1;
+            probe.opened += u64::from(by_old);
+            match open(&self.new, table, &found) {
+                Ok(_) => opened += 1,
+                // A server that did not know yet: what remains is counted, and wrapped anew.
+                Err(OpenError::WrongKey) if by_old => {}
+                Err(_) if is_known(table, &found.id) => {}
+                Err(error) => exceptions.push(exception(table, found, error)),
+            }
+        }
+        (opened, exceptions)
+    }
+
+    async fn set_aside(
+        &self,
+        bench: &Bench<'_>,
+        row: &RotationRow,
+        (table, position): (WrappedTable, &str),
+        exceptions: Vec<ExceptionRow>,
+    ) -> Result<(), Stopped> {
+        if exceptions.is_empty() {
+            return Ok(());
+        }
+        let events: Vec<_> = exceptions.iter().map(|exception| quarantined(bench, row, exception)).collect();
+        let batch = Batch { changes: Vec::new(), exceptions, position: position.to_owned() };
+        let key = (table, row.new_key.as_str());
+        let written =
+            bench.store.write_wrapped(bench.turn, key, &batch, (bench.clock.now(), &events)).await?;
+        written.ok_or(Stopped::TurnLost).map(drop)
     }
 
     async fn retire(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
