@@ -3,6 +3,7 @@
 //! Everything else takes a [`Clock`] or a [`Dice`] (or better: a [`Timestamp`] and bytes), so that decisions
 //! can be tested at any instant. `clippy.toml` bans the ambient functions elsewhere.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -47,19 +48,29 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 in UTC with milliseconds, for example `2026-11-21T04:00:00.000Z`.
+    /// RFC 3339 in UTC with milliseconds, for example `2026-11-21T04:00:00.000Z`. By hand, because every record of the
+    /// trail has one; what has no year of four digits is its number of milliseconds.
     pub fn rfc3339(self) -> String {
-        use time::macros::format_description;
         let nanos = i128::from(self.0).saturating_mul(1_000_000);
-        time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .ok()
-            .and_then(|at| {
-                at.format(format_description!(
-                    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
-                ))
-                .ok()
-            })
-            .unwrap_or_else(|| self.0.to_string())
+        let at = time::OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
+        let Some((at, year)) = at.and_then(|at| Some((at, u16::try_from(at.year()).ok()?))) else {
+            return self.0.to_string();
+        };
+        let mut text = String::with_capacity("2026-11-21T04:00:00.000Z".len());
+        let mut digits = |number: u16, count: u32, then: char| {
+            for place in (0..count).rev() {
+                text.push(char::from(b'0' + (number / 10_u16.pow(place) % 10) as u8));
+            }
+            text.push(then);
+        };
+        digits(year, 4, '-');
+        digits(u8::from(at.month()).into(), 2, '-');
+        digits(at.day().into(), 2, 'T');
+        digits(at.hour().into(), 2, ':');
+        digits(at.minute().into(), 2, ':');
+        digits(at.second().into(), 2, '.');
+        digits(at.millisecond(), 3, 'Z');
+        text
     }
 }
 
@@ -140,6 +151,28 @@ impl Dice {
         }
         bytes
     }
+
+    /// 16 unpredictable bytes to name something by: a request, an event. Read from the system for many names at once,
+    /// because every call takes two; each byte is given out once. Never for what must stay secret: what is read
+    /// ahead waits in memory.
+    pub fn name(&self) -> [u8; 16] {
+        AHEAD.with(|ahead| {
+            let next = ahead.borrow_mut().pop();
+            next.unwrap_or_else(|| {
+                let mut fresh = ahead.borrow_mut();
+                *fresh = self.bytes::<{ 16 * NAMES_AHEAD }>().as_chunks().0.to_vec();
+                fresh.pop().unwrap_or_else(|| self.bytes())
+            })
+        })
+    }
+}
+
+/// So many names are read from the system at once.
+const NAMES_AHEAD: usize = 32;
+
+thread_local! {
+    /// Names that nobody has had yet.
+    static AHEAD: RefCell<Vec<[u8; 16]>> = const { RefCell::new(Vec::new()) };
 }
 
 #[cfg(test)]
@@ -150,7 +183,17 @@ mod tests {
     fn timestamps_round_down_and_print_in_utc() {
         assert_eq!(Timestamp::from_millis(1_999).secs(), 1);
         assert_eq!(Timestamp::from_millis(-1).secs(), -1);
-        assert_eq!(Timestamp::from_secs(1_795_233_600).rfc3339(), "2026-11-21T04:00:00.000Z");
+        for (millis, text) in [
+            (1_795_233_600_000, "2026-11-21T04:00:00.000Z"),
+            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (-62_167_219_200_001, "-62167219200001"),
+            (i64::MAX, "9223372036854775807"),
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).rfc3339(), text);
+        }
     }
 
     #[test]
@@ -158,5 +201,22 @@ mod tests {
         let (clock, hand) = Clock::moved_by_hand(Timestamp::from_secs(10));
         hand.advance(Duration::from_secs(5));
         assert_eq!(clock.now(), Timestamp::from_secs(15));
+    }
+
+    #[test]
+    fn no_name_comes_twice_whoever_asks() {
+        let many = || (0..10 * NAMES_AHEAD).map(|_| Dice::system().name()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(many)).collect();
+        let mut all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        all.extend(many());
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!((count, all.len()), (50 * NAMES_AHEAD, 50 * NAMES_AHEAD));
+        // Unpredictable, as far as can be seen: every bit is set about every other time.
+        for bit in 0..128 {
+            let set = all.iter().filter(|name| name[bit / 8] >> (bit % 8) & 1 == 1).count();
+            assert!((count / 4..count * 3 / 4).contains(&set), "bit {bit}: {set} of {count}");
+        }
     }
 }

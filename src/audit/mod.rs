@@ -4,6 +4,7 @@
 //! [`Audit::note`] queues to the same writer. Nothing is ever dropped: a full disk makes the first fail and the
 //! second wait. Never: deciding anything, carrying a secret, writing a person's name.
 
+mod draft;
 mod mirror;
 mod queue;
 pub(crate) mod record;
@@ -19,9 +20,11 @@ use crate::ambient::{Clock, Dice, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
 use crate::failure::Failure;
+use draft::Draft;
 use queue::{Queue, Work};
 pub use record::ZERO_HASH;
 pub use segment::{OpenError, SEGMENT_BYTES};
+use writer::draft;
 
 /// Most rows that [`Audit::append_batch`] hands to the writer at once; longer batches go in parts.
 const BATCH: usize = 256;
@@ -91,7 +94,8 @@ impl Audit {
     pub async fn record(&self, event: Event) -> Result<(), Failure> {
         let stamped = self.stamp(event);
         mirror::log(&stamped.event, &stamped.uid);
-        self.submit(1, |ack| Work::Record(Box::new(stamped), ack)).await
+        let draft = draft(&stamped).ok_or_else(|| Failure::new("an event cannot be written as JSON"))?;
+        self.submit(1, |ack| Work::Record(draft, ack)).await
     }
 
     /// Queues the event; waits only while the queue is full (then the disk refuses, or cannot keep up). For
@@ -99,8 +103,9 @@ impl Audit {
     pub async fn note(&self, event: Event) {
         let stamped = self.stamp(event);
         mirror::log(&stamped.event, &stamped.uid);
-        if let Err(stamped) = self.queue.push(1, Work::Note(Box::new(stamped))).await {
-            tracing::error!(event = stamped.name(), "an event came after the audit trail was closed");
+        let Some(draft) = draft(&stamped) else { return };
+        if let Err(draft) = self.queue.push(1, Work::Note(draft)).await {
+            tracing::error!(event = draft.name(), "an event came after the audit trail was closed");
         }
     }
 
@@ -112,8 +117,8 @@ impl Audit {
     /// Where the disk refuses: keep the rows and try again later.
     pub async fn append_batch(&self, rows: Vec<OutboxRow>) -> Result<(), Failure> {
         for part in rows.chunks(BATCH) {
-            let stamped: Vec<_> = part.iter().cloned().map(Stamped::from).collect();
-            self.submit(stamped.len(), |ack| Work::Rows(stamped, ack)).await?;
+            let drafts: Vec<_> = part.iter().cloned().map(Stamped::from).filter_map(written).collect();
+            self.submit(drafts.len(), |ack| Work::Rows(drafts, ack)).await?;
             // Only now: a batch that the disk refused comes again, and is one event all the same.
             part.iter().for_each(|row| mirror::log(&row.event, &row.uid));
         }
@@ -138,7 +143,7 @@ impl Audit {
     }
 
     fn stamp(&self, event: Event) -> Stamped {
-        Stamped { uid: EventId::mint(self.dice.bytes()), at: self.clock.now(), event }
+        Stamped { uid: EventId::mint(self.dice.name()), at: self.clock.now(), event }
     }
 
     async fn submit(&self, rows: usize, work: impl FnOnce(Ack) -> Work) -> Result<(), Failure> {
@@ -147,6 +152,12 @@ impl Audit {
         self.queue.push(rows, work(ack)).await.map_err(|_| closed())?;
         done.await.map_err(|_| closed())?
     }
+}
+
+/// A row of the outbox with its record.
+fn written(row: Stamped) -> Option<(EventId, Draft)> {
+    let draft = draft(&row)?;
+    Some((row.uid, draft))
 }
 
 /// How the writer tells a waiting caller.

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore};
 
-use super::{Ack, Stamped};
+use super::Ack;
+use super::draft::Draft;
+use crate::domain::ids::EventId;
 
 /// Most records in flight; the next caller waits.
 const ROOM: usize = 4096;
@@ -21,11 +23,11 @@ const GROUP: usize = 256;
 /// One piece of work for the writer.
 pub(super) enum Work {
     /// Nobody waits for it.
-    Note(Box<Stamped>),
+    Note(Draft),
     /// Somebody waits until it is durable.
-    Record(Box<Stamped>, Ack),
+    Record(Draft, Ack),
     /// Rows of the outbox, perhaps for the second time.
-    Rows(Vec<Stamped>, Ack),
+    Rows(Vec<(EventId, Draft)>, Ack),
 }
 
 impl Work {
@@ -36,8 +38,8 @@ impl Work {
     /// The code of the (first) event, for the log.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Note(one) | Self::Record(one, _) => one.event.code().name(),
-            Self::Rows(rows, _) => rows.first().map_or("", |row| row.event.code().name()),
+            Self::Note(one) | Self::Record(one, _) => one.code,
+            Self::Rows(rows, _) => rows.first().map_or("", |(_, row)| row.code),
         }
     }
 }

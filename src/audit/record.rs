@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::Stamped;
+use super::draft::{Draft, Gap};
 use crate::domain::event::{Class, Event, Outcome};
 
 /// `prev` of the first record of a chain.
@@ -34,12 +35,12 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Appends the next record, newline included, to `out` and moves on.
-    pub(super) fn append(&mut self, stamped: &Stamped, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    ///
+    /// # Errors
+    /// None that could come: text is written into memory.
+    pub(super) fn append(&mut self, draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let start = out.len();
-        if let Err(error) = serde_json::to_writer(&mut *out, &Record::new(stamped, self)) {
-            out.truncate(start);
-            return Err(error);
-        }
+        draft.fill(out, (self.seq + 1, &self.uid, &self.prev))?;
         self.seq += 1;
         self.prev = hash(&out[start..]);
         out.push(b'\n');
@@ -78,7 +79,7 @@ fn hash(line: &[u8]) -> String {
 
 /// The fields of every struct here stand in alphabetical order: serde writes them as they stand.
 #[derive(Serialize)]
-struct Record<'a> {
+pub(super) struct Record<'a> {
     activity_id: u8,
     actor: Actor<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,7 +173,7 @@ struct Metadata<'a> {
     event_code: &'static str,
     product: Product,
     profiles: [&'static str; 2],
-    sequence: u64,
+    sequence: Gap,
     uid: &'a str,
     version: &'static str,
 }
@@ -189,14 +190,14 @@ enum Source {
 struct Unmapped<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     api: Option<Api<'a>>,
-    chain_uid: &'a str,
+    chain_uid: Gap,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     details: &'a BTreeMap<String, String>,
     epoch: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     link_uid: Option<&'a str>,
     outcome: &'static str,
-    prev: &'a str,
+    prev: Gap,
     #[serde(skip_serializing_if = "Option::is_none")]
     src_endpoint: Option<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,7 +205,7 @@ struct Unmapped<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn new(Stamped { uid, at, event }: &'a Stamped, chain: &'a Chain) -> Self {
+    pub(super) fn new(Stamped { uid, at, event }: &'a Stamped) -> Self {
         let (code, class) = (event.code(), event.code().class());
         let succeeded = event.outcome() == Outcome::Success;
         let has_api = class == Class::ApiActivity;
@@ -227,7 +228,7 @@ impl<'a> Record<'a> {
                 product: product(),
                 // `time_dt` is of the first profile; `actor` is of the second where the class has none itself.
                 profiles: ["datetime", "host"],
-                sequence: chain.seq + 1,
+                sequence: Gap,
                 uid: uid.as_str(),
                 version: "1.8.0",
             },
@@ -244,12 +245,12 @@ impl<'a> Record<'a> {
             type_uid: u32::from(class.uid()) * 100 + u32::from(code.activity()),
             unmapped: Unmapped {
                 api: (!has_api).then(|| api(event)),
-                chain_uid: &chain.uid,
+                chain_uid: Gap,
                 details: event.details(),
                 epoch: EPOCH,
                 link_uid: event.link_id(),
                 outcome: event.outcome().name(),
-                prev: &chain.prev,
+                prev: Gap,
                 src_endpoint: (!has_source).then(|| source(event)),
                 subject: event.subject_text().filter(|_| !names_its_subject(class)),
             },
@@ -316,7 +317,7 @@ mod tests {
         let mut chain = Chain { uid: "c".into(), seq: 0, prev: ZERO_HASH.into() };
         let mut out = Vec::new();
         let stamped = Stamped { uid: EventId::mint([9; 16]), at: Timestamp::from_secs(1_795_233_600), event };
-        chain.append(&stamped, &mut out).unwrap();
+        chain.append(&Draft::of(&stamped).unwrap(), &mut out).unwrap();
         assert_eq!(out.pop(), Some(b'\n'));
         out
     }
@@ -353,6 +354,26 @@ mod tests {
     }
 
     #[test]
+    fn no_text_of_an_event_is_taken_for_its_place_in_the_chain() {
+        let mut chain = Chain { uid: "a\"b".into(), seq: 6, prev: "p".into() };
+        let mut out = Vec::new();
+        let event = Event::new(EventCode::ToolCalled).subject("null").operation("\"prev\":null");
+        let event = ["sequence", "chain_uid", "prev"]
+            .iter()
+            .fold(event, |event, key| event.detail(key, "null").detail("x", "\n:null\":null"));
+        let stamped = Stamped { uid: EventId::mint([9; 16]), at: Timestamp::from_secs(0), event };
+        chain.append(&Draft::of(&stamped).unwrap(), &mut out).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(record["metadata"]["sequence"], 7);
+        assert_eq!(
+            (&record["unmapped"]["chain_uid"], &record["unmapped"]["prev"]),
+            (&"a\"b".into(), &"p".into())
+        );
+        assert_eq!(record["unmapped"]["details"]["prev"], "null");
+        assert_eq!(record["api"]["operation"], "\"prev\":null");
+    }
+
+    #[test]
     fn the_chain_is_read_back_from_its_last_line() {
         let mut chain = Chain { uid: "c".into(), seq: 41, prev: ZERO_HASH.into() };
         let mut out = Vec::new();
@@ -361,7 +382,7 @@ mod tests {
             at: Timestamp::from_secs(0),
             event: Event::new(EventCode::SysStartup),
         };
-        chain.append(&stamped, &mut out).unwrap();
+        chain.append(&Draft::of(&stamped).unwrap(), &mut out).unwrap();
         assert_eq!(Chain::after(&out[..out.len() - 1]).unwrap(), chain);
         assert_eq!(chain.seq, 42);
     }

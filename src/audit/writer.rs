@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::draft::Draft;
 use super::queue::{Queue, Taken, Work};
 use super::record::{Chain, ZERO_HASH};
 use super::segment::{OpenError, Trail};
@@ -48,7 +49,7 @@ pub(super) fn start(
     let mut backlog = Vec::new();
     if tail.torn > 0 {
         let event = Event::new(EventCode::AuditTailRepaired).detail("bytes", tail.torn.to_string());
-        backlog.push(Stamped { uid: uid(), at: clock.now(), event });
+        backlog.extend(draft(&Stamped { uid: uid(), at: clock.now(), event }));
     }
     let writer = Writer {
         durable: Mark { len: trail.len(), chain: chain.clone() },
@@ -79,9 +80,9 @@ struct Writer {
     /// What is known to be on disk.
     durable: Mark,
     /// Notes that were appended and not yet synced: kept in case the sync fails.
-    unsynced: Vec<Stamped>,
+    unsynced: Vec<Draft>,
     /// Notes that the disk refused: written first when it takes them.
-    backlog: Vec<Stamped>,
+    backlog: Vec<Draft>,
     /// Room in the queue that the notes above still hold.
     owed: usize,
     seen: Seen,
@@ -100,7 +101,7 @@ struct Mark {
 struct Group {
     lines: Vec<u8>,
     chain: Chain,
-    notes: Vec<Stamped>,
+    notes: Vec<Draft>,
     rows: Vec<EventId>,
     acks: Vec<(usize, Ack)>,
 }
@@ -168,7 +169,7 @@ impl Writer {
         }
         for item in items {
             match item {
-                Work::Note(note) => group.note(*note),
+                Work::Note(note) => group.note(note),
                 Work::Record(record, ack) => {
                     if group.line(&record) {
                         group.acks.push((1, ack));
@@ -177,10 +178,10 @@ impl Writer {
                     }
                 }
                 Work::Rows(rows, ack) => {
-                    for row in rows.iter().filter(|row| !self.seen.contains(&row.uid)) {
-                        group.row(row);
-                    }
                     group.acks.push((rows.len(), ack));
+                    for (uid, row) in rows.into_iter().filter(|(uid, _)| !self.seen.contains(uid)) {
+                        group.row(uid, &row);
+                    }
                 }
             }
         }
@@ -216,7 +217,7 @@ impl Writer {
     }
 
     /// Goes back to what is durable; the notes after it wait in the backlog.
-    fn back_out(&mut self, notes: Vec<Stamped>) {
+    fn back_out(&mut self, notes: Vec<Draft>) {
         self.trail.rewind(self.durable.len);
         self.chain = self.durable.chain.clone();
         self.backlog.append(&mut self.unsynced);
@@ -260,27 +261,36 @@ impl Writer {
 }
 
 impl Group {
-    fn note(&mut self, note: Stamped) {
+    fn note(&mut self, note: Draft) {
         self.line(&note);
         self.notes.push(note);
     }
 
-    fn row(&mut self, row: &Stamped) {
-        if !self.rows.contains(&row.uid) && self.line(row) {
-            self.rows.push(row.uid.clone());
+    fn row(&mut self, uid: EventId, row: &Draft) {
+        if !self.rows.contains(&uid) && self.line(row) {
+            self.rows.push(uid);
         }
     }
 
-    /// Adds the event's line. False, and an error in the log, where it cannot be written as JSON.
-    fn line(&mut self, stamped: &Stamped) -> bool {
-        match self.chain.append(stamped, &mut self.lines) {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!(%error, event = stamped.event.code().name(), "an event cannot be written as JSON");
-                false
-            }
+    /// Adds the event's line. False, and an error in the log, where it cannot be written.
+    fn line(&mut self, draft: &Draft) -> bool {
+        let start = self.lines.len();
+        let appended = self.chain.append(draft, &mut self.lines);
+        if let Err(error) = &appended {
+            self.lines.truncate(start);
+            tracing::error!(%error, event = draft.code, "an event cannot be written");
         }
+        appended.is_ok()
     }
+}
+
+/// An event as a record. `None`, and an error in the log, where it has no form in JSON.
+pub(super) fn draft(stamped: &Stamped) -> Option<Draft> {
+    let written = Draft::of(stamped);
+    if let Err(error) = &written {
+        tracing::error!(%error, event = stamped.event.code().name(), "an event cannot be written as JSON");
+    }
+    written.ok()
 }
 
 /// The ids of recent records, first in first out.
