@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ impl Api {
     ) -> Result<T, ApiError> {
         let write = call.method != Method::GET;
         let answer = self.call(token, call).await?;
-        serde_json::from_slice(answer.body()).map_err(|_| {
+        from_json(answer.body()).map_err(|_| {
             if write { ApiError::AmbiguousWrite { cause: "unreadable_answer" } } else { ApiError::Malformed }
         })
     }
@@ -86,7 +86,7 @@ impl Api {
         if answer.status() == StatusCode::NO_CONTENT || answer.body().is_empty() {
             return Ok(None);
         }
-        serde_json::from_slice(answer.body()).map_err(|_| ApiError::Malformed)
+        from_json(answer.body()).map_err(|_| ApiError::Malformed)
     }
 
     /// Calls; any 2xx is an answer. A short rate limit is waited out once: a 429 was not acted upon, so that a write
@@ -94,8 +94,8 @@ impl Api {
     pub(super) async fn call(&self, token: &AccessToken, call: Call) -> Result<Response<Bytes>, ApiError> {
         let write = call.method != Method::GET;
         let limits = Limits::within(self.timeout, MAX_BODY);
-        let request = request(token, call)?;
-        let wait = match self.once(request.clone(), limits, write).await {
+        let call = Target::of(call)?;
+        let wait = match self.once(request(token, &call)?, limits, write).await {
             Err(ApiError::Broken) => Duration::ZERO,
             Err(ApiError::RateLimited { retry_after: Some(wait) })
                 if wait <= SHORT_WAIT && Instant::now() + wait < limits.deadline =>
@@ -105,7 +105,7 @@ impl Api {
             done => return done,
         };
         tokio::time::sleep(wait).await;
-        self.once(request, limits, write).await
+        self.once(request(token, &call)?, limits, write).await
     }
 
     async fn once(
@@ -123,23 +123,50 @@ impl Api {
     }
 }
 
+/// A call with its address read once, however often it is sent.
+struct Target {
+    method: Method,
+    address: Uri,
+    body: Bytes,
+}
+
+impl Target {
+    fn of(call: Call) -> Result<Self, ApiError> {
+        let address = Uri::try_from(call.address.into_text()).map_err(|_| unusable())?;
+        Ok(Self { method: call.method, address, body: call.body })
+    }
+}
+
+fn unusable() -> ApiError {
+    ApiError::InvalidArgument("it cannot be put into a request".to_owned())
+}
+
 /// The request with its headers. Compression is not asked for: a small answer must not become a large one.
-fn request(token: &AccessToken, call: Call) -> Result<Request<Bytes>, ApiError> {
-    let unusable = || ApiError::InvalidArgument("it cannot be put into a request".to_owned());
-    let mut request = Request::builder()
-        .method(&call.method)
-        .uri(call.address.into_text())
-        .header(header::AUTHORIZATION, token.header().ok_or_else(unusable)?)
-        .header(header::ACCEPT, JSON)
-        .header(header::USER_AGENT, USER_AGENT);
+fn request(token: &AccessToken, call: &Target) -> Result<Request<Bytes>, ApiError> {
+    let mut request = Request::new(call.body.clone());
+    *request.method_mut() = call.method.clone();
+    *request.uri_mut() = call.address.clone();
+    let headers = request.headers_mut();
+    headers.reserve(6);
+    headers.insert(header::AUTHORIZATION, token.header().ok_or_else(unusable)?);
+    headers.insert(header::ACCEPT, JSON);
+    headers.insert(header::USER_AGENT, USER_AGENT);
     if call.method != Method::GET {
         // Spotify answers 411 to an empty PUT or POST without a length (spotify.md 1.7).
-        request = request.header(header::CONTENT_LENGTH, call.body.len());
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(call.body.len()));
         if !call.body.is_empty() {
-            request = request.header(header::CONTENT_TYPE, JSON);
+            headers.insert(header::CONTENT_TYPE, JSON);
         }
     }
-    request.body(call.body).map_err(|_| unusable())
+    Ok(request)
+}
+
+/// Reads JSON: as text where it is text, so that not each string in it is looked at anew; else as far as it is used.
+fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(body),
+    }
 }
 
 /// Refuses a page that Spotify would refuse, before it costs a request.

@@ -30,18 +30,8 @@ model! {
         display_name: Option<Foreign> = "lenient::foreign",
         /// `spotify:user:...`
         uri: Option<String> = "lenient::word",
-        /// Links to the item.
-        external_urls: Option<ExternalUrls> = "lenient::object",
         /// `premium`, `free`, ...; absent in development mode.
         product: Option<String> = "lenient::word",
-    }
-}
-
-model! {
-    /// Links out.
-    ExternalUrls {
-        /// The page at open.spotify.com.
-        spotify: Option<String> = "lenient::word",
     }
 }
 
@@ -72,32 +62,16 @@ model! {
         show: Option<Named> = "lenient::object",
         /// Length in milliseconds.
         duration_ms: Option<u64> = "lenient::number",
-        /// Marked explicit.
-        explicit: Option<bool> = "lenient::truth",
-        /// A file of the listener's own, unknown to the catalogue.
-        is_local: Option<bool> = "lenient::truth",
-        /// Playable in the listener's market; absent without a market.
-        is_playable: Option<bool> = "lenient::truth",
         /// Identities in other catalogues.
         external_ids: Option<ExternalIds> = "lenient::object",
-        /// Links to the item.
-        external_urls: Option<ExternalUrls> = "lenient::object",
     }
 }
 
 model! {
     /// An artist, album or show as it is named within another item.
     Named {
-        /// Id in base 62.
-        id: Option<String> = "lenient::word",
-        /// `spotify:<type>:<id>`
-        uri: Option<String> = "lenient::word",
         /// Name or title.
         name: Option<Foreign> = "lenient::foreign",
-        /// When it came out: `2026`, `2026-11` or `2026-11-21`; albums only.
-        release_date: Option<String> = "lenient::word",
-        /// Links to the item.
-        external_urls: Option<ExternalUrls> = "lenient::object",
     }
 }
 
@@ -108,8 +82,6 @@ model! {
         is_playing: Option<bool> = "lenient::truth",
         /// Position in milliseconds.
         progress_ms: Option<u64> = "lenient::number",
-        /// When this was so, milliseconds since 1970.
-        timestamp: Option<u64> = "lenient::number",
         /// `track`, `episode`, `ad` or `unknown`.
         currently_playing_type: Option<String> = "lenient::word",
         /// What plays; `None` for ads, private sessions and unknown things.
@@ -188,8 +160,6 @@ model! {
         items: Option<Total> = "lenient::object",
         /// The same under its name before February 2026.
         tracks: Option<Total> = "lenient::object",
-        /// Links to the item.
-        external_urls: Option<ExternalUrls> = "lenient::object",
     }
 }
 
@@ -226,8 +196,6 @@ model! {
         added_at: Option<String> = "lenient::word",
         /// Who added it, in playlists.
         added_by: Option<Owner> = "lenient::object",
-        /// A file of the listener's own.
-        is_local: Option<bool> = "lenient::truth",
         /// The track or episode, by its name since February 2026. See [`Entry::track`].
         item: Option<Track> = "lenient::object",
         /// The same by its older name, which saved tracks still use.

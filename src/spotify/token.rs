@@ -27,7 +27,7 @@ impl AccessToken {
 
     /// The `Authorization` header, marked so that nothing logs it.
     pub(super) fn header(&self) -> Option<HeaderValue> {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", self.expose())).ok()?;
+        let mut value = HeaderValue::try_from(["Bearer ", self.expose()].concat()).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
