@@ -10,11 +10,11 @@ use crate::domain::limit::Standing;
 
 use super::{Budget, Limit};
 
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const LEFT: HeaderName = HeaderName::from_static("ratelimit");
-const OLD_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const OLD_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+static POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+static LEFT: HeaderName = HeaderName::from_static("ratelimit");
+static OLD_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+static OLD_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+static OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 impl Budget {
     /// Writes how a caller stands; nothing where nothing limits them.
@@ -58,7 +58,7 @@ fn write<'a>(headers: &mut HeaderMap, named: impl Iterator<Item = (&'a str, Stan
     }
     let text = Bytes::from(text);
     let mut start = 0;
-    for (name, end) in [POLICY, LEFT, OLD_LIMIT, OLD_REMAINING, OLD_RESET].into_iter().zip(ends) {
+    for (name, end) in [&POLICY, &LEFT, &OLD_LIMIT, &OLD_REMAINING, &OLD_RESET].into_iter().zip(ends) {
         if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
             headers.insert(name, value);
         }

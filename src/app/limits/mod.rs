@@ -4,6 +4,7 @@
 //! `addresses` for what becomes of a flood. Never learns what a request was about.
 
 mod addresses;
+mod call_limits;
 mod calls;
 mod fields;
 mod records;
@@ -23,7 +24,8 @@ use calls::Calls;
 use records::Records;
 use shared::Source;
 
-pub use calls::{Admission, Budget, CallLimits, CallRefused, Permit};
+pub use call_limits::CallLimits;
+pub use calls::{Admission, Budget, CallRefused, Permit};
 pub use fields::{retry_after, tell};
 
 /// What becomes of an attempt, a registration or a login of somebody who is not known yet.
