@@ -6,6 +6,7 @@ mod grant;
 mod log_in;
 mod people;
 mod report;
+mod sessions;
 mod wire;
 
 use std::error::Error;
@@ -65,6 +66,18 @@ enum Command {
         people: PathBuf,
         #[command(flatten)]
         load: Load,
+    },
+    /// Opens sessions of 2025-era clients, uses each once more and leaves them open.
+    Sessions {
+        /// The endpoint, ending in /mcp.
+        #[arg(long)]
+        url: String,
+        /// What log-in wrote.
+        #[arg(long)]
+        people: PathBuf,
+        /// How many sessions, of these people in turn.
+        #[arg(long, default_value_t = 10_000)]
+        count: usize,
     },
     /// Calls two servers in turn, several times, and prints the ratios of the first to the second.
     Compare {
@@ -145,6 +158,9 @@ async fn carry_out(command: Command) -> Outcome<()> {
             let figures = Figures::of(drive::run(&target, &load.plan()?).await?);
             report::one(&figures);
             figures.verdict()
+        }
+        Command::Sessions { url, people, count } => {
+            sessions::open(&url, &people::read(&people)?, count).await
         }
         Command::Compare { url, people, yardstick, yardstick_people, rounds, load } => {
             let ours = Target::new(&url, load.era, &people::read(&people)?)?;

@@ -71,6 +71,10 @@ pub(super) fn setup(done: &str, users: usize, took: Duration) {
     eprintln!("{users} people {done} in {:.1} s", took.as_secs_f64());
 }
 
+pub(super) fn sessions(count: usize, took: Duration) {
+    eprintln!("{count} sessions opened and used again in {:.1} s", took.as_secs_f64());
+}
+
 pub(super) fn problem(text: &str) {
     eprintln!("{text}");
 }
