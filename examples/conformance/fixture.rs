@@ -112,7 +112,7 @@ fn turn<'a>(
     answers: Option<BTreeMap<String, Value>>,
 ) -> Result<Turn<'a>, ErrorData> {
     let caller = context.extensions.get::<http::request::Parts>();
-    let caller = caller.and_then(|parts| parts.extensions.get::<Caller>());
+    let caller = caller.and_then(|parts| parts.extensions.get::<Arc<Caller>>());
     let user = caller.ok_or_else(|| ErrorData::internal_error("internal error", None))?.user.as_str();
     let can: ClientCapabilities = context.client_capabilities().unwrap_or_default();
     Ok(Turn { subject, user, can, state, answers })

@@ -1,6 +1,7 @@
 //! Our access tokens: what each stands for, remembered until something ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 
@@ -17,6 +18,17 @@ const REMEMBERED: usize = 50_000;
 /// Remembers what tokens stand for. Only living ones; the key is a hash.
 pub struct Bearers {
     known: Cache<TokenHash, Arc<AccessGrant>>,
+    /// How often everything was forgotten.
+    forgotten: AtomicU64,
+}
+
+/// A token that was good when it was looked up.
+pub struct Bearer {
+    /// What it stands for.
+    pub grant: Arc<AccessGrant>,
+    hash: TokenHash,
+    /// How often everything had been forgotten before.
+    as_of: u64,
 }
 
 /// Why a token is not accepted.
@@ -32,7 +44,7 @@ pub enum Refused {
 
 impl Default for Bearers {
     fn default() -> Self {
-        Self { known: Cache::new(REMEMBERED) }
+        Self { known: Cache::new(REMEMBERED), forgotten: AtomicU64::new(0) }
     }
 }
 
@@ -41,11 +53,36 @@ impl Bearers {
     pub async fn look_up(
         &self,
         presented: &str,
+        places: (&Store, &Revocation),
+        now: Timestamp,
+    ) -> Result<Bearer, Refused> {
+        let hash = Token::parse(TokenKind::Access, presented).ok_or(Refused::Invalid)?.hash();
+        // Before anything is read: what ends from here on is not overlooked.
+        let as_of = self.forgotten.load(Ordering::Acquire);
+        let grant = self.stands_for(hash, places, now).await?;
+        Ok(Bearer { grant, hash, as_of })
+    }
+
+    /// Whether a token is still good: as [`Bearers::look_up`] would find it, without its work where nothing was
+    /// forgotten meanwhile.
+    pub async fn is_still_good(
+        &self,
+        bearer: &Bearer,
+        places: (&Store, &Revocation),
+        now: Timestamp,
+    ) -> bool {
+        if places.1.memory_is_good() && self.forgotten.load(Ordering::Acquire) == bearer.as_of {
+            return is_alive(&bearer.grant, now);
+        }
+        Box::pin(self.stands_for(bearer.hash, places, now)).await.is_ok()
+    }
+
+    async fn stands_for(
+        &self,
+        hash: TokenHash,
         (store, revocation): (&Store, &Revocation),
         now: Timestamp,
     ) -> Result<Arc<AccessGrant>, Refused> {
-        let token = Token::parse(TokenKind::Access, presented).ok_or(Refused::Invalid)?;
-        let hash = token.hash();
         if revocation.memory_is_good()
             && let Some(grant) = self.known.get(&hash)
         {
@@ -69,9 +106,15 @@ impl Bearers {
     /// Forgets everything: something has ended somewhere.
     pub fn forget_all(&self) {
         self.known.clear();
+        // After it: whoever has looked into memory before has an older number.
+        self.forgotten.fetch_add(1, Ordering::Release);
     }
 }
 
 fn alive(grant: Arc<AccessGrant>, now: Timestamp) -> Result<Arc<AccessGrant>, Refused> {
-    if grant.ended || now >= grant.expires_at { Err(Refused::Over) } else { Ok(grant) }
+    if is_alive(&grant, now) { Ok(grant) } else { Err(Refused::Over) }
+}
+
+fn is_alive(grant: &AccessGrant, now: Timestamp) -> bool {
+    !grant.ended && now < grant.expires_at
 }

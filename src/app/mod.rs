@@ -22,7 +22,7 @@ use crate::store::{Recorded, Store};
 use crate::vault::{KeyRing, Vault};
 
 pub use api_keys::{ApiKeys, KnownKey};
-pub use bearers::{Bearers, Refused};
+pub use bearers::{Bearer, Bearers, Refused};
 pub use build::{BuildError, Mode};
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};

@@ -12,7 +12,7 @@ use crate::app::{App, Mode};
 use crate::config::LogFormat;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::http::{Http, Listening, Renewal, listen, router};
+use crate::http::{Http, Listening, Renewal, front, listen};
 use crate::mcp::{HttpPolicy, Linked, McpDeps, Server};
 
 use super::output::{Exit, Output, Refused};
@@ -135,7 +135,7 @@ async fn over_http(
 ) -> Result<(), Failure> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
-    let serving = listening.serve(router(http), http.app.config.limits.connections, stop.clone());
+    let serving = listening.serve(front(http), http.app.config.limits.connections, stop.clone());
     let mut serving = tokio::spawn(serving);
     told_to_stop(&mut term, &mut int).await;
     tracing::info!("draining");

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::domain::ids::RequestId;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::{During as _, Failure};
-use crate::http::{Http, LocalLogin, listen, login_router};
+use crate::http::{Http, LocalLogin, listen, login_front};
 use crate::mcp::stdio::{LocalCaller, run as run_protocol};
 use crate::mcp::{Caller, Server};
 use crate::store::Link;
@@ -118,7 +118,7 @@ impl Local {
             done.cancel();
         });
         let http = Arc::new(Http::new(self.app.clone(), None, Some(LocalLogin { expected, logged_in })));
-        tokio::spawn(listening.serve(login_router(&http), 64, open.clone()));
+        tokio::spawn(listening.serve(login_front(&http), 64, open.clone()));
         *page = Some(open);
         Ok(())
     }

@@ -1,18 +1,14 @@
-//! The layers of the router: bounds on headers, known hosts, one public origin, security headers, CORS.
-
-use std::panic::AssertUnwindSafe;
+//! What stands before every route, in pieces: bounds on headers, known hosts, one public origin.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use tower_http::cors::{Any, CorsLayer};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use crate::config::ServerConfig;
 use crate::web::headers::{self, Class};
 
-use super::{Shared, health, reply, visitor};
+use super::Shared;
 
 /// Most header fields of a request, and their size together (product.md 7).
 const MOST_HEADERS: usize = 100;
@@ -21,38 +17,8 @@ const MOST_HEADER_BYTES: usize = 16 * 1024;
 /// Longest path and query: authorization requests carry a client's state.
 const MOST_TARGET_BYTES: usize = 16 * 1024;
 
-/// So many headers at most are added to an answer here.
-const MOST_OF_OURS: usize = 12;
-
-/// What surrounds every route, in this order: the visitor, the bounds on headers, the Host check, the route with an
-/// answer where it panics, security headers (on refusals too). One layer, because a router clones all that lies beneath each of its
-/// layers for every request.
-pub(super) async fn surround(State(http): State<Shared>, mut request: Request, next: Next) -> Response {
-    let id = visitor::identify(&http, &mut request);
-    let path = request.uri().path();
-    let (class, probe) = (class_of(path), health::is_probe(path));
-    // Outside the Host check: probes ask by address.
-    let mut response = if let Some(refused) = refused(&request, class) {
-        refused
-    } else if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
-        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        answered.unwrap_or_else(|_payload| reply::panicked(&http, &id))
-    } else {
-        unknown_host()
-    };
-    let class = headers::class_of(&response, class);
-    let headers = response.headers_mut();
-    headers.reserve(MOST_OF_OURS);
-    headers::fill(headers, class);
-    headers::fill_hsts(headers, http.site.https());
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        headers.insert("x-request-id", value);
-    }
-    response
-}
-
 /// What is refused whatever the route and whoever asks.
-fn refused(request: &Request, class: Class) -> Option<Response> {
+pub(super) fn refused(request: &Request, class: Class) -> Option<Response> {
     if !has_bounded_headers(request.headers()) {
         return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }
@@ -80,7 +46,7 @@ fn is_coded(headers: &HeaderMap) -> bool {
 }
 
 /// A name rebound to our address must not reach us.
-fn unknown_host() -> Response {
+pub(super) fn unknown_host() -> Response {
     let said = "403: this host name is not served here. Use the server's public URL, and have proxies pass on the Host \
         header.\n";
     (StatusCode::FORBIDDEN, said).into_response()
@@ -110,45 +76,8 @@ pub(crate) fn class_of(path: &str) -> Class {
     }
 }
 
-/// Any origin, without credentials: tokens travel in headers that only their holder has. Inside the Origin check of
-/// the protocol, outside its authentication, so that preflights are answered.
-pub(super) fn cors() -> CorsLayer {
-    const fn name(name: &'static str) -> HeaderName {
-        HeaderName::from_static(name)
-    }
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::ACCEPT,
-            name("content-digest"),
-            name("signature"),
-            name("signature-input"),
-            name("mcp-protocol-version"),
-            name("mcp-method"),
-            name("mcp-name"),
-            name("mcp-session-id"),
-            name("last-event-id"),
-        ])
-        .expose_headers([
-            header::WWW_AUTHENTICATE,
-            header::RETRY_AFTER,
-            name("accept-signature"),
-            name("ratelimit"),
-            name("ratelimit-policy"),
-            name("x-ratelimit-limit"),
-            name("x-ratelimit-remaining"),
-            name("x-ratelimit-reset"),
-            name("mcp-session-id"),
-            name("x-request-id"),
-        ])
-        .max_age(std::time::Duration::from_secs(3600))
-}
-
 /// The host that a request is for: HTTP/2's authority, else the one `Host` header.
-fn authority(request: &Request) -> Option<&str> {
+pub(super) fn authority(request: &Request) -> Option<&str> {
     authority_of(request.uri(), request.headers())
 }
 
@@ -191,7 +120,7 @@ impl Hosts {
 }
 
 impl super::Http {
-    fn serves_host(&self, host: &str) -> bool {
+    pub(super) fn serves_host(&self, host: &str) -> bool {
         self.hosts.is_public(host) || self.hosts.aliases.iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 }

@@ -9,8 +9,10 @@ mod api_keys;
 mod approvals;
 mod authorize;
 mod connections;
+mod cors;
 mod descriptors;
 mod discovery;
+mod front;
 mod health;
 pub(crate) mod layers;
 mod leftover;
@@ -35,13 +37,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{any, get, options, post};
 
 use crate::app::App;
 use crate::domain::UserId;
 use crate::mcp;
 use crate::web::{Site, assets, routes};
 
+pub use front::Front;
 pub use renewal::Renewal;
 pub use serve::{Listening, ServeError, listen};
 pub use tls::Tls;
@@ -91,19 +94,19 @@ impl Http {
 type Shared = Arc<Http>;
 
 /// What the loopback page of `serve --stdio` needs, and nothing else.
-pub fn login_router(http: &Shared) -> Router {
-    Router::new()
+pub fn login_front(http: &Shared) -> Front {
+    let routes = Router::new()
         .route(routes::LOGIN, get(login::login))
         .route(login::callback_path(&http.app.config), get(login::callback))
         .route("/assets/{file}", get(assets::serve))
         .fallback(pages::not_found)
         .layer(from_fn_with_state(http.clone(), layers::to_public_origin))
-        .layer(from_fn_with_state(http.clone(), layers::surround))
-        .with_state(http.clone())
+        .with_state(http.clone());
+    Front::new(http.clone(), routes)
 }
 
-/// Every route of the server.
-pub fn router(http: &Shared) -> Router {
+/// Every route of the server, and what surrounds them.
+pub fn front(http: &Shared) -> Front {
     let body_bytes = usize::try_from(http.app.config.limits.body_bytes).unwrap_or(usize::MAX);
 
     let pages = Router::new()
@@ -132,16 +135,18 @@ pub fn router(http: &Shared) -> Router {
         .merge(discovery::routes())
         // Inside CORS, or preflights would get this answer.
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .layer(layers::cors());
+        .layer(cors::layer());
 
+    // Calls come here from the front without the router; only preflights pass a layer, for the protocol marks its own
+    // answers.
+    let endpoint = || any(protocol::other).merge(options(protocol::other).layer(cors::layer()));
     let protocol = Router::new()
-        .route("/mcp", axum::routing::any(protocol::mcp))
-        .route("/mcp/", axum::routing::any(protocol::mcp))
-        .route("/claude-mcp", axum::routing::any(protocol::claude_mcp))
-        .route("/claude-mcp/", axum::routing::any(protocol::claude_mcp))
-        .layer(layers::cors());
+        .route("/mcp", endpoint())
+        .route("/mcp/", endpoint())
+        .route("/claude-mcp", endpoint())
+        .route("/claude-mcp/", endpoint());
 
-    Router::new()
+    let routes = Router::new()
         .merge(pages.merge(programs).layer(DefaultBodyLimit::max(body_bytes)))
         .merge(protocol)
         .route("/assets/{file}", get(assets::serve))
@@ -149,6 +154,6 @@ pub fn router(http: &Shared) -> Router {
         .merge(health::routes())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .layer(from_fn_with_state(http.clone(), layers::surround))
-        .with_state(http.clone())
+        .with_state(http.clone());
+    Front::new(http.clone(), routes)
 }

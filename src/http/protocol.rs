@@ -1,5 +1,6 @@
 //! The MCP endpoints: authenticate every request before anything is read, then hand it to the protocol server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -8,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::app::Refused;
+use crate::app::{Bearer, Refused};
 use crate::crypto::token::{TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
@@ -22,7 +23,7 @@ use crate::store::KeyGrant;
 
 use super::limited::{self, Limited};
 use super::signed::{by_signature, flawed};
-use super::{Http, Shared, reply};
+use super::{Http, Shared, cors, reply};
 
 /// The client of requests without a credential, where they are allowed at all.
 const LOCAL_CLIENT: &str = "local-http";
@@ -30,25 +31,38 @@ const LOCAL_CLIENT: &str = "local-http";
 /// How often the trail hears of the same credential's refusals.
 pub(super) const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// `/mcp`
-pub(super) async fn mcp(
+/// Whatever reaches the protocol through the router: all but calls (see [`super::front`]).
+pub(super) async fn other(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,
     request: Request,
 ) -> Response {
-    serve(&http, Resource::Mcp, visitor, request).await
+    match resource_at(request.uri().path()) {
+        Some(resource) => serve(&http, resource, visitor, request).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
-/// `/claude-mcp`
-pub(super) async fn claude_mcp(
-    State(http): State<Shared>,
-    Extension(visitor): Extension<Visitor>,
-    request: Request,
-) -> Response {
-    serve(&http, Resource::ClaudeMcp, visitor, request).await
+/// The protocol's endpoint at this path.
+pub(super) fn resource_at(path: &str) -> Option<Resource> {
+    match path {
+        "/mcp" | "/mcp/" => Some(Resource::Mcp),
+        "/claude-mcp" | "/claude-mcp/" => Some(Resource::ClaudeMcp),
+        _ => None,
+    }
 }
 
-async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Request) -> Response {
+/// Answers a request to the protocol. The script of a browser may read what it says.
+pub(super) async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Request) -> Response {
+    let from_browser = request.headers().contains_key(header::ORIGIN);
+    let mut response = answer(http, resource, visitor, request).await;
+    if from_browser {
+        cors::mark(response.headers_mut());
+    }
+    response
+}
+
+async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Request) -> Response {
     let Some(server) = &http.mcp else { return StatusCode::NOT_FOUND.into_response() };
     // What cannot be recorded is not done (and no queue grows while the disk refuses).
     if !http.app.audit.is_writable() {
@@ -59,8 +73,8 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Reque
         Ok(proven) => proven,
         Err(denied) => return denied.answer(http, resource),
     };
-    let (user, client) = (caller.user.clone(), caller.client.clone());
-    parts.extensions.insert(caller);
+    let caller = Arc::new(caller);
+    parts.extensions.insert(caller.clone());
     if let Some(digest) = digest {
         parts.extensions.insert(digest);
     }
@@ -70,13 +84,14 @@ async fn serve(http: &Http, resource: Resource, visitor: Visitor, request: Reque
             challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
         }
         Err(NotServed::OtherBody) => {
-            let event = event(EventCode::AuthenticationFailure, &visitor).by(&user).client(&client);
-            refusals::note(&http.app, &visitor, event.because(Flaw::OtherBody.reason())).await;
+            let event =
+                event(EventCode::AuthenticationFailure, &visitor).by(&caller.user).client(&caller.client);
+            Box::pin(refusals::note(&http.app, &visitor, event.because(Flaw::OtherBody.reason()))).await;
             Denied::Signature(Flaw::OtherBody).answer(http, resource)
         }
         Err(NotServed::InsufficientScope(missing)) => {
             let needed = missing.granted.with(missing.needed);
-            let event = event(EventCode::AuthzFail, &visitor).by(&user).client(&client);
+            let event = event(EventCode::AuthzFail, &visitor).by(&caller.user).client(&caller.client);
             http.app
                 .audit
                 .note(event.because("insufficient_scope").detail("needed", needed.to_string()))
@@ -104,7 +119,7 @@ pub(super) enum Proof {
     /// Nothing: there is nothing that could end.
     None,
     /// A token of our authorization server.
-    Token(String),
+    Token(Bearer),
     /// An API key.
     Key(String),
     /// A signature by an API key.
@@ -116,12 +131,16 @@ async fn still_good(http: &Http, proof: Proof) -> bool {
     let app = &http.app;
     match proof {
         Proof::None => true,
-        Proof::Token(token) => {
-            app.bearers.look_up(&token, (&app.store, &app.revocation), app.now()).await.is_ok()
+        Proof::Token(bearer) => {
+            app.bearers.is_still_good(&bearer, (&app.store, &app.revocation), app.now()).await
         }
-        Proof::Key(key) => app.api_keys.look_up(&key, (&app.store, &app.revocation), app.now()).await.is_ok(),
+        Proof::Key(key) => {
+            let looked_up = app.api_keys.look_up(&key, (&app.store, &app.revocation), app.now());
+            Box::pin(looked_up).await.is_ok()
+        }
         Proof::Signer(key) => {
-            app.api_keys.signer(&key, (&app.store, &app.revocation, &app.keys), app.now()).await.is_ok()
+            let looked_up = app.api_keys.signer(&key, (&app.store, &app.revocation, &app.keys), app.now());
+            Box::pin(looked_up).await.is_ok()
         }
     }
 }
@@ -177,14 +196,15 @@ async fn caller(http: &Http, request: &Parts, visitor: &Visitor) -> Result<Prove
     let token =
         token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     let Some(token) = token.filter(|_| sent.next().is_none()) else {
-        return Err(refused(http, visitor, "malformed_credential").await);
+        return Err(Box::pin(refused(http, visitor, "malformed_credential")).await);
     };
     if token.starts_with(TokenKind::ApiKey.prefix()) {
         let caller = Box::pin(by_key(http, token, visitor)).await?;
         return Ok(Proven { caller, proof: Proof::Key(token.to_owned()), digest: None });
     }
     match app.bearers.look_up(token, (&app.store, &app.revocation), app.now()).await {
-        Ok(grant) => {
+        Ok(bearer) => {
+            let grant = &bearer.grant;
             let caller = Caller {
                 user: grant.user.clone(),
                 link: grant.link.clone(),
@@ -194,9 +214,9 @@ async fn caller(http: &Http, request: &Parts, visitor: &Visitor) -> Result<Prove
                 request_id: visitor.request.clone(),
                 address: visitor.address,
             };
-            Ok(Proven { caller, proof: Proof::Token(token.to_owned()), digest: None })
+            Ok(Proven { caller, proof: Proof::Token(bearer), digest: None })
         }
-        Err(why) => Err(not_accepted(http, visitor, why, (token, "invalid_token")).await),
+        Err(why) => Err(Box::pin(not_accepted(http, visitor, why, (token, "invalid_token"))).await),
     }
 }
 

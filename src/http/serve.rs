@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connections::Connections;
 use super::descriptors;
+use super::front::Front;
 use super::line::Ending;
-use super::speak::Speaker;
+use super::speak::{Answers, Speaker};
 use super::tls::Tls;
 
 /// Calls in flight may take this long after the drain began (product.md 7).
@@ -57,13 +57,18 @@ impl Listening {
         Self { tls, ..self }
     }
 
+    /// Serves until `stop`, then lets what is in flight finish: see [`Listening::serve_with`].
+    pub async fn serve(self, front: Front, connections: u32, stop: CancellationToken) {
+        self.serve_with(front, connections, stop).await;
+    }
+
     /// Serves until `stop`, then lets what is in flight finish. At most `connections` at once (0: as many as the
     /// limit on open files allows), the longest idle going first.
-    pub async fn serve(self, router: Router, connections: u32, stop: CancellationToken) {
+    pub(super) async fn serve_with<S: Answers>(self, service: S, connections: u32, stop: CancellationToken) {
         let connections = Arc::new(Connections::new(descriptors::room_for(connections)));
         let watched = connections.clone();
         let _watch = AbortOnDropHandle::new(tokio::spawn(async move { watched.watch().await }));
-        let speaker = Arc::new(Speaker::new(router, self.tls));
+        let speaker = Arc::new(Speaker::new(service, self.tls));
         tokio::select! {
             () = stop.cancelled() => {}
             () = accept_all(&self.listener, &connections, &speaker) => {}
@@ -78,7 +83,11 @@ impl Listening {
 }
 
 /// Accepts for ever.
-async fn accept_all(listener: &TcpListener, connections: &Arc<Connections>, speaker: &Arc<Speaker>) {
+async fn accept_all<S: Answers>(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+    speaker: &Arc<Speaker<S>>,
+) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,

@@ -1,13 +1,13 @@
 //! How one connection is spoken with: HTTP/1.1 or HTTP/2 with bounds on everything that a client decides.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use http::{Request, Version};
@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tower::ServiceExt as _;
+use tower::Service;
 
 use super::answers::Waiting;
 use super::connections::Place;
@@ -25,16 +25,31 @@ use super::line::{Busy, Ending, Line, Watched};
 use super::tls::Tls;
 use super::{Peer, leftover};
 
+/// What answers requests: the front of this server, or a router.
+pub(super) trait Answers:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
 /// Speaks with every connection of a listener.
-pub(super) struct Speaker {
-    router: Router,
+pub(super) struct Speaker<S> {
+    service: S,
     builder: Builder<TokioExecutor>,
     tls: Option<Arc<Tls>>,
 }
 
-impl Speaker {
-    pub(super) fn new(router: Router, tls: Option<Arc<Tls>>) -> Self {
-        Self { router, builder: builder(), tls }
+impl<S: Answers> Speaker<S> {
+    pub(super) fn new(service: S, tls: Option<Arc<Tls>>) -> Self {
+        Self { service, builder: builder(), tls }
     }
 
     /// Speaks until the connection ends.
@@ -59,8 +74,8 @@ impl Speaker {
         peer: SocketAddr,
         line: &Arc<Line>,
     ) {
-        let (router, own) = (self.router.clone(), line.clone());
-        let service = service_fn(move |request| answer(router.clone(), own.clone(), peer, request));
+        let (front, own) = (self.service.clone(), line.clone());
+        let service = service_fn(move |request| answer(front.clone(), own.clone(), peer, request));
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         loop {
             tokio::select! {
@@ -102,7 +117,7 @@ fn builder() -> Builder<TokioExecutor> {
 
 /// Answers one request, which knows the other end.
 async fn answer(
-    router: Router,
+    mut service: impl Answers,
     line: Arc<Line>,
     peer: SocketAddr,
     mut request: Request<Incoming>,
@@ -112,7 +127,8 @@ async fn answer(
     request.extensions_mut().insert(Peer(peer));
     request.extensions_mut().insert(line.clone());
     let (request, leftover) = leftover::lend(request, &line);
-    let mut response = router.oneshot(request.map(Body::new)).await?;
+    poll_fn(|context| service.poll_ready(context)).await?;
+    let mut response = service.call(request.map(Body::new)).await?;
     leftover.settle(&mut response).await;
     let waits = (on_stream && !hyper::body::Body::is_end_stream(response.body())).then(|| line.answer());
     Ok(response.map(|body| Answer { body, busy, waits }))

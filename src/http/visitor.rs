@@ -25,13 +25,12 @@ const MOST_HOPS: usize = 16;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Puts a [`Visitor`] into the request; the request's fresh id.
-pub(super) fn identify(http: &Http, request: &mut Request) -> RequestId {
-    let id = RequestId::mint(http.app.dice.bytes());
+/// Who asks; with a fresh id of the request.
+pub(super) fn identify(http: &Http, request: &Request) -> Visitor {
     let https = http.site.https();
     let headers = request.headers();
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    let visitor = Visitor {
+    Visitor {
         cookies: Cookies::parse(texts(headers, &header::COOKIE), https),
         agent: texts(headers, &header::USER_AGENT)
             .next()
@@ -40,11 +39,9 @@ pub(super) fn identify(http: &Http, request: &mut Request) -> RequestId {
             .take(LONGEST_AGENT)
             .collect(),
         address: client_address(peer, headers, &http.app.config.server.trusted_proxies),
-        request: id.clone(),
+        request: RequestId::mint(http.app.dice.name()),
         connection: request.extensions().get::<Arc<Line>>().map(|line| line.clone() as Arc<dyn Connection>),
-    };
-    request.extensions_mut().insert(visitor);
-    id
+    }
 }
 
 fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {

@@ -68,9 +68,9 @@ impl From<NoCaller> for ErrorData {
 }
 
 impl Handler {
-    async fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Caller, NoCaller> {
+    async fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Arc<Caller>, NoCaller> {
         match &self.identity {
-            Identity::Local(local) => local.caller().await.map_err(NoCaller::LoginNeeded),
+            Identity::Local(local) => local.caller().await.map(Arc::new).map_err(NoCaller::LoginNeeded),
             Identity::Request => caller_of(context).cloned().ok_or_else(|| {
                 tracing::error!("a request reached the handler without an identity");
                 NoCaller::Missing
@@ -103,7 +103,7 @@ impl Handler {
 }
 
 /// Who made a request over HTTP.
-pub(super) fn caller_of(context: &RequestContext<RoleServer>) -> Option<&Caller> {
+pub(super) fn caller_of(context: &RequestContext<RoleServer>) -> Option<&Arc<Caller>> {
     context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 

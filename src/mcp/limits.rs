@@ -22,7 +22,7 @@ impl Server {
     /// Counts a request in that runs something or opens a session; its place is kept in its extensions until it is answered. What is
     /// not counted only learns how its caller stands.
     pub(super) async fn count(&self, parts: &mut Parts, message: &Message<'_>) -> Result<Budget, Response> {
-        let Some(caller) = parts.extensions.get::<Caller>() else { return Ok(Budget::default()) };
+        let Some(caller) = parts.extensions.get::<Arc<Caller>>() else { return Ok(Budget::default()) };
         let Some(class) = self.inner.class_of(message) else {
             return Ok(self.inner.limits.look(&caller.user));
         };

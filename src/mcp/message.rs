@@ -110,7 +110,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
     if first != Some(&b'{') {
         return Err(no_object(body, first));
     }
-    let outline: Outline<'_> = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    // The text as a whole, so that not each of its strings is looked at anew.
+    let text = std::str::from_utf8(body).map_err(|_| Malformed::new(Malformed::PARSE, "not JSON"))?;
+    let outline: Outline<'_> = serde_json::from_str(text).map_err(|error| unreadable(&error))?;
     let refuse = |message, id| Err(Malformed { id, ..Malformed::new(Malformed::INVALID_REQUEST, message) });
     let id = match outline.id {
         None => None,
@@ -157,6 +159,10 @@ fn unreadable(error: &serde_json::Error) -> Malformed {
 
 /// Whether nothing is nested deeper than [`DEEPEST`]. Brackets in strings do not count.
 fn is_shallow(body: &[u8]) -> bool {
+    // Most messages have not even so many brackets, and counting is quick.
+    if body.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= DEEPEST {
+        return true;
+    }
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in body {
         match byte {

@@ -13,6 +13,7 @@ mod cancel;
 mod dispatch;
 mod guard;
 mod handler;
+mod http_policy;
 mod limits;
 pub(crate) mod message;
 pub(crate) mod prompts;
@@ -29,9 +30,10 @@ mod usage;
 
 pub use caller::{Caller, ExpectedDigest};
 pub use guard::CallGuard;
+pub use http_policy::HttpPolicy;
 pub use refusal::refusal;
 pub use server::{McpDeps, Server};
-pub use service::{HttpPolicy, InsufficientScope, NotServed};
+pub use service::{InsufficientScope, NotServed};
 pub use upstream::{Linked, Upstream, Work};
 pub use usage::UsageCounters;
 

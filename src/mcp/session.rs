@@ -5,7 +5,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
@@ -18,8 +18,8 @@ use crate::domain::event::{Event, EventCode};
 use crate::domain::mcp_session::Owner;
 use crate::spotify::text::clean;
 
-const HEADER: &str = "mcp-session-id";
-const VERSION_HEADER: &str = "mcp-protocol-version";
+static HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+static VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The first revision without sessions; revisions are dates and compare as text.
 const WITHOUT: &str = "2026-07-28";
 /// Longest text of what a client says of itself that is kept, in characters.
@@ -27,7 +27,7 @@ const LONGEST: usize = 100;
 
 /// Whether a request is of 2026-07-28 or later: by its header or by its message.
 pub(crate) fn is_modern(headers: &HeaderMap, message: Option<&Message<'_>>) -> bool {
-    let header = headers.get(VERSION_HEADER).and_then(|value| value.to_str().ok());
+    let header = headers.get(&VERSION_HEADER).and_then(|value| value.to_str().ok());
     let meta = message.and_then(|message| message.version.as_deref());
     header.is_some_and(|version| version >= WITHOUT) || meta.is_some_and(|version| version >= WITHOUT)
 }
@@ -42,7 +42,7 @@ pub(super) async fn check(
     caller: Option<&Caller>,
     id: Option<&Value>,
 ) -> Result<Option<SessionId>, Response> {
-    let Some(presented) = headers.get(HEADER) else { return Ok(None) };
+    let Some(presented) = headers.get(&HEADER) else { return Ok(None) };
     let no_session = |why| no_session(why, id);
     let caller = caller.ok_or(NoSession::Unknown).map_err(no_session)?;
     // What is no text is no id of ours either, and is looked for like any other.
@@ -70,7 +70,7 @@ pub(super) async fn open(
         Ok((id, token)) => {
             if let Ok(mut value) = HeaderValue::try_from(token.expose()) {
                 value.set_sensitive(true);
-                parts.headers.insert(HEADER, value);
+                parts.headers.insert(&HEADER, value);
             }
             Ok((Response::from_parts(parts, Body::from(body)), Some(id)))
         }
@@ -80,7 +80,7 @@ pub(super) async fn open(
 
 /// Ends the session that a DELETE names: 204, or the refusal of [`check`].
 pub(super) async fn end(sessions: &McpSessions, headers: &HeaderMap, caller: Option<&Caller>) -> Response {
-    let Some(presented) = headers.get(HEADER) else {
+    let Some(presented) = headers.get(&HEADER) else {
         let missing = Malformed::new(Malformed::INVALID_REQUEST, "name the session to end in Mcp-Session-Id");
         return refuse(StatusCode::BAD_REQUEST, &missing);
     };
@@ -144,7 +144,7 @@ mod tests {
     fn the_era_is_told_by_header_or_message() {
         let headers = |version: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(VERSION_HEADER, version.parse().unwrap());
+            headers.insert(&VERSION_HEADER, version.parse().unwrap());
             headers
         };
         let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;

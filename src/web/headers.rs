@@ -58,87 +58,96 @@ const NOTHING_CSP: &str = "default-src 'none'; base-uri 'none'; form-action 'non
 const NO_PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), geolocation=(), \
      gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), usb=()";
 
-type Row = (&'static str, &'static str);
+/// A header, made once: every answer carries some of them.
+type Row = (HeaderName, HeaderValue);
 
-const ALWAYS: &[Row] = &[("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")];
+const fn row(name: &'static str, value: &'static str) -> Row {
+    (HeaderName::from_static(name), HeaderValue::from_static(value))
+}
+
+static ALWAYS: [Row; 2] = [row("x-content-type-options", "nosniff"), row("x-frame-options", "DENY")];
 
 /// `same-origin`, not `no-referrer`: under the latter browsers send `Origin: null` with our own forms (Fetch, "append a
 /// request `Origin` header"), and an Origin check on POST could not tell them from a stranger's.
-const PAGE: &[Row] = &[
-    ("content-security-policy", PAGE_CSP),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", NO_PERMISSIONS),
-    ("referrer-policy", "same-origin"),
-    ("cache-control", "no-store"),
+static PAGE: [Row; 6] = [
+    row("content-security-policy", PAGE_CSP),
+    row("cross-origin-opener-policy", "same-origin"),
+    row("cross-origin-resource-policy", "same-origin"),
+    row("permissions-policy", NO_PERMISSIONS),
+    row("referrer-policy", "same-origin"),
+    row("cache-control", "no-store"),
 ];
 
 /// A client may open the consent page in a popup and wait for its redirect: `same-origin` would cut it off from its
 /// opener for good, so popups keep theirs.
-const CONSENT: &[Row] = &[
-    ("content-security-policy", CONSENT_CSP),
-    ("cross-origin-opener-policy", "unsafe-none"),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", NO_PERMISSIONS),
-    ("referrer-policy", "same-origin"),
-    ("cache-control", "no-store"),
+static CONSENT: [Row; 6] = [
+    row("content-security-policy", CONSENT_CSP),
+    row("cross-origin-opener-policy", "unsafe-none"),
+    row("cross-origin-resource-policy", "same-origin"),
+    row("permissions-policy", NO_PERMISSIONS),
+    row("referrer-policy", "same-origin"),
+    row("cache-control", "no-store"),
 ];
 
 /// No opener policy: browsers heed it on redirects too, and one hop would cut the popup off.
-const REDIRECT: &[Row] = &[
-    ("content-security-policy", NOTHING_CSP),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "no-store"),
+static REDIRECT: [Row; 3] = [
+    row("content-security-policy", NOTHING_CSP),
+    row("referrer-policy", "no-referrer"),
+    row("cache-control", "no-store"),
 ];
 
-const ASSET: &[Row] = &[
-    ("content-security-policy", NOTHING_CSP),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "public, max-age=31536000, immutable"),
+static ASSET: [Row; 4] = [
+    row("content-security-policy", NOTHING_CSP),
+    row("cross-origin-resource-policy", "same-origin"),
+    row("referrer-policy", "no-referrer"),
+    row("cache-control", "public, max-age=31536000, immutable"),
 ];
 
 /// Read from other origins by browser-based clients (CORS decides), hence `cross-origin`. RFC 6749 section 5.1
 /// wants `Pragma` beside `Cache-Control`.
-const JSON: &[Row] = &[
-    ("content-security-policy", NOTHING_CSP),
-    ("cross-origin-resource-policy", "cross-origin"),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "no-store"),
-    ("pragma", "no-cache"),
+static JSON: [Row; 5] = [
+    row("content-security-policy", NOTHING_CSP),
+    row("cross-origin-resource-policy", "cross-origin"),
+    row("referrer-policy", "no-referrer"),
+    row("cache-control", "no-store"),
+    row("pragma", "no-cache"),
 ];
 
-const PROTOCOL: &[Row] = &[
-    ("content-security-policy", NOTHING_CSP),
-    ("cross-origin-resource-policy", "cross-origin"),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "no-store"),
+static PROTOCOL: [Row; 4] = [
+    row("content-security-policy", NOTHING_CSP),
+    row("cross-origin-resource-policy", "cross-origin"),
+    row("referrer-policy", "no-referrer"),
+    row("cache-control", "no-store"),
 ];
 
-const TEXT: &[Row] = &[
-    ("content-security-policy", NOTHING_CSP),
-    ("referrer-policy", "no-referrer"),
-    ("cache-control", "public, max-age=3600"),
+static TEXT: [Row; 3] = [
+    row("content-security-policy", NOTHING_CSP),
+    row("referrer-policy", "no-referrer"),
+    row("cache-control", "public, max-age=3600"),
 ];
 
 /// The headers of a class, without HSTS.
 pub fn of(class: Class) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let own = match class {
-        Class::Page => PAGE,
-        Class::Consent => CONSENT,
-        Class::Redirect => REDIRECT,
-        Class::Asset => ASSET,
-        Class::Json => JSON,
-        Class::Protocol => PROTOCOL,
-        Class::Text => TEXT,
+    rows(class).map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+}
+
+fn rows(class: Class) -> impl Iterator<Item = &'static Row> {
+    let own: &[Row] = match class {
+        Class::Page => &PAGE,
+        Class::Consent => &CONSENT,
+        Class::Redirect => &REDIRECT,
+        Class::Asset => &ASSET,
+        Class::Json => &JSON,
+        Class::Protocol => &PROTOCOL,
+        Class::Text => &TEXT,
     };
-    ALWAYS.iter().chain(own).copied()
+    ALWAYS.iter().chain(own)
 }
 
 /// Sets the headers of a class where the answer does not have them yet.
 pub fn fill(headers: &mut HeaderMap, class: Class) {
-    for (name, value) in of(class) {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
+    for (name, value) in rows(class) {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
 }
 

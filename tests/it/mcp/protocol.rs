@@ -1,5 +1,6 @@
 //! The wire: mcp.md 1.2 to 1.10, row by row where it is ours to answer.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -282,7 +283,7 @@ mod front {
     async fn a_credential_that_ends_while_the_body_comes_runs_nothing() {
         let rig = Rig::quiet().await;
         let mut request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
-        request.extensions_mut().insert(rig.caller.clone());
+        request.extensions_mut().insert(Arc::new(rig.caller.clone()));
         let refused = rig.server.handle(request, std::future::ready(false)).await.unwrap_err();
         assert_eq!(refused, NotServed::Ended);
     }

@@ -208,7 +208,7 @@ impl Rig {
     }
 
     pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, NotServed> {
-        request.extensions_mut().insert(self.caller.clone());
+        request.extensions_mut().insert(Arc::new(self.caller.clone()));
         let response = self.server.handle(request, std::future::ready(true)).await?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();

@@ -1,0 +1,93 @@
+//! What surrounds every route: one service around the router, in place of layers, because a router clones all that
+//! lies beneath each of its layers for every request.
+//!
+//! Calls of the protocol do not pass through the router at all: it would box and move each of them several times.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue, Method};
+use tower::{Service, ServiceExt as _};
+
+use crate::web::headers;
+
+use super::layers::{authority, class_of, refused, unknown_host};
+use super::{Http, Shared, health, protocol, reply, visitor};
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// So many headers at most are added to an answer here.
+const MOST_OF_OURS: usize = 12;
+
+/// The server's answer to every request. Cheap to clone.
+#[derive(Clone)]
+pub struct Front {
+    http: Shared,
+    routes: Router,
+}
+
+impl Front {
+    pub(super) const fn new(http: Shared, routes: Router) -> Self {
+        Self { http, routes }
+    }
+}
+
+impl Service<http::Request<Body>> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // As a router: always.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { http, routes } = self.clone();
+        Box::pin(async move { Ok(surround(&http, routes, request).await) })
+    }
+}
+
+/// In this order: the visitor, the bounds on headers, the Host check, the route with an answer where it panics, security
+/// headers (on refusals too).
+async fn surround(http: &Http, routes: Router, mut request: Request) -> Response {
+    let visitor = visitor::identify(http, &request);
+    let id = visitor.request.clone();
+    let path = request.uri().path();
+    let (class, probe) = (class_of(path), health::is_probe(path));
+    // Outside the Host check: probes ask by address.
+    let mut response = if let Some(refused) = refused(&request, class) {
+        refused
+    } else if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
+        let call = protocol::resource_at(path).filter(|_| *request.method() == Method::POST);
+        let answer = async move {
+            match call {
+                Some(resource) => protocol::serve(http, resource, visitor, request).await,
+                None => {
+                    request.extensions_mut().insert(visitor);
+                    routes.oneshot(request).await.unwrap_or_else(|never| match never {})
+                }
+            }
+        };
+        let answered = AssertUnwindSafe(answer).catch_unwind().await;
+        answered.unwrap_or_else(|_payload| reply::panicked(http, &id))
+    } else {
+        unknown_host()
+    };
+    let class = headers::class_of(&response, class);
+    let headers = response.headers_mut();
+    headers.reserve(MOST_OF_OURS);
+    headers::fill(headers, class);
+    headers::fill_hsts(headers, http.site.https());
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(&REQUEST_ID, value);
+    }
+    response
+}
