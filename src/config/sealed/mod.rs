@@ -191,13 +191,19 @@ impl Opened {
 /// A first sealed file of these contents, for these ways to open it.
 ///
 /// # Errors
-/// Where a passphrase's key cannot be derived, or the slots are none or too many.
+/// Where a passphrase's key cannot be derived, the slots are none or too many, or a number would be read as another
+/// than was written: only a fraction or one beyond 64 bits can, and no key takes those.
 pub fn seal(
     plain: &Map<String, Node>,
     openers: &[Opener<'_>],
     now: Timestamp,
     dice: &Dice,
 ) -> Result<String, Refusal> {
+    let contents = Node::Object(plain.clone());
+    if serde_json::from_str::<Node>(&canonical(&contents)).ok().as_ref() != Some(&contents) {
+        let why = "a number in it is a fraction, or too large, to be kept exactly: write it as text";
+        return Err(Refusal::Schema(why.to_owned()));
+    }
     let key = FileKey::fresh(dice);
     let lineage = header::hex(&dice.bytes::<16>());
     let slots = slots::wrap_all(&key, &lineage, openers, now, dice)?;

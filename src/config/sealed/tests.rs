@@ -155,6 +155,19 @@ fn a_slot_may_be_added_and_a_passphrase_has_bounds() {
 }
 
 #[test]
+fn a_number_that_would_be_read_as_another_is_refused_before_anything_is_sealed() {
+    let with = |number: &str| {
+        let plain: Node = serde_json::from_str(&format!("{{\"limits\": {{\"x\": {number}}}}}")).unwrap();
+        seal(plain.as_object().unwrap(), &[Opener::Master(&root(1))], now(), &Dice::system())
+    };
+    let changing = "6000555555555555555555555555555555555555555555555555555555555500";
+    assert!(matches!(with(changing), Err(Refusal::Schema(_))), "{changing}");
+    for number in ["0", "-1", "18446744073709551615", "0.5"] {
+        assert!(open(&with(number).unwrap(), 1).is_ok(), "{number}");
+    }
+}
+
+#[test]
 fn the_table_of_keys_says_what_is_secret() {
     let opened = open(&sealed(), 1).unwrap();
     assert_eq!(faults(&opened.sealed), []);
