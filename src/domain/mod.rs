@@ -27,5 +27,5 @@ pub mod strict_json;
 
 pub use ids::{ApiKeyId, AppId, ClientId, DataKeyId, GrantId, LinkId, RotationId, SessionId, UserId};
 pub use key_purpose::KeyPurpose;
-pub use neighbourhood::{Neighbourhood, district_share};
+pub use neighbourhood::{Neighbourhood, district_share, region_share};
 pub use scope::{Scope, ScopeSet};

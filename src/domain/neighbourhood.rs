@@ -11,6 +11,11 @@ pub fn district_share(total: u32) -> u32 {
     (total / 20).max(SMALLEST_SHARE).min(total)
 }
 
+/// How many of a total one region may fill: a fifth, so that a flood from one holder of many districts leaves room.
+pub fn region_share(total: u32) -> u32 {
+    (total / 5).max(2 * SMALLEST_SHARE).min(total)
+}
+
 /// Whose addresses count as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Neighbourhood {
@@ -41,6 +46,16 @@ impl Neighbourhood {
                 [6, 0, a, b, c, d, e, f]
             }
         }
+    }
+
+    /// The widest around it, an IPv4 /16 or an IPv6 /32: the first and the last of its districts, in their order.
+    pub const fn region(self) -> ([u8; 8], [u8; 8]) {
+        let (mut first, mut last) = (self.district(), self.district());
+        if let Self::Line(_) = self {
+            (first[6], last[6]) = (0, u8::MAX);
+        }
+        (first[7], last[7]) = (0, u8::MAX);
+        (first, last)
     }
 }
 
@@ -88,5 +103,22 @@ mod tests {
         assert_ne!(of("2001:db8:1::").district(), of("2001:db8:2::").district());
         assert_eq!(of("192.0.2.7").district(), of("192.0.2.200").district());
         assert_ne!(of("192.0.2.7").district(), of("192.0.3.7").district());
+    }
+
+    #[test]
+    fn a_region_is_the_districts_from_its_first_to_its_last() {
+        let holds = |one: &str, other: &str| {
+            let (first, last) = of(one).region();
+            (first..=last).contains(&of(other).district())
+        };
+        for inside in ["2001:db8::1", "2001:db8:ffff:ffff::1"] {
+            assert!(holds("2001:db8:1:2::1", inside), "{inside}");
+        }
+        for outside in ["2001:db9::1", "2001:db7:ffff::", "32.1.13.184"] {
+            assert!(!holds("2001:db8:1:2::1", outside), "{outside}");
+        }
+        assert!(holds("192.0.2.7", "192.0.255.1") && holds("192.0.2.7", "192.0.0.0"));
+        assert!(!holds("192.0.2.7", "192.1.2.7") && !holds("192.0.2.7", "2001:db8::1"));
+        assert_eq!([20, 40, 200, 10_000].map(region_share), [20, 20, 40, 2_000]);
     }
 }

@@ -3,10 +3,10 @@
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
-use crate::domain::{AppId, Neighbourhood, UserId, district_share};
+use crate::domain::{AppId, Neighbourhood, UserId};
 use crate::failure::Failure;
 
-use super::{Store, corrupt, district, transaction, writing};
+use super::{Store, circles, corrupt, district, transaction, writing};
 
 /// A login that begins.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct NewLogin {
     pub expires_at: Timestamp,
     /// Where the browser is.
     pub from: Neighbourhood,
-    /// How many may be in progress in all, and a share of it from one district; `None`: any number.
+    /// How many may be in progress in all, and a share of it from one district and one region; `None`: any number.
     pub most: Option<u32>,
 }
 
@@ -74,19 +74,14 @@ macro_rules! in_progress {
 const IF_ROOM: &str = concat!(
     insert!("SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE "),
     in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $12"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $13")
+    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $13 AND $14) < $15"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $16")
 );
 const AT_ONCE: &str = insert!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
 
 /// The one row that logins without room lock; SQLite's writers are one after the other anyway.
 const IN_ORDER: &str = "UPDATE login_order SET last_at = $1 WHERE id = 1";
-const OF_DISTRICT: &str = in_progress!("SELECT COUNT(*)", "$2", " AND district = $1");
-const ALTOGETHER: &str = in_progress!("SELECT COUNT(*)", "$1", "");
-const OLDEST_OF_DISTRICT: &str = in_progress!(
-    "DELETE FROM logins WHERE used_at IS NULL AND state_hash IN (SELECT state_hash",
-    "$2",
-    " AND district = $1 ORDER BY expires_at, state_hash LIMIT $3)"
-);
+const AROUND: &str = in_progress!("SELECT COUNT(*)", "$1", " AND district BETWEEN $2 AND $3");
 
 /// Each district's logins numbered from its newest: the highest numbers are the oldest of those that have the most.
 /// The district that asks for room counts the one that comes.
@@ -95,7 +90,7 @@ const FURTHEST_BEYOND: &str = in_progress!(
         ROW_NUMBER() OVER (PARTITION BY district ORDER BY expires_at DESC, state_hash DESC)
         + CASE WHEN district = $1 THEN 1 ELSE 0 END AS place",
     "$2",
-    ") AS placed ORDER BY place DESC, expires_at, state_hash LIMIT $3)"
+    " AND district BETWEEN $3 AND $4) AS placed ORDER BY place DESC, expires_at, state_hash LIMIT $5)"
 );
 
 /// A statement that inserts, with the login's columns.
@@ -118,32 +113,40 @@ macro_rules! bound {
 
 impl Store {
     /// Keeps a login that begins. It is never refused: where its district (IPv4 /24, IPv6 /48) has its share, the
-    /// oldest of that district go for it; where the total is reached, those that are furthest beyond what other
-    /// districts have. Those that begin at the same instant on PostgreSQL do not see each other: they may be a few
-    /// more, until the next one that finds no room.
+    /// oldest of that district go for it; where its region (/16, /32) has its share or the total is reached, those that
+    /// are furthest beyond what other districts there have. Those that begin at the same instant on PostgreSQL do not
+    /// see each other: they may be a few more, until the next one that finds no room.
     pub async fn begin_login(&self, login: &NewLogin) -> Result<(), Failure> {
-        let most = login.most.map_or(i64::MAX, i64::from);
-        let share = login.most.map_or(i64::MAX, |most| i64::from(district_share(most)));
+        let Some(most) = login.most else {
+            writing!(self, pool => bound!(AT_ONCE, login).execute(pool).await.map(drop))?;
+            return Ok(());
+        };
+        let circles = circles(login.from, most);
+        let [(.., of_district), (first, last, of_region), (.., in_all)] = circles;
         let kept = writing!(self, pool => bound!(IF_ROOM, login)
-            .bind(share).bind(most)
+            .bind(i64::from(of_district))
+            .bind(first).bind(last).bind(i64::from(of_region))
+            .bind(i64::from(in_all))
             .execute(pool).await.map(|done| done.rows_affected()))?;
-        if kept == 0 { self.make_room_for(login, share, most).await } else { Ok(()) }
+        if kept == 0 { self.make_room_for(login, circles).await } else { Ok(()) }
     }
 
     /// Makes room for more than one at once, so that a flood does it seldom.
-    async fn make_room_for(&self, login: &NewLogin, share: i64, most: i64) -> Result<(), Failure> {
+    async fn make_room_for(&self, login: &NewLogin, circles: [(i64, i64, u32); 3]) -> Result<(), Failure> {
         let (from, now) = (district(login.from), login.now.secs());
         transaction!(self, tx => {
             sqlx::query(IN_ORDER).bind(now).execute(&mut *tx).await?;
-            let own: i64 = sqlx::query_scalar(OF_DISTRICT).bind(from).bind(now).fetch_one(&mut *tx).await?;
-            if own >= share {
-                let going = own + 1 - share + share / 20;
-                sqlx::query(OLDEST_OF_DISTRICT).bind(from).bind(now).bind(going).execute(&mut *tx).await?;
-            }
-            let all: i64 = sqlx::query_scalar(ALTOGETHER).bind(now).fetch_one(&mut *tx).await?;
-            if all >= most {
-                let going = all + 1 - most + most / 100;
-                sqlx::query(FURTHEST_BEYOND).bind(from).bind(now).bind(going).execute(&mut *tx).await?;
+            for (first, last, share) in circles {
+                let share = i64::from(share);
+                let count: i64 = sqlx::query_scalar(AROUND).bind(now).bind(first).bind(last)
+                    .fetch_one(&mut *tx).await?;
+                if count >= share {
+                    // Of everybody, fewer: they are others' too.
+                    let more = if first == i64::MIN { share / 100 } else { share / 20 };
+                    sqlx::query(FURTHEST_BEYOND).bind(from).bind(now).bind(first).bind(last)
+                        .bind(count + 1 - share + more)
+                        .execute(&mut *tx).await?;
+                }
             }
             bound!(AT_ONCE, login).execute(&mut *tx).await?;
         });

@@ -208,6 +208,18 @@ const fn district(of: crate::domain::Neighbourhood) -> i64 {
     i64::from_be_bytes(of.district())
 }
 
+/// How many of a total may be from around an address, by how wide around it: the first and the last district of each
+/// circle, and its share. The last one is everywhere.
+fn circles(of: crate::domain::Neighbourhood, total: u32) -> [(i64, i64, u32); 3] {
+    let (first, last) = of.region();
+    let own = district(of);
+    [
+        (own, own, crate::domain::district_share(total)),
+        (i64::from_be_bytes(first), i64::from_be_bytes(last), crate::domain::region_share(total)),
+        (i64::MIN, i64::MAX, total),
+    ]
+}
+
 /// A stored text that this program cannot have written: the database was edited or belongs to a newer version.
 fn corrupt<E>(_: E) -> crate::failure::Failure {
     crate::failure::Failure::new("the database holds a value that this version cannot read")

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
+use crate::domain::ClientId;
 use crate::domain::redirect::RedirectUri;
-use crate::domain::{ClientId, district_share};
 use crate::failure::Failure;
 
-use super::{NewClient, Recorded, Store, corrupt, district, record, transaction};
+use super::{NewClient, Recorded, Store, circles, corrupt, district, record, transaction};
 
 /// For how long the same registration is answered with the same client, and over which an address is counted.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -19,15 +19,16 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub struct RegistrationBounds {
     /// Registered from one address within a day.
     pub per_address: u32,
-    /// Of all addresses, and a share of it from one district (IPv4 /24, IPv6 /48).
+    /// Of all addresses, and a share of it from one district (IPv4 /24, IPv6 /48) and one region (/16, /32).
     pub total: u32,
 }
 
 /// What became of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Registered {
-    /// It is a new client; the oldest never-used ones of its district went for it where that had its share, and of
-    /// those districts that have the most where the total was reached.
+    /// It is a new client; the oldest never-used ones of its district went for it where that had its share, of those
+    /// districts of its region that have the most where the region had its share, and of all where the total was
+    /// reached.
     New {
         /// The ids of those that went.
         evicted: Vec<ClientId>,
@@ -66,13 +67,7 @@ const KNOWN: &str = never_used!(
     RETURNING id, created_at"
 );
 const FROM_ADDRESS: &str = never_used!("SELECT COUNT(*)", "AND registered_from = $1 AND created_at > $2");
-const OF_DISTRICT: &str = never_used!("SELECT COUNT(*)", "AND district = $1");
-const ALTOGETHER: &str = never_used!("SELECT COUNT(*)", "");
-const OLDEST_OF_DISTRICT: &str = never_used!(
-    "DELETE FROM clients WHERE last_used_at IS NULL AND id IN (SELECT id",
-    "AND district = $1 ORDER BY registered_at, id LIMIT $2)
-    RETURNING id"
-);
+const AROUND: &str = never_used!("SELECT COUNT(*)", "AND district BETWEEN $1 AND $2");
 
 /// Each district's clients numbered from its newest: the highest numbers are the oldest of those that have the most.
 /// The district that asks for room counts the one that comes.
@@ -80,7 +75,7 @@ const FURTHEST_BEYOND: &str = never_used!(
     "DELETE FROM clients WHERE last_used_at IS NULL AND id IN (SELECT id FROM (SELECT id, registered_at,
         ROW_NUMBER() OVER (PARTITION BY district ORDER BY registered_at DESC, id DESC)
         + CASE WHEN district = $1 THEN 1 ELSE 0 END AS place",
-    ") AS placed ORDER BY place DESC, registered_at, id LIMIT $2)
+    "AND district BETWEEN $2 AND $3) AS placed ORDER BY place DESC, registered_at, id LIMIT $4)
     RETURNING id"
 );
 const INSERT: &str =
@@ -91,23 +86,16 @@ const INSERT: &str =
 /// Makes room for one more within the running transaction: the ids of the clients that went for it. A macro, because a
 /// transaction is of one engine or the other.
 macro_rules! make_room {
-    ($tx:ident, $total:expr, $district:expr) => {{
+    ($tx:ident, $total:expr, $from:expr) => {{
         let mut evicted: Vec<String> = Vec::new();
-        if $total > 0 {
-            let count: i64 = sqlx::query_scalar(OF_DISTRICT).bind($district).fetch_one(&mut *$tx).await?;
-            let excess = count + 1 - i64::from(district_share($total));
-            if excess > 0 {
-                evicted = sqlx::query_scalar(OLDEST_OF_DISTRICT)
-                    .bind($district)
-                    .bind(excess)
-                    .fetch_all(&mut *$tx)
-                    .await?;
-            }
-            let count: i64 = sqlx::query_scalar(ALTOGETHER).fetch_one(&mut *$tx).await?;
-            let excess = count + 1 - i64::from($total);
+        for (first, last, share) in circles($from, $total).into_iter().filter(|_| $total > 0) {
+            let count: i64 = sqlx::query_scalar(AROUND).bind(first).bind(last).fetch_one(&mut *$tx).await?;
+            let excess = count + 1 - i64::from(share);
             if excess > 0 {
                 let further: Vec<String> = sqlx::query_scalar(FURTHEST_BEYOND)
-                    .bind($district)
+                    .bind(district($from))
+                    .bind(first)
+                    .bind(last)
                     .bind(excess)
                     .fetch_all(&mut *$tx)
                     .await?;
@@ -133,7 +121,6 @@ impl Store {
             (serde_json::to_string(&uris)?, serde_json::to_string(&client.grant_types)?);
         let (now, day_ago) = (client.now.secs(), client.now.minus(DAY).secs());
         let (from, bounds) = (client.registered_from.to_string(), client.bounds);
-        let from_district = district(client.registered_from);
         let registered = transaction!(self, tx => {
             sqlx::query(IN_ORDER).bind(now).execute(&mut *tx).await?;
             let known: Option<(String, i64)> = match &client.fingerprint {
@@ -154,7 +141,7 @@ impl Store {
                     return Ok(Registered::TooManyFromAddress);
                 }
             }
-            let evicted: Vec<String> = make_room!(tx, bounds.total, from_district);
+            let evicted: Vec<String> = make_room!(tx, bounds.total, client.registered_from);
             sqlx::query(INSERT)
                 .bind(client.id.as_str())
                 .bind(&client.name)
@@ -167,7 +154,7 @@ impl Store {
                 .bind(&from)
                 .bind(now)
                 .bind(client.expires_at.secs())
-                .bind(from_district)
+                .bind(district(client.registered_from))
                 .execute(&mut *tx).await?;
             record!(tx, events);
             let evicted = evicted.iter().map(|id| ClientId::parse(id).ok_or(()).map_err(corrupt));

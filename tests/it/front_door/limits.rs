@@ -250,7 +250,7 @@ async fn networks_that_flood_push_out_their_own_logins_and_nobody_elses() {
     let flood = async |network: u32| {
         for line in 0..25 {
             let request = asking.get(format!("{}/auth/login", server.origin));
-            let from = format!("2001:db8:{network:x}:{line:x}::1");
+            let from = format!("2001:{network:x}:1:{line:x}::1");
             let reply = request.header("x-forwarded-for", from).send().await.unwrap();
             assert!(reply.status().is_redirection(), "{}", reply.status());
         }

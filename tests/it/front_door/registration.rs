@@ -245,7 +245,7 @@ async fn networks_that_flood_push_out_their_own_clients_and_refuse_nobody() {
     let raw = server.place.raw().await;
     for network in 1..=5 {
         for n in 0..15 {
-            let from = format!("2001:db8:{network:x}:{n:x}::1");
+            let from = format!("2001:{network:x}:1:{n:x}::1");
             let body = local(&format!("flood {network} {n}")).to_string();
             id(&post(&server, "/register", &[JSON, ("x-forwarded-for", &from)], &body).await);
         }

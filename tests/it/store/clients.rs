@@ -121,7 +121,7 @@ async fn a_flood_of_registrations_pushes_out_its_own_network_alone() {
         assert_eq!(count("id = 'c_one_4'").await, 0);
         // Several fill the total, then the oldest of those that have the most go.
         for n in 0..45 {
-            let new = from(&format!("c_many_{n}"), &format!("2001:db8:{}:{n}::1", 2 + n % 5), 100 + n);
+            let new = from(&format!("c_many_{n}"), &format!("2001:{}:1:{n}::1", 2 + n % 5), 100 + n);
             db.register_client(&new, &[]).await.unwrap();
         }
         assert_eq!((count("id LIKE 'c_%'").await, count("id = 'c_victim'").await), (40, 1));
@@ -129,6 +129,40 @@ async fn a_flood_of_registrations_pushes_out_its_own_network_alone() {
         let Registered::New { evicted } = db.register_client(&newcomer, &[]).await.unwrap() else { panic!() };
         assert!(evicted.len() == 1 && evicted[0].as_str().starts_with("c_many"), "{evicted:?}");
         assert_eq!(count("id IN ('c_victim', 'c_newcomer')").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_region_of_many_networks_pushes_out_its_own_clients_alone() {
+    on_both(async |db| {
+        let from = |id: &str, address: &str, now: i64| NewClient {
+            now: at(now),
+            registered_from: neighbourhood(address),
+            bounds: RegistrationBounds { per_address: 0, total: 100 },
+            ..new_client(ClientId::parse(id).unwrap())
+        };
+        let count = async |and: &str| {
+            db.raw().await.number(&format!("SELECT COUNT(*) FROM clients WHERE {and}")).await
+        };
+        for n in 0..80 {
+            let new = from(&format!("c_other_{n}"), &format!("198.{n}.100.7"), n);
+            db.register_client(&new, &[]).await.unwrap();
+        }
+        // No network has more than one, and all of them together no more than their region's share.
+        for n in 0..60 {
+            let new = from(&format!("c_wide_{n}"), &format!("2001:db8:{n}::1"), 100 + n);
+            db.register_client(&new, &[]).await.unwrap();
+        }
+        assert_eq!((count("id LIKE 'c_other%'").await, count("id LIKE 'c_wide%'").await), (80, 20));
+        assert_eq!(count("id IN ('c_wide_39', 'c_wide_40')").await, 1);
+        // Within it, whoever has the most goes first.
+        for n in 0..5 {
+            let new = from(&format!("c_more_{n}"), &format!("2001:db8:59:{n}::1"), 200 + n);
+            db.register_client(&new, &[]).await.unwrap();
+        }
+        assert_eq!((count("id = 'c_wide_59'").await, count("id = 'c_wide_58'").await), (0, 1));
+        assert_eq!((count("id LIKE 'c_other%'").await, count("TRUE").await), (80, 100));
     })
     .await;
 }

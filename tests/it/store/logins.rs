@@ -80,7 +80,7 @@ async fn a_flood_of_logins_pushes_out_its_own_network_alone() {
         assert!(there(6).await && !there(5).await);
         // Several fill the total, then the oldest of those that have the most go.
         for n in 0..45 {
-            let address = format!("2001:db8:{}:{n}::1", 2 + n % 5);
+            let address = format!("2001:{}:1:{n}::1", 2 + n % 5);
             db.begin_login(&from(&format!("many {n}"), &address, 100 + n)).await.unwrap();
         }
         db.begin_login(&from("newcomer", "203.0.113.9", 200)).await.unwrap();
@@ -91,6 +91,35 @@ async fn a_flood_of_logins_pushes_out_its_own_network_alone() {
         assert!(db.take_login(taken.state, taken.browser, at(201)).await.unwrap().is_some());
         db.begin_login(&from("after one was taken", "203.0.113.10", 201)).await.unwrap();
         assert_eq!(db.raw().await.number(all).await, 41);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_region_of_many_networks_pushes_out_its_own_logins_alone() {
+    on_both(async |db| {
+        let from = |state: &str, address: &str, now: i64| NewLogin {
+            from: neighbourhood(address),
+            most: Some(100),
+            now: at(now),
+            expires_at: at(now + 300),
+            ..login(state, None)
+        };
+        let began = async |first: i64, last: i64| {
+            let (first, last) = (at(first).secs(), at(last).secs());
+            let sql = format!("SELECT COUNT(*) FROM logins WHERE created_at BETWEEN {first} AND {last}");
+            db.raw().await.number(&sql).await
+        };
+        for n in 0..75 {
+            db.begin_login(&from(&format!("other {n}"), &format!("198.{n}.100.7"), n)).await.unwrap();
+        }
+        for n in 0..60 {
+            let address = format!("192.0.{n}.7");
+            db.begin_login(&from(&format!("wide {n}"), &address, 100 + n)).await.unwrap();
+        }
+        assert_eq!(began(0, 99).await, 75, "others'");
+        let (wide, newest) = (began(100, 159).await, began(141, 159).await);
+        assert!((19..=20).contains(&wide) && newest == 19, "{wide}, {newest}");
     })
     .await;
 }
