@@ -20,7 +20,7 @@ use crate::domain::{SessionId, UserId};
 use crate::failure::Failure;
 use crate::store::{FirstUse, McpSession, NewMcpSession, Recorded, Store, Touched};
 
-use super::Revocation;
+use super::{Limits, Revocation};
 
 /// Most sessions remembered; the others are read from the store on each use.
 const REMEMBERED: usize = 50_000;
@@ -37,9 +37,9 @@ pub struct McpSessions {
     revocation: Arc<Revocation>,
     clock: Clock,
     dice: Dice,
-    lifetimes: Lifetimes,
-    /// Used sessions of one person; 0: any number.
-    most: u32,
+    /// How long one lives at most, whatever its use.
+    absolute: Duration,
+    limits: Arc<Limits>,
     known: Cache<TokenHash, Arc<Known>>,
     /// Uses that are not stored yet.
     uses: Mutex<HashMap<TokenHash, Touched>>,
@@ -64,7 +64,7 @@ pub enum NoSession {
 
 impl McpSessions {
     pub(super) fn new(
-        (limits, lifetimes): (&config::LimitsConfig, &config::Lifetimes),
+        (limits, lifetimes): (Arc<Limits>, &config::Lifetimes),
         store: Store,
         revocation: Arc<Revocation>,
         (clock, dice): (Clock, Dice),
@@ -74,8 +74,8 @@ impl McpSessions {
             revocation,
             clock,
             dice,
-            lifetimes: Lifetimes { idle: limits.mcp_session_idle, absolute: lifetimes.mcp_session },
-            most: limits.mcp_connections_per_user,
+            absolute: lifetimes.mcp_session,
+            limits,
             known: Cache::new(REMEMBERED),
             uses: Mutex::default(),
         }
@@ -93,8 +93,8 @@ impl McpSessions {
             owner: owner.clone(),
             metadata,
             now,
-            expires_at: now.plus(UNUSED).min(self.lifetimes.end(now, now)),
-            most_unused: match self.most {
+            expires_at: now.plus(UNUSED).min(self.lifetimes().end(now, now)),
+            most_unused: match self.limits.config().mcp_connections_per_user {
                 0 => i64::from(i32::MAX),
                 most => i64::from(most.saturating_mul(4).max(MOST_UNUSED)),
             },
@@ -112,7 +112,7 @@ impl McpSessions {
         if self.revocation.memory_is_good()
             && let Some(known) = self.known.get(&hash)
             && known.owner.admits(owner)
-            && now < self.lifetimes.end(known.created_at, known.used_at())
+            && now < self.lifetimes().end(known.created_at, known.used_at())
         {
             self.note(hash, &known, now);
             return Ok(known.id.clone());
@@ -166,7 +166,7 @@ impl McpSessions {
 
     /// How often [`McpSessions::note_uses`] is to be called.
     pub(super) fn note_every(&self) -> Duration {
-        (self.lifetimes.idle / 60).clamp(NOTED_WITHIN.0, NOTED_WITHIN.1)
+        (self.lifetimes().idle / 60).clamp(NOTED_WITHIN.0, NOTED_WITHIN.1)
     }
 
     /// Stores when sessions were used.
@@ -192,7 +192,7 @@ impl McpSessions {
         let used_here = self.uses().get(&hash).map(|used| used.used_at);
         let expires_at = match session.used_at.max(used_here) {
             None => session.expires_at,
-            Some(used_at) => self.lifetimes.end(session.created_at, used_at),
+            Some(used_at) => self.lifetimes().end(session.created_at, used_at),
         };
         if session.owner.admits(owner) && now < expires_at { Ok(session) } else { Err(NoSession::Unknown) }
     }
@@ -203,8 +203,10 @@ impl McpSessions {
             id: &session.id,
             user,
             now,
-            expires_at: self.lifetimes.end(session.created_at, now),
-            most: usize::try_from(self.most).ok().filter(|most| *most > 0),
+            expires_at: self.lifetimes().end(session.created_at, now),
+            most: usize::try_from(self.limits.config().mcp_connections_per_user)
+                .ok()
+                .filter(|most| *most > 0),
         };
         let recent = |hash: &TokenHash| self.uses().get(hash).map(|used| used.used_at);
         let evicted = |id: &SessionId| {
@@ -218,9 +220,13 @@ impl McpSessions {
         Ok(())
     }
 
+    fn lifetimes(&self) -> Lifetimes {
+        Lifetimes { idle: self.limits.config().mcp_session_idle, absolute: self.absolute }
+    }
+
     fn note(&self, hash: TokenHash, known: &Known, now: Timestamp) {
         known.used_at.fetch_max(now.millis(), Ordering::AcqRel);
-        let expires_at = self.lifetimes.end(known.created_at, now);
+        let expires_at = self.lifetimes().end(known.created_at, now);
         self.uses().insert(hash, Touched { hash, used_at: now, expires_at });
     }
 

@@ -34,18 +34,20 @@ pub fn markdown() -> String {
         "# Configuration keys\n\n\
          Generated from the configuration's table of keys: change `src/config/table.rs`. Every key also has the\n\
          environment name `SPOTIFY_MCP__SECTION__KEY`; a secret may come from a file through `NAME_FILE`, in the\n\
-         configuration file through `key_file`.\n\n\
-         | key | environment | default | meaning |\n|---|---|---|---|\n",
+         configuration file through `key_file`. A change takes effect with `spotify-mcp config reload` (or SIGHUP), or\n\
+         needs a restart.\n\n\
+         | key | environment | default | change | meaning |\n|---|---|---|---|---|\n",
     );
     for spec in TABLE {
         let env = spec.env.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let default = spec.default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let change = if spec.restart { "restart" } else { "reload" };
         let doc = match spec.role {
             Role::Unused(why) => format!("Accepted: {why}."),
             Role::Setting | Role::Alias(_) => spec.doc.to_owned(),
         };
         let doc = doc.replace('<', "&lt;").replace('|', "\\|");
-        text += &format!("| `{}` | {env} | {default} | {doc} |\n", spec.path);
+        text += &format!("| `{}` | {env} | {default} | {change} | {doc} |\n", spec.path);
     }
     text
 }

@@ -87,7 +87,7 @@ pub static TABLE: &[KeySpec] = &[
     key("limits.concurrent_calls", Count(0, MANY), "Tool calls at once in this process; the fuller it is, the fewer one user may run.").or("1024").live(),
     key("limits.registrations_per_address_per_hour", Count(0, MANY), "Client registrations per address (IPv6: /64) in an hour.").or("30").live(),
     key("limits.unused_clients_per_address_per_day", Count(0, MANY), "Clients registered from one address in a day and never used.").or("50").live(),
-    key("limits.unused_clients", Count(0, MANY), "Clients registered from anywhere and never used, a twentieth of them from one network (IPv4 /24, IPv6 /48) and a fifth from a region (/16, /32); for a new one the oldest goes of the network that has the most.").or("10000"),
+    key("limits.unused_clients", Count(0, MANY), "Clients registered from anywhere and never used, a twentieth of them from one network (IPv4 /24, IPv6 /48) and a fifth from a region (/16, /32); for a new one the oldest goes of the network that has the most.").or("10000").live(),
     key("limits.client_documents_per_address_per_minute", Count(0, MANY), "Clients' metadata documents that are fetched because of one address (IPv6: /64) in a minute.").or("20"),
     key("limits.failed_attempts_per_address_per_minute", Count(0, MANY), "Wrong codes, tokens or keys from one address in a minute; valid credentials always pass.").or("100").live(),
     key("limits.api_keys_per_user", Count(0, 10_000), "Living API keys per user.").or("20"),

@@ -175,6 +175,12 @@ impl Allowance {
         if window > self.window || self.window - window > i64::from(quota.window) {
             *self = Self { window, ..Self::default() };
         }
+        // The limit was lowered meanwhile: what was reserved beyond it is not to be had any more.
+        if self.used > quota.most {
+            let taken = self.used.saturating_sub(self.held);
+            self.held = self.held.min(quota.most.saturating_sub(taken));
+            self.used = quota.most;
+        }
     }
 
     fn refuse(&mut self, quota: Quota, now: Timestamp) -> Taken {
@@ -227,6 +233,18 @@ mod tests {
             }
             taken => matches!(taken, Taken::Counted(_)),
         }
+    }
+
+    #[test]
+    fn a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_too() {
+        let (mut node, now) = (Allowance::default(), Timestamp::from_secs(6_000));
+        let counted = |node: &mut Allowance, most: u32| {
+            (0..50).filter(|_| matches!(alone(node, Quota::per_minute(most), now), Taken::Counted(_))).count()
+        };
+        assert!(matches!(alone(&mut node, QUOTA, now), Taken::Counted(_)));
+        assert_eq!(counted(&mut node, 5), 4);
+        assert_eq!(counted(&mut node, 3), 0);
+        assert_eq!(counted(&mut node, 10), 7, "three, as far as the lowest limit remembers");
     }
 
     fn alone(node: &mut Allowance, quota: Quota, now: Timestamp) -> Taken {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +41,8 @@ pub struct Renewal {
 type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 
 impl Renewal {
-    /// Looks at the files until `stop`.
-    pub async fn keep(mut self, app: Arc<App>, mut hangup: Signal, stop: CancellationToken) {
+    /// Looks at the files until `stop`, and at once where a reload is asked for.
+    pub async fn keep(mut self, app: Arc<App>, reload: Arc<Notify>, stop: CancellationToken) {
         let mut seen = self.stamp();
         let (mut announced, mut summed_up) = (None::<Instant>, Instant::now());
         loop {
@@ -59,7 +59,7 @@ impl Renewal {
             }
             let told = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = hangup.recv() => true,
+                () = reload.notified() => true,
                 () = tokio::time::sleep(EVERY) => false,
             };
             let stamp = self.stamp();

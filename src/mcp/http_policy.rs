@@ -1,6 +1,8 @@
 //! What is accepted over HTTP at the protocol's door: hosts, origins, and how much at once. Decides nothing by itself.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +20,8 @@ pub struct HttpPolicy {
     pub origins: Vec<String>,
     /// Most bytes of a request's body; 0 means the transport's own bound of 4 MiB.
     pub body_bytes: usize,
-    /// Most streamed answers of one person at once; 0: any number.
-    pub streams_per_user: u32,
+    /// Most streamed answers of one person at once; 0: any number. May change while the server runs.
+    pub streams_per_user: Arc<AtomicU32>,
     /// Ends everything under way when cancelled. Cancel it after the drain.
     pub shutdown: CancellationToken,
 }
@@ -37,7 +39,8 @@ impl HttpPolicy {
         let mut origins = vec![server.public_url.origin().ascii_serialization()];
         origins.extend(server.allowed_origins.iter().cloned());
         let body_bytes = usize::try_from(limits.mcp_body_bytes).unwrap_or(LARGEST_BODY).min(LARGEST_BODY);
-        Self { hosts, origins, body_bytes, streams_per_user: limits.mcp_connections_per_user, shutdown }
+        let streams_per_user = Arc::new(limits.mcp_connections_per_user.into());
+        Self { hosts, origins, body_bytes, streams_per_user, shutdown }
     }
 
     /// Most bytes of a request's body, which are never without a bound.

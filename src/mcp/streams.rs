@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -22,7 +23,7 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Streams {
     /// Of one person; 0: any number.
-    most_each: usize,
+    most_each: Arc<AtomicU32>,
     open: Mutex<Open>,
 }
 
@@ -33,8 +34,8 @@ struct Open {
 }
 
 impl Streams {
-    pub(super) fn new(most_each: u32) -> Arc<Self> {
-        Arc::new(Self { most_each: usize::try_from(most_each).unwrap_or(0), open: Mutex::default() })
+    pub(super) fn new(most_each: Arc<AtomicU32>) -> Arc<Self> {
+        Arc::new(Self { most_each, open: Mutex::default() })
     }
 
     /// Counts an answer as long as it streams, or refuses it with 429 where there are too many.
@@ -50,9 +51,10 @@ impl Streams {
     }
 
     fn enter(self: &Arc<Self>, user: &UserId) -> Option<Place> {
+        let most_each = usize::try_from(self.most_each.load(Ordering::Relaxed)).unwrap_or(0);
         let mut open = self.lock();
         let theirs = open.people.get(user).copied().unwrap_or_default();
-        if open.all >= MOST || (self.most_each > 0 && theirs >= self.most_each) {
+        if open.all >= MOST || (most_each > 0 && theirs >= most_each) {
             return None;
         }
         open.all += 1;
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn streams_are_counted_per_person_until_they_end() {
-        let streams = Streams::new(2);
+        let streams = Streams::new(Arc::new(2.into()));
         let (one, other) = (UserId::mint([1; 16]), UserId::mint([2; 16]));
         let answer = |kind: &'static str| {
             Response::builder().header("content-type", kind).body(Body::empty()).unwrap()

@@ -107,7 +107,7 @@ pub async fn depart(
         now,
         expires_at: now.plus(lifetime),
         from: Neighbourhood::of(visitor.address),
-        most: Some(app.config.limits.logins_in_progress).filter(|most| *most > 0),
+        most: Some(app.limits.config().logins_in_progress).filter(|most| *most > 0),
     };
     app.store.begin_login(&login).await?;
     tracing::debug!(request = visitor.request.as_str(), purpose = login.purpose, "a login begins");
@@ -279,9 +279,10 @@ async fn may_sign_up(app: &App, login: &LoginAtSpotify) -> Result<bool, Failure>
     if !app.config.auth.multi_user && app.store.count_users().await? > 0 {
         return Ok(false);
     }
-    Ok(match app.config.auth.signup {
+    let live = app.live();
+    Ok(match live.signup {
         Signup::Open => true,
-        Signup::Allowlist => app.config.auth.allowlist.iter().any(|id| {
+        Signup::Allowlist => live.allowlist.iter().any(|id| {
             *id == login.spotify_user_id || login.account_id.as_ref().is_some_and(|account| account == id)
         }),
         Signup::Invite => false,

@@ -100,7 +100,7 @@ async fn report_evicted(app: &App, evicted: &[ClientId]) -> Result<(), Failure> 
 }
 
 fn new_client(app: &App, metadata: &ClientMetadata, secret: Option<&Token>, visitor: &Visitor) -> NewClient {
-    let (now, limits) = (app.now(), &app.config.limits);
+    let (now, limits) = (app.now(), app.limits.config());
     NewClient {
         id: DynamicClientId::mint(app.dice.bytes()).into(),
         name: metadata.name.clone(),

@@ -1,5 +1,7 @@
 //! What every page shares: the frame, the sandbox banner, how an instant is written.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use url::{Host, Url};
 
 use super::{assets, routes};
@@ -13,17 +15,13 @@ pub struct Site {
     https: bool,
     loopback: bool,
     sandbox: bool,
-    contact: Option<String>,
+    contact: Arc<RwLock<Option<String>>>,
 }
 
 impl Site {
     /// `contact` is where the operator can be reached (`mailto:`, `https:` or `tel:`), shown in the privacy notice and in security.txt.
     pub fn new(public_url: &Url, sandbox: bool, contact: Option<&str>) -> Self {
-        let contact = contact.filter(|address| {
-            ["mailto:", "https:", "tel:"].iter().any(|scheme| address.starts_with(scheme))
-                && address.bytes().all(|byte| byte.is_ascii_graphic())
-        });
-        Self {
+        let site = Self {
             public_url: public_url.as_str().trim_end_matches('/').to_owned(),
             host: public_url.host_str().unwrap_or_default().to_owned(),
             https: public_url.scheme() == "https",
@@ -34,8 +32,19 @@ impl Site {
                 None => true,
             },
             sandbox,
-            contact: contact.map(str::to_owned),
-        }
+            contact: Arc::default(),
+        };
+        site.set_contact(contact);
+        site
+    }
+
+    /// Another contact from now on, for this site and every copy of it.
+    pub fn set_contact(&self, contact: Option<&str>) {
+        let contact = contact.filter(|address| {
+            ["mailto:", "https:", "tel:"].iter().any(|scheme| address.starts_with(scheme))
+                && address.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        *self.contact.write().unwrap_or_else(PoisonError::into_inner) = contact.map(str::to_owned);
     }
 
     /// Whether the public URL is https, and so answers carry HSTS.
@@ -64,8 +73,8 @@ impl Site {
         self.sandbox
     }
 
-    pub(super) fn contact(&self) -> Option<&str> {
-        self.contact.as_deref()
+    pub(super) fn contact(&self) -> Option<String> {
+        self.contact.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn style(&self) -> &'static str {
@@ -117,6 +126,8 @@ mod tests {
         assert_eq!(site.mcp_url(), "https://music.example/mcp");
         assert!(site.https() && !site.loopback());
         assert_eq!(site.contact(), None);
+        site.clone().set_contact(Some("mailto:security@music.example"));
+        assert_eq!(site.contact().as_deref(), Some("mailto:security@music.example"));
         for local in ["http://127.0.0.1:8000", "http://[::1]:8000", "http://localhost:8000"] {
             assert!(Site::new(&local.parse().unwrap(), true, None).loopback(), "{local}");
         }

@@ -28,7 +28,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// One limit's counts.
 pub(super) struct Addresses {
     name: &'static str,
-    quota: Quota,
     counts: Mutex<Counts>,
 }
 
@@ -45,19 +44,24 @@ enum Who {
 }
 
 impl Addresses {
-    pub(super) fn new(name: &'static str, quota: Quota) -> Self {
-        Self { name, quota, counts: Mutex::default() }
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, counts: Mutex::default() }
     }
 
     /// Counts one in.
-    pub(super) async fn count(&self, address: IpAddr, source: &Source, now: Timestamp) -> Verdict {
-        if self.quota.is_off() {
+    pub(super) async fn count(
+        &self,
+        address: IpAddr,
+        source: &Source,
+        (quota, now): (Quota, Timestamp),
+    ) -> Verdict {
+        if quota.is_off() {
             return Verdict::Fits;
         }
-        let (who, allowance) = lock(&self.counts).find(Neighbourhood::of(address), self.quota, now);
+        let (who, allowance) = lock(&self.counts).find(Neighbourhood::of(address), quota, now);
         let bytes = who.bytes();
         let counted = Counted { limit: self.name, who: &bytes };
-        match source.take(&allowance, counted, (self.quota, now), Blind::Refuse).await {
+        match source.take(&allowance, counted, (quota, now), Blind::Refuse).await {
             Ok(Taken::Counted(_)) => Verdict::Fits,
             Ok(Taken::Spent { standing, first }) => {
                 Verdict::TooMany { limit: Limit { name: self.name, standing }, first }
@@ -123,48 +127,52 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_addresses_is_counted_in_bounded_memory() {
-        let failures = Addresses::new("failed-attempts", Quota::per_minute(3));
-        let now = Timestamp::from_secs(6_000);
+        let failures = Addresses::new("failed-attempts");
+        let (quota, now) = (Quota::per_minute(3), Timestamp::from_secs(6_000));
         let early: IpAddr = "192.0.2.7".parse().unwrap();
-        assert_eq!(failures.count(early, &Source::Alone, now).await, Verdict::Fits);
+        assert_eq!(failures.count(early, &Source::Alone, (quota, now)).await, Verdict::Fits);
         let mut refused = 0;
         for n in 0..60_000_u128 {
             let address = Ipv6Addr::from_bits((0x2001_0db8 << 96) | (n << 64));
-            let verdict = failures.count(address.into(), &Source::Alone, now).await;
+            let verdict = failures.count(address.into(), &Source::Alone, (quota, now)).await;
             refused += u32::from(verdict != Verdict::Fits);
         }
         assert!(lock(&failures.counts).by_who.len() <= MOST_ADDRESSES + usize::from(CROWDS));
         assert!(refused > 40_000, "{refused}");
         // Who was counted before the flood still is, alone.
         for _ in 0..2 {
-            assert_eq!(failures.count(early, &Source::Alone, now).await, Verdict::Fits);
+            assert_eq!(failures.count(early, &Source::Alone, (quota, now)).await, Verdict::Fits);
         }
         assert!(matches!(
-            failures.count(early, &Source::Alone, now).await,
+            failures.count(early, &Source::Alone, (quota, now)).await,
             Verdict::TooMany { first: true, .. }
         ));
         // And afterwards there is room again.
         let later = Timestamp::from_secs(6_060);
         let newcomer: IpAddr = "198.51.100.1".parse().unwrap();
-        assert_eq!(failures.count(newcomer, &Source::Alone, later).await, Verdict::Fits);
+        assert_eq!(failures.count(newcomer, &Source::Alone, (quota, later)).await, Verdict::Fits);
         assert_eq!(lock(&failures.counts).by_who.len(), 1);
     }
 
     #[tokio::test]
     async fn a_line_is_one_address_and_zero_is_no_limit() {
-        let now = Timestamp::from_secs(6_000);
+        let (quota, now) = (Quota::per_minute(1), Timestamp::from_secs(6_000));
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let failures = Addresses::new("failed-attempts", Quota::per_minute(1));
-        assert_eq!(failures.count(address("2001:db8::1"), &Source::Alone, now).await, Verdict::Fits);
-        let neighbour = failures.count(address("2001:db8::2"), &Source::Alone, now).await;
+        let failures = Addresses::new("failed-attempts");
+        assert_eq!(failures.count(address("2001:db8::1"), &Source::Alone, (quota, now)).await, Verdict::Fits);
+        let neighbour = failures.count(address("2001:db8::2"), &Source::Alone, (quota, now)).await;
         let Verdict::TooMany { limit, first: true } = neighbour else { panic!("{neighbour:?}") };
         assert_eq!((limit.name, limit.standing.left, limit.standing.resets_in), ("failed-attempts", 0, 60));
-        let again = failures.count(address("2001:db8::3"), &Source::Alone, now).await;
+        let again = failures.count(address("2001:db8::3"), &Source::Alone, (quota, now)).await;
         assert!(matches!(again, Verdict::TooMany { first: false, .. }));
-        assert_eq!(failures.count(address("2001:db8:0:1::1"), &Source::Alone, now).await, Verdict::Fits);
-        let off = Addresses::new("failed-attempts", Quota::per_minute(0));
+        assert_eq!(
+            failures.count(address("2001:db8:0:1::1"), &Source::Alone, (quota, now)).await,
+            Verdict::Fits
+        );
+        let quota = Quota::per_minute(0);
+        let off = Addresses::new("failed-attempts");
         for _ in 0..1000 {
-            assert_eq!(off.count(address("2001:db8::1"), &Source::Alone, now).await, Verdict::Fits);
+            assert_eq!(off.count(address("2001:db8::1"), &Source::Alone, (quota, now)).await, Verdict::Fits);
         }
     }
 }

@@ -88,7 +88,6 @@ struct Person {
 }
 
 pub(super) struct Calls {
-    limits: CallLimits,
     people: Cache<UserId, Arc<Person>>,
     clients: Cache<ClientId, Arc<Mutex<Allowance>>>,
     running: Arc<Running>,
@@ -97,21 +96,12 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(limits: CallLimits) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            limits,
             people: Cache::new(REMEMBERED),
             clients: Cache::new(REMEMBERED),
             running: Arc::default(),
             told: AtomicI64::new(0),
-        }
-    }
-
-    fn class(&self, class: ToolClass) -> (&'static str, Quota) {
-        match class {
-            ToolClass::Look => ("reads", Quota::per_minute(self.limits.reads_per_minute)),
-            ToolClass::Change => ("writes", Quota::per_minute(self.limits.writes_per_minute)),
-            ToolClass::Control => ("player", Quota::per_minute(self.limits.player_calls_per_minute)),
         }
     }
 
@@ -121,8 +111,13 @@ impl Calls {
             .unwrap_or_default()
     }
 
-    fn enter(&self, person: &Arc<Person>, now: Timestamp) -> Result<Permit, CallRefused> {
-        let (mine, all) = (self.limits.concurrent, self.limits.concurrent_in_all);
+    fn enter(
+        &self,
+        person: &Arc<Person>,
+        limits: &CallLimits,
+        now: Timestamp,
+    ) -> Result<Permit, CallRefused> {
+        let (mine, all) = (limits.concurrent, limits.concurrent_in_all);
         let free = match all {
             0 => u32::MAX,
             all => match all.saturating_sub(self.running.0.load(Ordering::Relaxed)) {
@@ -173,10 +168,11 @@ impl Limits {
         class: ToolClass,
     ) -> Result<Admission, CallRefused> {
         let (calls, now) = (&self.calls, self.clock.now());
+        let limits = CallLimits::from(&self.config());
         let person = calls.person(user);
-        let permit = calls.enter(&person, now)?;
+        let permit = calls.enter(&person, &limits, now)?;
 
-        let (name, quota) = calls.class(class);
+        let (name, quota) = limits.of_class(class);
         let of_class = match class {
             ToolClass::Look => &person.reads,
             ToolClass::Change => &person.writes,
@@ -186,7 +182,7 @@ impl Limits {
             .one_more(of_class, Counted { limit: name, who: user.as_str().as_bytes() }, quota, now)
             .await?;
 
-        let all = Quota::per_minute(calls.limits.per_minute);
+        let all = Quota::per_minute(limits.per_minute);
         let counted = Counted { limit: "user", who: user.as_str().as_bytes() };
         let of_user = match self.one_more(&person.all, counted, all, now).await {
             Ok(standing) => standing,
@@ -196,7 +192,7 @@ impl Limits {
             }
         };
 
-        let per_client = Quota::per_minute(calls.limits.per_client);
+        let per_client = Quota::per_minute(limits.per_client);
         let mut budget = Budget { user: of_user, tool, client: None };
         if !per_client.is_off() {
             let allowance = calls
@@ -218,7 +214,7 @@ impl Limits {
 
     /// How a person stands, without counting anything.
     pub fn look(&self, user: &UserId) -> Budget {
-        let all = Quota::per_minute(self.calls.limits.per_minute);
+        let all = Quota::per_minute(self.config().calls_per_user_per_minute);
         if all.is_off() {
             return Budget::default();
         }
@@ -252,121 +248,4 @@ impl Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::ambient::Clock;
-
-    fn user(n: u8) -> UserId {
-        UserId::mint([n; 16])
-    }
-
-    fn client(name: &str) -> ClientId {
-        ClientId::parse(name).unwrap()
-    }
-
-    fn limits(calls: CallLimits) -> (Arc<Limits>, crate::ambient::Hand) {
-        let (clock, hand) = Clock::moved_by_hand(Timestamp::from_secs(6_000));
-        (Limits::of_calls(calls, &clock), hand)
-    }
-
-    async fn look(limits: &Limits, n: u8) -> Result<Admission, CallRefused> {
-        limits.call(&user(n), &client("c_one"), ToolClass::Look).await
-    }
-
-    #[tokio::test]
-    async fn people_do_not_share_and_the_next_minute_is_a_new_one() {
-        let (limits, hand) = limits(CallLimits { per_minute: 60, ..CallLimits::default() });
-        for left in (0..60).rev() {
-            let budget = look(&limits, 1).await.unwrap().budget;
-            assert_eq!(budget.user.unwrap().left, left);
-            assert_eq!((budget.tool, budget.client), (None, None));
-        }
-        hand.advance(Duration::from_secs(48));
-        let refused = look(&limits, 1).await.unwrap_err();
-        let CallRefused::Rate { limit, first: true } = refused else { panic!("{refused:?}") };
-        assert_eq!((limit.name, limit.standing.left, limit.standing.resets_in), ("user", 0, 12));
-        assert!(matches!(look(&limits, 1).await, Err(CallRefused::Rate { first: false, .. })));
-        assert!(look(&limits, 2).await.is_ok());
-        assert_eq!(limits.look(&user(2)).user.unwrap().left, 59);
-        assert_eq!(limits.look(&user(3)).user.unwrap().left, 60);
-        hand.advance(Duration::from_secs(12));
-        assert!(look(&limits, 1).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn classes_and_clients_have_limits_of_their_own_and_a_refused_call_counts_nowhere() {
-        let (limits, _) = limits(CallLimits {
-            per_minute: 10,
-            writes_per_minute: 2,
-            player_calls_per_minute: 3,
-            per_client: 5,
-            ..CallLimits::default()
-        });
-        let call = async |n, name: &str, class| limits.call(&user(n), &client(name), class).await;
-        let refused = |call: Result<Admission, CallRefused>| match call.unwrap_err() {
-            CallRefused::Rate { limit, .. } => limit.name,
-            other => panic!("{other:?}"),
-        };
-        for _ in 0..2 {
-            assert!(call(1, "c_one", ToolClass::Change).await.unwrap().budget.tool.is_some());
-        }
-        for _ in 0..5 {
-            assert_eq!(refused(call(1, "c_one", ToolClass::Change).await), "writes");
-        }
-        for _ in 0..3 {
-            assert!(call(1, "c_one", ToolClass::Control).await.is_ok());
-        }
-        assert_eq!(refused(call(1, "c_one", ToolClass::Look).await), "client");
-        assert_eq!(refused(call(2, "c_one", ToolClass::Look).await), "client");
-        for _ in 0..5 {
-            assert!(call(1, "c_two", ToolClass::Look).await.is_ok());
-        }
-        assert_eq!(refused(call(1, "c_three", ToolClass::Look).await), "user");
-        // Neither its class nor its person paid for what was refused.
-        assert_eq!(limits.look(&user(2)).user.unwrap().left, 10);
-    }
-
-    #[tokio::test]
-    async fn a_call_that_ends_makes_room() {
-        let (limits, _) = limits(CallLimits { concurrent: 2, ..CallLimits::default() });
-        let first = look(&limits, 1).await.unwrap();
-        let _second = look(&limits, 1).await.unwrap();
-        assert_eq!(look(&limits, 1).await.unwrap_err(), CallRefused::Concurrency { first: true });
-        assert_eq!(look(&limits, 1).await.unwrap_err(), CallRefused::Concurrency { first: false });
-        assert!(look(&limits, 2).await.is_ok());
-        drop(first);
-        assert!(look(&limits, 1).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_full_process_still_has_room_for_who_runs_nothing() {
-        let (limits, _) =
-            limits(CallLimits { concurrent: 32, concurrent_in_all: 64, ..CallLimits::default() });
-        let mut running = Vec::new();
-        for n in 0..4 {
-            while let Ok(admission) = look(&limits, n).await {
-                running.push(admission);
-            }
-        }
-        assert!((32..64).contains(&running.len()), "{}", running.len());
-        // Four greedy people leave room for many who want one each.
-        let mut newcomers = 0;
-        for n in 10..=255 {
-            match look(&limits, n).await {
-                Ok(admission) => running.push(admission),
-                Err(refused) => {
-                    assert_eq!(refused, CallRefused::Overload { first: true });
-                    break;
-                }
-            }
-            newcomers += 1;
-        }
-        assert!(newcomers >= 16, "{newcomers}");
-        assert_eq!(running.len(), 64);
-        running.clear();
-        assert!(look(&limits, 1).await.is_ok());
-        assert_eq!(limits.calls.running.0.load(Ordering::SeqCst), 0);
-    }
-}
+mod tests;

@@ -11,7 +11,8 @@ mod records;
 mod shared;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::ambient::Clock;
 use crate::config::LimitsConfig;
@@ -58,6 +59,8 @@ pub struct Limit {
 pub struct Limits {
     source: Source,
     clock: Clock,
+    config: RwLock<LimitsConfig>,
+    streams_per_user: Arc<AtomicU32>,
     calls: Calls,
     failures: Addresses,
     registrations: Addresses,
@@ -72,47 +75,60 @@ impl Limits {
             true => Source::shared(store.clone(), keys.clone()),
             false => Source::Alone,
         };
-        let failures = Quota::per_minute(config.failed_attempts_per_address_per_minute);
-        let registrations = Quota::per_hour(config.registrations_per_address_per_hour);
-        let logins = Quota::per_minute(config.logins_per_address_per_minute);
-        Arc::new(Self {
-            source,
-            clock: clock.clone(),
-            calls: Calls::new(CallLimits::from(config)),
-            failures: Addresses::new("failed-attempts", failures),
-            registrations: Addresses::new("registrations", registrations),
-            logins: Addresses::new("logins", logins),
-            records: Records::new(failures),
-        })
+        Self::with(*config, source, clock)
     }
 
     /// Limits of calls alone, in this process alone.
     pub fn of_calls(calls: CallLimits, clock: &Clock) -> Arc<Self> {
-        let off = Quota::per_minute(0);
+        Self::with(calls.into(), Source::Alone, clock)
+    }
+
+    fn with(config: LimitsConfig, source: Source, clock: &Clock) -> Arc<Self> {
         Arc::new(Self {
-            source: Source::Alone,
+            source,
             clock: clock.clone(),
-            calls: Calls::new(calls),
-            failures: Addresses::new("failed-attempts", off),
-            registrations: Addresses::new("registrations", off),
-            logins: Addresses::new("logins", off),
-            records: Records::new(off),
+            config: config.into(),
+            streams_per_user: Arc::new(config.mcp_connections_per_user.into()),
+            calls: Calls::new(),
+            failures: Addresses::new("failed-attempts"),
+            registrations: Addresses::new("registrations"),
+            logins: Addresses::new("logins"),
+            records: Records::new(),
         })
+    }
+
+    /// What holds now.
+    pub fn config(&self) -> LimitsConfig {
+        *self.config.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What holds from now on; what was counted stays counted.
+    pub fn take_over(&self, config: &LimitsConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = *config;
+        self.streams_per_user.store(config.mcp_connections_per_user, Ordering::Relaxed);
+    }
+
+    /// Most streamed answers of one person at once, as it changes.
+    pub fn streams_per_user(&self) -> Arc<AtomicU32> {
+        self.streams_per_user.clone()
     }
 
     /// Counts a credential that was not accepted: a code, refresh token, bearer, API key or client secret that we do
     /// not know. To be asked after the look-up, so that what is valid always passes.
     pub async fn attempt_failed(&self, address: IpAddr) -> Verdict {
-        self.failures.count(address, &self.source, self.clock.now()).await
+        let quota = Quota::per_minute(self.config().failed_attempts_per_address_per_minute);
+        self.failures.count(address, &self.source, (quota, self.clock.now())).await
     }
 
     /// Counts a client registration.
     pub async fn registration(&self, address: IpAddr) -> Verdict {
-        self.registrations.count(address, &self.source, self.clock.now()).await
+        let quota = Quota::per_hour(self.config().registrations_per_address_per_hour);
+        self.registrations.count(address, &self.source, (quota, self.clock.now())).await
     }
 
     /// Counts a login that begins: each keeps a row until it ends.
     pub async fn login(&self, address: IpAddr) -> Verdict {
-        self.logins.count(address, &self.source, self.clock.now()).await
+        let quota = Quota::per_minute(self.config().logins_per_address_per_minute);
+        self.logins.count(address, &self.source, (quota, self.clock.now())).await
     }
 }

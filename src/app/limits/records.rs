@@ -29,8 +29,8 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn new(quota: Quota) -> Self {
-        Self { refusals: Addresses::new("refusals", quota), told: Cache::new(REMEMBERED) }
+    pub(super) fn new() -> Self {
+        Self { refusals: Addresses::new("refusals"), told: Cache::new(REMEMBERED) }
     }
 
     fn is_news(&self, what: &TokenHash, lasting: Duration, now: Timestamp) -> bool {
@@ -48,7 +48,8 @@ impl Limits {
     /// Counts a refusal that nobody is slowed down for, to be recorded where it fits: an honest client's clock is wrong,
     /// a token has just expired, a person comes back from Spotify too late. As many as failed attempts fit.
     pub async fn refusal(&self, address: IpAddr) -> Verdict {
-        self.records.refusals.count(address, &Source::Alone, self.clock.now()).await
+        let quota = Quota::per_minute(self.config().failed_attempts_per_address_per_minute);
+        self.records.refusals.count(address, &Source::Alone, (quota, self.clock.now())).await
     }
 
     /// Whether the thing of this hash was not told of for so long; it is now.
@@ -63,7 +64,7 @@ mod tests {
 
     #[test]
     fn each_thing_is_news_once_for_its_time_and_memory_is_bounded() {
-        let records = Records::new(Quota::per_minute(3));
+        let records = Records::new();
         let minute = Duration::from_secs(60);
         let at = Timestamp::from_secs;
         let (one, other) = (TokenHash::of("one"), TokenHash::of("other"));

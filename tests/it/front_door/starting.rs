@@ -227,13 +227,13 @@ async fn a_log_in_json_has_no_banner_beside_it() {
 }
 
 #[tokio::test]
-async fn a_hangup_without_tls_changes_nothing_and_says_so() {
+async fn a_hangup_ends_no_server_and_is_said() {
     let mut server = TestServer::new().await;
     let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
     for times in 1..=2 {
         kill_process(pid, Signal::HUP).unwrap();
         let told = async {
-            while server.logged().matches("there is nothing to reload").count() < times {
+            while server.logged().matches("the configuration was read again").count() < times {
                 sleep(Duration::from_millis(20)).await;
             }
         };

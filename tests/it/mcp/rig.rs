@@ -194,7 +194,7 @@ impl Rig {
                 hosts: vec![HOST.to_owned()],
                 origins: vec![format!("https://{HOST}"), "http://localhost:6274".to_owned()],
                 body_bytes: 64 * 1024,
-                streams_per_user: 20,
+                streams_per_user: Arc::new(20.into()),
                 shutdown: tokio_util::sync::CancellationToken::new(),
             },
             sessions: None,

@@ -1,0 +1,265 @@
+//! `config reload` and SIGHUP: a running server checks its changed configuration and takes it over, all or nothing,
+//! on record; what needs a restart is named and stays as it was.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::configured;
+use super::control::{Asked, Control, Question};
+use super::serve_start::{Again, RunningLog};
+use crate::app::App;
+use crate::config::master_key::{self, MasterKey};
+use crate::config::unseal::in_words;
+use crate::config::{self, Config, Effective, Live, Loaded, Origin, Problem, Sources, Wrong};
+use crate::crypto::keys::RootKey;
+use crate::domain::event::{Event, EventCode};
+use crate::failure::Failure;
+use crate::http::Http;
+
+/// The key that names the master key in what is told.
+const MASTER_KEY: &str = "security.master_key";
+
+/// Takes over changed configurations until the server stops.
+pub(super) struct Reloader {
+    pub(super) again: Again,
+    pub(super) app: Arc<App>,
+    pub(super) http: Arc<Http>,
+    pub(super) log: Arc<RunningLog>,
+    /// Told whenever somebody asks for a reload: certificates are looked at as well.
+    pub(super) told: Arc<Notify>,
+}
+
+/// A configuration that may be taken over.
+struct Acceptable {
+    config: Config,
+    effective: Effective,
+    notices: Vec<Problem>,
+    /// The id of the master key where its source has another than the one in use.
+    other_key: Option<String>,
+    /// The log level without the flag that raises it for a while.
+    usual_level: config::LogLevel,
+}
+
+/// What was taken over.
+struct Taken {
+    live: Vec<&'static str>,
+    restart: Vec<&'static str>,
+    notices: Vec<Problem>,
+    other_key: Option<String>,
+}
+
+impl Reloader {
+    /// Serves signals and questions until `stop`.
+    pub(super) async fn keep(
+        mut self,
+        mut hangup: Signal,
+        control: Option<Control>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let asked = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = hangup.recv() => None,
+                asked = next(control.as_ref()) => Some(asked),
+            };
+            match asked {
+                Some(asked) if asked.question == Question::Status => {
+                    let status = self.status();
+                    asked.answer(&status).await;
+                }
+                asked => self.reload(asked).await,
+            }
+        }
+    }
+
+    async fn reload(&mut self, asked: Option<Asked>) {
+        let by = if asked.is_some() { "config reload" } else { "SIGHUP" };
+        self.told.notify_one();
+        let answer = match self.take_over(by).await {
+            Ok(taken) => {
+                tracing::info!(by, taken_over = ?taken.live, needs_restart = ?taken.restart, "the configuration was read again");
+                taken.document(&self.app)
+            }
+            Err(problems) => {
+                let codes: Vec<&str> = problems.iter().map(|problem| problem.code.as_str()).collect();
+                tracing::warn!(by, problems = ?codes, "the changed configuration is refused, and nothing changes");
+                json!({ "ok": false, "problems": problems.iter().map(one).collect::<Value>() })
+            }
+        };
+        if let Some(asked) = asked {
+            asked.answer(&answer).await;
+        }
+    }
+
+    /// Everything is checked and recorded before anything changes.
+    async fn take_over(&mut self, by: &str) -> Result<Taken, Vec<Problem>> {
+        let acceptable = self.acceptable().await;
+        let acceptable = match self.newest(acceptable).await {
+            Ok(acceptable) => acceptable,
+            Err(problems) => {
+                self.record_refusal(by, &problems).await;
+                return Err(problems);
+            }
+        };
+        let differences = self.again.running.differences(&acceptable.effective);
+        let (live, mut restart) = (differences.live, differences.restart);
+        if acceptable.other_key.is_some() && !restart.contains(&MASTER_KEY) {
+            restart.push(MASTER_KEY);
+        }
+        self.record(by, &acceptable, &live, &restart).await.map_err(|failure| vec![unrecorded(&failure)])?;
+        let taken = Live::of(&acceptable.config);
+        self.http.site.set_contact(taken.security_contact.as_deref());
+        self.log.take_over(taken.log_level, acceptable.usual_level);
+        self.app.take_over(taken);
+        self.again.running.take_over(&acceptable.effective);
+        let (notices, other_key) = (acceptable.notices, acceptable.other_key);
+        Ok(Taken { live, restart, notices, other_key })
+    }
+
+    /// Loads and judges, on a thread that may wait: the key's command may run.
+    async fn acceptable(&self) -> Result<Acceptable, Vec<Problem>> {
+        let (sources, usual) = (self.again.sources.clone(), self.again.usual.clone());
+        let in_use = (self.app.keys.active().id().to_string(), self.app.config.storage.data_dir.clone());
+        let load = move || acceptable(&sources, usual.as_ref(), (&in_use.0, &in_use.1));
+        tokio::task::spawn_blocking(load).await.unwrap_or_else(|error| Err(vec![unexpected(&error.into())]))
+    }
+
+    /// A sealed configuration that is older than one that was used is refused, as at a start.
+    async fn newest(&self, loaded: Result<Acceptable, Vec<Problem>>) -> Result<Acceptable, Vec<Problem>> {
+        let acceptable = loaded?;
+        let Some(file) = &acceptable.config.sealed else { return Ok(acceptable) };
+        match self.app.note_revision(file).await {
+            Ok(Ok(())) => Ok(acceptable),
+            Ok(Err(refusal)) => Err(vec![problem("--config", in_words(&refusal))]),
+            Err(failure) => Err(vec![unexpected(&failure)]),
+        }
+    }
+
+    async fn record(
+        &self,
+        by: &str,
+        acceptable: &Acceptable,
+        live: &[&str],
+        restart: &[&str],
+    ) -> Result<(), Failure> {
+        let event = Event::new(EventCode::ConfigLoaded)
+            .operation(by)
+            .detail("taken_over", list(live))
+            .detail("needs_restart", list(restart));
+        let event = match &acceptable.config.sealed {
+            Some(file) => event
+                .detail("config_lineage", &file.lineage)
+                .detail("config_rev", file.rev.to_string())
+                .detail("config_digest", &file.digest),
+            None => event,
+        };
+        self.app.audit.record(event).await
+    }
+
+    async fn record_refusal(&self, by: &str, problems: &[Problem]) {
+        let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code.as_str()).collect();
+        let event = Event::new(EventCode::ConfigRefused).refused().operation(by);
+        let event = event.because("the changed configuration is not valid; nothing was taken over");
+        self.app.audit.note(event.detail("codes", list(&codes)).detail("keys", list(&keys))).await;
+    }
+
+    fn status(&self) -> Value {
+        let sealed = self
+            .app
+            .config
+            .sealed
+            .as_ref()
+            .map(|file| json!({ "lineage": file.lineage, "rev": file.rev, "digest": file.digest }));
+        json!({
+            "ok": true,
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "master_key_id": self.app.keys.active().id().to_string(),
+            "started_with": sealed,
+        })
+    }
+}
+
+impl Taken {
+    fn document(&self, app: &App) -> Value {
+        json!({
+            "ok": true,
+            "taken_over": self.live,
+            "needs_restart": self.restart,
+            "notices": self.notices.iter().map(one).collect::<Value>(),
+            "master_key": { "in_use": app.keys.active().id().to_string(), "source_has": self.other_key },
+        })
+    }
+}
+
+async fn next(control: Option<&Control>) -> Asked {
+    match control {
+        Some(control) => control.asked().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn acceptable(
+    sources: &Sources,
+    usual: Option<&Sources>,
+    in_use: (&str, &Path),
+) -> Result<Acceptable, Vec<Problem>> {
+    let loaded = config::load(sources).map_err(|failure| vec![unexpected(&failure)])?;
+    let usual = usual.map(config::load).transpose().map_err(|failure| vec![unexpected(&failure)])?;
+    let (effective, notices) = (loaded.effective(), loaded.notices().to_vec());
+    let config = loaded.accept()?;
+    let usual_level = match usual.map(Loaded::accept).transpose()? {
+        Some(usual) => usual.telemetry.log_level,
+        None => config.telemetry.log_level,
+    };
+    let other_key = other_key(&config, in_use)?;
+    Ok(Acceptable { config, effective, notices, other_key, usual_level })
+}
+
+/// Where the master key's source has another key than the one in use: its id. A server that could not be started again
+/// must not find out then, so a source without a usable key is a problem now. A passphrase is not derived here.
+fn other_key(config: &Config, (in_use, data_dir): (&str, &Path)) -> Result<Option<String>, Vec<Problem>> {
+    match master_key::find(&config.security.master_key, data_dir) {
+        Ok(Some(MasterKey::Key { key, .. })) => {
+            Ok(Some(RootKey::new(key).id().to_string()).filter(|id| id != in_use))
+        }
+        Ok(Some(MasterKey::Passphrase { .. })) => Ok(None),
+        Ok(None) => Err(vec![problem(MASTER_KEY, master_key::missing())]),
+        Err(refusal) => {
+            let why = format!("no usable master key in {}: {}", refusal.place, refusal.wrong.why);
+            let wrong = Wrong::new(why, refusal.wrong.fix).coded(refusal.wrong.code);
+            Err(vec![problem(MASTER_KEY, wrong)])
+        }
+    }
+}
+
+fn problem(key: &str, wrong: Wrong) -> Problem {
+    Problem::with_value(key, Origin::Default, wrong)
+}
+
+fn unexpected(failure: &Failure) -> Problem {
+    tracing::error!(cause = failure.chain(), "the configuration could not be read again");
+    problem("--config", Wrong::new(failure.to_string(), "look at the server's log").coded("INTERNAL"))
+}
+
+fn unrecorded(failure: &Failure) -> Problem {
+    tracing::error!(cause = failure.chain(), "a reload could not be recorded");
+    let wrong =
+        Wrong::new("the audit trail could not record it", "give the trail's disk room").coded("AUDIT_DISK");
+    problem("audit.dir", wrong)
+}
+
+fn one(problem: &Problem) -> Value {
+    let part = configured::parts(std::slice::from_ref(problem));
+    part.first().map(super::output::Part::as_json).unwrap_or_default()
+}
+
+fn list(words: &[&str]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
+}
