@@ -184,11 +184,17 @@ pub fn generate(dice: &Dice) -> SecretString {
 
 /// Writes a secret to a new file with mode 0600: whole and on disk, or not at all, and never over another file.
 pub fn write_new(path: &Path, text: &SecretString) -> std::io::Result<()> {
+    let line = Zeroizing::new(format!("{}\n", text.expose()));
+    write_new_bytes(path, line.as_bytes())
+}
+
+/// The same for bytes as they stand.
+pub fn write_new_bytes(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.new", std::process::id()));
     let temporary = PathBuf::from(temporary);
-    let written = write_temporary(&temporary, text)
+    let written = write_temporary(&temporary, bytes)
         // A link, unlike a rename, fails where the name is taken.
         .and_then(|()| std::fs::hard_link(&temporary, path));
     let removed = std::fs::remove_file(&temporary);
@@ -196,10 +202,9 @@ pub fn write_new(path: &Path, text: &SecretString) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-fn write_temporary(path: &Path, text: &SecretString) -> std::io::Result<()> {
+fn write_temporary(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.expose().as_bytes())?;
-    file.write_all(b"\n")?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 
@@ -239,6 +244,18 @@ fn mistake(text: &str) -> Option<Wrong> {
     let wrong = |code, why: String, fix: &str| Some(Wrong::new(why, fix).coded(code));
     if text.is_empty() {
         return wrong("MASTER_KEY_EMPTY", "it is empty".into(), MAKE_ONE);
+    }
+    let inner = text.trim_matches(['"', '\'', '`']);
+    if inner.len() != text.len() && !inner.is_empty() {
+        return wrong(
+            "MASTER_KEY_QUOTED",
+            "it is in quotes".into(),
+            "write the 44 characters without quotes",
+        );
+    }
+    if text.trim_end_matches(['\n', '\r']).len() != text.len() {
+        let fix = "leave the line break out; in a file of its own the key may end in one";
+        return wrong("MASTER_KEY_WHITESPACE", "it ends in a line break".into(), fix);
     }
     if text.contains(char::is_whitespace) {
         return wrong(
@@ -307,7 +324,10 @@ mod tests {
         assert_eq!(code(&format!("-_{}", &good[2..])), "MASTER_KEY_URL_SAFE");
         assert_eq!(code(good.trim_end_matches('=')), "MASTER_KEY_PADDING");
         assert_eq!(code(&format!("{good}=")), "MASTER_KEY_PADDING");
-        assert_eq!(code(&format!("\"{good}\"")), "MASTER_KEY_ALPHABET");
+        assert_eq!(code(&format!("\"{good}\"")), "MASTER_KEY_QUOTED");
+        assert_eq!(code(&format!("'{good}'")), "MASTER_KEY_QUOTED");
+        assert_eq!(code(&format!("\"{good}\n\"")), "MASTER_KEY_QUOTED");
+        assert!(decode(&format!("{good}\r\n")).unwrap_err().why.contains("line break"));
         assert_eq!(code(&STANDARD.encode([9; 16])), "MASTER_KEY_SHORT");
         assert_eq!(code(&STANDARD.encode([9; 31])), "MASTER_KEY_SHORT");
         assert_eq!(code(&STANDARD.encode([9; 33])), "MASTER_KEY_LONG");
