@@ -48,6 +48,13 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Reads RFC 3339, to the millisecond; `None` where it is anything else.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        use time::format_description::well_known::Rfc3339;
+        let at = time::OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+    }
+
     /// RFC 3339 in UTC with milliseconds, for example `2026-11-21T04:00:00.000Z`. By hand, because every record of the
     /// trail has one; what has no year of four digits is its number of milliseconds.
     pub fn rfc3339(self) -> String {
@@ -194,6 +201,9 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_millis(millis).rfc3339(), text);
         }
+        let back = Timestamp::parse_rfc3339("2026-11-21T05:00:00.007+01:00");
+        assert_eq!(back, Some(Timestamp::from_millis(1_795_233_600_007)));
+        assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     }
 
     #[test]

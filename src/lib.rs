@@ -20,6 +20,7 @@
 //! | [`spotify`] | the upstream and its simulator behind the same seam | knowing our users |
 //! | [`vault`] | the only door to upstream tokens: open, refresh once, reseal | |
 //! | [`audit`] | the only door to the trail | |
+//! | [`backup`] | sealed copies of the database, and what restoring one takes | the network |
 //! | [`app`] | the composition root: one plain struct | |
 //! | [`check`] | facts, rules, findings, reports | printing |
 //! | [`oauth`] | our authorization server, one file per endpoint | importing [`mcp`] |
@@ -49,6 +50,8 @@ pub mod spotify;
 pub mod vault;
 
 pub mod audit;
+
+pub mod backup;
 
 pub mod app;
 

@@ -1,11 +1,12 @@
 //! Building the application from a validated configuration, each refusal with what to do about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use crate::ambient::{Clock, Dice};
 use crate::audit::{self, Audit};
+use crate::backup::Mirror;
 use crate::config::sealed::Refusal;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Live, SealedFile};
 use crate::crypto::keys::RootKey;
 use crate::domain::event::{Event, EventCode};
 use crate::egress::{Gate, GatePolicy};
@@ -86,10 +87,12 @@ impl App {
             (clock.clone(), dice.clone()),
             audit.writer(),
         );
+        let live = Arc::new(Live::of(&config));
+        let data_dir = config.storage.data_dir.clone();
         let limits = Limits::new(&config.limits, &store, &keys, &clock);
         let revocation = Arc::new(Revocation::new(store.epochs().await?, clock.clone()));
         let mcp_sessions = McpSessions::new(
-            (&config.limits, &config.auth.lifetimes),
+            (limits.clone(), &config.auth.lifetimes),
             store.clone(),
             revocation.clone(),
             (clock.clone(), dice.clone()),
@@ -112,6 +115,8 @@ impl App {
             revocation,
             mcp_sessions: Arc::new(mcp_sessions),
             limits,
+            live: RwLock::new(live),
+            tombstones: Mirror::open(&data_dir)?.into(),
         })
     }
 }
@@ -152,23 +157,33 @@ async fn check_revision(
     (clock, dice): (&Clock, &Dice),
 ) -> Result<(), BuildError> {
     let Some(file) = &config.sealed else { return Ok(()) };
+    let Err(refusal) = note_revision(file, store, (clock, dice)).await? else { return Ok(()) };
+    let (Some(reason), Refusal::RolledBack { seen, .. }) = (&config.rollback_reason, &refusal) else {
+        return Err(BuildError::RolledBack(refusal));
+    };
     let revision = Revision { lineage: &file.lineage, rev: file.rev, digest: &file.digest };
-    let told = |event: Event| {
-        event
-            .detail("lineage", &file.lineage)
-            .detail("rev", file.rev.to_string())
-            .detail("digest", &file.digest)
-    };
-    let refused =
-        told(Event::new(EventCode::ConfigRefused)).refused().because("an older revision was put back");
-    let refused = Recorded::now(refused, clock, dice);
-    let Err(seen) = store.use_revision(&revision, clock.now(), &refused).await? else { return Ok(()) };
-    let Some(reason) = &config.rollback_reason else {
-        return Err(BuildError::RolledBack(Refusal::RolledBack { found: file.rev, seen }));
-    };
-    let allowed =
-        told(Event::new(EventCode::ConfigRolledBack)).because(reason).detail("newest", seen.to_string());
+    let allowed = about(EventCode::ConfigRolledBack, file).because(reason).detail("newest", seen.to_string());
     Ok(store.go_back(&revision, clock.now(), &Recorded::now(allowed, clock, dice)).await?)
+}
+
+fn about(code: EventCode, file: &SealedFile) -> Event {
+    Event::new(code)
+        .detail("lineage", &file.lineage)
+        .detail("rev", file.rev.to_string())
+        .detail("digest", &file.digest)
+}
+
+/// Notes that a revision is used; an older one than was used before is refused, on record.
+pub(super) async fn note_revision(
+    file: &SealedFile,
+    store: &Store,
+    (clock, dice): (&Clock, &Dice),
+) -> Result<Result<(), Refusal>, Failure> {
+    let revision = Revision { lineage: &file.lineage, rev: file.rev, digest: &file.digest };
+    let refused = about(EventCode::ConfigRefused, file).refused().because("an older revision was put back");
+    let refused = Recorded::now(refused, clock, dice);
+    let noted = store.use_revision(&revision, clock.now(), &refused).await?;
+    Ok(noted.map_err(|seen| Refusal::RolledBack { found: file.rev, seen }))
 }
 
 /// The trail, and whether this process writes the outbox into it. One chain has one writer: a local server that

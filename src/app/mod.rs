@@ -10,13 +10,16 @@ mod mcp_sessions;
 mod revocation;
 mod tasks;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::audit::Audit;
-use crate::config::Config;
+use crate::backup::Mirror;
+use crate::config::sealed::Refusal;
+use crate::config::{Config, Live, SealedFile};
 use crate::domain::event::Event;
 use crate::egress::Gate;
+use crate::failure::Failure;
 use crate::spotify::Api;
 use crate::store::{Recorded, Store};
 use crate::vault::{KeyRing, Vault};
@@ -65,12 +68,32 @@ pub struct App {
     pub mcp_sessions: Arc<McpSessions>,
     /// How much whoever asks may do.
     pub limits: Arc<Limits>,
+    /// What a reload may have changed since the start.
+    live: RwLock<Arc<Live>>,
+    /// Deletions, outside the database.
+    tombstones: tokio::sync::Mutex<Mirror>,
 }
 
 impl App {
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// What a reload may have changed since the start. Never `config` for one of these: that stands still.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what may change while a server runs.
+    pub fn take_over(&self, live: Live) {
+        self.limits.take_over(&live.limits);
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+
+    /// Notes that a revision of a sealed configuration is used; an older one than was used before is refused.
+    pub async fn note_revision(&self, file: &SealedFile) -> Result<Result<(), Refusal>, Failure> {
+        build::note_revision(file, &self.store, (&self.clock, &self.dice)).await
     }
 
     /// The issuer: the public URL without trailing slash, byte for byte the same everywhere.

@@ -59,8 +59,24 @@ impl App {
                 tracing::error!(cause = failure.chain(), "the key ring cannot be read again");
             }
             self.forget();
+            self.keep_tombstones().await;
         } else if moved.sessions {
             self.mcp_sessions.forget_all();
+        }
+    }
+
+    /// Deletions go into a file outside the database as well, before anybody restores a backup without them.
+    async fn keep_tombstones(&self) {
+        let mut mirror = self.tombstones.lock().await;
+        let kept = async {
+            let all = self.store.count_tombstones().await?;
+            if !mirror.is_behind(all) {
+                return Ok(());
+            }
+            mirror.keep(&self.store.tombstones().await?)
+        };
+        if let Err(failure) = kept.await {
+            tracing::error!(cause = failure.chain(), "deletions are not yet kept outside the database");
         }
     }
 
@@ -105,6 +121,7 @@ async fn purge(app: Arc<App>, stop: CancellationToken) {
             Ok(gone) => tracing::debug!(?gone, "expired rows removed"),
             Err(failure) => tracing::error!(cause = failure.chain(), "the purge failed"),
         }
+        app.keep_tombstones().await;
         if stopped_within(&stop, PURGE_EVERY).await {
             return;
         }

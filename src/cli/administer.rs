@@ -3,10 +3,12 @@
 //! Never: making a database, or a master key.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use crate::ambient::{Clock, Dice};
+use crate::backup::{DataDirLock, Held};
 use crate::config::{Config, Engine, Purpose};
 use crate::domain::UserId;
 use crate::domain::event::{Event, clean};
@@ -19,6 +21,8 @@ use super::{Global, configured, serve_sandbox};
 /// What such a command works with.
 pub(super) struct Desk {
     pub(super) config: Config,
+    /// The configuration file, where one was named.
+    pub(super) config_file: Option<PathBuf>,
     pub(super) store: Store,
     pub(super) output: Output,
     pub(super) clock: Clock,
@@ -38,26 +42,65 @@ pub(super) fn at_database(
     place: &Place<'_>,
     work: impl AsyncFnOnce(&Desk) -> Result<Exit, Refused>,
 ) -> Result<Exit, Refused> {
-    let output = place.global.output();
-    let mut config = configured::load(place.global, Vec::new(), Purpose::Inspect, &output)?;
-    if place.sandbox {
-        serve_sandbox::set_apart(&mut config)?;
-    }
+    let (config, config_file) = configured_place(place)?;
     if !Store::may_be_at(config.storage.url.expose()) {
         return Err(no_database(&config));
     }
-    // What SQLite creates beside its file is this user's alone.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
-    })?;
-    runtime.block_on(async {
+    let _shared = share(&config)?;
+    runtime()?.block_on(async {
         let store = Store::open(config.storage.url.expose()).await;
         let store = store.map_err(|error| unopened(&error, config.storage.url.expose()))?;
-        let desk = Desk { config, store, output, clock: Clock::system(), dice: Dice::system() };
+        let (output, clock, dice) = (place.global.output(), Clock::system(), Dice::system());
+        let desk = Desk { config, config_file, store, output, clock, dice };
         let done = work(&desk).await;
         desk.store.close().await;
         done
+    })
+}
+
+/// The configuration of a place, and the file that it came from. Whatever is created from now on is this user's alone.
+pub(super) fn configured_place(place: &Place<'_>) -> Result<(Config, Option<PathBuf>), Refused> {
+    let loaded = configured::load_any(place.global, Vec::new(), Purpose::Inspect)?;
+    let file = loaded.file().map(Path::to_owned);
+    let mut config = configured::accept_for(place.global, loaded, &place.global.output())?;
+    if place.sandbox {
+        serve_sandbox::set_apart(&mut config)?;
+    }
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    Ok((config, file))
+}
+
+/// The same as far as it is valid, for commands that only ask where the server is; nothing is said of the rest.
+pub(super) fn configured_place_as_far_as_valid(place: &Place<'_>) -> Result<Config, Refused> {
+    let mut config =
+        configured::load_any(place.global, Vec::new(), Purpose::Inspect)?.as_far_as_valid().clone();
+    if place.sandbox {
+        serve_sandbox::set_apart(&mut config)?;
+    }
+    Ok(config)
+}
+
+/// For a command, which needs one thread.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Refused> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
+    })
+}
+
+/// Keeps a restore away while something works with the database; `None` where there is no data directory yet.
+pub(super) fn share(config: &Config) -> Result<Option<DataDirLock>, Refused> {
+    if !config.storage.data_dir.exists() {
+        return Ok(None);
+    }
+    DataDirLock::share(&config.storage.data_dir).map(Some).map_err(|held| match held {
+        Held::InUse => Refused::incomplete(
+            "DATABASE_IN_USE",
+            "a backup is being restored into this data directory",
+            "try again when that has ended",
+        ),
+        Held::Failed(failure) => {
+            Refused::unexpected("DATABASE_IN_USE", &failure, "check the data directory's owner and mode")
+        }
     })
 }
 
@@ -87,24 +130,29 @@ impl Desk {
 
     /// Goes on where the person at the terminal, or `--yes`, says so.
     pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<(), Refused> {
-        if yes {
-            return Ok(());
-        }
-        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-            return Err(Refused::usage(
-                "CONFIRMATION_NEEDED",
-                "this ends something, and there is no terminal to ask on; nothing was changed",
-                "add --yes, or look first with --dry-run",
-            ));
-        }
-        self.output.note(&format!("{question} [y/N]"));
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer);
-        if read.is_ok() && answer.trim().to_ascii_lowercase().starts_with('y') {
-            return Ok(());
-        }
-        Err(Refused::usage("NOT_CONFIRMED", "not confirmed; nothing was changed", "answer y, or add --yes"))
+        confirm(&self.output, question, yes)
     }
+}
+
+/// Goes on where the person at the terminal, or `--yes`, says so.
+pub(super) fn confirm(output: &Output, question: &str, yes: bool) -> Result<(), Refused> {
+    if yes {
+        return Ok(());
+    }
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(Refused::usage(
+            "CONFIRMATION_NEEDED",
+            "this ends something, and there is no terminal to ask on; nothing was changed",
+            "add --yes, or look first with --dry-run",
+        ));
+    }
+    output.note(&format!("{question} [y/N]"));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && answer.trim().to_ascii_lowercase().starts_with('y') {
+        return Ok(());
+    }
+    Err(Refused::usage("NOT_CONFIRMED", "not confirmed; nothing was changed", "answer y, or add --yes"))
 }
 
 /// The database failed in the middle of the work.

@@ -8,6 +8,7 @@ mod get;
 mod init;
 mod keygen;
 mod rekey;
+mod reload;
 mod safe;
 mod set;
 mod show;
@@ -34,6 +35,8 @@ enum Command {
     Show(show::Args),
     /// Make a fresh master key
     Keygen(keygen::Args),
+    /// Have the running server check and take over its changed configuration
+    Reload(reload::Args),
     /// Seal a copy of a plain configuration file
     Encrypt(encrypt::Args),
     /// Print or write the contents of a sealed file in the clear
@@ -58,6 +61,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Command::Init(args) => init::run(args, &global.output()),
         Command::Show(args) => show::run(args, global),
         Command::Keygen(args) => keygen::run(args, &global.output()),
+        Command::Reload(args) => reload::run(args, global),
         Command::Encrypt(args) => encrypt::run(args, global),
         Command::Decrypt(args) => decrypt::run(args, global),
         Command::Get(args) => get::run(args, global),

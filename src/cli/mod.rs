@@ -4,16 +4,20 @@
 
 mod administer;
 mod api_keys;
+mod backup;
 mod completions;
 mod config;
 mod configured;
+mod control;
 pub mod healthcheck;
 mod healthcheck_tls;
+mod hygiene;
 mod man;
 pub mod output;
 mod rotate_keys;
 mod secret_input;
 mod serve;
+mod serve_reload;
 mod serve_sandbox;
 mod serve_start;
 mod serve_stdio;
@@ -25,6 +29,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Purpose;
+use crate::crypto::SecretString;
 use crate::failure::Failure;
 use crate::mcp::{McpDeps, Server};
 use output::{Exit, Format, Output, Refused};
@@ -58,6 +63,12 @@ pub struct Global {
     /// File of NAME=VALUE lines; the real environment wins over it
     #[arg(long, global = true, value_name = "FILE")]
     pub env_file: Option<PathBuf>,
+    /// Ask for the passphrase of the master key: without echo, or on standard input where that is no terminal
+    #[arg(long, global = true)]
+    pub ask_passphrase: bool,
+    /// What was answered.
+    #[arg(skip)]
+    pub passphrase: Option<SecretString>,
     /// How results and failures are written
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
@@ -94,10 +105,26 @@ enum Command {
     ApiKeys(api_keys::Args),
     /// Put other keys in the place of those in use, while servers run
     RotateKeys(rotate_keys::Args),
+    /// Make, verify, list and restore sealed backups
+    Backup(backup::Args),
     /// Print the completion script of a shell
     Completions(completions::Args),
     /// Print the manual page
     Man(man::Args),
+}
+
+impl Cli {
+    fn run(&mut self, make: MakeServer) -> Result<Exit, Refused> {
+        if self.global.ask_passphrase {
+            if matches!(&self.command, Command::Serve(args) if args.stdio) {
+                let text = "--ask-passphrase reads standard input, which is the protocol's with --stdio";
+                let next = "set SPOTIFY_MCP__SECURITY__PASSPHRASE_FILE instead";
+                return Err(Refused::usage("PASSPHRASE_WITH_STDIO", text, next));
+            }
+            self.global.passphrase = Some(secret_input::given("Passphrase", &self.global.output())?);
+        }
+        self.command.run(&self.global, make)
+    }
 }
 
 impl Command {
@@ -113,6 +140,7 @@ impl Command {
             Self::Config(args) => config::run(args, global),
             Self::ApiKeys(args) => api_keys::run(args, global),
             Self::RotateKeys(args) => rotate_keys::run(args, global),
+            Self::Backup(args) => backup::run(args, global),
             Self::Completions(args) => completions::run(args, &global.output()),
             Self::Man(args) => man::run(args, &global.output()),
         }
@@ -129,8 +157,13 @@ pub fn main() -> ExitCode {
 
 /// The same with another protocol server behind `serve`: for tests of all that stands before it.
 pub fn main_with(make: MakeServer) -> ExitCode {
+    // Before anything secret is read.
+    if let Err(failure) = hygiene::close_up() {
+        let why = failure.chain();
+        Output::new(Format::Text, true, false, 0).warn("PROCESS_OPEN", &why, "use a system that allows it");
+    }
     let exit = match Cli::try_parse() {
-        Ok(cli) => cli.command.run(&cli.global, make).unwrap_or_else(|refused| {
+        Ok(mut cli) => cli.run(make).unwrap_or_else(|refused| {
             cli.global.output().refused(&refused);
             refused.exit()
         }),

@@ -162,7 +162,8 @@ impl Refused {
 }
 
 impl Part {
-    fn as_json(&self) -> Value {
+    /// For programs.
+    pub fn as_json(&self) -> Value {
         json!({ "code": self.code, "key": self.about, "origin": self.origin, "why": self.why, "fix": self.fix })
     }
 }
@@ -282,6 +283,19 @@ impl Output {
     fn say(&self, text: &str) {
         let _gone = writeln!(std::io::stderr().lock(), "{text}");
     }
+}
+
+/// A table for people: columns as wide as their widest cell.
+pub fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> =
+        std::iter::once(head.map(str::to_owned)).chain(rows.iter().cloned()).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]

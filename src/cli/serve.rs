@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
@@ -12,10 +13,12 @@ use crate::app::{App, Mode};
 use crate::config::LogFormat;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::http::{Http, Listening, Renewal, front, listen};
+use crate::http::{Http, Listening, front, listen};
 use crate::mcp::{HttpPolicy, Linked, McpDeps, Server};
 
+use super::control::Control;
 use super::output::{Exit, Output, Refused};
+use super::serve_reload::Reloader;
 use super::serve_sandbox::Sandboxed;
 use super::{Global, MakeServer};
 use super::{serve_start, serve_stdio};
@@ -41,6 +44,9 @@ pub struct Args {
     /// With --log-level debug or trace: fall back to the configured level after this long, for example 15m
     #[arg(long = "for", value_name = "DURATION")]
     pub log_level_for: Option<String>,
+    /// In development: let a debugger of this user in, and let /proc show memory and environment to this user
+    #[arg(long)]
+    pub allow_debugging: bool,
     /// Use an older revision of the sealed configuration than was used before, and record why
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub allow_rollback: Option<String>,
@@ -99,7 +105,7 @@ async fn serve(
     let server = make(mcp_deps(&app, &calls_stop)).map_err(internal)?;
     let mut tasks = app.spawn_tasks(&tasks_stop);
     tasks.spawn(write_usage(app.clone(), server.clone(), tasks_stop.clone()));
-    started.log.spawn_fallback(&mut tasks, &tasks_stop);
+    started.log.clone().spawn_fallback(&mut tasks, &tasks_stop);
     audit_start(&app).await.map_err(internal)?;
 
     let served = match listening {
@@ -108,7 +114,13 @@ async fn serve(
             let http = Arc::new(Http::new(app.clone(), Some(server), None));
             let listening = listening.secured(renewal.as_ref().map(|renewal| renewal.tls.clone()));
             if let Some(hangup) = hangup {
-                tasks.spawn(reload(renewal, app.clone(), hangup, tasks_stop.clone()));
+                let told = Arc::new(Notify::new());
+                if let Some(renewal) = renewal {
+                    tasks.spawn(renewal.keep(app.clone(), told.clone(), tasks_stop.clone()));
+                }
+                let (again, log) = (started.again, started.log);
+                let reloader = Reloader { again, app: app.clone(), http: http.clone(), log, told };
+                tasks.spawn(reloader.keep(hangup, control(&app), tasks_stop.clone()));
             }
             announce(&app, &listening, sandbox.as_ref(), &output);
             over_http(&http, listening, calls_stop).await
@@ -154,15 +166,14 @@ async fn over_http(
     Ok(())
 }
 
-/// On SIGHUP: a renewed certificate is taken over; a server without one has nothing to reload, and lives on.
-async fn reload(renewal: Option<Renewal>, app: Arc<App>, mut hangup: Signal, stop: CancellationToken) {
-    if let Some(renewal) = renewal {
-        return renewal.keep(app, hangup, stop).await;
-    }
-    while stop.run_until_cancelled(hangup.recv()).await.flatten().is_some() {
-        tracing::info!(
-            "SIGHUP: there is nothing to reload without server.tls; a changed configuration needs a restart"
-        );
+/// Where commands reach this server; without it, SIGHUP still does.
+fn control(app: &App) -> Option<Control> {
+    match Control::listen(&app.config.storage.data_dir) {
+        Ok(control) => Some(control),
+        Err(failure) => {
+            tracing::warn!(cause = failure.chain(), "commands cannot reach this server; SIGHUP reloads it");
+            None
+        }
     }
 }
 
@@ -183,7 +194,10 @@ fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
         api_timeout: app.config.api.timeout,
         tool_deadline: app.config.api.tool_deadline(),
         public_url: app.issuer(),
-        http: HttpPolicy::of(&app.config.server, &app.config.limits, calls_stop.clone()),
+        http: HttpPolicy {
+            streams_per_user: app.limits.streams_per_user(),
+            ..HttpPolicy::of(&app.config.server, &app.config.limits, calls_stop.clone())
+        },
         sessions: Some(app.mcp_sessions.clone()),
     }
 }

@@ -2,7 +2,7 @@
 //! refusal to start says.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -10,54 +10,76 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
 use crate::app::BuildError;
+use crate::backup::DataDirLock;
 use crate::config::certificate;
 use crate::config::master_key::{KeyPlace, KeyRefusal, MasterKey, make_data_dir, master_key};
 use crate::config::unseal::in_words;
-use crate::config::{self, Config, Flag, LogLevel, PassphraseKdf, Purpose, TlsFiles};
+use crate::config::{self, Config, Effective, Flag, LogLevel, PassphraseKdf, Purpose, Sources, TlsFiles};
 use crate::crypto::SecretString;
 use crate::crypto::kdf::Kdf;
 use crate::crypto::keys::RootKey;
 use crate::failure::{During as _, Failure};
 use crate::http::{Renewal, ServeError, Tls};
+use crate::policy::Environment;
 use crate::store::{MasterKeyMismatch, Store};
 use crate::telemetry::Log;
 use crate::vault::{KeyRing, Standing};
 
-use super::administer::unopened;
+use super::administer::{self, unopened};
 use super::output::{Exit, Output, Part, Refused};
 use super::serve::Args;
 use super::serve_sandbox;
-use super::{Global, configured};
+use super::{Global, configured, hygiene};
 
 /// What serving starts from.
 pub(super) struct Prepared {
     pub(super) config: Config,
     /// The configured one first; beside it the one of a rotation that has not ended.
     pub(super) roots: Vec<RootKey>,
-    pub(super) log: RunningLog,
+    pub(super) log: Arc<RunningLog>,
+    pub(super) again: Again,
+    /// Keeps a restore away while this process serves.
+    pub(super) _shared: Option<DataDirLock>,
+}
+
+/// What a reload needs to load the configuration once more.
+pub(super) struct Again {
+    /// Where it came from.
+    pub(super) sources: Sources,
+    /// The same without the flag that raises the log level for a while.
+    pub(super) usual: Option<Sources>,
+    /// What is in use.
+    pub(super) running: Effective,
 }
 
 /// The log, and when its raised level falls back.
 pub(super) struct RunningLog {
     log: Log,
-    fallback: Option<(Duration, LogLevel)>,
+    /// After which time a raised level falls back; `None`: it is not raised.
+    fallback: Option<Duration>,
+    /// The level without the flag, and whether the log is raised above it.
+    usual: Mutex<(LogLevel, bool)>,
 }
 
 /// Loads the configuration, makes the data directory, starts the log, finds the master key.
 pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<Prepared, Refused> {
     let limited = args.log_level_for.as_deref().map(duration).transpose()?;
     let purpose = Purpose::Serve { sandbox: args.sandbox, log_level_ends: limited.is_some() };
-    let mut config = configured::load(global, flags(args), purpose, output)?;
+    let sources = configured::sources(global, flags(args), purpose);
+    let loaded = configured::load_any(global, flags(args), purpose)?;
+    let running = loaded.effective();
+    let mut config = configured::accept_for(global, loaded, output)?;
     // Where the level falls back to: what is configured without the flag.
-    let fallback = match limited {
-        Some(after) => {
-            let without = Global { log_level: None, ..global.clone() };
-            let usual = configured::load(&without, flags(args), purpose, &Output::silent())?;
-            Some((after, usual.telemetry.log_level))
-        }
-        None => None,
+    let without = Global { log_level: None, ..global.clone() };
+    let usual_sources = limited.map(|_| configured::sources(&without, flags(args), purpose));
+    let usual = match limited {
+        Some(_) => configured::load(&without, flags(args), purpose, &Output::silent())?.telemetry.log_level,
+        None => config.telemetry.log_level,
     };
     config.rollback_reason.clone_from(&args.allow_rollback);
+    if args.allow_debugging {
+        allow_debugging(&config, output)?;
+    }
     if args.sandbox {
         serve_sandbox::set_apart(&mut config)?;
     }
@@ -65,6 +87,7 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     make_data_dir(&config.storage.data_dir)
         .map_err(|error| data_dir_refused(&config.storage.data_dir, error))?;
+    let shared = administer::share(&config)?;
     warn_of_open_folder(&config.storage.data_dir, output);
     let log = Log::start(&config.telemetry).map_err(|failure| {
         Refused::unexpected(
@@ -74,7 +97,26 @@ pub(super) fn prepare(args: &Args, global: &Global, output: &Output) -> Result<P
         )
     })?;
     let roots = roots(&config, output)?;
-    Ok(Prepared { config, roots, log: RunningLog { log, fallback } })
+    let log = RunningLog { log, fallback: limited, usual: Mutex::new((usual, limited.is_some())) };
+    let again = Again { sources, usual: usual_sources, running };
+    Ok(Prepared { config, roots, log: Arc::new(log), again, _shared: shared })
+}
+
+/// In development alone: elsewhere memory holds what other people entrusted.
+fn allow_debugging(config: &Config, output: &Output) -> Result<(), Refused> {
+    if config.security.environment != Environment::Development {
+        return Err(Refused::usage(
+            "DEBUGGING_REFUSED",
+            "--allow-debugging lets every program of this user read tokens and keys from memory",
+            "leave it out, or use it in development only",
+        ));
+    }
+    hygiene::open_up().map_err(|failure| {
+        Refused::unexpected("PROCESS_OPEN", &failure, "start without --allow-debugging")
+    })?;
+    let why = "--allow-debugging: programs of this user can read tokens and keys from this server's memory";
+    output.warn("PROCESS_OPEN", why, "start without it where anybody else's data is served");
+    Ok(())
 }
 
 /// A folder that others may write is a folder in which they may replace the database.
@@ -87,21 +129,40 @@ fn warn_of_open_folder(path: &Path, output: &Output) {
 }
 
 impl RunningLog {
+    /// Another level from now on; where the present one is raised by a flag for a while, when it falls back.
+    pub(super) fn take_over(&self, level: LogLevel, usual: LogLevel) {
+        let mut state = self.usual.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = usual;
+        if !state.1 {
+            self.set(if self.fallback.is_some() { usual } else { level });
+        }
+    }
+
+    fn fall_back(&self) {
+        let mut state = self.usual.lock().unwrap_or_else(PoisonError::into_inner);
+        tracing::info!(level = ?state.0, "the log level falls back");
+        self.set(state.0);
+        state.1 = false;
+    }
+
+    fn set(&self, level: LogLevel) {
+        if let Err(failure) = self.log.set_level(level) {
+            tracing::warn!(cause = failure.chain(), "the log level stays");
+        }
+    }
+
     /// Lets a raised level fall back by itself.
-    pub(super) fn spawn_fallback(self, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
+    pub(super) fn spawn_fallback(self: Arc<Self>, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
         let stop = stop.clone();
         tasks.spawn(async move {
-            if let Some((after, level)) = self.fallback
+            if let Some(after) = self.fallback
                 && tokio::time::timeout(after, stop.cancelled()).await.is_err()
             {
-                tracing::info!(?level, "the log level falls back");
-                if let Err(failure) = self.log.set_level(level) {
-                    tracing::warn!(cause = failure.chain(), "the log level stays");
-                }
+                self.fall_back();
             }
             // The log is kept until the server ends.
             stop.cancelled().await;
-            drop(self.log);
+            drop(self);
         });
     }
 }
@@ -210,11 +271,11 @@ pub(super) async fn ring(
     match KeyRing::open(store, roots, (clock, dice)).await {
         Ok(Ok(opened)) => Ok(opened),
         Ok(Err(mismatch)) => Err(wrong_master_key(&given, &mismatch)),
-        Err(failure) => Err(super::administer::broken(&failure)),
+        Err(failure) => Err(administer::broken(&failure)),
     }
 }
 
-fn stretch(kdf: &Kdf, passphrase: &SecretString) -> Result<RootKey, Refused> {
+pub(super) fn stretch(kdf: &Kdf, passphrase: &SecretString) -> Result<RootKey, Refused> {
     kdf.derive(passphrase).map(RootKey::new).map_err(|error| {
         Refused::usage(
             "KDF_REFUSED",

@@ -33,6 +33,8 @@ pub struct Gathered {
     pub file_is_unread: bool,
     /// The configuration file is sealed: which one it is.
     pub sealed: Option<SealedFile>,
+    /// The configuration file that was named.
+    pub file: Option<PathBuf>,
 }
 
 /// A value and where it came from.
@@ -133,6 +135,7 @@ impl Gathered {
     fn file_layer(&mut self, sources: &Sources, variables: &Variables, outside: &Self) {
         let named = variables.get("SPOTIFY_MCP_CONFIG").map(|(path, _)| PathBuf::from(path));
         let Some(path) = sources.file.clone().or(named) else { return };
+        self.file = Some(path.clone());
         let lookup = |name: &str| variables.get(name).map(|(value, _)| value.clone());
         let open = |path: &Path, text: &str| {
             let key = unseal::outside_key(outside.values.clone(), variables);

@@ -15,6 +15,7 @@ pub(crate) mod file;
 mod gather;
 mod json_lines;
 pub mod keys;
+mod live;
 pub mod master_key;
 mod network;
 pub mod problem;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 pub use certificate::TlsFiles;
 pub use checks::is_on_loopback;
 pub use clients::{ConfiguredClient, DocumentsConfig};
+pub use live::{Differences, Effective, Live};
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
 pub use typed::*;
@@ -147,6 +149,11 @@ impl Loaded {
     /// Which sealed file the configuration came from; `None`: from none.
     pub const fn sealed(&self) -> Option<&SealedFile> {
         self.gathered.sealed.as_ref()
+    }
+
+    /// The configuration file that was named, read or not.
+    pub fn file(&self) -> Option<&Path> {
+        self.gathered.file.as_deref()
     }
 
     /// What works and should be known or changed.

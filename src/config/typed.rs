@@ -254,7 +254,7 @@ pub struct KeyAges {
 }
 
 /// What one caller, address or server may use; a count of 0 switches the limit off (product.md 7, Limits).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct LimitsConfig {
     /// Tool calls per user in a minute.
     pub calls_per_user_per_minute: u32,

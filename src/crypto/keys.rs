@@ -99,6 +99,8 @@ pub enum Purpose {
     ConfigurationText,
     /// Under a file key: tells equal values from different ones without showing them.
     ConfigurationFingerprints,
+    /// Seals backups.
+    Backups,
 }
 
 impl Purpose {
@@ -112,6 +114,7 @@ impl Purpose {
             Self::ConfigurationValues => b"configuration-values",
             Self::ConfigurationText => b"configuration-text",
             Self::ConfigurationFingerprints => b"configuration-fingerprints",
+            Self::Backups => b"backups",
         }
     }
 }

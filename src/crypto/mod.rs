@@ -7,6 +7,7 @@ pub mod kdf;
 pub mod keys;
 pub mod secret;
 pub mod signature;
+pub mod stream;
 pub mod succession;
 pub mod token;
 

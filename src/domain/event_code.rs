@@ -170,6 +170,12 @@ codes! {
     KeyRotated, "key_rotated", EntityManagement / 3, Medium, "A key was rotated";
     KeyRetired, "key_retired", EntityManagement / 11, Medium, "A key was retired";
 
+    // Backups.
+    BackupCreated, "backup_created", EntityManagement / 1, Low, "A backup was made";
+    BackupVerified, "backup_verified", EntityManagement / 2, Informational, "A backup was opened as a whole and checked";
+    BackupForgotten, "backup_forgotten", EntityManagement / 4, Low, "Somebody said that a backup exists no longer";
+    BackupRestored, "backup_restored", Datastore / 99, High, "The database was replaced by one from a backup";
+
     // The server itself.
     SysStartup, "sys_startup", ApplicationLifecycle / 3, Informational, "The server started";
     SysShutdown, "sys_shutdown", ApplicationLifecycle / 4, Informational, "The server stopped in order";

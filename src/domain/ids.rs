@@ -70,6 +70,8 @@ ids! {
     ApiKeyId, "ak_", "an API key id";
     /// An audit event, `e_...`.
     EventId, "e_", "an event id";
+    /// A backup, `b_...`.
+    BackupId, "b_", "a backup id";
     /// A request, for matching an error page with the log, `r_...`.
     RequestId, "r_", "a request id";
     /// A rotation of keys, `rot_...`.

@@ -25,7 +25,9 @@ pub mod signature;
 mod signature_fields;
 pub mod strict_json;
 
-pub use ids::{ApiKeyId, AppId, ClientId, DataKeyId, GrantId, LinkId, RotationId, SessionId, UserId};
+pub use ids::{
+    ApiKeyId, AppId, BackupId, ClientId, DataKeyId, GrantId, LinkId, RotationId, SessionId, UserId,
+};
 pub use key_purpose::KeyPurpose;
 pub use neighbourhood::{Neighbourhood, district_share, region_share};
 pub use scope::{Scope, ScopeSet};

@@ -159,7 +159,7 @@ pub(super) async fn delete(
     }
     let app = &http.app;
     let event = by(EventCode::UserDeleted, &session, &visitor);
-    match app.store.delete_user(&session.user, &[app.stamp(event)]).await {
+    match app.store.delete_user(&session.user, app.now(), &[app.stamp(event)]).await {
         Ok(_) => {
             app.notice_revocations().await;
             goodbye(&http, Notice::Deleted)

@@ -157,6 +157,15 @@ impl Store {
         row.map(parse).transpose()
     }
 
+    /// At most `most` data keys with ids behind `after`, in the order of ids; begin with an empty text.
+    pub async fn data_keys_after(&self, after: &str, most: i64) -> Result<Vec<DataKeyRow>, Failure> {
+        let sql =
+            "SELECT id, user_id, master_key_id, wrapped FROM data_keys WHERE id > $1 ORDER BY id LIMIT $2";
+        let rows: Vec<Row> =
+            reading!(self, pool => sqlx::query_as(sql).bind(after).bind(most).fetch_all(pool).await)?;
+        rows.into_iter().map(parse).collect()
+    }
+
     /// The key under which a person's secrets are sealed now.
     pub async fn active_data_key(&self, user: &UserId) -> Result<Option<DataKeyRow>, Failure> {
         let sql = "SELECT id, user_id, master_key_id, wrapped FROM data_keys

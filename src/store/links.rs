@@ -7,6 +7,7 @@ use crate::failure::Failure;
 
 use super::apps::take_seat;
 use super::retry::is_unique_violation;
+use super::tombstones::bury;
 use super::{
     DataKeyRow, Recorded, Store, corrupt, count_seals, data_key_is_active, end_cached, lock_person, reading,
     record, transaction,
@@ -273,6 +274,7 @@ impl Store {
                     .bind(user.as_str())
                     .bind(former.as_ref().map(|hash| &hash.as_bytes()[..]))
                     .execute(&mut *tx).await?;
+                bury!(tx, id.as_str(), now);
                 end_cached!(tx);
                 record!(tx, events);
             }

@@ -7,6 +7,7 @@
 
 mod api_keys;
 mod apps;
+mod backups;
 mod browser_sessions;
 mod client_documents;
 mod clients;
@@ -28,10 +29,13 @@ mod outbox;
 mod purge;
 mod refresh_tokens;
 mod registrations;
+mod restore;
 mod retry;
 mod rewrapping;
 mod rotations;
 mod sealed_configurations;
+mod snapshot;
+mod tombstones;
 mod usage;
 mod users;
 
@@ -39,6 +43,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::App;
+pub use backups::BackupRow;
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use client_documents::{DocumentClient, NewDocument};
 pub use clients::{Client, NewClient};
@@ -58,10 +63,13 @@ pub use outbox::Recorded;
 pub use purge::Purged;
 pub use refresh_tokens::{RefreshRow, Rotation};
 pub use registrations::{Registered, RegistrationBounds};
+pub use restore::{Settled, Survivors};
 pub use retry::is_unavailable;
 pub use rewrapping::{Batch, Change, Rewritten, Under, WrappedRow, WrappedTable};
 pub use rotations::{ExceptionRow, NewRotation, RotationRow, StagedMaster, Turn};
 pub use sealed_configurations::Revision;
+pub use snapshot::{Contents, unfold};
+pub use tombstones::Tombstone;
 pub use usage::UsageRow;
 pub use users::User;
 

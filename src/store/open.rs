@@ -1,5 +1,6 @@
 //! Opening the database: engine by URL, durability settings, migrations.
 
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "api keys", include_str!("migrations/0006_api_keys.sql")),
     (10, "sealed configurations", include_str!("migrations/0010_sealed_configurations.sql")),
     (11, "districts", include_str!("migrations/0011_districts.sql")),
+    (13, "backups", include_str!("migrations/0013_backups.sql")),
     (14, "rotations", include_str!("migrations/0014_rotations.sql")),
 ];
 
@@ -48,12 +50,21 @@ impl Store {
         Self::open_in(url, Some(schema)).await
     }
 
+    /// Opens the SQLite file at a path, whatever characters it holds, and brings it to the current schema.
+    pub async fn open_file(path: &Path) -> Result<Self, OpenStoreError> {
+        Self::migrated(sqlite_with(SqliteConnectOptions::new().filename(path)).await?).await
+    }
+
     async fn open_in(url: &str, schema: Option<&'static str>) -> Result<Self, OpenStoreError> {
         let pool = match url.split_once(':') {
             Some(("postgres" | "postgresql", _)) => postgres(url, schema).await?,
             Some(("sqlite", _)) => sqlite(url).await?,
             _ => return Err(unknown_engine()),
         };
+        Self::migrated(pool).await
+    }
+
+    async fn migrated(pool: Pool) -> Result<Self, OpenStoreError> {
         let store = Self { pool };
         store.migrate().await.map_err(|cause| OpenStoreError {
             what: "the database cannot be brought to this version's schema",
@@ -61,6 +72,19 @@ impl Store {
             cause,
         })?;
         Ok(store)
+    }
+
+    /// The file of a SQLite database's URL; `None` for another engine, or one in memory.
+    pub fn file_of(url: &str) -> Option<PathBuf> {
+        let options = url.starts_with("sqlite:").then(|| SqliteConnectOptions::from_str(url).ok())??;
+        let path = options.get_filename();
+        let in_memory = path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:");
+        (!in_memory).then(|| path.to_owned())
+    }
+
+    /// The number of the newest migration that this version knows.
+    pub fn newest_schema() -> i64 {
+        MIGRATIONS.iter().map(|(number, ..)| *number).max().unwrap_or_default()
     }
 
     /// Whether a database may be there to open: commands do not make one. A PostgreSQL server is asked when it is opened.
@@ -116,13 +140,22 @@ fn unknown_engine() -> OpenStoreError {
 }
 
 async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
-    let refused = |cause: Failure| OpenStoreError {
+    match SqliteConnectOptions::from_str(url) {
+        Ok(options) => sqlite_with(options).await,
+        Err(error) => Err(sqlite_refused(error.into())),
+    }
+}
+
+const fn sqlite_refused(cause: Failure) -> OpenStoreError {
+    OpenStoreError {
         what: "the SQLite database cannot be opened",
         next: "check that its folder exists and is writable by this user, and that the file is an intact SQLite database; if it is damaged, keep it and restore a backup",
         cause,
-    };
-    let options = SqliteConnectOptions::from_str(url)
-        .map_err(|error| refused(error.into()))?
+    }
+}
+
+async fn sqlite_with(options: SqliteConnectOptions) -> Result<Pool, OpenStoreError> {
+    let options = options
         // We create it; SQLite must not make an empty one in the place of a file that vanished.
         .create_if_missing(false)
         .journal_mode(SqliteJournalMode::Wal)
@@ -131,7 +164,7 @@ async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
         .foreign_keys(true)
         // What is deleted is overwritten, not merely unlinked.
         .pragma("secure_delete", "ON");
-    let file = DatabaseFile::create_private(options.get_filename()).map_err(refused)?;
+    let file = DatabaseFile::create_private(options.get_filename()).map_err(sqlite_refused)?;
 
     let pool = |size: u32| {
         SqlitePoolOptions::new()
@@ -149,7 +182,7 @@ async fn sqlite(url: &str) -> Result<Pool, OpenStoreError> {
                 Ok(!connection.is_in_transaction())
             })
         });
-    let write = connect(write, &options).await.map_err(refused)?;
+    let write = connect(write, &options).await.map_err(sqlite_refused)?;
     let read = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
     Ok(Pool::Sqlite { write, read, file })
 }

@@ -5,6 +5,7 @@ use crate::crypto::token::TokenHash;
 use crate::domain::UserId;
 use crate::failure::Failure;
 
+use super::tombstones::bury;
 use super::{Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction};
 
 /// A person.
@@ -72,9 +73,14 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(pool).await)?)
     }
 
-    /// Removes a person and everything of theirs, from the files too; `false` where there was nobody. What the
-    /// outbox still holds of them belongs to the trail.
-    pub async fn delete_user(&self, id: &UserId, events: &[Recorded]) -> Result<bool, Failure> {
+    /// Removes a person and everything of theirs, from the files too, and for restored backups as well; `false` where
+    /// there was nobody. What the outbox still holds of them belongs to the trail.
+    pub async fn delete_user(
+        &self,
+        id: &UserId,
+        now: Timestamp,
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
         // Whoever linked an account through an app of theirs: with the app it is dead.
         let through = "DELETE FROM linked_accounts
             WHERE app_id IN (SELECT id FROM spotify_apps WHERE owner_id = $1)";
@@ -85,6 +91,7 @@ impl Store {
             sqlx::query(through).bind(id.as_str()).execute(&mut *tx).await?;
             // Everything else of theirs goes by ON DELETE CASCADE.
             sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
+            bury!(tx, id.as_str(), now);
             end_cached!(tx);
             record!(tx, events);
             true

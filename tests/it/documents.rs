@@ -50,8 +50,14 @@ fn the_readme_explains_every_code_of_commands_and_starts() {
         readme.split("## Troubleshooting by code").nth(1).unwrap().split("## Develop").next().unwrap();
     let explained: Vec<_> = table.split('`').skip(1).step_by(2).collect();
     let variables = fs::read_to_string(root.join("src/config/table.rs")).unwrap();
-    let others =
-        ["CREDENTIALS_DIRECTORY", "XDG_DATA_HOME", "NO_COLOR", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR"];
+    let others = [
+        "DIE_AT",
+        "CREDENTIALS_DIRECTORY",
+        "XDG_DATA_HOME",
+        "NO_COLOR",
+        "CARGO_PKG_VERSION",
+        "CARGO_MANIFEST_DIR",
+    ];
     let mut said = Vec::new();
     for place in ["src/cli", "src/config", "policies"] {
         codes(&root.join(place), &mut said);

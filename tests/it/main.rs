@@ -19,6 +19,7 @@ mod egress;
 mod fake;
 mod front_door;
 mod mcp;
+mod operating;
 mod sandbox;
 mod spotify_client;
 mod store;

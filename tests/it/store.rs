@@ -5,7 +5,7 @@ mod client_documents;
 mod clients;
 mod codes;
 mod erasure;
-mod fixtures;
+pub mod fixtures;
 mod keys;
 mod limits;
 mod links;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::{Exit, Refused, columns};
 use crate::domain::event::clean;
 use crate::domain::{Scope, ScopeSet};
 use crate::store::ApiKey;
@@ -68,15 +68,8 @@ fn table(keys: &[ApiKey], now: Timestamp) -> String {
     if keys.is_empty() {
         return "No API keys.\n".to_owned();
     }
-    let rows: Vec<[String; 8]> =
-        std::iter::once(HEAD.map(str::to_owned)).chain(keys.iter().map(|key| row(key, now))).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let line = |row: &[String; 8]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    let rows: Vec<[String; 8]> = keys.iter().map(|key| row(key, now)).collect();
+    columns(&HEAD, &rows)
 }
 
 fn row(key: &ApiKey, now: Timestamp) -> [String; 8] {

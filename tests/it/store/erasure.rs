@@ -5,7 +5,7 @@ use std::fs;
 use spotify_mcp::domain::event::{Event, EventCode};
 use spotify_mcp::store::Recorded;
 
-use super::fixtures::{Person, event, grant, person, waiting};
+use super::fixtures::{Person, at, event, grant, person, waiting};
 use super::links::refreshed;
 use super::logins::login;
 use super::refresh_tokens::rotation;
@@ -96,8 +96,8 @@ async fn nothing_of_a_deleted_person_is_left_and_everything_of_the_others() {
         // The outbox belongs to the trail.
         let ids: Vec<_> = db.outbox(100).await.unwrap().into_iter().map(|event| event.id).collect();
         db.outbox_drained(&ids).await.unwrap();
-        assert!(db.delete_user(&zaphod.user, &[event()]).await.unwrap());
-        assert!(!db.delete_user(&zaphod.user, &[event()]).await.unwrap(), "twice");
+        assert!(db.delete_user(&zaphod.user, at(9), &[event()]).await.unwrap());
+        assert!(!db.delete_user(&zaphod.user, at(9), &[event()]).await.unwrap(), "twice");
         assert_eq!((db.epoch().await.unwrap(), waiting(db).await), (epoch + 1, 1));
 
         let after = db.raw().await.dump().await;
@@ -137,11 +137,11 @@ async fn the_files_forget_a_deleted_person_and_an_unlinked_account() {
         })
     };
     assert!(holds("zaphod") && holds(arthur.link.as_str()));
-    db.delete_user(&zaphod.user, &[]).await.unwrap();
+    db.delete_user(&zaphod.user, at(9), &[]).await.unwrap();
     for trace in traces(&zaphod) {
         assert!(!holds(&trace), "{trace}");
     }
-    db.unlink(&arthur.user, &arthur.link, (None, super::fixtures::at(1)), &[]).await.unwrap();
+    db.unlink(&arthur.user, &arthur.link, (None, at(1)), &[]).await.unwrap();
     assert!(!holds(arthur.link.as_str()));
     assert!(holds(arthur.user.as_str()));
 }

@@ -343,7 +343,7 @@ async fn act(
     name: &str,
 ) {
     match n {
-        0 => assert!(node.delete_user(&arthur.user, &[]).await.unwrap()),
+        0 => assert!(node.delete_user(&arthur.user, at(9), &[]).await.unwrap()),
         1 | 2 => {
             let mut from = name.to_owned();
             for step in 0..5 {

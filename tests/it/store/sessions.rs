@@ -57,7 +57,7 @@ async fn the_least_recently_used_session_goes() {
 async fn a_session_of_nobody_does_not_begin() {
     on_both(async |db| {
         let arthur = person(db, "arthur").await;
-        db.delete_user(&arthur.user, &[]).await.unwrap();
+        db.delete_user(&arthur.user, at(9), &[]).await.unwrap();
         assert!(db.begin_browser_session(&arthur.session("cookie", 0, 3), &[event()]).await.is_err());
         assert_eq!(waiting(db).await, 0);
     })

@@ -31,7 +31,7 @@ async fn refuses_changes(db: &TestDatabase, arthur: &super::fixtures::Person) {
     assert!(db.record(&[event()]).await.is_err());
     assert!(db.touch_browser_session(&arthur.session("c", 0, 3).id, at(1)).await.is_err());
     assert!(db.count_code_failure(hash("c")).await.is_err());
-    assert!(db.delete_user(&arthur.user, &[]).await.is_err());
+    assert!(db.delete_user(&arthur.user, at(9), &[]).await.is_err());
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_postgres_database_that_is_dropped_is_noticed() {
     raw.run("ALTER TABLE revocation RENAME TO gone").await;
     assert!(db.ping().await.is_err());
     // A change that cannot move the epoch is not made.
-    assert!(db.delete_user(&arthur.user, &[event()]).await.is_err());
+    assert!(db.delete_user(&arthur.user, at(9), &[event()]).await.is_err());
     raw.run("ALTER TABLE gone RENAME TO revocation").await;
     db.ping().await.unwrap();
     assert!(db.user(&arthur.user).await.unwrap().is_some());

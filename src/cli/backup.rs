@@ -1,0 +1,73 @@
+//! `spotify-mcp backup`: sealed copies of the database and the configuration, made while the server runs, verified and
+//! restored. What they hold and promise: docs/backups.md.
+
+mod create;
+mod forget;
+mod key;
+mod list;
+mod restore;
+mod verify;
+
+use clap::Subcommand;
+
+use super::Global;
+use super::administer::Place;
+use super::output::{Exit, Refused};
+use crate::backup::Damage;
+
+/// What `backup` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The database of 'serve --sandbox' instead
+    #[arg(long, global = true)]
+    sandbox: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a sealed copy of the database and the configuration file
+    Create(create::Args),
+    /// Open all of a backup and check the database in it
+    Verify(verify::Args),
+    /// List the backups that were made or verified here, and the keys that they need
+    List(list::Args),
+    /// Replace the database by the one in a backup
+    Restore(restore::Args),
+    /// Say that a backup exists nowhere any more, so that its keys need not be kept for it
+    Forget(forget::Args),
+}
+
+/// Runs the command that was named.
+pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+    let place = Place { global, sandbox: args.sandbox };
+    match &args.command {
+        Command::Create(args) => create::run(args, &place),
+        Command::Verify(args) => verify::run(args, &place),
+        Command::List(args) => list::run(args, &place),
+        Command::Restore(args) => restore::run(args, &place),
+        Command::Forget(args) => forget::run(args, &place),
+    }
+}
+
+/// Why a backup cannot be used. `damaged`: the status where the backup itself is at fault.
+fn refused(path: &std::path::Path, damage: &Damage, damaged: Exit) -> Refused {
+    let (exit, next) = match damage {
+        Damage::Io(_) => {
+            (Exit::Incomplete, "see that the disk has room and that this user may read and write there")
+        }
+        Damage::Format => (Exit::Usage, "name a file that 'spotify-mcp backup create' made"),
+        Damage::Newer(_) => (Exit::Usage, "use the version of spotify-mcp that made it, or a newer one"),
+        Damage::WrongKey { .. } => (Exit::Usage, "name the file of that master key with --key-file"),
+        Damage::CutOff(..) | Damage::Changed(_) | Damage::Broken(_) => {
+            (damaged, "use another copy of it, or another backup: 'spotify-mcp backup list'")
+        }
+        Damage::DumpMissing(_) => (Exit::Incomplete, "put the dump beside the backup, under its own name"),
+    };
+    let refused = Refused::new(exit, damage.code(), format!("{}: {damage}", path.display()), next);
+    match damage {
+        Damage::Io(failure) => refused.caused_by(failure),
+        _ => refused,
+    }
+}
