@@ -81,11 +81,17 @@ impl ApiKeys {
             return alive(known, now);
         }
         let epoch = revocation.epoch();
-        let grant = Box::pin(store.key_grant_by_id(id))
-            .await
-            .map_err(Refused::Unavailable)?
-            .ok_or(Refused::Invalid)?;
-        let signing = Box::pin(open_signing_key(store, keys, &grant)).await.map_err(Refused::Unavailable)?;
+        let mut grant = signer_grant(store, id).await?;
+        let mut signing = Box::pin(open_signing_key(store, keys, &grant)).await;
+        if signing.is_err() {
+            // It may have been sealed under another data key between the two readings.
+            let now = signer_grant(store, id).await?;
+            if now.signing != grant.signing {
+                signing = Box::pin(open_signing_key(store, keys, &now)).await;
+                grant = now;
+            }
+        }
+        let signing = signing.map_err(Refused::Unavailable)?;
         let known = alive(Arc::new(KnownKey { grant, signing, noted_at: AtomicI64::new(0) }), now)?;
         self.signers.insert(id.clone(), known.clone());
         if revocation.epoch() != epoch {
@@ -128,6 +134,10 @@ impl ApiKeys {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ApiKeyId, Timestamp>> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn signer_grant(store: &Store, id: &ApiKeyId) -> Result<KeyGrant, Refused> {
+    Box::pin(store.key_grant_by_id(id)).await.map_err(Refused::Unavailable)?.ok_or(Refused::Invalid)
 }
 
 fn alive(key: Arc<KnownKey>, now: Timestamp) -> Result<Arc<KnownKey>, Refused> {

@@ -187,6 +187,7 @@ codes! {
     CertificateReplaced, "certificate_replaced", ApplicationLifecycle / 8, Informational, "A renewed TLS certificate was taken over";
     CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
     CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";
+    EmergencyContainment, "emergency_containment", Authentication / 2, Critical, "Everything that anybody held was ended at once";
     KeyRotationStarted, "key_rotation_started", EntityManagement / 3, Medium, "A rotation of keys began";
     KeyRotationStep, "key_rotation_step", EntityManagement / 3, Low, "A rotation of keys came to its next state";
     KeyRotationEnded, "key_rotation_ended", EntityManagement / 3, Medium, "A rotation of keys is complete";

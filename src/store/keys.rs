@@ -113,11 +113,16 @@ impl Store {
     pub async fn forget_hand_over(&self, id: &str, events: &[Recorded]) -> Result<(), Failure> {
         let sql = "UPDATE master_keys SET handed_over = NULL, handed_over_by = NULL, handed_over_until = NULL
             WHERE id = $1 AND handed_over IS NOT NULL";
-        transaction!(self, tx => {
-            if sqlx::query(sql).bind(id).execute(&mut *tx).await?.rows_affected() == 1 {
+        let forgotten = transaction!(self, tx => {
+            let forgotten = sqlx::query(sql).bind(id).execute(&mut *tx).await?.rows_affected() == 1;
+            if forgotten {
                 record!(tx, events);
             }
+            forgotten
         });
+        if forgotten {
+            self.empty_log().await;
+        }
         Ok(())
     }
 

@@ -79,16 +79,18 @@ impl Store {
                 access_expires_at = $4, refresh_token = $5, scope = $6, lease_holder = NULL, lease_until = NULL
             WHERE id = $1 AND token_version = $2 AND data_key_id = $7";
         let saved = transaction!(self, tx => {
+            // The key before the link: the order in which a rotation locks them.
+            count_seals!(tx, tokens.data_key, 1 + i64::from(tokens.refresh.is_some()));
             let saved = sqlx::query(sql)
                 .bind(id.as_str()).bind(version).bind(tokens.access.as_deref())
                 .bind(tokens.access_expires_at.secs()).bind(tokens.refresh.as_deref()).bind(&tokens.scope)
                 .bind(tokens.data_key.as_str())
                 .execute(&mut *tx).await?.rows_affected() == 1;
-            if saved {
-                count_seals!(tx, tokens.data_key, 1 + i64::from(tokens.refresh.is_some()));
-                record!(tx, events);
+            if !saved {
+                return Ok(false);
             }
-            saved
+            record!(tx, events);
+            true
         });
         Ok(saved)
     }

@@ -35,6 +35,9 @@ pub struct Purged {
 /// tokens stay as long as their grant: one that comes back ends the family, however late.
 const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 
+/// How long what a retired key of the server's own has made may still come back; twice as long as it is taken.
+const RETIRED_KEY: Duration = Duration::from_secs(2 * 3600);
+
 /// How long its owner still sees that a key has expired.
 const EXPIRED_KEY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most 2025-era sessions of everybody together that nobody used after `initialize`.
@@ -45,7 +48,9 @@ impl Store {
     /// way leaves the rest to the next time.
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, Failure> {
         let (grace_over, ended) = (now.minus(GRACE).secs(), now.minus(KEPT_AFTER_END).secs());
+        let taken = now.minus(RETIRED_KEY).secs();
         let (expired_key, now) = (now.minus(EXPIRED_KEY).secs(), now.secs());
+        self.run("DELETE FROM purpose_keys WHERE state = 'retired' AND retired_at <= $1", taken).await?;
         self.run(
             "UPDATE refresh_tokens SET successor = NULL WHERE successor IS NOT NULL AND rotated_at <= $1",
             grace_over,

@@ -5,7 +5,7 @@ use crate::ambient::Timestamp;
 use crate::domain::rotation::{Kind, State};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, end_cached, reading, record, transaction, writing};
+use super::{PurposeKeyRow, Recorded, Store, end_cached, reading, record, transaction, writing};
 
 /// A rotation as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -249,6 +249,53 @@ impl Store {
             true
         });
         Ok(moved)
+    }
+
+    /// Puts other keys of the server's own in the place of the active ones; `false` where the turn is lost or the
+    /// master key that wraps them is not in use any more.
+    pub async fn replace_purpose_keys(
+        &self,
+        turn: &Turn,
+        fresh: &[PurposeKeyRow],
+        (facts, now): (&str, Timestamp),
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let retire = "UPDATE purpose_keys SET state = 'retired', retired_at = $2
+            WHERE purpose = $1 AND state = 'active'";
+        let add = "INSERT INTO purpose_keys (id, purpose, master_key_id, wrapped, state, created_at)
+            SELECT $1, $2, $3, $4, 'active', $5
+            WHERE EXISTS (SELECT 1 FROM master_keys WHERE id = $3 AND state = 'active')";
+        let moved = transaction!(self, tx => {
+            if !still_runner!(tx, turn, now) {
+                return Ok(false);
+            }
+            end_cached!(tx);
+            for key in fresh {
+                sqlx::query(retire).bind(&key.purpose).bind(now.secs()).execute(&mut *tx).await?;
+                let added = sqlx::query(add)
+                    .bind(&key.id).bind(&key.purpose).bind(&key.master_key_id).bind(&key.wrapped[..])
+                    .bind(key.created_at)
+                    .execute(&mut *tx).await?.rows_affected();
+                if added == 0 {
+                    return Ok(false);
+                }
+            }
+            to_state!(tx, turn, State::Active, facts, now);
+            record!(tx, events);
+            true
+        });
+        Ok(moved)
+    }
+
+    /// Removes retired keys of the server's own: what signed evidence, or all of them.
+    pub async fn drop_retired_purpose_keys(&self, turn: &Turn, all: bool) -> Result<(), Failure> {
+        let drop = "DELETE FROM purpose_keys WHERE state = 'retired' AND (purpose = 'evidence' OR $3 = 1)
+            AND EXISTS (SELECT 1 FROM rotations WHERE id = $1 AND fence = $2)";
+        transaction!(self, tx => {
+            sqlx::query(drop).bind(&turn.id).bind(turn.fence).bind(i64::from(all)).execute(&mut *tx).await?;
+            end_cached!(tx);
+        });
+        Ok(())
     }
 
     /// Takes the old master key out of use, with the way back to it; `false` where the turn is lost.

@@ -92,6 +92,15 @@ impl KeyRing {
         Ok(Ok((ring, standing)))
     }
 
+    /// Takes a root that is not handed over in the database.
+    pub fn give(&self, root: Arc<RootKey>) {
+        let keys = self.now();
+        let others = keys.others.iter().cloned().chain([root]).collect();
+        let own = keys.own.iter().map(|own| Own { key: own.key.clone(), ..*own }).collect();
+        let with = Keys { active: keys.active.clone(), others, own };
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(with);
+    }
+
     /// The root that wraps what is new.
     pub fn active(&self) -> Arc<RootKey> {
         self.now().active.clone()

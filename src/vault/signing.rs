@@ -3,12 +3,13 @@
 //! Functions, not the [`super::Vault`]: a command that adds a key has a database and a master key, and no upstream.
 
 use crate::ambient::Dice;
-use crate::crypto::envelope::{self, Place};
+use crate::crypto::envelope::{self, OpenError, Place};
+use crate::crypto::keys::SealingKey;
 use crate::crypto::token::Token;
 use crate::crypto::{Key, keys};
 use crate::domain::{ApiKeyId, DataKeyId, UserId};
 use crate::failure::Failure;
-use crate::store::{KeyGrant, Store};
+use crate::store::{KeyGrant, SealedApiKey, Store};
 
 use super::KeyRing;
 
@@ -49,6 +50,17 @@ pub async fn open_signing_key(
     let opened = envelope::open(&key, &place, sealed).map_err(|_| unopened())?;
     let bytes = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| unopened())?;
     Ok(Some(Key::new(bytes)))
+}
+
+/// The signing key in a row, opened with a data key.
+pub(super) fn open_sealed(key: &SealingKey, row: &SealedApiKey) -> Result<Key, OpenError> {
+    let opened = envelope::open(key, &place(&row.user_id, &row.id), &row.signing_key)?;
+    <[u8; 32]>::try_from(opened.as_slice()).map(Key::new).map_err(|_| OpenError::Format)
+}
+
+/// The same signing key under another data key.
+pub(super) fn seal_anew(key: &SealingKey, row: &SealedApiKey, signing: &Key, dice: &Dice) -> Vec<u8> {
+    envelope::seal(key, &place(&row.user_id, &row.id), signing.expose(), &dice.bytes())
 }
 
 const fn place<'a>(user: &'a str, row: &'a str) -> Place<'a> {

@@ -30,13 +30,13 @@ pub(super) fn path(desk: &Desk, rotation: &str) -> PathBuf {
     desk.config.storage.data_dir.join("evidence").join(format!("{rotation}.json"))
 }
 
-/// Writes the evidence of a rotation that has ended, unless it is there, and shows it.
+/// Writes the evidence of a rotation that has ended, unless it is there.
 pub(super) async fn show(
     desk: &Desk,
     ring: &KeyRing,
     row: &RotationRow,
     notes: &[String],
-) -> Result<Exit, Refused> {
+) -> Result<Shown, Refused> {
     let path = path(desk, &row.id);
     let exceptions = desk.store.rotation_exceptions(&row.id).await.map_err(|failure| stalled(&failure))?;
     if !path.exists() {
@@ -48,8 +48,28 @@ pub(super) async fn show(
         std::fs::read_to_string(&path).during("reading the evidence").map_err(|failure| stalled(&failure))?;
     let document: Value =
         serde_json::from_str(&text).during("reading the evidence").map_err(|failure| stalled(&failure))?;
-    desk.output.result(&in_words(&document["evidence"], &path), &document);
-    Ok(if exceptions.is_empty() { Exit::Done } else { Exit::Incomplete })
+    let words = in_words(&document["evidence"], &path);
+    Ok(Shown { words, document, exit: if exceptions.is_empty() { Exit::Done } else { Exit::Incomplete } })
+}
+
+/// The evidence of one rotation, to be printed.
+pub(super) struct Shown {
+    words: String,
+    document: Value,
+    exit: Exit,
+}
+
+/// Prints one, or several as one document.
+pub(super) fn print(desk: &Desk, shown: &[Shown]) -> Exit {
+    let words: String = shown.iter().map(|one| one.words.as_str()).collect();
+    let document = match shown {
+        [one] => one.document.clone(),
+        several => json!({ "rotations": several.iter().map(|one| &one.document).collect::<Vec<_>>() }),
+    };
+    if !shown.is_empty() {
+        desk.output.result(&words, &document);
+    }
+    shown.iter().map(|one| one.exit).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done)
 }
 
 async fn build(
@@ -74,16 +94,16 @@ async fn build(
         "started_at": at(row.started_at),
         "ended_at": row.ended_at.map(at),
         "tables": tables(&facts, &quarantined),
+        "succession": facts.succession,
         "rewritten": row.rewritten,
         "overtaken_by_others": row.overtaken,
         "begun_again": facts.again,
         "quarantined": exceptions.iter().map(|row| json!({
             "table": row.in_table, "row": row.row_id, "owner": row.user_id, "reason": row.reason,
         })).collect::<Vec<_>>(),
-        "verification": { "method": "every row opened with the new key alone", "coverage": "full" },
+        "verification": { "method": verified_how(&row.kind), "coverage": "full" },
         "negative_probe": {
-            "method": "the old key tried on every row, under its own name and under the new key's",
-            "tried": facts.probe.tried, "opened": facts.probe.opened,
+            "method": probed_how(&row.kind), "tried": facts.probe.tried, "opened": facts.probe.opened,
         },
         "audit": trail(desk, &facts.events).await?,
         "notes": notes,
@@ -91,6 +111,22 @@ async fn build(
         "database": if desk.store.is_postgres() { "postgresql" } else { "sqlite" },
     });
     sign(ring, evidence)
+}
+
+fn verified_how(kind: &str) -> &'static str {
+    match kind {
+        "master" => "every row opened with the new key alone",
+        "data" => "every token and signing key opened with the data key that its row names",
+        _ => "every key of the server's own opened",
+    }
+}
+
+fn probed_how(kind: &str) -> &'static str {
+    match kind {
+        "master" => "the old key tried on every row, under its own name and under the new key's",
+        "data" => "every sealed value names a key from after the beginning; the old keys are deleted",
+        _ => "the retired evidence key is deleted",
+    }
 }
 
 fn tables(facts: &Facts, quarantined: &dyn Fn(&str) -> usize) -> Map<String, Value> {
@@ -104,7 +140,7 @@ fn tables(facts: &Facts, quarantined: &dyn Fn(&str) -> usize) -> Map<String, Val
         });
         (table.clone(), value)
     };
-    facts.after.keys().map(one).collect()
+    facts.after.keys().chain(facts.verified.keys()).map(one).collect()
 }
 
 /// Signed is the evidence's JSON with sorted keys and without white space, as it stands in the document.

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::Args;
-use super::evidence;
+use super::evidence::{self, Shown};
 use super::new_key::NewPlace;
 use super::runner::{Follow, Runner, stalled, stopped};
 use super::sealed_configuration::{self, Concerned};
 use crate::cli::Global;
 use crate::cli::administer::{Desk, broken};
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::Refused;
 use crate::cli::serve_start;
 use crate::config::master_key::KeyPlace;
 use crate::crypto::keys::RootKey;
@@ -27,7 +27,7 @@ struct AtHand {
 }
 
 /// Rotates the master key.
-pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Exit, Refused> {
+pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Option<Shown>, Refused> {
     let at_hand = at_hand(args, desk).await?;
     let in_progress = desk.store.rotation_in_progress().await.map_err(|failure| broken(&failure))?;
     if let Some(row) = &in_progress
@@ -36,7 +36,8 @@ pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Exi
         return Err(other_in_progress(row));
     }
     if args.dry_run {
-        return would(desk, global, &at_hand, in_progress.as_ref()).await;
+        would(desk, global, &at_hand, in_progress.as_ref()).await?;
+        return Ok(None);
     }
     let runner = Runner::take(desk)?;
     let follow = Follow::new(desk.output);
@@ -46,27 +47,33 @@ pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Exi
     };
     let (id, master) = match planned.flatten() {
         Some(found) => found,
-        None => match plan(desk, global, &at_hand).await? {
+        None => match plan(args, desk, global, &at_hand).await? {
             Some(planned) => planned,
-            None => return finished(desk, global, &at_hand).await,
+            None => return finished(desk, global, &at_hand).await.map(Some),
         },
     };
+    // In an emergency the database hands nothing over, and this process has the file.
+    at_hand.ring.give(master.new.clone());
     let turn = runner.turn(desk, &id).await?;
     let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
     let bench = Bench { store, clock, dice, turn: &turn, witness: &follow };
     crate::vault::rotation::Witness::passed(&follow, "planned");
     master.run(&bench).await.map_err(stopped)?;
     at_hand.ring.learn().await.map_err(|failure| stalled(&failure))?;
-    end(desk, global, &at_hand, &id).await
+    end(desk, global, &at_hand, &id).await.map(Some)
+}
+
+/// The roots at hand: the configured one, and what lies where the new one is to be.
+pub(super) fn roots(args: &Args, desk: &Desk) -> Result<Vec<RootKey>, Refused> {
+    let Some((present, at)) = serve_start::present_root(&desk.config)? else { return Err(no_key()) };
+    let place = NewPlace::of(args.new_master_key_file.as_deref(), &at.unwrap_or(KeyPlace::Command));
+    let new = place.map(|place| place.existing()).transpose()?.flatten();
+    Ok(std::iter::once(present).chain(new).collect())
 }
 
 async fn at_hand(args: &Args, desk: &Desk) -> Result<AtHand, Refused> {
     let Some((present, at)) = serve_start::present_root(&desk.config)? else {
-        return Err(Refused::usage(
-            "MASTER_KEY_MISSING",
-            "there is no master key here, so nothing can be wrapped anew",
-            "give this command the server's master key (SPOTIFY_MCP_MASTER_KEY_FILE); --status needs none",
-        ));
+        return Err(no_key());
     };
     let at = at.unwrap_or(KeyPlace::Command);
     let place = NewPlace::of(args.new_master_key_file.as_deref(), &at);
@@ -115,7 +122,12 @@ async fn resumed(
 }
 
 /// Plans a rotation to the new key; `None` where that key is in use already.
-async fn plan(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Option<(String, Master)>, Refused> {
+async fn plan(
+    args: &Args,
+    desk: &Desk,
+    global: &Global,
+    at_hand: &AtHand,
+) -> Result<Option<(String, Master)>, Refused> {
     let Some(place) = &at_hand.place else { return Err(no_place()) };
     let old = at_hand.ring.active();
     if at_hand.new.as_ref().is_some_and(|new| new.id() == old.id()) {
@@ -131,7 +143,7 @@ async fn plan(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Option<(
         sealed_configuration::give_slot(concerned, &old, &new)?;
     }
     let master = Master { old, new: new.into() };
-    let planned = master.plan((&desk.store, &desk.clock, &desk.dice), false).await;
+    let planned = master.plan((&desk.store, &desk.clock, &desk.dice), args.emergency).await;
     match planned.map_err(|failure| broken(&failure))? {
         Some(id) => Ok(Some((id, master))),
         None => Err(stopped(crate::vault::rotation::Stopped::TurnLost)),
@@ -139,7 +151,7 @@ async fn plan(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Option<(
 }
 
 /// What is left when nothing is wrapped under the old key any more: the new key's name, and the evidence.
-async fn end(desk: &Desk, global: &Global, at_hand: &AtHand, id: &str) -> Result<Exit, Refused> {
+async fn end(desk: &Desk, global: &Global, at_hand: &AtHand, id: &str) -> Result<Shown, Refused> {
     let row = desk.store.rotation(id).await.map_err(|failure| stalled(&failure))?;
     let Some(row) = row else { return Err(stopped(crate::vault::rotation::Stopped::TurnLost)) };
     let mut notes = Vec::new();
@@ -153,6 +165,9 @@ async fn end(desk: &Desk, global: &Global, at_hand: &AtHand, id: &str) -> Result
                 ));
             }
         }
+        _ if row.emergency.is_some() => notes.push(
+            "the old key leads nowhere: give every server the new key by its file and start it again".to_owned(),
+        ),
         _ => notes.push(
             "running servers have learned the new key; a server that starts with the old one still learns it, until \
              one has started with the new key (7 days at most): give every server the new key now"
@@ -172,7 +187,7 @@ async fn end(desk: &Desk, global: &Global, at_hand: &AtHand, id: &str) -> Result
 }
 
 /// Run again after the end: the same evidence.
-async fn finished(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Exit, Refused> {
+async fn finished(desk: &Desk, global: &Global, at_hand: &AtHand) -> Result<Shown, Refused> {
     let active = at_hand.ring.active().id().to_string();
     let rotations = desk.store.rotations(1_000).await.map_err(|failure| broken(&failure))?;
     let last = rotations.into_iter().find(|row| row.new_key == active && row.kind == Kind::Master.name());
@@ -187,7 +202,7 @@ async fn would(
     global: &Global,
     at_hand: &AtHand,
     in_progress: Option<&RotationRow>,
-) -> Result<Exit, Refused> {
+) -> Result<(), Refused> {
     let Some(place) = &at_hand.place else { return Err(no_place()) };
     let counts = desk.store.count_data_keys().await.map_err(|failure| broken(&failure))?;
     let keys: i64 = counts.iter().map(|count| count.keys).sum();
@@ -210,7 +225,7 @@ async fn would(
         "goes_on": in_progress.map(|row| &row.id), "sealed_configuration": concerned.map(|file| file.path),
     });
     desk.output.result(&text, &document);
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn no_place() -> Refused {
@@ -229,7 +244,15 @@ fn used_before(new: &RootKey) -> Refused {
     )
 }
 
-fn other_in_progress(row: &RotationRow) -> Refused {
+pub(super) fn no_key() -> Refused {
+    Refused::usage(
+        "MASTER_KEY_MISSING",
+        "there is no master key here, so nothing can be wrapped anew",
+        "give this command the server's master key (SPOTIFY_MCP_MASTER_KEY_FILE); --status needs none",
+    )
+}
+
+pub(super) fn other_in_progress(row: &RotationRow) -> Refused {
     Refused::usage(
         "ROTATION_IN_PROGRESS",
         format!("rotation {} ({}) is in progress", row.id, row.kind),

@@ -26,6 +26,19 @@ pub struct Facts {
     pub events: Vec<String>,
     /// How often it was begun again from the first row, because servers that did not know yet had added some.
     pub again: u32,
+    /// Where the evidence key was replaced: the old one's word for the new one.
+    pub succession: Option<Succession>,
+}
+
+/// Ed25519 by the old evidence key over `spotify-mcp/evidence-key-succession/v1` and the new public key; all in base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// 32 bytes.
+    pub old_public_key: String,
+    /// 32 bytes.
+    pub new_public_key: String,
+    /// 64 bytes.
+    pub signature: String,
 }
 
 /// The old key tried on what is there at the end, under its own name and under the new key's.

@@ -18,7 +18,7 @@ use crate::store::{
 };
 
 use super::facts::{Facts, Probe, count_wrapped};
-use super::{BATCH, Bench, Stopped, held};
+use super::{BATCH, Bench, Stopped, held, quarantined};
 use crate::vault::ring::key_id;
 
 /// How long servers that start with the old key learn the new one.
@@ -78,10 +78,10 @@ impl Master {
             match rotation::next(state, facts) {
                 Step::Stage => self.stage(bench, &row).await?,
                 Step::Promote => self.promote(bench, &row).await?,
-                Step::Begin => self.to(bench, &row, State::Rewrapping).await?,
+                Step::Begin => bench.to(&row, State::Rewrapping).await?,
                 Step::Batch => self.rewrap(bench, &row).await?,
-                Step::Verify => self.to(bench, &row, State::Verifying).await?,
-                Step::Again => self.again(bench, &row).await?,
+                Step::Verify => bench.to(&row, State::Verifying).await?,
+                Step::Again => bench.again(&row).await?,
                 Step::Retire => self.retire(bench, &row).await?,
                 Step::Nothing => return Ok(()),
             }
@@ -145,22 +145,6 @@ impl Master {
         held(bench.store.promote_master(bench.turn, keys, (&facts.text(), now), &events).await?)?;
         bench.witness.passed("active");
         Ok(())
-    }
-
-    async fn to(&self, bench: &Bench<'_>, row: &RotationRow, state: State) -> Result<(), Stopped> {
-        let mut facts = Facts::parse(&row.facts);
-        let events = bench.step(&mut facts, row, state);
-        let now = bench.clock.now();
-        held(bench.store.move_rotation(bench.turn, (state, &facts.text()), now, &events).await?)?;
-        bench.witness.passed(state.name());
-        Ok(())
-    }
-
-    async fn again(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
-        let facts = Facts::parse(&row.facts);
-        let facts = Facts { again: facts.again + 1, ..facts };
-        let row = RotationRow { facts: facts.text(), ..row.clone() };
-        self.to(bench, &row, State::Rewrapping).await
     }
 
     async fn rewrap(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
@@ -320,26 +304,10 @@ fn open(root: &RootKey, table: WrappedTable, row: &WrappedRow) -> Result<Sealing
 }
 
 fn exception(table: WrappedTable, row: WrappedRow, error: OpenError) -> ExceptionRow {
-    let reason = match error {
-        OpenError::Format => "format",
-        OpenError::WrongKey => "unknown_key",
-        OpenError::Tampered => "tampered",
-    };
     ExceptionRow {
         in_table: table.name().to_owned(),
         row_id: row.id,
         user_id: row.owner,
-        reason: reason.to_owned(),
+        reason: super::reason(error).to_owned(),
     }
-}
-
-fn quarantined(bench: &Bench<'_>, row: &RotationRow, exception: &ExceptionRow) -> Recorded {
-    let event = Event::new(EventCode::KeyRowQuarantined)
-        .failed()
-        .subject(&exception.row_id)
-        .because(&exception.reason)
-        .detail("rotation", &row.id)
-        .detail("table", &exception.in_table)
-        .detail("owner", &exception.user_id);
-    Recorded::now(event, bench.clock, bench.dice)
 }

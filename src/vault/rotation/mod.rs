@@ -1,17 +1,22 @@
 //! Rotations at work: each step decided by [`crate::domain::rotation`], done, and stored before the next. Killed
 //! anywhere, the next run goes on with what is stored.
 
+mod data;
 mod facts;
 mod master;
+mod signing_keys;
 
 use crate::ambient::{Clock, Dice};
+use crate::crypto::envelope::OpenError;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::rotation::State;
 use crate::failure::Failure;
-use crate::store::{Recorded, RotationRow, Store, Turn};
+use crate::store::{ExceptionRow, Recorded, RotationRow, Store, Turn};
 
-pub use facts::{Counts, Facts, Probe};
+pub use data::Data;
+pub use facts::{Counts, Facts, Probe, Succession};
 pub use master::Master;
+pub use signing_keys::{SUCCESSION, Signing};
 
 /// Rows in one batch: a transaction of some tens of milliseconds.
 const BATCH: i64 = 1_000;
@@ -65,6 +70,24 @@ impl Bench<'_> {
         held(self.store.abort_rotation(self.turn, &row.new_key, (&facts.text(), now), &events).await?)
     }
 
+    /// Stores the next state.
+    async fn to(&self, row: &RotationRow, state: State) -> Result<(), Stopped> {
+        let mut facts = Facts::parse(&row.facts);
+        let events = self.step(&mut facts, row, state);
+        let now = self.clock.now();
+        held(self.store.move_rotation(self.turn, (state, &facts.text()), now, &events).await?)?;
+        self.witness.passed(state.name());
+        Ok(())
+    }
+
+    /// Once more from the first row.
+    async fn again(&self, row: &RotationRow) -> Result<(), Stopped> {
+        let row = self.row().await.map(|read| RotationRow { facts: read.facts, ..row.clone() })?;
+        let facts = Facts::parse(&row.facts);
+        let facts = Facts { again: facts.again + 1, ..facts };
+        self.to(&RotationRow { facts: facts.text(), ..row }, State::Rewrapping).await
+    }
+
     async fn row(&self) -> Result<RotationRow, Stopped> {
         self.store.rotation(&self.turn.id).await?.ok_or(Stopped::TurnLost)
     }
@@ -91,4 +114,25 @@ impl Bench<'_> {
 /// Whether a step was stored under our turn.
 fn held(moved: bool) -> Result<(), Stopped> {
     if moved { Ok(()) } else { Err(Stopped::TurnLost) }
+}
+
+/// Why a value does not open, as evidence and trail say it.
+const fn reason(error: OpenError) -> &'static str {
+    match error {
+        OpenError::Format => "format",
+        OpenError::WrongKey => "unknown_key",
+        OpenError::Tampered => "tampered",
+    }
+}
+
+/// A value was set aside.
+fn quarantined(bench: &Bench<'_>, row: &RotationRow, exception: &ExceptionRow) -> Recorded {
+    let event = Event::new(EventCode::KeyRowQuarantined)
+        .failed()
+        .subject(&exception.row_id)
+        .because(&exception.reason)
+        .detail("rotation", &row.id)
+        .detail("table", &exception.in_table)
+        .detail("owner", &exception.user_id);
+    Recorded::now(event, bench.clock, bench.dice)
 }

@@ -1,7 +1,11 @@
 //! `rotate-keys` beside a running server: what it changes, what it leaves, what it proves, and what a restart with
 //! which key does afterwards.
 
+mod data;
+mod emergency;
 mod killed;
+mod many;
+mod storm;
 mod tampered;
 
 use std::path::PathBuf;
