@@ -45,7 +45,8 @@ async fn an_emergency_ends_everything_and_the_old_key_leads_nowhere() {
             );
             assert_eq!(ping.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
         }
-        let refreshed = listeners[1].client.refreshing(&listeners[1].pair().refresh);
+        let refresh = listeners[1].pair().refresh;
+        let refreshed = listeners[1].client.refreshing(&refresh);
         let answer = listeners[1].client.try_token(&refreshed).await.unwrap();
         assert!(format!("{answer:?}").contains("invalid_grant"), "{answer:?}");
         assert_eq!(crate::front_door::status(&listeners[2].browser).await["authenticated"], false);
