@@ -197,13 +197,15 @@ macro_rules! data_key_is_active {
 
 /// Counts envelopes that were sealed under a data key.
 macro_rules! count_seals {
-    ($tx:ident, $key:expr, $seals:expr) => {
+    ($tx:ident, $key:expr, $seals:expr) => {{
+        // One text, one type: PostgreSQL keeps the prepared statement.
+        let seals: i64 = $seals;
         sqlx::query("UPDATE data_keys SET seal_count = seal_count + $2 WHERE id = $1")
             .bind($key.as_str())
-            .bind($seals)
+            .bind(seals)
             .execute(&mut *$tx)
             .await?
-    };
+    }};
 }
 
 /// Tells every server that something it may hold in memory has ended.
