@@ -52,7 +52,8 @@ fn the_readme_explains_every_code_of_commands_and_starts() {
     let variables = fs::read_to_string(root.join("src/config/table.rs")).unwrap();
     let others = [
         "DIE_AT",
-        "CREDENTIALS_DIRECTORY", "DIE_AT",
+        "CREDENTIALS_DIRECTORY",
+        "DIE_AT",
         "XDG_DATA_HOME",
         "NO_COLOR",
         "CARGO_PKG_VERSION",
