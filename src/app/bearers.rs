@@ -63,18 +63,20 @@ impl Bearers {
         Ok(Bearer { grant, hash, as_of })
     }
 
-    /// Whether a token is still good: as [`Bearers::look_up`] would find it, without its work where nothing was
-    /// forgotten meanwhile.
-    pub async fn is_still_good(
+    /// Looks a token up again: as [`Bearers::look_up`] would, without its work where nothing was forgotten meanwhile.
+    ///
+    /// # Errors
+    /// As [`Bearers::look_up`].
+    pub async fn look_again(
         &self,
         bearer: &Bearer,
         places: (&Store, &Revocation),
         now: Timestamp,
-    ) -> bool {
+    ) -> Result<(), Refused> {
         if places.1.memory_is_good() && self.forgotten.load(Ordering::Acquire) == bearer.as_of {
-            return is_alive(&bearer.grant, now);
+            return if is_alive(&bearer.grant, now) { Ok(()) } else { Err(Refused::Over) };
         }
-        Box::pin(self.stands_for(bearer.hash, places, now)).await.is_ok()
+        Box::pin(self.stands_for(bearer.hash, places, now)).await.map(drop)
     }
 
     async fn stands_for(

@@ -83,6 +83,7 @@ async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Requ
         Err(NotServed::Ended) => {
             challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
         }
+        Err(NotServed::Undecided) => unavailable(),
         Err(NotServed::OtherBody) => {
             let event =
                 event(EventCode::AuthenticationFailure, &visitor).by(&caller.user).client(&caller.client);
@@ -127,22 +128,33 @@ pub(super) enum Proof {
 }
 
 /// Whether the credential that was accepted before the body came is still good.
-async fn still_good(http: &Http, proof: Proof) -> bool {
+async fn still_good(http: &Http, proof: Proof) -> Result<(), NotServed> {
     let app = &http.app;
-    match proof {
-        Proof::None => true,
+    let looked = match proof {
+        Proof::None => Ok(()),
         Proof::Token(bearer) => {
-            app.bearers.is_still_good(&bearer, (&app.store, &app.revocation), app.now()).await
+            app.bearers.look_again(&bearer, (&app.store, &app.revocation), app.now()).await
         }
         Proof::Key(key) => {
             let looked_up = app.api_keys.look_up(&key, (&app.store, &app.revocation), app.now());
-            Box::pin(looked_up).await.is_ok()
+            Box::pin(looked_up).await.map(drop)
         }
         Proof::Signer(key) => {
             let looked_up = app.api_keys.signer(&key, (&app.store, &app.revocation, &app.keys), app.now());
-            Box::pin(looked_up).await.is_ok()
+            Box::pin(looked_up).await.map(drop)
         }
-    }
+    };
+    looked.map_err(|why| match why {
+        Refused::Invalid | Refused::Over => NotServed::Ended,
+        Refused::Unavailable(failure) => {
+            undecided(&failure);
+            NotServed::Undecided
+        }
+    })
+}
+
+fn undecided(failure: &Failure) {
+    tracing::error!(cause = failure.chain(), "a credential cannot be checked");
 }
 
 fn unavailable() -> Response {
@@ -174,7 +186,12 @@ impl Denied {
                 response.headers_mut().insert("accept-signature", accepted);
                 response
             }
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")]).into_response(),
+            Self::TooMany => {
+                let said = "this key signs faster than its signatures can be remembered: see Retry-After";
+                let mut response = mcp::refusal(StatusCode::TOO_MANY_REQUESTS, said);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+                response
+            }
             Self::Limited(limited) => limited.for_protocol(),
             Self::Unavailable => unavailable(),
         }
@@ -266,7 +283,7 @@ async fn not_accepted(
             Denied::Challenge(Challenge::InvalidToken)
         }
         Refused::Unavailable(failure) => {
-            tracing::error!(cause = failure.chain(), "a credential cannot be checked");
+            undecided(&failure);
             Denied::Unavailable
         }
     }

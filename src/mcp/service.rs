@@ -50,6 +50,8 @@ pub enum NotServed {
     InsufficientScope(InsufficientScope),
     /// The token ended while the body came.
     Ended,
+    /// Whether it has ended cannot be said at the moment.
+    Undecided,
     /// The body is not the one that the request's signature covers.
     OtherBody,
 }
@@ -112,7 +114,7 @@ impl Server {
     pub async fn handle(
         &self,
         request: Request<Body>,
-        still_good: impl Future<Output = bool>,
+        still_good: impl Future<Output = Result<(), NotServed>>,
     ) -> Result<Response, NotServed> {
         match *request.method() {
             Method::POST => {}
@@ -131,9 +133,7 @@ impl Server {
             return Err(NotServed::OtherBody);
         }
         // A body may take its time, and the credential may have ended meanwhile.
-        if !still_good.await {
-            return Err(NotServed::Ended);
-        }
+        still_good.await?;
         let message = match message::read(&body) {
             Ok(message) => message,
             Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -149,6 +149,25 @@ async fn until(what: &str, so: impl AsyncFn() -> bool) {
     }
 }
 
+/// A request whose credential is looked at, and whose body ends after `"t`.
+async fn half_a_call(server: &TestServer, token: &str) -> TcpStream {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let host = server.origin.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (first, rest) = body.split_at(body.find("ools/list").unwrap());
+    assert_eq!(rest, "ools/list\"}");
+    stream.write_all(format!("{head}{first}").as_bytes()).await.unwrap();
+    // Until it has been read and the credential has been accepted.
+    sleep(Duration::from_millis(300)).await;
+    stream
+}
+
 #[tokio::test]
 async fn a_database_that_goes_is_said_and_one_that_comes_back_is_used() {
     let Some(place) = Place::postgres().await else { return };
@@ -161,9 +180,16 @@ async fn a_database_that_goes_is_said_and_one_that_comes_back_is_used() {
     let ada = server.listener("ada").await;
     assert!(cable.carried.load(Ordering::SeqCst) > 0);
 
+    let mut slow = half_a_call(&server, &ada.pair().access).await;
     cable.whole.send(false).unwrap();
     until("unready", async || server.ready().await == Some(StatusCode::SERVICE_UNAVAILABLE)).await;
     assert_eq!(server.http.get(format!("{}/livez", server.origin)).send().await.unwrap().status(), 200);
+    // What is remembered counts for a second.
+    sleep(Duration::from_millis(1500)).await;
+    slow.write_all(b"ools/list\"}").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503", "not that the credential is no good");
     let called = ada.call("get_current_track", json!({})).await;
     assert_eq!(called.status, StatusCode::SERVICE_UNAVAILABLE, "{called:?}");
     let (status, refused) = ada.client.refresh(&ada.pair().refresh).await;

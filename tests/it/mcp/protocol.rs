@@ -284,7 +284,8 @@ mod front {
         let rig = Rig::quiet().await;
         let mut request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
         request.extensions_mut().insert(Arc::new(rig.caller.clone()));
-        let refused = rig.server.handle(request, std::future::ready(false)).await.unwrap_err();
+        let refused =
+            rig.server.handle(request, std::future::ready(Err(NotServed::Ended))).await.unwrap_err();
         assert_eq!(refused, NotServed::Ended);
     }
 
@@ -313,7 +314,7 @@ mod front {
     async fn without_an_identity_nothing_runs() {
         let rig = Rig::quiet().await;
         let request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
-        assert!(rig.server.handle(request, std::future::ready(true)).await.is_err());
+        assert!(rig.server.handle(request, std::future::ready(Ok(()))).await.is_err());
     }
 }
 

@@ -209,7 +209,7 @@ impl Rig {
 
     pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, NotServed> {
         request.extensions_mut().insert(Arc::new(self.caller.clone()));
-        let response = self.server.handle(request, std::future::ready(true)).await?;
+        let response = self.server.handle(request, std::future::ready(Ok(()))).await?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
