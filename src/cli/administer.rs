@@ -176,9 +176,25 @@ fn no_database(config: &Config) -> Refused {
 /// The database cannot be opened: why, as far as its driver says so without the password.
 pub(super) fn unopened(error: &OpenStoreError, url: &str) -> Refused {
     let chain = error.cause.chain();
-    let password = Url::parse(url).ok().and_then(|url| url.password().map(str::to_owned));
-    let told = password.is_some_and(|password| !password.is_empty() && chain.contains(&password));
+    let told = passwords(url).iter().any(|password| chain.contains(password));
     let why = if told { "the driver's words hold the password" } else { &chain };
     let text = format!("{} ({})", error.what, clean(why));
     Refused::incomplete("DATABASE_UNAVAILABLE", text, error.next)
+}
+
+/// The password of a database URL in every form in which it may be written: as it stands there, and without its
+/// percent signs; PostgreSQL takes one in the query too.
+fn passwords(url: &str) -> Vec<String> {
+    let Ok(url) = Url::parse(url) else { return Vec::new() };
+    let named = |pair: &&str| pair.starts_with("password=");
+    let queried =
+        url.query().unwrap_or_default().split('&').find(named).map(|pair| &pair["password=".len()..]);
+    let written = url.password().into_iter().chain(queried).filter(|password| !password.is_empty());
+    written.flat_map(|password| [password.to_owned(), plain(password)]).collect()
+}
+
+/// Without percent signs; a plus stays one.
+fn plain(text: &str) -> String {
+    let form = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(form.as_bytes()).map(|(name, _)| name.into_owned()).collect()
 }

@@ -1,5 +1,6 @@
 //! Starting on a bad footing and stopping on a good one: one clear message, the right exit status, nothing lost.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
@@ -114,12 +115,42 @@ fn nonsense(_: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_database_that_cannot_be_reached_is_named_without_its_password() {
-    let port = free_port();
-    let url = format!("postgres://somebody:pa55word@127.0.0.1:{port}/music");
     let server = Setup::default().prepare().await;
-    let failed = start_anew(&server, &[("DATABASE_URL", &url)]).await;
-    failed.says(3, "DATABASE_UNAVAILABLE", &["connecting to PostgreSQL"]);
-    assert!(!failed.said.contains("pa55word"), "{failed:?}");
+    for (user, query) in [("somebody:pa55%40word", ""), ("somebody", "?password=pa55%40word")] {
+        let at = |port: u16| format!("postgres://{user}@127.0.0.1:{port}/music{query}");
+        let failed = start_anew(&server, &[("DATABASE_URL", &at(free_port()))]).await;
+        failed.says(3, "DATABASE_UNAVAILABLE", &["connecting to PostgreSQL"]);
+        tells_no_password(&failed);
+        let failed = start_anew(&server, &[("DATABASE_URL", &at(talkative_database()))]).await;
+        failed.says(3, "DATABASE_UNAVAILABLE", &["the driver's words hold the password"]);
+        tells_no_password(&failed);
+    }
+}
+
+fn tells_no_password(failed: &Failed) {
+    assert!(!failed.said.contains("pa55"), "{failed:?}");
+}
+
+/// Speaks PostgreSQL's protocol, asks for the password and repeats it in its refusal. Its port.
+fn talkative_database() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut message = [0; 1024];
+            // Whether TLS is spoken here, who is there, and the password: one message each.
+            for answer in [&b"N"[..], b"R\0\0\0\x08\0\0\0\x03"] {
+                let _ = stream.read(&mut message);
+                let _ = stream.write_all(answer);
+            }
+            let read = stream.read(&mut message).unwrap_or_default();
+            let password = message[..read].get(5..read.max(6) - 1).unwrap_or_default();
+            let said = [b"SFATAL\0VFATAL\0C28P01\0Mwrong: ", password, b"\0\0"].concat();
+            let length = u32::try_from(said.len() + 4).unwrap().to_be_bytes();
+            let _ = stream.write_all(&[b"E", &length[..], &said].concat());
+        }
+    });
+    port
 }
 
 #[tokio::test]
