@@ -51,6 +51,17 @@ impl KeyName {
     }
 }
 
+/// What a new key is to be.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What it is called.
+    pub name: KeyName,
+    /// What it allows.
+    pub scopes: ScopeSet,
+    /// How long it lives; `None`: until it is revoked.
+    pub life: Option<Duration>,
+}
+
 /// How long a key is to live: `12h`, `90d` (m, h and d), or `never` for a key that must be revoked by hand (`None`).
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::ambient::Timestamp;
 use crate::app::App;
 use crate::crypto::token::{Token, TokenKind};
-use crate::domain::api_key::{self, KeyName, SHOWN};
+use crate::domain::api_key::{self, KeyName, Wanted};
 use crate::domain::event::EventCode;
 use crate::domain::{ApiKeyId, Scope, ScopeSet, UserId};
 use crate::failure::Failure;
@@ -61,12 +61,6 @@ pub(super) async fn create(
     }
 }
 
-struct Wanted {
-    name: KeyName,
-    scopes: ScopeSet,
-    life: Option<std::time::Duration>,
-}
-
 fn wanted(form: &Params) -> Result<Wanted, NoKey> {
     let name = KeyName::parse(form.get("name").unwrap_or_default()).map_err(|_| NoKey::Name)?;
     let chosen = Scope::ALL.into_iter().filter(|scope| form.get(scope.name()) == Some("on"));
@@ -88,19 +82,10 @@ async fn made(http: &Http, posted: &Posted, visitor: &Visitor, wanted: Wanted) -
     let token = Token::mint(TokenKind::ApiKey, &app.dice.bytes());
     let id = ApiKeyId::mint(app.dice.bytes());
     let most = app.config.limits.api_keys_per_user;
-    let mut key = NewApiKey {
-        id,
-        user: user.clone(),
-        name: wanted.name.as_str().to_owned(),
-        prefix: token.expose().chars().take(SHOWN).collect(),
-        hash: token.hash(),
-        scopes: wanted.scopes,
-        signing: None,
-        now,
-        expires_at: wanted.life.map(|life| now.plus(life)),
-        // 0 switches a limit off.
-        most: if most == 0 { i64::MAX } else { i64::from(most) },
-    };
+    // 0 switches a limit off.
+    let most = if most == 0 { i64::MAX } else { i64::from(most) };
+    let made = NewApiKey::of(&token, &wanted, (id, user.clone()), now);
+    let mut key = NewApiKey { most, ..made };
     let event = by(EventCode::ApiKeyCreated, &posted.session, visitor)
         .subject(key.id.as_str())
         .detail("scope", key.scopes.to_string());

@@ -3,15 +3,13 @@
 //! An answer that is one JSON object never counts.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::response::Response;
 use http::{StatusCode, header};
-use hyper::body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 use super::refusal::refusal;
 use crate::domain::UserId;
@@ -45,7 +43,13 @@ impl Streams {
             return response;
         }
         match self.enter(user) {
-            Some(place) => response.map(|body| Body::new(Counted { body, _place: place })),
+            Some(place) => response.map(|body| {
+                // The place goes with the body.
+                Body::new(body.map_frame(move |frame| {
+                    let _held = &place;
+                    frame
+                }))
+            }),
             None => refusal(StatusCode::TOO_MANY_REQUESTS, "too many streams are open: close one first"),
         }
     }
@@ -84,31 +88,6 @@ impl Drop for Place {
             0 => open.people.remove(&self.user),
             left => open.people.insert(self.user.clone(), left),
         };
-    }
-}
-
-struct Counted {
-    body: Body,
-    _place: Place,
-}
-
-impl hyper::body::Body for Counted {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -1,7 +1,8 @@
 //! API keys, by hash of the key or by its public id.
 
 use crate::ambient::Timestamp;
-use crate::crypto::token::TokenHash;
+use crate::crypto::token::{Token, TokenHash};
+use crate::domain::api_key::{SHOWN, Wanted};
 use crate::domain::{ApiKeyId, DataKeyId, LinkId, ScopeSet, UserId};
 use crate::failure::Failure;
 
@@ -32,6 +33,24 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
     /// How many living keys the person may have.
     pub most: i64,
+}
+
+impl NewApiKey {
+    /// What is kept of `token`, which only its holder has. It cannot sign, and counts no others, until that is said.
+    pub fn of(token: &Token, wanted: &Wanted, (id, user): (ApiKeyId, UserId), now: Timestamp) -> Self {
+        Self {
+            id,
+            user,
+            name: wanted.name.as_str().to_owned(),
+            prefix: token.expose().chars().take(SHOWN).collect(),
+            hash: token.hash(),
+            scopes: wanted.scopes,
+            signing: None,
+            now,
+            expires_at: wanted.life.map(|life| now.plus(life)),
+            most: i64::MAX,
+        }
+    }
 }
 
 /// How adding a key ended.

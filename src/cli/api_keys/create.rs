@@ -1,7 +1,5 @@
 //! `spotify-mcp api-keys create`: a key for a person, printed once; its hash stays, and sealed what checks its signatures.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use crate::ambient::Timestamp;
@@ -9,7 +7,7 @@ use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::cli::serve_start;
 use crate::crypto::token::{Token, TokenKind};
-use crate::domain::api_key::{self, KeyName, SHOWN, Unfit};
+use crate::domain::api_key::{self, KeyName, Unfit, Wanted};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::{ApiKeyId, DataKeyId, ScopeSet, UserId};
 use crate::store::{Added, NewApiKey};
@@ -45,13 +43,6 @@ pub struct Args {
     yes: bool,
 }
 
-/// What was asked, judged.
-struct Wanted {
-    name: KeyName,
-    scopes: ScopeSet,
-    life: Option<Duration>,
-}
-
 /// Makes the key.
 pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     let wanted = wanted(args)?;
@@ -62,12 +53,11 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         }
         let user = desk.person(&args.user).await?;
         let now = desk.clock.now();
-        let expires_at = wanted.life.map(|life| now.plus(life));
         if args.dry_run {
-            would_make(desk, &user, &wanted, expires_at);
+            would_make(desk, &user, &wanted, wanted.life.map(|life| now.plus(life)));
             return Ok(Exit::Done);
         }
-        make(desk, &user, &wanted, (now, expires_at)).await
+        make(desk, &user, &wanted, now).await
     })
 }
 
@@ -85,27 +75,12 @@ fn wanted(args: &Args) -> Result<Wanted, Refused> {
     Ok(Wanted { name, scopes, life: api_key::life(&args.expires).map_err(unfit("--expires"))? })
 }
 
-async fn make(
-    desk: &Desk,
-    user: &UserId,
-    wanted: &Wanted,
-    (now, expires_at): (Timestamp, Option<Timestamp>),
-) -> Result<Exit, Refused> {
+async fn make(desk: &Desk, user: &UserId, wanted: &Wanted, now: Timestamp) -> Result<Exit, Refused> {
     let token = Token::mint(TokenKind::ApiKey, &desk.dice.bytes());
     let id = ApiKeyId::mint(desk.dice.bytes());
     let signing = signing_key(desk, (user, &id), &token).await?;
-    let key = NewApiKey {
-        id: id.clone(),
-        user: user.clone(),
-        name: wanted.name.as_str().to_owned(),
-        prefix: token.expose().chars().take(SHOWN).collect(),
-        hash: token.hash(),
-        scopes: wanted.scopes,
-        signing,
-        now,
-        expires_at,
-        most: most(desk),
-    };
+    let made = NewApiKey::of(&token, wanted, (id.clone(), user.clone()), now);
+    let key = NewApiKey { signing, most: most(desk), ..made };
     let event = Event::new(EventCode::ApiKeyCreated)
         .subject(id.as_str())
         .operation("api-keys create")
