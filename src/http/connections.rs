@@ -153,20 +153,28 @@ impl Connections {
         for line in self.open().lines.values() {
             line.account_for(FORGIVEN);
             let lasted = line.lasted(now);
-            if over(lasted.stall, STALLED_FOR)
-                || over(lasted.head, HEADERS_WITHIN)
-                || over(lasted.shedding, GOODBYE)
-            {
-                line.end(Ending::Broken);
+            let (how, why) = if over(lasted.stall, STALLED_FOR) {
+                (Ending::Broken, "nothing was taken of an answer")
+            } else if over(lasted.head, HEADERS_WITHIN) {
+                (Ending::Broken, "no request came to the end of its head")
+            } else if over(lasted.shedding, GOODBYE) {
+                (Ending::Broken, "it was told to go")
             } else if over(lasted.idle, IDLE_FOR) {
-                line.end(Ending::Shed);
+                (Ending::Shed, "nothing was asked")
+            } else {
+                continue;
+            };
+            if line.end(how) {
+                tracing::debug!(why, "a connection was ended");
             }
         }
     }
 
     /// Ends every connection, in this way.
     pub(super) fn end_all(&self, how: Ending) {
-        self.open().lines.values().for_each(|line| line.end(how));
+        for line in self.open().lines.values() {
+            line.end(how);
+        }
     }
 
     /// Comes back when none is open.
@@ -302,12 +310,11 @@ mod tests {
         let (line, began) = aged(31);
         let line = Arc::new(line);
         std::mem::forget(line.begin(true));
-        let answer = line.answer();
-        line.turn(&answer, false);
+        let answer = line.answers.begin();
         connections.open().lines.insert(0, line.clone());
         connections.look();
         assert_eq!(line.ending(), None, "our turn");
-        line.turn(&answer, true);
+        line.answers.hand_out(answer, 1, line.now());
         let late = Connections { began, ..Connections::new(1) };
         late.open().lines.insert(0, line.clone());
         late.look();

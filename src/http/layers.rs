@@ -1,4 +1,4 @@
-//! What stands before every route, in pieces: bounds on headers, known hosts, one public origin.
+//! What stands before every route, in pieces: good heads in bounds, known hosts, one public origin.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 use crate::config::ServerConfig;
 use crate::web::headers::{self, Class};
 
-use super::Shared;
+use super::{Shared, heads};
 
 /// Most header fields of a request, and their size together (product.md 7).
 const MOST_HEADERS: usize = 100;
@@ -19,6 +19,9 @@ const MOST_TARGET_BYTES: usize = 16 * 1024;
 
 /// What is refused whatever the route and whoever asks.
 pub(super) fn refused(request: &Request, class: Class) -> Option<Response> {
+    if let Some(fault) = heads::fault(request) {
+        return Some(fault.answer());
+    }
     if !has_bounded_headers(request.headers()) {
         return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
     }

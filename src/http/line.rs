@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::oauth::Connection;
 
-use super::answers::{Answers, Waiting};
+use super::answers::Answers;
 
 /// Bytes that may come on an HTTP/2 connection beyond what its requests account for: h2 answers every ping and every
 /// settings frame, for ever. More than fits into the connection's window, which waits unread where calls are busy.
@@ -49,7 +49,7 @@ pub(super) struct Line {
     /// Since when the other end takes nothing of what is written.
     stalled_since: Stamp,
     /// HTTP/2: the answers that may wait for their stream's window.
-    answers: Answers,
+    pub(super) answers: Answers,
     ending: AtomicU8,
     ended_at: Stamp,
     /// Ended for a newcomer.
@@ -104,7 +104,7 @@ impl Line {
     }
 
     /// Milliseconds since the server began, never 0.
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 
@@ -117,8 +117,8 @@ impl Line {
     fn heard(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let talk = self.talk.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if self.says_too_much(talk) {
-            self.end(Ending::Broken);
+        if self.says_too_much(talk) && self.end(Ending::Broken) {
+            tracing::debug!(why = "much came that no request accounts for", "a connection was ended");
         }
         let quiet =
             self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0;
@@ -197,12 +197,14 @@ impl Line {
         }
     }
 
-    /// Ends it, unless it is to end sooner already.
-    pub(super) fn end(&self, how: Ending) {
-        if self.ending.fetch_max(how as u8, Ordering::AcqRel) < how as u8 {
+    /// Ends it, unless it is to end sooner already: whether that is news.
+    pub(super) fn end(&self, how: Ending) -> bool {
+        let news = self.ending.fetch_max(how as u8, Ordering::AcqRel) < how as u8;
+        if news {
             self.ended_at.store(self.now(), Ordering::Relaxed);
             self.woken.notify_one();
         }
+        news
     }
 
     /// Ends it for a newcomer.
@@ -229,21 +231,6 @@ impl Line {
     /// Comes back when it is to end, or to end sooner.
     pub(super) async fn woken(&self) {
         self.woken.notified().await;
-    }
-
-    /// An answer on a stream of its own (HTTP/2), which waits for its window from now on.
-    pub(super) fn answer(&self) -> Arc<Waiting> {
-        self.answers.begin(self.now())
-    }
-
-    /// Whose turn it is with an answer of which something was asked for: the other end's, to open its window, or ours.
-    pub(super) fn turn(&self, answer: &Waiting, theirs: bool) {
-        self.answers.turn(answer, theirs, self.now());
-    }
-
-    /// The answer has ended.
-    pub(super) fn answered(&self, answer: &Arc<Waiting>) {
-        self.answers.end(answer, self.now());
     }
 }
 

@@ -13,6 +13,7 @@ mod cors;
 mod descriptors;
 mod discovery;
 mod front;
+mod heads;
 mod health;
 pub(crate) mod layers;
 mod leftover;
@@ -20,6 +21,7 @@ mod limited;
 mod line;
 mod login;
 mod pages;
+mod pieces;
 pub(crate) mod posted;
 mod protocol;
 mod renewal;
@@ -107,7 +109,7 @@ pub fn login_front(http: &Shared) -> Front {
 
 /// Every route of the server, and what surrounds them.
 pub fn front(http: &Shared) -> Front {
-    let body_bytes = usize::try_from(http.app.config.limits.body_bytes).unwrap_or(usize::MAX);
+    let body_bytes = usize::try_from(posted::most_bytes(&http.app.config.limits)).unwrap_or(usize::MAX);
 
     let pages = Router::new()
         .route(routes::HOME, get(pages::landing))

@@ -8,12 +8,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use crate::config::LimitsConfig;
 use crate::crypto::SecretString;
 use crate::oauth::token::Basic;
 use crate::oauth::{OAuthError, Params, Reply, Visitor, params};
 
 use super::Shared;
 use super::reply::oauth_error;
+
+/// Where `limits.body_bytes` is 0: as much as a message of the protocol may be.
+const LARGEST_BODY: u64 = 4 * 1024 * 1024;
 
 /// A form for `/token`, `/revoke` or `/introspect`.
 pub(super) struct PostedForm {
@@ -58,17 +62,34 @@ async fn read(request: Request, http: &Shared, media_type: &str) -> Result<(Byte
     };
     let refuse = |error| oauth_error(Reply::Refused(error), &visitor);
     judge_headers(request.headers(), media_type).map_err(refuse)?;
+    let too_large = || {
+        let said = "the body is too large";
+        refuse(OAuthError::with(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", said))
+    };
+    // What is announced as too large is not waited for.
+    if announced(request.headers()).is_some_and(|length| length > most_bytes(&http.app.config.limits)) {
+        return Err(too_large());
+    }
     match Bytes::from_request(request, http).await {
         Ok(body) => Ok((body, visitor)),
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
         Err(rejection) => {
-            let status = rejection.status();
-            let said = match status {
-                StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
-                _ => "the body did not arrive whole",
-            };
-            Err(refuse(OAuthError::with(status, "invalid_request", said)))
+            let said = "the body did not arrive whole";
+            Err(refuse(OAuthError::with(rejection.status(), "invalid_request", said)))
         }
     }
+}
+
+/// Most bytes of a body that is posted to a page or an OAuth endpoint. Also where no limit is set, there is one.
+pub(super) fn most_bytes(limits: &LimitsConfig) -> u64 {
+    match limits.body_bytes {
+        0 => LARGEST_BODY,
+        bytes => bytes,
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// One media type, exactly, and no content coding: two readers of a body must read the same.

@@ -3,15 +3,14 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{Request, Version};
-use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -19,9 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::answers::Waiting;
 use super::connections::Place;
-use super::line::{Busy, Ending, Line, Watched};
+use super::line::{Ending, Line, Watched};
+use super::pieces::Answer;
 use super::tls::Tls;
 use super::{Peer, leftover};
 
@@ -130,46 +129,5 @@ async fn answer(
     poll_fn(|context| service.poll_ready(context)).await?;
     let mut response = service.call(request.map(Body::new)).await?;
     leftover.settle(&mut response).await;
-    let waits = (on_stream && !hyper::body::Body::is_end_stream(response.body())).then(|| line.answer());
-    Ok(response.map(|body| Answer { body, busy, waits }))
-}
-
-/// An answer's body: its connection is busy until it has been taken.
-struct Answer {
-    body: Body,
-    busy: Busy,
-    /// HTTP/2 asks for a body only while its stream has a window: since when it was not asked.
-    waits: Option<Arc<Waiting>>,
-}
-
-impl hyper::body::Body for Answer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let Some(waits) = &self.waits {
-            self.busy.0.turn(waits, polled.is_ready());
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        if let Some(waits) = &self.waits {
-            self.busy.0.answered(waits);
-        }
-    }
+    Ok(response.map(|body| Answer::new(body, busy, on_stream)))
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::listener::{Era, speak};
-use crate::support::server::TestServer;
+use crate::support::server::{Setup, TestServer};
 
 #[tokio::test]
 async fn bodies_and_headers_have_bounds_and_the_server_goes_on() {
@@ -39,6 +39,17 @@ async fn bodies_and_headers_have_bounds_and_the_server_goes_on() {
     }
     ada.call("get_current_track", json!({})).await.content();
     assert!(!server.logged().contains("panicked"));
+}
+
+#[tokio::test]
+async fn without_a_limit_on_bodies_they_are_read_all_the_same() {
+    let server = Setup::default().env("SPOTIFY_MCP__LIMITS__BODY_BYTES", "0").start().await;
+    let form = format!("grant_type=refresh_token&refresh_token={}", "x".repeat(100_000));
+    let kind = "application/x-www-form-urlencoded";
+    let request =
+        server.http.post(format!("{}/token", server.origin)).header("content-type", kind).body(form);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "read, and no good token");
+    server.listener("ada").await.call("get_current_track", json!({})).await.content();
 }
 
 #[tokio::test]
