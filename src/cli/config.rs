@@ -1,19 +1,30 @@
 //! `spotify-mcp config`: the configuration's own commands, one file each.
 
+mod accept_merge;
+mod changes;
+mod confirm;
 mod contents;
 mod decrypt;
 mod diff;
+mod edit;
+mod editor;
 mod encrypt;
+mod exec;
+mod expiry;
 mod get;
 mod init;
 mod keygen;
+mod ledger;
 mod rekey;
 mod reload;
+mod room;
 mod safe;
 mod set;
 mod show;
+mod slot;
 mod status;
 mod verify;
+mod watch;
 
 use clap::Subcommand;
 
@@ -45,10 +56,16 @@ enum Command {
     Get(get::Args),
     /// Change one value of a sealed configuration file
     Set(set::Args),
+    /// Change a sealed file in an editor; nothing of it touches a disk in the clear
+    Edit(edit::Args),
+    /// Start a program with some values of a sealed file
+    Exec(exec::Args),
     /// Compare two configuration files without showing a secret
     Diff(diff::Args),
     /// Give a sealed file a fresh file key, or another master key
     Rekey(rekey::Args),
+    /// Add or remove a key that opens a sealed file
+    Slot(slot::Args),
     /// Check that a sealed file is authentic and valid
     Verify(verify::Args),
     /// Print what opens a sealed file, how old its keys are, and its digest
@@ -66,8 +83,11 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Command::Decrypt(args) => decrypt::run(args, global),
         Command::Get(args) => get::run(args, global),
         Command::Set(args) => set::run(args, global),
+        Command::Edit(args) => edit::run(args, global),
+        Command::Exec(args) => exec::run(args, global),
         Command::Diff(args) => diff::run(args, global),
         Command::Rekey(args) => rekey::run(args, global),
+        Command::Slot(args) => slot::run(args, global),
         Command::Verify(args) => verify::run(args, global),
         Command::Status(args) => status::run(args, global),
     }

@@ -73,6 +73,18 @@ pub fn outside(sources: &Sources) -> (Gathered, Variables) {
     (outside, variables)
 }
 
+/// Everything that a file with these contents, environment and flags say: the file was opened already.
+pub fn opened(sources: &Sources, root: &Map<String, Node>, path: &Path) -> (Gathered, Variables) {
+    let (outside, variables) = outside(sources);
+    let lookup = |name: &str| variables.get(name).map(|(value, _)| value.clone());
+    let tree = Tree { root: root.clone(), ..Tree::default() };
+    let (tree, problems) = file::expand_tree(path, tree, &lookup);
+    let mut gathered = Gathered { problems, ..Gathered::default() };
+    gathered.take_tree(path, tree.unwrap_or_default());
+    gathered.lay_over(outside);
+    (gathered, variables)
+}
+
 /// What contents say that are to stand in a file at `path`. Values that use a variable are left out: whether they
 /// fit is known only where they are used.
 pub fn contents(root: &Map<String, Node>, path: &Path) -> Gathered {

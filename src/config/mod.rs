@@ -129,6 +129,24 @@ pub fn judge_contents(root: &serde_json::Map<String, serde_json::Value>, path: &
     gathered.problems.into_iter().filter(|problem| !of_elsewhere(problem)).collect()
 }
 
+/// Where data lives for a server with these sources, whose file has these contents. Where what is said about it cannot
+/// be used here (a variable that is not set, say), it is not known.
+///
+/// # Errors
+/// What keeps it from being known.
+pub fn storage_of(
+    sources: &Sources,
+    root: &serde_json::Map<String, serde_json::Value>,
+    path: &Path,
+) -> Result<StorageConfig, Box<Problem>> {
+    let (mut gathered, variables) = gather::opened(sources, root, path);
+    let (config, _derived) = build::build(&mut gathered, &variables);
+    match gathered.problems.into_iter().find(|problem| problem.key.starts_with("storage.")) {
+        Some(problem) => Err(Box::new(problem)),
+        None => Ok(config.storage),
+    }
+}
+
 /// The contents of a plain configuration file as they stand, variables included.
 ///
 /// # Errors

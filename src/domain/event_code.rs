@@ -184,6 +184,11 @@ codes! {
     ConfigLoaded, "config_loaded", ApplicationLifecycle / 8, Informational, "A configuration was taken over";
     ConfigRefused, "config_refused", ApplicationLifecycle / 8, Medium, "A configuration was refused";
     ConfigRolledBack, "config_rolled_back", ApplicationLifecycle / 8, High, "An older revision of a sealed configuration was used, because somebody said so";
+    ConfigDecrypted, "config_decrypted", Datastore / 10, Medium, "Secrets of a sealed configuration were given out in the clear";
+    ConfigPassedOn, "config_passed_on", Datastore / 10, Low, "Values of a sealed configuration were passed to a program";
+    ConfigChanged, "config_changed", ApplicationLifecycle / 8, Medium, "A sealed configuration was changed";
+    ConfigRekeyed, "config_rekeyed", ApplicationLifecycle / 8, Medium, "Other keys open a sealed configuration than before";
+    ConfigMergeAccepted, "config_merge_accepted", ApplicationLifecycle / 8, High, "Somebody vouched for a sealed configuration after a merge";
     CertificateReplaced, "certificate_replaced", ApplicationLifecycle / 8, Informational, "A renewed TLS certificate was taken over";
     CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
     CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";

@@ -71,7 +71,7 @@ pub use restore::{Settled, Survivors};
 pub use retry::is_unavailable;
 pub use rewrapping::{Batch, Change, Rewritten, Under, WrappedRow, WrappedTable};
 pub use rotations::{ExceptionRow, NewRotation, RotationRow, StagedMaster, Turn};
-pub use sealed_configurations::Revision;
+pub use sealed_configurations::{Revision, UsedRevision};
 pub use snapshot::{Contents, unfold};
 pub use tombstones::Tombstone;
 pub use usage::UsageRow;

@@ -56,6 +56,36 @@ impl Store {
         Self::migrated(sqlite_with(SqliteConnectOptions::new().filename(path)).await?).await
     }
 
+    /// Opens a database that is there as it stands: its schema is neither made nor changed, so that a command of a newer
+    /// version does not migrate under a running server. For looking up and recording; a table may be missing.
+    ///
+    /// # Errors
+    /// Also where there is no database, or no server answers within three seconds.
+    pub async fn open_unchanged(url: &str) -> Result<Self, OpenStoreError> {
+        let missing = || OpenStoreError {
+            what: "there is no database",
+            next: "start the server once, or name its configuration",
+            cause: Failure::new("no such file"),
+        };
+        let pool = match url.split_once(':') {
+            // The pool would try again and again; a single connection says at once that nobody listens.
+            Some(("postgres" | "postgresql", _)) => {
+                tokio::time::timeout(Duration::from_secs(3), probe(url)).await.map_err(|_| {
+                    OpenStoreError {
+                        what: "the PostgreSQL server does not answer",
+                        next: "see that it is reachable",
+                        cause: Failure::new("no answer within 3 s"),
+                    }
+                })??;
+                postgres(url, None).await?
+            }
+            Some(("sqlite", _)) if Self::may_be_at(url) => sqlite(url).await?,
+            Some(("sqlite", _)) => return Err(missing()),
+            _ => return Err(unknown_engine()),
+        };
+        Ok(Self { pool })
+    }
+
     async fn open_in(url: &str, schema: Option<&'static str>) -> Result<Self, OpenStoreError> {
         let pool = match url.split_once(':') {
             Some(("postgres" | "postgresql", _)) => postgres(url, schema).await?,
@@ -209,6 +239,18 @@ async fn connect(pool: SqlitePoolOptions, options: &SqliteConnectOptions) -> Res
 /// for, and a bound on every wait.
 const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '10s';
     SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
+
+async fn probe(url: &str) -> Result<(), OpenStoreError> {
+    let refused = |cause: Failure| OpenStoreError {
+        what: "the PostgreSQL database cannot be reached",
+        next: "see that it is reachable, and check DATABASE_URL",
+        cause,
+    };
+    let options = PgConnectOptions::from_str(url).map_err(|error| refused(error.into()))?;
+    let connection =
+        sqlx::PgConnection::connect_with(&options).await.map_err(|error| refused(error.into()))?;
+    connection.close().await.map_err(|error| refused(error.into()))
+}
 
 async fn postgres(url: &str, schema: Option<&'static str>) -> Result<Pool, OpenStoreError> {
     let refused = |cause: Failure| OpenStoreError {

@@ -3,7 +3,7 @@
 use crate::ambient::Timestamp;
 use crate::failure::Failure;
 
-use super::{Recorded, Store, record, transaction};
+use super::{Recorded, Store, reading, record, transaction};
 
 /// A revision of a sealed configuration.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,30 @@ pub struct Revision<'a> {
     pub digest: &'a str,
 }
 
+/// The revision that a server last started with or took over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedRevision {
+    /// Its revision.
+    pub rev: u64,
+    /// SHA-256 of its text, in hexadecimal.
+    pub digest: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 impl Store {
+    /// The revision of a sealed configuration that servers of this database use; `None`: none has.
+    pub async fn used_revision(&self, lineage: &str) -> Result<Option<UsedRevision>, Failure> {
+        let sql = "SELECT rev, digest, seen_at FROM sealed_configurations WHERE lineage = $1";
+        let row: Option<(i64, String, i64)> =
+            reading!(self, pool => sqlx::query_as(sql).bind(lineage).fetch_optional(pool).await)?;
+        Ok(row.map(|(rev, digest, at)| UsedRevision {
+            rev: u64::try_from(rev).unwrap_or_default(),
+            digest,
+            at: Timestamp::from_secs(at),
+        }))
+    }
+
     /// Notes that this revision is used. `Err` with the newest where that is newer, and `refused` is recorded.
     pub async fn use_revision(
         &self,

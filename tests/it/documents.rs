@@ -55,6 +55,7 @@ fn the_readme_explains_every_code_of_commands_and_starts() {
         "CREDENTIALS_DIRECTORY",
         "DIE_AT",
         "XDG_DATA_HOME",
+        "XDG_RUNTIME_DIR",
         "NO_COLOR",
         "CARGO_PKG_VERSION",
         "CARGO_MANIFEST_DIR",

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Node, json};
 
-use super::safe::{self, KeyArgs};
+use super::ledger::Deed;
+use super::safe::KeyArgs;
 use crate::cli::output::{Exit, Refused};
 use crate::cli::{Global, secret_input};
+use crate::config::unseal;
 use crate::crypto::SecretString;
+use crate::domain::event::EventCode;
 
 /// What `config decrypt` takes.
 #[derive(Debug, clap::Args)]
@@ -34,8 +37,18 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     if args.output.is_none() {
         secret_input::check_standard_output()?;
     }
-    let opened = safe::open(&args.file, &args.key.find(global)?)?.opened;
-    let text = zeroize::Zeroizing::new(format!("{:#}", Node::Object(opened.plain)));
+    let held = args.key.hold(&args.file, global)?;
+    let opened = &held.open.opened;
+    let text = zeroize::Zeroizing::new(format!("{:#}", Node::Object(opened.plain.clone())));
+    // On record before anything is out.
+    let deed = Deed {
+        code: EventCode::ConfigDecrypted,
+        verb: "config decrypt",
+        rev: opened.header.rev,
+        digest: &unseal::digest(&held.open.text),
+        about: "every key",
+    };
+    held.ledger.record(&opened.header, &deed);
     match &args.output {
         None => output.raw(&format!("{}\n", *text)),
         Some(path) => {

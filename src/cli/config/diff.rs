@@ -1,17 +1,16 @@
 //! `spotify-mcp config diff`: what differs between two configuration files, secrets as keyed fingerprints.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Node, json};
 
-use super::contents::{leaves, pointer};
+use super::changes::{self, changes, shown};
 use super::safe::{self, FoundKey, KeyArgs};
 use crate::ambient::{Clock, Dice};
 use crate::cli::Global;
 use crate::cli::configured::parts;
 use crate::cli::output::{Exit, Refused};
-use crate::config::sealed::{self, Opened, Opener, Sealed, is_reference, is_secret};
+use crate::config::sealed::{self, Opened, Opener, Sealed};
 use crate::config::sealed_file::Trouble;
 use crate::config::{file_text, read_plain};
 use crate::crypto::Key;
@@ -66,9 +65,8 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     };
     let after = shown(&other.contents, prints);
     let changes = changes(&before, &after);
-    let words: String = changes.iter().map(Change::in_words).collect();
-    let document: Vec<Node> = changes.iter().map(Change::document).collect();
-    global.output().result(&words, &json!({ "changes": document }));
+    let document = json!({ "changes": changes::document(&changes) });
+    global.output().result(&changes::in_words(&changes), &document);
     Ok(if changes.is_empty() { Exit::Done } else { Exit::Findings })
 }
 
@@ -111,42 +109,4 @@ fn any_fingerprints(path: &Path) -> Result<Opened, Refused> {
     sealed::seal(&Map::new(), &[opener], Clock::system().now(), &dice)
         .and_then(|text| Sealed::parse(&text)?.open(&opener))
         .map_err(|refusal| safe::refused(path, &refusal))
-}
-
-fn shown(contents: &Map<String, Node>, prints: &Opened) -> BTreeMap<String, String> {
-    let value = |key: &str, node: &Node| {
-        if is_secret(&pointer(key)) && !is_reference(node) {
-            format!("<secret {}>", prints.fingerprint(node))
-        } else {
-            node.to_string()
-        }
-    };
-    leaves(contents).into_iter().map(|(key, node)| (key.clone(), value(&key, node))).collect()
-}
-
-struct Change<'a> {
-    key: &'a str,
-    before: Option<&'a String>,
-    after: Option<&'a String>,
-}
-
-fn changes<'a>(before: &'a BTreeMap<String, String>, after: &'a BTreeMap<String, String>) -> Vec<Change<'a>> {
-    let mut keys: Vec<&String> = before.keys().chain(after.keys()).collect();
-    keys.sort();
-    keys.dedup();
-    let change = |key: &'a String| Change { key, before: before.get(key), after: after.get(key) };
-    keys.into_iter().map(change).filter(|change| change.before != change.after).collect()
-}
-
-impl Change<'_> {
-    fn in_words(&self) -> String {
-        let line = |sign: char, value: Option<&String>| {
-            value.map(|value| format!("{sign} {} = {value}\n", self.key)).unwrap_or_default()
-        };
-        line('-', self.before) + &line('+', self.after)
-    }
-
-    fn document(&self) -> Node {
-        json!({ "key": self.key, "before": self.before, "after": self.after })
-    }
 }

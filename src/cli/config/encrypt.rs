@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::{Map, Value as Node, json};
 
+use super::accept_merge;
 use super::safe::{self, FoundKey};
 use crate::ambient::{Clock, Dice};
 use crate::cli::configured::parts;
@@ -27,7 +28,12 @@ authenticated: no other byte of it can be changed by hand.
 
 Examples:
   spotify-mcp config encrypt server.toml -o server.encrypted.json --recovery-out recovery.key
-  spotify-mcp config encrypt server.json --passphrase-file phrase")]
+  spotify-mcp config encrypt server.json --passphrase-file phrase
+
+After a merge by version control the values of a sealed file are still sealed, and its text as a whole is nobody's:
+  spotify-mcp config encrypt server.encrypted.json --accept-merge --against ours.json --against theirs.json
+shows what it says, secrets as fingerprints, and seals the text anew once you confirm. Without --against it is compared with
+FILE.bak, or shown whole.")]
 pub struct Args {
     /// The plain configuration, TOML or JSON
     #[arg(value_name = "IN")]
@@ -35,6 +41,15 @@ pub struct Args {
     /// The sealed file to write, .json; IN with .encrypted.json unless it is said
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
+    /// Vouch for IN, a sealed file that was merged, and seal its text anew in its place
+    #[arg(long, conflicts_with_all = ["output", "force", "passphrase_file", "passphrase", "recovery_out"])]
+    accept_merge: bool,
+    /// With --accept-merge: an authentic revision to compare it with; may be given several times
+    #[arg(long, value_name = "FILE", requires = "accept_merge")]
+    against: Vec<PathBuf>,
+    /// With --accept-merge: do not ask
+    #[arg(short, long)]
+    yes: bool,
     /// Put the new file in the place of one that is there
     #[arg(long)]
     force: bool,
@@ -52,8 +67,9 @@ pub struct Args {
     recovery_out: Option<PathBuf>,
 }
 
+/// How a key is derived from a passphrase.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum KdfName {
+pub enum KdfName {
     /// Argon2id with 64 MiB and 3 passes
     Argon2id,
     /// PBKDF2-HMAC-SHA256 with 600,000 rounds
@@ -61,8 +77,21 @@ enum KdfName {
     Pbkdf2Sha256,
 }
 
+impl KdfName {
+    /// The derivation with a fresh salt.
+    pub fn fresh(self, dice: &Dice) -> Kdf {
+        match self {
+            Self::Argon2id => Kdf::argon2id(&dice.bytes()),
+            Self::Pbkdf2Sha256 => Kdf::pbkdf2_sha256(&dice.bytes()),
+        }
+    }
+}
+
 /// Seals the file.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+    if args.accept_merge {
+        return accept_merge::run(&args.input, &args.against, args.yes, global);
+    }
     let output = global.output();
     let out = args.output.clone().unwrap_or_else(|| args.input.with_extension("encrypted.json"));
     check_paths(args, &out)?;
@@ -128,10 +157,7 @@ fn seal(
     keys: &[FoundKey],
     dice: &Dice,
 ) -> Result<String, sealed::Refusal> {
-    let kdf = match kdf {
-        KdfName::Argon2id => Kdf::argon2id(&dice.bytes()),
-        KdfName::Pbkdf2Sha256 => Kdf::pbkdf2_sha256(&dice.bytes()),
-    };
+    let kdf = kdf.fresh(dice);
     let openers: Vec<Opener<'_>> = keys
         .iter()
         .map(|key| match key.opener() {

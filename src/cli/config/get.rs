@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use serde_json::{Map, Value as Node, json};
 
 use super::contents::{KeyName, at};
-use super::safe::{self, KeyArgs};
+use super::ledger::Deed;
+use super::safe::{self, Held, KeyArgs};
 use crate::cli::configured::parts;
 use crate::cli::output::{Exit, Refused};
 use crate::cli::{Global, secret_input};
 use crate::config::{read_plain, sealed, sealed_file, unseal};
+use crate::domain::event::EventCode;
 
 /// What `config get` takes.
 #[derive(Debug, clap::Args)]
@@ -32,12 +34,20 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let key = KeyName::parse(&args.key)?;
     let path = config_file(global)?;
     let text = sealed_file::read(&path).map_err(|trouble| safe::troubled(&path, trouble))?;
-    let contents = if sealed::is_sealed(&text) || unseal::must_be_sealed(&path) {
-        safe::open(&path, &args.opens.find(global)?)?.opened.plain
+    let held = if sealed::is_sealed(&text) || unseal::must_be_sealed(&path) {
+        Some(args.opens.hold(&path, global)?)
     } else {
-        plain(&path)?
+        None
     };
-    let Some(value) = at(&contents, key.text()) else {
+    let read;
+    let contents = match &held {
+        Some(held) => &held.open.opened.plain,
+        None => {
+            read = plain(&path)?;
+            &read
+        }
+    };
+    let Some(value) = at(contents, key.text()) else {
         let text = format!("{} does not say {}", path.display(), key.text());
         return Err(Refused::new(
             Exit::Findings,
@@ -48,6 +58,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     };
     if key.is_secret() || value.is_array() {
         secret_input::check_standard_output()?;
+        held.iter().for_each(|held| record(held, key));
     }
     let words = match value {
         Node::String(text) => text.clone(),
@@ -55,6 +66,13 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     };
     global.output().result(&format!("{words}\n"), &json!({ "key": key.text(), "value": value }));
     Ok(Exit::Done)
+}
+
+fn record(held: &Held, key: KeyName<'_>) {
+    let header = &held.open.opened.header;
+    let digest = unseal::digest(&held.open.text);
+    let (code, verb) = (EventCode::ConfigDecrypted, "config get");
+    held.ledger.record(header, &Deed { code, verb, rev: header.rev, digest: &digest, about: key.text() });
 }
 
 fn plain(path: &std::path::Path) -> Result<Map<String, Node>, Refused> {

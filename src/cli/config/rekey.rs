@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::keygen::write_secret;
+use super::ledger::{Deed, Ledger};
 use super::safe::{self, FoundKey};
 use crate::ambient::{Clock, Dice};
 use crate::cli::Global;
@@ -15,6 +16,7 @@ use crate::config::sealed::{Header, Opened, Opener, Sealed, Slot, SlotKind};
 use crate::config::sealed_file::{self, Change, Lock};
 use crate::config::unseal;
 use crate::crypto::keys::RootKey;
+use crate::domain::event::EventCode;
 
 /// What `config rekey` takes.
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,16 @@ pub struct Args {
     /// The master key that opens it from now on; made there (mode 0600) when the file is absent
     #[arg(long, value_name = "FILE")]
     new_master_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    slots: SlotKeys,
+    /// Drop the slot with this id; may be given several times
+    #[arg(long, value_name = "ID")]
+    drop_slot: Vec<String>,
+}
+
+/// The keys of the slots that stay, beside the server's own.
+#[derive(Debug, clap::Args)]
+pub struct SlotKeys {
     /// The passphrase of its passphrase slot
     #[arg(long, value_name = "FILE", conflicts_with = "passphrase")]
     passphrase_file: Option<PathBuf>,
@@ -41,19 +53,44 @@ pub struct Args {
     /// The key of its recovery slot
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
-    /// Drop the slot with this id; may be given several times
-    #[arg(long, value_name = "ID")]
-    drop_slot: Vec<String>,
+}
+
+/// What becomes of the slots of a file.
+pub struct Plan<'a> {
+    /// The sealed file.
+    pub file: &'a Path,
+    /// The master key that opens it from now on.
+    pub new_master_key_file: Option<&'a Path>,
+    /// The keys of the slots that stay.
+    pub slots: &'a SlotKeys,
+    /// The ids of those that go.
+    pub drop: &'a [String],
+    /// The command.
+    pub verb: &'a str,
 }
 
 /// Rekeys the file.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
-    let path = &args.file;
-    let keys = keys(args, global)?;
+    let plan = Plan {
+        file: &args.file,
+        new_master_key_file: args.new_master_key_file.as_deref(),
+        slots: &args.slots,
+        drop: &args.drop_slot,
+        verb: "config rekey",
+    };
+    carry_out(&plan, global)
+}
+
+/// A fresh file key, every value sealed anew, every slot that stays wrapped anew.
+pub fn carry_out(args: &Plan<'_>, global: &Global) -> Result<Exit, Refused> {
+    let path = args.file;
+    let keys = keys(args.slots, global)?;
     let lock = Lock::take(path).map_err(|trouble| safe::troubled(path, trouble))?;
     let text = safe::read(path)?;
     let (opened, kept) = open_slots(args, path, &text, keys)?;
-    let new_master = args.new_master_key_file.as_deref().map(new_master_key).transpose()?;
+    let known = (&opened.header, &opened.plain);
+    let ledger = Ledger::current(path, known, None, global)?;
+    let new_master = args.new_master_key_file.map(new_master_key).transpose()?;
     let kept = replace_master(kept, new_master)?;
 
     let openers: Vec<Opener<'_>> = kept.iter().map(Kept::opener).collect();
@@ -63,11 +100,19 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let proof = |back: &str| kept.iter().try_for_each(|kept| safe::proven(back, &kept.key, &opened.plain));
     let change = Change { before: &text, after: &after, keep: true };
     sealed_file::replace(&lock, path, change, &proof).map_err(|trouble| safe::troubled(path, trouble))?;
+    let (rev, digest) = (opened.header.rev.saturating_add(1), unseal::digest(&after));
+    let about = if args.drop.is_empty() {
+        "every slot".to_owned()
+    } else {
+        format!("dropped {}", args.drop.join(" "))
+    };
+    let (code, verb) = (EventCode::ConfigRekeyed, args.verb);
+    ledger.record(&opened.header, &Deed { code, verb, rev, digest: &digest, about: &about });
     report(args, &after, global)
 }
 
 /// Every key that was given: the server's own, a passphrase, a recovery key.
-fn keys(args: &Args, global: &Global) -> Result<Vec<FoundKey>, Refused> {
+fn keys(args: &SlotKeys, global: &Global) -> Result<Vec<FoundKey>, Refused> {
     let mut keys: Vec<FoundKey> = safe::server_key(global)?.into_iter().collect();
     if let Some(path) = &args.passphrase_file {
         keys.push(FoundKey::passphrase(secret_input::from_file(path)?, path.display().to_string()));
@@ -99,7 +144,7 @@ impl Kept {
 
 /// Opens the file by every slot that is to stay; a slot whose key is missing is named.
 fn open_slots(
-    args: &Args,
+    args: &Plan<'_>,
     path: &Path,
     text: &str,
     keys: Vec<FoundKey>,
@@ -111,9 +156,7 @@ fn open_slots(
         match sealed.clone().open_by(&key.opener()) {
             Ok((opened, slot)) => {
                 result = Some(opened);
-                if !args.drop_slot.contains(&slot.id)
-                    && kept.iter().all(|kept: &Kept| kept.slot.id != slot.id)
-                {
+                if !args.drop.contains(&slot.id) && kept.iter().all(|kept: &Kept| kept.slot.id != slot.id) {
                     kept.push(Kept { slot, key });
                 }
             }
@@ -132,12 +175,12 @@ fn open_slots(
     }
 }
 
-fn will_be_lost(slot: &Slot, args: &Args, kept: &[Kept]) -> bool {
-    !args.drop_slot.contains(&slot.id) && kept.iter().all(|kept| kept.slot.id != slot.id)
+fn will_be_lost(slot: &Slot, args: &Plan<'_>, kept: &[Kept]) -> bool {
+    !args.drop.contains(&slot.id) && kept.iter().all(|kept| kept.slot.id != slot.id)
 }
 
-fn check_dropped(args: &Args, header: &Header) -> Result<(), Refused> {
-    let absent = args.drop_slot.iter().find(|id| header.slots.iter().all(|slot| slot.id != **id));
+fn check_dropped(args: &Plan<'_>, header: &Header) -> Result<(), Refused> {
+    let absent = args.drop.iter().find(|id| header.slots.iter().all(|slot| slot.id != **id));
     match absent {
         Some(_) => Err(Refused::usage(
             "CONFIG_SLOT_UNKNOWN",
@@ -160,7 +203,7 @@ fn lost(slot: &Slot) -> Refused {
 }
 
 /// The new master key: what lies in the file, else one that is made there.
-fn new_master_key(path: &Path) -> Result<FoundKey, Refused> {
+pub(super) fn new_master_key(path: &Path) -> Result<FoundKey, Refused> {
     if path.symlink_metadata().is_err() {
         write_secret(path, &generate(&Dice::system()))?;
     }
@@ -188,10 +231,10 @@ fn no_slot_left() -> Refused {
     Refused::usage("CONFIG_SLOT_LAST", text, "keep one slot")
 }
 
-fn report(args: &Args, after: &str, global: &Global) -> Result<Exit, Refused> {
-    let sealed = Sealed::parse(after).map_err(|refusal| safe::refused(&args.file, &refusal))?;
+fn report(args: &Plan<'_>, after: &str, global: &Global) -> Result<Exit, Refused> {
+    let sealed = Sealed::parse(after).map_err(|refusal| safe::refused(args.file, &refusal))?;
     let header = sealed.header();
-    let (file, backup) = (args.file.display(), sealed_file::backup_path(&args.file));
+    let (file, backup) = (args.file.display(), sealed_file::backup_path(args.file));
     let new = match &args.new_master_key_file {
         Some(path) => format!("Servers need the master key from {} at their next start.\n", path.display()),
         None => String::new(),

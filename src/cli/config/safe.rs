@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value as Node, json};
 
 use super::keygen::already_there;
+use super::ledger::Ledger;
 use crate::cli::configured::{self, parts};
 use crate::cli::output::{Exit, Part, Refused, SealedExit};
 use crate::cli::{Global, secret_input};
@@ -30,6 +31,9 @@ pub struct KeyArgs {
     /// Open with the recovery key in this file
     #[arg(long, value_name = "FILE")]
     recovery_key_file: Option<PathBuf>,
+    /// Open a revision that is older than what a server has used, and record why
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    allow_rollback: Option<String>,
 }
 
 /// A key for one kind of slot, and where it was found.
@@ -68,12 +72,28 @@ impl FoundKey {
     }
 }
 
+/// A sealed file that was opened, and is not older than what is known to have been used.
+pub struct Held {
+    /// The file.
+    pub open: Open,
+    /// What is known beside it.
+    pub ledger: Ledger,
+}
+
 /// A sealed file that was opened.
 pub struct Open {
     /// Its text, as it was read.
     pub text: String,
     /// What is in it.
     pub opened: Opened,
+}
+
+impl Held {
+    /// Makes the next revision newer than every one that was used, also where this one is not the newest.
+    pub fn overtake(&mut self) {
+        let header = &mut self.open.opened.header;
+        header.rev = header.rev.max(self.ledger.newest());
+    }
 }
 
 impl KeyArgs {
@@ -83,6 +103,19 @@ impl KeyArgs {
             Some(key) => Ok(key),
             None => server_key(global)?.ok_or_else(no_key_refused),
         }
+    }
+
+    /// Opens a file with that key, and holds it against what servers have used.
+    pub fn hold(&self, path: &Path, global: &Global) -> Result<Held, Refused> {
+        self.hold_with(path, &self.find(global)?, global)
+    }
+
+    /// The same with a key that was found before.
+    pub fn hold_with(&self, path: &Path, key: &FoundKey, global: &Global) -> Result<Held, Refused> {
+        let open = open(path, key)?;
+        let known = (&open.opened.header, &open.opened.plain);
+        let ledger = Ledger::current(path, known, self.allow_rollback.as_deref(), global)?;
+        Ok(Held { open, ledger })
     }
 
     fn named(&self, global: &Global) -> Result<Option<FoundKey>, Refused> {

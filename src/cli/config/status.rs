@@ -6,12 +6,14 @@ use serde_json::{Map, Value as Node, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::expiry::{self, End};
+use super::ledger::Ledger;
 use super::safe::{self, KeyArgs};
 use crate::ambient::{Clock, Timestamp};
 use crate::cli::Global;
 use crate::cli::output::{Exit, Refused};
 use crate::config::keys;
-use crate::config::sealed::{Header, Sealed, Slot, SlotKind};
+use crate::config::sealed::{Header, Opened, Sealed, Slot, SlotKind};
 use crate::config::unseal;
 
 /// What `config status` takes.
@@ -19,7 +21,10 @@ use crate::config::unseal;
 #[command(after_help = "\
 Key derivation below the floor or above the ceiling is refused (status 14). Without a key the header is shown as it
 stands, nothing of it is proven, and the status is 16.
-Exit status: 1 when a master key's slot is older than security.max_key_age_days.master.
+Servers: which revision and which text (SHA-256) they last started with or took over, from their database, where it can
+be reached from here.
+Exit status: 1 when a master key's slot is older than security.max_key_age_days.master, or a secret has ended; 12 when the
+file is older than what a server has used.
 
 Examples:
   spotify-mcp config status server.encrypted.json
@@ -40,13 +45,24 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Err(refused) => (None, Some(refused)),
     };
     let most = max_age(opened.as_ref().map(|opened| &opened.plain));
-    let ages = Ages { now: Clock::system().now(), most };
-    let report = Report { path: &args.file, text: &text, header: sealed.header(), proven: opened.is_some() };
+    let now = Clock::system().now();
+    let ages = Ages { now, most };
+    let known = |opened: &Opened| Ledger::of(&args.file, &opened.header, &opened.plain, global);
+    let report = Report {
+        path: &args.file,
+        digest: unseal::digest(&text),
+        header: sealed.header(),
+        ledger: opened.as_ref().map(known),
+        ends: expiry::ends(sealed.header(), now),
+    };
     global.output().result(&report.in_words(&ages), &report.document(&ages));
-    match no_key {
-        Some(refused) => Err(refused),
-        None if sealed.header().slots.iter().any(|slot| ages.too_old(slot)) => Ok(Exit::Findings),
-        None => Ok(Exit::Done),
+    let older = report.ledger.as_ref().and_then(|ledger| ledger.is_rolled_back(report.header));
+    let is_late = report.header.slots.iter().any(|slot| ages.too_old(slot));
+    match (no_key, older) {
+        (Some(refused), _) => Err(refused),
+        (None, Some(refusal)) => Err(safe::refused(&args.file, &refusal)),
+        (None, None) if is_late || report.ends.iter().any(End::is_over) => Ok(Exit::Findings),
+        (None, None) => Ok(Exit::Done),
     }
 }
 
@@ -82,23 +98,30 @@ impl Ages {
 
 struct Report<'a> {
     path: &'a Path,
-    text: &'a str,
+    digest: String,
     header: &'a Header,
-    proven: bool,
+    /// What is known beside the file, where it is proven.
+    ledger: Option<Ledger>,
+    ends: Vec<End>,
 }
 
 impl Report<'_> {
     fn in_words(&self, ages: &Ages) -> String {
         let header = self.header;
-        let proof = if self.proven { "authentic" } else { "NOT PROVEN: there is no key" };
+        let (proof, servers) = match &self.ledger {
+            Some(ledger) => ("authentic", ledger.in_words(header, &self.digest)),
+            None => ("NOT PROVEN: there is no key", "not known: the file names their database".to_owned()),
+        };
+        let end = |end: &End| format!("secret    {}  {}\n", end.key, end.in_words());
+        let ends: String = self.ends.iter().map(end).collect();
         let slots: String = header.slots.iter().map(|slot| slot_in_words(slot, ages)).collect();
         format!(
-            "{}: {proof}\nrevision  {}  (sealed at {})\nlineage   {}\nsha256    {}\n{slots}",
+            "{}: {proof}\nrevision  {}  (sealed at {})\nlineage   {}\nsha256    {}\nservers   {servers}\n{slots}{ends}",
             self.path.display(),
             header.rev,
             header.sealed_at,
             header.lineage,
-            unseal::digest(self.text),
+            self.digest,
         )
     }
 
@@ -111,8 +134,10 @@ impl Report<'_> {
             })
         };
         json!({
-            "file": self.path, "format": header.format, "authentic": self.proven, "lineage": header.lineage,
-            "rev": header.rev, "sealed_at": header.sealed_at, "digest": unseal::digest(self.text),
+            "file": self.path, "format": header.format, "authentic": self.ledger.is_some(), "lineage": header.lineage,
+            "rev": header.rev, "sealed_at": header.sealed_at, "digest": self.digest,
+            "servers": self.ledger.as_ref().map(|ledger| ledger.document(header, &self.digest)),
+            "ends": self.ends.iter().map(End::document).collect::<Vec<_>>(),
             "max_key_age_days": ages.most, "slots": header.slots.iter().map(slot).collect::<Vec<_>>(),
         })
     }

@@ -1,5 +1,7 @@
 //! The header of a sealed file: format, lineage, revision, slots, MAC. Never: a key in the clear.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -9,12 +11,18 @@ use super::{FORMAT, Refusal};
 use crate::crypto::kdf::Kdf;
 
 /// Most slots of a file: each passphrase slot costs a derivation to try.
-const MOST_SLOTS: usize = 8;
+pub const MOST_SLOTS: usize = 8;
+
+/// When secrets end: RFC 6901 pointers of their values, and RFC 3339 instants.
+pub type Expiries = BTreeMap<String, String>;
 
 /// What a file says about itself; all of it is under the MAC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
+    /// When secrets end; absent where none does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expires: Expiries,
     /// `spotify-mcp/sealed-configuration/v1`.
     pub format: String,
     /// 16 random bytes in hexadecimal, the same in every revision: which file this is.
@@ -85,9 +93,12 @@ impl Header {
                 tampered("its header is not known")
             });
         }
-        let header: Self = serde_json::from_value(node).map_err(|_| tampered("its header is not whole"))?;
-        let fits = is_hex(&header.lineage, 32) && header.rev > 0;
-        if !fits {
+        let header: Self =
+            serde_json::from_value(node.clone()).map_err(|_| tampered("its header is not whole"))?;
+        // The MAC is over what is written from here: a member that reading passes over (an empty one, a null) must
+        // not be there.
+        let is_as_written = header.write() == node;
+        if !is_as_written || !is_hex(&header.lineage, 32) || header.rev == 0 {
             return Err(tampered("its header is not whole"));
         }
         header.check_slots()?;
@@ -100,19 +111,14 @@ impl Header {
         if !(1..=MOST_SLOTS).contains(&self.slots.len()) {
             return Err(tampered());
         }
-        for slot in &self.slots {
+        let is_whole = |slot: &Slot| {
             let has_kdf = slot.kdf.is_some();
-            if !is_hex(&slot.id, 16)
-                || !is_hex(&slot.key_id, 32)
-                || has_kdf != (slot.kind == SlotKind::Passphrase)
-            {
-                return Err(tampered());
-            }
-            if let Some(kdf) = &slot.kdf {
-                kdf.check().map_err(Refusal::Kdf)?;
-            }
+            is_hex(&slot.id, 16) && is_hex(&slot.key_id, 32) && has_kdf == (slot.kind == SlotKind::Passphrase)
+        };
+        if !self.slots.iter().all(is_whole) {
+            return Err(tampered());
         }
-        Ok(())
+        self.slots.iter().filter_map(|slot| slot.kdf.as_ref()).try_for_each(Kdf::check).map_err(Refusal::Kdf)
     }
 
     pub(super) fn mac_bytes(&self) -> Result<[u8; 32], Refusal> {

@@ -5,6 +5,7 @@
 //! format for a second implementation. Pure: text and keys in, text out. Never: files, the environment, printing.
 
 mod header;
+mod merge;
 mod paths;
 mod slots;
 mod values;
@@ -15,7 +16,8 @@ use subtle::ConstantTimeEq as _;
 use crate::ambient::{Dice, Timestamp};
 use crate::crypto::keys::Purpose;
 
-pub use header::{Header, Slot, SlotKind};
+pub use header::{Expiries, Header, MOST_SLOTS, Slot, SlotKind};
+pub use merge::{Merged, resolve_header};
 pub use paths::{Fault, dotted, faults, is_secret};
 pub use slots::{FileKey, Opener};
 pub use values::is_reference;
@@ -129,12 +131,16 @@ impl Sealed {
     /// As [`Sealed::open`].
     pub fn open_by(self, opener: &Opener<'_>) -> Result<(Opened, Slot), Refusal> {
         let (key, slot) = slots::unlock(&self.header, opener)?;
-        let expected = mac(&key, &self.header, &self.root);
-        if !bool::from(self.header.mac_bytes()?.ct_eq(&expected)) {
+        if !self.is_authentic(&key)? {
             return Err(Refusal::Tampered("the text is not what was sealed".to_owned()));
         }
         let plain = values::open_all(&key, &self.header.lineage, &self.root)?;
         Ok((Opened { header: self.header, plain, sealed: self.root, key }, slot))
+    }
+
+    fn is_authentic(&self, key: &FileKey) -> Result<bool, Refusal> {
+        let expected = mac(key, &self.header, &self.root);
+        Ok(self.header.mac_bytes()?.ct_eq(&expected).into())
     }
 }
 
@@ -149,16 +155,38 @@ impl Opened {
         self.key.fingerprint(value)
     }
 
-    /// The file with these contents: the next revision, values that did not change with the bytes they had.
+    /// The file with these contents: the next revision, values that did not change with the bytes they had, and with
+    /// the end that they had.
     pub fn reseal(&self, plain: &Map<String, Node>, now: Timestamp, dice: &Dice) -> String {
+        self.reseal_until(plain, self.lasting(plain), now, dice)
+    }
+
+    /// The same with these ends of secrets.
+    pub fn reseal_until(
+        &self,
+        plain: &Map<String, Node>,
+        expires: Expiries,
+        now: Timestamp,
+        dice: &Dice,
+    ) -> String {
         let root =
             values::seal_all(&self.key, &self.header.lineage, plain, Some((&self.plain, &self.sealed)), dice);
-        let header = Header {
-            rev: self.header.rev.saturating_add(1),
-            sealed_at: now.rfc3339(),
-            ..self.header.clone()
+        write(&self.key, Header { expires, ..self.next(now) }, root)
+    }
+
+    /// The ends of secrets that hold on when the contents become these: those whose values stay.
+    pub fn lasting(&self, plain: &Map<String, Node>) -> Expiries {
+        let stays = |path: &str| match values::pointed(plain, path) {
+            Some(value) => values::pointed(&self.plain, path) == Some(value),
+            None => false,
         };
-        write(&self.key, header, root)
+        let all = self.header.expires.iter().filter(|(path, _)| stays(path));
+        all.map(|(path, at)| (path.clone(), at.clone())).collect()
+    }
+
+    fn next(&self, now: Timestamp) -> Header {
+        let rev = self.header.rev.saturating_add(1);
+        Header { rev, sealed_at: now.rfc3339(), ..self.header.clone() }
     }
 
     /// The same contents under a fresh file key with exactly these slots, every value sealed anew: what rekeying and
@@ -170,8 +198,7 @@ impl Opened {
         let key = FileKey::fresh(dice);
         let slots = slots::wrap_all(&key, &self.header.lineage, openers, now, dice)?;
         let root = values::seal_all(&key, &self.header.lineage, &self.plain, None, dice);
-        let rev = self.header.rev.saturating_add(1);
-        Ok(write(&key, Header { rev, sealed_at: now.rfc3339(), slots, ..self.header.clone() }, root))
+        Ok(write(&key, Header { slots, ..self.next(now) }, root))
     }
 
     /// The same file with one more slot; nothing else changes but the revision.
@@ -179,11 +206,9 @@ impl Opened {
     /// # Errors
     /// Where a passphrase's key cannot be derived, or there are as many slots as a file may have.
     pub fn with_slot(&self, opener: &Opener<'_>, now: Timestamp, dice: &Dice) -> Result<String, Refusal> {
-        let mut header = self.header.clone();
+        let mut header = self.next(now);
         header.slots.push(slots::wrap(&self.key, &header.lineage, opener, now, dice)?);
         header.check_slots()?;
-        header.rev = header.rev.saturating_add(1);
-        header.sealed_at = now.rfc3339();
         Ok(write(&self.key, header, self.sealed.clone()))
     }
 }
@@ -209,6 +234,7 @@ pub fn seal(
     let slots = slots::wrap_all(&key, &lineage, openers, now, dice)?;
     let root = values::seal_all(&key, &lineage, plain, None, dice);
     let header = Header {
+        expires: Expiries::new(),
         format: FORMAT.to_owned(),
         lineage,
         mac: String::new(),
