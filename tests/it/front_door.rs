@@ -61,7 +61,12 @@ fn files(folders: &[&Path]) -> Vec<PathBuf> {
     for folder in folders {
         for entry in std::fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
-            if path.is_dir() { found.extend(files(&[&path])) } else { found.push(path) }
+            if path.is_dir() {
+                found.extend(files(&[&path]));
+            } else if path.is_file() {
+                // Not a socket, which holds nothing.
+                found.push(path);
+            }
         }
     }
     found
