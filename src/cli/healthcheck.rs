@@ -21,7 +21,7 @@ const ALIVE: &str = r#"{"status":"ok"}"#;
 /// What `healthcheck` takes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Over TLS any certificate will do: the question is whether the server lives, it holds no secret, and the\n\
+    after_help = "Over TLS any certificate will do: the question is whether the server lives, it holds no secret, and the \
     certificate names the public host, not this address.\n\n\
     Exit status: 0 the server answers, 1 it does not.\n\n\
     Examples:\n  spotify-mcp healthcheck\n  SERVER_PORT=9000 spotify-mcp healthcheck"

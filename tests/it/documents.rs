@@ -51,7 +51,6 @@ fn the_readme_explains_every_code_of_commands_and_starts() {
     let explained: Vec<_> = table.split('`').skip(1).step_by(2).collect();
     let variables = fs::read_to_string(root.join("src/config/table.rs")).unwrap();
     let others = [
-        "DIE_AT",
         "CREDENTIALS_DIRECTORY",
         "DIE_AT",
         "XDG_DATA_HOME",

@@ -1,10 +1,12 @@
 //! Wrapped keys changed or swapped by SQL: named, audited, left as they are; their owners alone have to reconnect.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::{evidence, forgets, listens, rotate, three};
 use crate::support::database::at_both;
-use crate::support::server::Setup;
+use crate::support::server::{Setup, TestServer};
 
 #[tokio::test]
 async fn swapped_keys_are_named_and_only_their_owners_reconnect() {
@@ -46,11 +48,22 @@ async fn swapped_keys_are_named_and_only_their_owners_reconnect() {
             }
             listens(listener).await;
         }
-        let trail = std::fs::read_dir(server.data_dir().join("audit")).unwrap();
-        let text: String =
-            trail.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok()).collect();
-        assert_eq!(text.lines().filter(|line| line.contains("key_row_quarantined")).count(), 2);
+        // What is noted reaches the trail soon, not at once.
+        let until = Instant::now() + Duration::from_secs(20);
+        let quarantined =
+            |text: &str| text.lines().filter(|line| line.contains("key_row_quarantined")).count();
+        let mut text = trail(&server);
+        while (quarantined(&text) < 2 || !text.contains("crypt_decrypt_fail")) && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            text = trail(&server);
+        }
+        assert_eq!(quarantined(&text), 2);
         assert!(text.contains("crypt_decrypt_fail"));
     })
     .await;
+}
+
+fn trail(server: &TestServer) -> String {
+    let segments = std::fs::read_dir(server.data_dir().join("audit")).unwrap();
+    segments.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok()).collect()
 }
