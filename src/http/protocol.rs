@@ -31,7 +31,7 @@ const LOCAL_CLIENT: &str = "local-http";
 /// How often the trail hears of the same credential's refusals.
 pub(super) const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// Whatever reaches the protocol through the router: all but calls (see [`super::front`]).
+/// Whatever reaches the protocol through the router: all but calls (see [`super::Front`]).
 pub(super) async fn other(
     State(http): State<Shared>,
     Extension(visitor): Extension<Visitor>,

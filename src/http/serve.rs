@@ -57,7 +57,7 @@ impl Listening {
         Self { tls, ..self }
     }
 
-    /// Serves until `stop`, then lets what is in flight finish: see [`Listening::serve_with`].
+    /// Serves until `stop`, then lets what is in flight finish: see `Listening::serve_with`.
     pub async fn serve(self, front: Front, connections: u32, stop: CancellationToken) {
         self.serve_with(front, connections, stop).await;
     }

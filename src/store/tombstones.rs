@@ -12,7 +12,7 @@ use super::{Store, reading};
 /// A deletion.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tombstone {
-    /// What [`mark`] gives for the id that was deleted.
+    /// What `mark` gives for the id that was deleted.
     pub mark: String,
     /// When it was deleted.
     pub deleted_at: Timestamp,
