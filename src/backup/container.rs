@@ -2,7 +2,7 @@
 //! one chunk in memory.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
@@ -102,7 +102,14 @@ impl Unopened {
     /// # Errors
     /// Where the file cannot be read, or is no backup of a version that we know.
     pub fn read(path: &Path) -> Result<Self, Damage> {
-        let file = File::open(path).during("reading the backup")?;
+        let file = File::open(path).map_err(|error| {
+            let context = match error.kind() {
+                ErrorKind::NotFound => "there is no such file",
+                ErrorKind::PermissionDenied => "this user may not read it",
+                _ => "reading the backup",
+            };
+            Failure::caused(context, error)
+        })?;
         let facts = file.metadata().during("reading the backup")?;
         if !facts.is_file() {
             return Err(Damage::Format);

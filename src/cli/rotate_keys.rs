@@ -22,7 +22,7 @@ use crate::domain::rotation::Kind;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Servers may run meanwhile, and go on. Killed at any instant, the same command goes on where it stopped; run again after
-the end, it shows the evidence. Evidence is kept in <data_dir>/evidence, signed. Rows that cannot be opened stay as they
+the end with the same --new-master-key-file, it shows the evidence; without one, it rotates once more. Evidence is kept in <data_dir>/evidence, signed. Rows that cannot be opened stay as they
 are, are named, and end the command with status 3.
 
 Examples:

@@ -49,7 +49,13 @@ pub(super) async fn show(
     let document: Value =
         serde_json::from_str(&text).during("reading the evidence").map_err(|failure| stalled(&failure))?;
     let words = in_words(&document["evidence"], &path);
-    Ok(Shown { words, document, exit: if exceptions.is_empty() { Exit::Done } else { Exit::Incomplete } })
+    let well = went_well(&Facts::parse(&row.facts), &exceptions);
+    Ok(Shown { words, document, exit: if well { Exit::Done } else { Exit::Incomplete } })
+}
+
+/// Everything was sealed anew, and the old keys can do nothing any more.
+fn went_well(facts: &Facts, exceptions: &[ExceptionRow]) -> bool {
+    exceptions.is_empty() && facts.probe.opened == 0
 }
 
 /// The evidence of one rotation, to be printed.
@@ -88,7 +94,7 @@ async fn build(
         "kind": row.kind,
         "emergency": row.emergency.is_some(),
         "state": row.state,
-        "outcome": if exceptions.is_empty() { "completed" } else { "completed_with_exceptions" },
+        "outcome": if went_well(&facts, exceptions) { "completed" } else { "completed_with_exceptions" },
         "old_key": row.old_key,
         "new_key": row.new_key,
         "started_at": at(row.started_at),
@@ -124,8 +130,10 @@ fn verified_how(kind: &str) -> &'static str {
 fn probed_how(kind: &str) -> &'static str {
     match kind {
         "master" => "the old key tried on every row, under its own name and under the new key's",
-        "data" => "every sealed value names a key from after the beginning; the old keys are deleted",
-        _ => "the retired evidence key is deleted",
+        "data" => {
+            "the data keys from before looked for: tried is how many there were, opened how many are left"
+        }
+        _ => "the old evidence key looked for: tried is 1, opened is 1 where it is still there",
     }
 }
 
@@ -252,7 +260,12 @@ fn in_words(evidence: &Value, path: &Path) -> String {
             &format!("  not opened: {table} {id} of {} ({})\n", said(&row["owner"]), said(&row["reason"]));
     }
     let probe = &evidence["negative_probe"];
-    text += &format!("  the old key was tried on {} rows and opened {}\n", probe["tried"], probe["opened"]);
+    text += &match said(&evidence["kind"]).as_str() {
+        "master" => {
+            format!("  the old key was tried on {} rows and opened {}\n", probe["tried"], probe["opened"])
+        }
+        _ => format!("  {} old keys were looked for, {} are left\n", probe["tried"], probe["opened"]),
+    };
     let audit = &evidence["audit"];
     text += &match audit["first_sequence"].as_u64() {
         Some(first) => format!("  audit trail: records {first} to {}\n", audit["last_sequence"]),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::facts::{Counts, Facts};
+use super::facts::{Counts, Facts, Probe};
 use super::{BATCH, Bench, Stopped, held, quarantined};
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::crypto::Key;
@@ -270,11 +270,17 @@ impl Data {
         let row = bench.row().await?;
         let mut facts = Facts::parse(&row.facts);
         facts.after = counted(bench.store, of(&row)).await?;
-        // An old key opens nothing because it is no more; what could not be opened keeps its own.
-        facts.probe.tried = facts.verified.values().sum();
+        // An old key opens nothing because it is no more: looked for, not taken for granted. What could not be opened
+        // keeps its own.
+        facts.probe = Probe { tried: from_before(&facts.before), opened: from_before(&facts.after) };
         let row = RotationRow { facts: facts.text(), ..row };
         bench.to(&row, State::Retired).await
     }
+}
+
+fn from_before(counts: &Counts) -> u64 {
+    let count = counts.get("data_keys").and_then(|keys| keys.get("before"));
+    count.copied().unwrap_or_default().unsigned_abs()
 }
 
 fn of(row: &RotationRow) -> (&str, Timestamp) {

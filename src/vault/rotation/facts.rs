@@ -41,12 +41,13 @@ pub struct Succession {
     pub signature: String,
 }
 
-/// The old key tried on what is there at the end, under its own name and under the new key's.
+/// What the old keys can still do at the end. An old master key is tried on every row, under its own name and under the
+/// new key's; of other keys, which are deleted, it is looked whether they are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Values that were tried.
+    /// Rows that it was tried on; old keys that were looked for.
     pub tried: u64,
-    /// Values that opened: any but 0 is a failure.
+    /// Rows that opened, old keys that are still there: any but 0 is a failure.
     pub opened: u64,
 }
 

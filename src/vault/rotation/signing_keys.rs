@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::facts::{Counts, Facts, Succession};
+use super::facts::{Counts, Facts, Probe, Succession};
 use super::{Bench, Stopped, held};
 use crate::ambient::{Clock, Dice};
 use crate::crypto::keys::{KeyId, SealingKey};
@@ -125,7 +125,10 @@ impl Signing {
         facts.verified.insert("purpose_keys".to_owned(), rows.len() as u64);
         // A retired evidence key signs nothing any more; in an emergency what the others made is worth nothing either.
         bench.store.drop_retired_purpose_keys(bench.turn, row.emergency.is_some()).await?;
-        facts.after = counted(&bench.store.purpose_keys().await?);
+        let kept = bench.store.purpose_keys().await?;
+        let still_there = kept.iter().filter(|kept| kept.id == row.old_key).count();
+        facts.probe = Probe { tried: 1, opened: still_there as u64 };
+        facts.after = counted(&kept);
         bench.to(&RotationRow { facts: facts.text(), ..row.clone() }, State::Retired).await
     }
 }
