@@ -13,7 +13,7 @@ use super::accounts::{Tokens, issue};
 use super::faults::Injection;
 use super::journal::{Entry, Filter};
 use super::world::World;
-use super::world::app::{App, AppRules};
+use super::world::app::{App, AppRules, Secrets};
 use super::world::grants::Grant;
 use super::world::people::{self, Traits};
 use super::world::shards::read;
@@ -49,6 +49,16 @@ pub struct NewApp {
     /// Its rules; what is not named is as [`AppRules::default`] says.
     #[serde(flatten)]
     pub rules: Value,
+}
+
+/// Another secret for an app.
+#[derive(Deserialize)]
+pub struct NewSecret {
+    /// The secret.
+    pub client_secret: SecretString,
+    /// Whether the one before is taken as well, until it is ended.
+    #[serde(default)]
+    pub keep_former: bool,
 }
 
 /// An app as the control plane shows it.
@@ -107,8 +117,9 @@ impl Control {
     /// Rules that do not exist, or a client id that cannot be used.
     pub fn create_app(&self, app: NewApp) -> Result<(), Uncontrollable> {
         let rules = merged(&AppRules::default(), &app.rules)?;
-        let secret = app.client_secret.map(|secret| TokenHash::of(secret.expose()));
-        let added = self.0.add_app(App::new(&app.client_id, secret, rules));
+        let present = app.client_secret.map(|secret| TokenHash::of(secret.expose()));
+        let secrets = Secrets { present, former: None };
+        let added = self.0.add_app(App::new(&app.client_id, secrets, rules));
         added.then_some(()).ok_or(Uncontrollable::NotAdded)
     }
 
@@ -122,11 +133,33 @@ impl Control {
         Ok(())
     }
 
+    /// Gives an app another secret, as its owner does in the dashboard. The one before dies at once, or where it is
+    /// kept, with [`Control::end_former_secret`].
+    ///
+    /// # Errors
+    /// No such app.
+    pub fn rotate_secret(&self, client_id: &str, secret: &NewSecret) -> Result<(), Uncontrollable> {
+        let app = self.0.app(client_id).ok_or(Uncontrollable::NoApp)?;
+        app.rotate_secret(TokenHash::of(secret.client_secret.expose()), secret.keep_former);
+        self.0.saver.changed();
+        Ok(())
+    }
+
+    /// Ends the secret that an app had before its present one.
+    ///
+    /// # Errors
+    /// No such app.
+    pub fn end_former_secret(&self, client_id: &str) -> Result<(), Uncontrollable> {
+        self.0.app(client_id).ok_or(Uncontrollable::NoApp)?.end_former_secret();
+        self.0.saver.changed();
+        Ok(())
+    }
+
     /// All apps.
     pub fn apps(&self) -> Vec<AppView> {
         let view = |app: &Arc<App>| AppView {
             client_id: app.client_id.clone(),
-            is_public: app.secret.is_none(),
+            is_public: app.is_public(),
             rules: (*app.rules()).clone(),
         };
         self.0.apps().iter().map(view).collect()

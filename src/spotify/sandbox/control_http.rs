@@ -7,13 +7,13 @@ use std::time::Duration;
 use axum::extract::{Path, Query, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::control::{Control, NewApp, Uncontrollable};
+use super::control::{Control, NewApp, NewSecret, Uncontrollable};
 use super::faults::Injection;
 use super::journal::Filter;
 use super::world::World;
@@ -24,6 +24,7 @@ pub fn router() -> Router<Arc<World>> {
         .route("/clock", get(clock).post(advance))
         .route("/apps", get(apps).post(create_app))
         .route("/apps/{id}", patch(change_app))
+        .route("/apps/{id}/secret", put(rotate_secret).delete(end_former_secret))
         .route("/users", get(users).post(create_users))
         .route("/users/{id}", patch(change_user))
         .route("/users/{id}/revoke", post(revoke))
@@ -90,6 +91,14 @@ async fn create_app(State(world): Hand, Json(app): Json<NewApp>) -> Done {
 
 async fn change_app(State(world): Hand, Path(id): Path<String>, Json(change): Json<Value>) -> Done {
     Control(world).change_app(&id, &change).map(|()| DONE)
+}
+
+async fn rotate_secret(State(world): Hand, Path(id): Path<String>, Json(secret): Json<NewSecret>) -> Done {
+    Control(world).rotate_secret(&id, &secret).map(|()| DONE)
+}
+
+async fn end_former_secret(State(world): Hand, Path(id): Path<String>) -> Done {
+    Control(world).end_former_secret(&id).map(|()| DONE)
 }
 
 async fn users(State(world): Hand) -> Response {

@@ -128,9 +128,10 @@ mod tests {
 
     #[test]
     fn one_buckets_quota_leaves_the_others_alone() {
+        use super::super::world::app::Secrets;
         let limits = Limits::default();
         let rules = AppRules { daily_quota: Some(1), ..AppRules::default() };
-        let app = App::new("a", None, rules.clone());
+        let app = App::new("a", Secrets::default(), rules.clone());
         let now = Timestamp::from_secs(1_800_000_000);
         assert_eq!(limits.admit(&app, &rules, "/v1/search", now), Ok(()));
         let Err(Limited::Quota(secs)) = limits.admit(&app, &rules, "/v1/search", now) else {

@@ -21,12 +21,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use self::accounts::Tokens;
-pub use self::control::{AppView, Control, NewApp, PersonView, Uncontrollable};
+pub use self::control::{AppView, Control, NewApp, NewSecret, PersonView, Uncontrollable};
 pub use self::faults::{Fault, Injection};
 pub use self::journal::{Entry, Filter};
 pub use self::scopes::Scopes;
 use self::world::World;
-use self::world::app::App;
+use self::world::app::{App, Secrets};
 pub use self::world::app::{AppRules, Mode, RefreshMode};
 pub use self::world::people::{Playing, Traits};
 use self::world::save::{self, Saver};
@@ -116,7 +116,7 @@ fn populate(world: &World) {
         developer: "sandbox-developer".to_owned(),
         ..AppRules::default()
     };
-    world.add_app(App::new(CLIENT_ID, None, rules));
+    world.add_app(App::new(CLIENT_ID, Secrets::default(), rules));
     for (id, traits, starters, liked) in world::people::friendly() {
         world.add_person(id, traits, &starters, &liked);
     }

@@ -104,7 +104,7 @@ fn parse(world: &World, raw: &str) -> Result<Request, Box<Response>> {
     if get("response_type").as_deref() != Some("code") {
         return Err(Box::new(request.redirect(&[("error", "unsupported_response_type")])));
     }
-    let public_without_challenge = request.app.secret.is_none() && request.challenge.is_none();
+    let public_without_challenge = request.app.is_public() && request.challenge.is_none();
     let method_wrong = request.challenge.is_some() && get("code_challenge_method").as_deref() != Some("S256");
     if public_without_challenge || method_wrong {
         return Err(Box::new(request.redirect(&[("error", "invalid_request")])));

@@ -31,8 +31,9 @@ pub struct Tokens {
     pub token_type: &'static str,
     /// Seconds.
     pub expires_in: u64,
-    /// What was granted, space-separated.
-    pub scope: String,
+    /// What was granted, space-separated; nothing is granted to an app itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Left out where the app's refresh mode says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
@@ -84,6 +85,7 @@ fn answer(world: &World, headers: &HeaderMap, form: &Form) -> Answer {
     match form.get("grant_type") {
         Some("authorization_code") => exchange(world, &app, form),
         Some("refresh_token") => refresh(world, &app, form),
+        Some("client_credentials") => app_alone(world, &app),
         _ => Err(Refused("unsupported_grant_type", "grant_type parameter is missing or not supported")),
     }
 }
@@ -96,9 +98,13 @@ fn authenticate(world: &World, headers: &HeaderMap, form: &Form) -> Option<Arc<A
         None => (form.get("client_id")?, form.get("client_secret")),
     };
     let app = world.app(client_id)?;
-    match (&app.secret, secret) {
+    let secrets = app.secrets();
+    match (&secrets.present, secret) {
         (None, None | Some("")) => Some(app),
         (Some(hash), Some(secret)) if *hash == TokenHash::of(secret) => Some(app),
+        (Some(_), Some(secret)) if secrets.former.is_some_and(|hash| hash == TokenHash::of(secret)) => {
+            Some(app)
+        }
         // A secret app may also use PKCE without its secret, but only with a code that has a challenge.
         (Some(_), None) if form.get("code_verifier").is_some() => Some(app),
         (Some(_), None) if form.get("grant_type") == Some("refresh_token") => Some(app),
@@ -204,6 +210,22 @@ fn refresh(world: &World, app: &Arc<App>, form: &Form) -> Answer {
     Ok((tokens, who(&grant)))
 }
 
+/// A token for the app itself, for which it needs its secret (spotify.md 1.5). Here it opens nothing: everything in
+/// this Web API belongs to somebody.
+fn app_alone(world: &World, app: &App) -> Answer {
+    if app.is_public() {
+        return Err(Refused("invalid_client", "Invalid client"));
+    }
+    let tokens = Tokens {
+        access_token: world.opaque("BQ"),
+        token_type: "Bearer",
+        expires_in: ACCESS_LIFE.as_secs(),
+        scope: None,
+        refresh_token: None,
+    };
+    Ok((tokens, Who { user: None, app: app.client_id.clone() }))
+}
+
 /// Issues an access token, and a refresh token where asked.
 pub fn issue(world: &World, grant: &Arc<Grant>, with_refresh: bool) -> Tokens {
     let access_token = world.opaque("BQ");
@@ -215,7 +237,7 @@ pub fn issue(world: &World, grant: &Arc<Grant>, with_refresh: bool) -> Tokens {
         access_token,
         token_type: "Bearer",
         expires_in: ACCESS_LIFE.as_secs(),
-        scope: grant.scopes.to_string(),
+        scope: Some(grant.scopes.to_string()),
         refresh_token,
     }
 }

@@ -94,15 +94,45 @@ impl Default for AppRules {
 pub struct App {
     /// Its client id.
     pub client_id: Arc<str>,
-    /// The hash of its secret; `None` for a public app, which proves itself by PKCE alone.
-    pub secret: Option<TokenHash>,
+    secrets: RwLock<Secrets>,
     rules: RwLock<Arc<AppRules>>,
+}
+
+/// The hashes of an app's secrets.
+#[derive(Clone, Copy, Default)]
+pub struct Secrets {
+    /// The one that the dashboard shows; `None` for a public app, which proves itself by PKCE alone.
+    pub present: Option<TokenHash>,
+    /// The one before it, where the dashboard lets it live on for a while.
+    pub former: Option<TokenHash>,
 }
 
 impl App {
     /// An app under these rules.
-    pub fn new(client_id: &str, secret: Option<TokenHash>, rules: AppRules) -> Self {
-        Self { client_id: client_id.into(), secret, rules: RwLock::new(Arc::new(rules)) }
+    pub fn new(client_id: &str, secrets: Secrets, rules: AppRules) -> Self {
+        let (secrets, rules) = (RwLock::new(secrets), RwLock::new(Arc::new(rules)));
+        Self { client_id: client_id.into(), secrets, rules }
+    }
+
+    /// The hashes of its secrets.
+    pub fn secrets(&self) -> Secrets {
+        *read(&self.secrets)
+    }
+
+    /// Whether it has no secret.
+    pub fn is_public(&self) -> bool {
+        self.secrets().present.is_none()
+    }
+
+    /// Gives it another secret; the one before dies at once unless it is kept.
+    pub fn rotate_secret(&self, secret: TokenHash, keep_former: bool) {
+        let mut secrets = write(&self.secrets);
+        *secrets = Secrets { present: Some(secret), former: secrets.present.filter(|_| keep_former) };
+    }
+
+    /// Lets the secret before the present one die.
+    pub fn end_former_secret(&self) {
+        write(&self.secrets).former = None;
     }
 
     /// The rules at this moment.

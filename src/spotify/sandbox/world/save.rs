@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
 use super::World;
-use super::app::{App, AppRules};
+use super::app::{App, AppRules, Secrets};
 use super::grants::{Access, Code, Grant, Refresh};
 use super::people::{Liked, Person, Traits};
 use super::playlists::Playlist;
@@ -91,6 +91,8 @@ struct File {
 struct AppRecord {
     client_id: String,
     secret_hash: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former_secret_hash: Option<String>,
     rules: AppRules,
 }
 
@@ -183,7 +185,8 @@ fn record(grant: &Arc<Grant>, hash: &TokenHash, expires_at: Option<i64>, spent: 
 fn app_record(app: &App) -> AppRecord {
     AppRecord {
         client_id: app.client_id.to_string(),
-        secret_hash: app.secret.as_ref().map(text),
+        secret_hash: app.secrets().present.as_ref().map(text),
+        former_secret_hash: app.secrets().former.as_ref().map(text),
         rules: (*app.rules()).clone(),
     }
 }
@@ -225,8 +228,9 @@ fn restore(world: &World, file: File) -> Result<(), Failure> {
     let damaged = || Failure::new("the sandbox's state file is damaged");
     world.advance(std::time::Duration::from_millis(u64::try_from(file.moved_millis).unwrap_or_default()));
     for app in file.apps {
-        let secret = app.secret_hash.map(|text| hash(&text).ok_or_else(damaged)).transpose()?;
-        world.add_app(App::new(&app.client_id, secret, app.rules));
+        let secret = |hashed: Option<String>| hashed.map(|text| hash(&text).ok_or_else(damaged)).transpose();
+        let secrets = Secrets { present: secret(app.secret_hash)?, former: secret(app.former_secret_hash)? };
+        world.add_app(App::new(&app.client_id, secrets, app.rules));
     }
     for record in file.people {
         let person = Person::new(&record.id, record.traits, Timestamp::from_millis(record.since));
