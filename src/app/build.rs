@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::policy::Environment;
 use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
-use crate::vault::{Apps, KeyRing, Standing, Vault};
+use crate::vault::{Apps, ConfiguredApp, KeyRing, SpotifyApp, Standing, Vault};
 
 use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Revocation};
 
@@ -76,8 +76,8 @@ impl App {
         let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;
-        let apps =
-            Apps::register(&store, accounts_url(&config), credentials(&config), &dice, clock.now()).await?;
+        let at = (clock.now(), &dice);
+        let apps = Apps::register((&store, &keys), accounts_url(&config), credentials(&config), at).await?;
         let (accounts, api) = upstream(&config, &gate, &clock)?;
         let vault = Vault::new(
             store.clone(),
@@ -215,11 +215,10 @@ fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Ap
     let accounts = base("spotify.accounts_url", &config.spotify.accounts_url)?;
     let api = base("spotify.api_url", &config.spotify.api_url)?;
     let timeout = config.api.timeout;
-    // Apps of different regimes may stand side by side: what the narrowest can do works for all.
-    let mode = credentials(config).iter().map(|(_, mode, _)| *mode).min_by_key(|mode| mode.search_page());
+    let mode = narrowest(&credentials(config));
     Ok((
         Accounts::new(gate.clone(), clock.clone(), accounts, timeout),
-        Api::new(gate.clone(), clock.clone(), api, mode.unwrap_or(QuotaMode::Development), timeout),
+        Api::new(gate.clone(), clock.clone(), api, mode, timeout),
     ))
 }
 
@@ -241,11 +240,56 @@ fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
 }
 
 /// The identity of the accounts service, without a trailing slash: accounts are known by it.
-fn accounts_url(config: &Config) -> &str {
+pub fn accounts_url(config: &Config) -> &str {
     config.spotify.accounts_url.as_str().trim_end_matches('/')
 }
 
-fn credentials(config: &Config) -> Vec<(AppCredentials, QuotaMode, Option<i64>)> {
+/// Apps of different regimes may stand side by side: what the narrowest can do works for all.
+fn narrowest(apps: &[ConfiguredApp]) -> QuotaMode {
+    let modes = apps.iter().map(|(_, mode, _)| *mode);
+    modes.min_by_key(|mode| mode.search_page()).unwrap_or(QuotaMode::Development)
+}
+
+/// The accounts service of a configuration, for a command that asks it something.
+pub fn accounts(config: &Config, clock: &Clock) -> Result<Accounts, BuildError> {
+    let gate = Gate::new(gate_policy(config)?, clock.clone());
+    Ok(upstream(config, &gate, clock)?.0)
+}
+
+impl App {
+    /// Registers the Spotify apps of a changed configuration; [`App::take_over_apps`] puts them in use.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn register_apps(&self, config: &Config) -> Result<OtherApps, Failure> {
+        let configured = credentials(config);
+        let mode = narrowest(&configured);
+        Ok(OtherApps { apps: self.vault.register_apps(configured).await?, mode })
+    }
+
+    /// Puts registered apps in the place of those in use.
+    pub fn take_over_apps(&self, other: OtherApps) {
+        self.vault.apps().take_over(other.apps);
+        self.api.set_mode(other.mode);
+    }
+}
+
+/// The Spotify apps of a changed configuration, registered and not yet in use.
+pub struct OtherApps {
+    apps: Arc<[SpotifyApp]>,
+    mode: QuotaMode,
+}
+
+impl OtherApps {
+    /// Whether any of them is another than those in use, or has other credentials.
+    pub fn differ_from(&self, app: &App) -> bool {
+        let names = |apps: &[SpotifyApp]| apps.iter().map(|app| app.secret_id.clone()).collect::<Vec<_>>();
+        names(&self.apps) != names(&app.vault.apps().all())
+    }
+}
+
+/// The Spotify apps of a configuration.
+pub fn credentials(config: &Config) -> Vec<ConfiguredApp> {
     let one = |app: &config::SpotifyApp| {
         let credentials =
             AppCredentials { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() };

@@ -31,6 +31,8 @@ pub enum Question {
     Reload,
     /// Which configuration and key are in use.
     Status,
+    /// What Spotify says to the apps in use.
+    Spotify,
 }
 
 impl Question {
@@ -38,12 +40,13 @@ impl Question {
         match self {
             Self::Reload => "reload",
             Self::Status => "status",
+            Self::Spotify => "spotify",
         }
     }
 
     fn parse(line: &[u8]) -> Option<Self> {
         let asked: Value = serde_json::from_slice(line).ok()?;
-        let known = [Self::Reload, Self::Status];
+        let known = [Self::Reload, Self::Status, Self::Spotify];
         known.into_iter().find(|question| asked == json!({ "ask": question.name() }))
     }
 }

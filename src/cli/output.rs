@@ -146,6 +146,12 @@ impl Refused {
         self
     }
 
+    /// The same under another exit status.
+    pub fn exiting(mut self, exit: Exit) -> Self {
+        self.0.exit = exit;
+        self
+    }
+
     /// The exit status.
     pub const fn exit(&self) -> Exit {
         self.0.exit

@@ -20,6 +20,7 @@ use crate::crypto::keys::RootKey;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::http::Http;
+use crate::spotify::AccountsError;
 
 /// The key that names the master key in what is told.
 const MASTER_KEY: &str = "security.master_key";
@@ -72,6 +73,10 @@ impl Reloader {
                     let status = self.status();
                     asked.answer(&status).await;
                 }
+                Some(asked) if asked.question == Question::Spotify => {
+                    let seen = self.spotify().await;
+                    asked.answer(&seen).await;
+                }
                 asked => self.reload(asked).await,
             }
         }
@@ -107,7 +112,19 @@ impl Reloader {
             }
         };
         let differences = self.again.running.differences(&acceptable.effective);
-        let (live, mut restart) = (differences.live, differences.restart);
+        let (mut live, mut restart) = (differences.live, differences.restart);
+        // The sandbox has an app of its own. Rows are brought up to date before anything is recorded: that can fail.
+        let apps = if self.app.sandbox {
+            None
+        } else {
+            let apps = self.app.register_apps(&acceptable.config).await;
+            Some(apps.map_err(|failure| vec![unexpected(&failure)])?)
+        };
+        let is_app = |key: &&str| key.starts_with("spotify.client") || *key == "spotify.apps";
+        if apps.as_ref().is_some_and(|apps| apps.differ_from(&self.app)) && !live.iter().any(is_app) {
+            // In a file that the configuration names: its name is what it was.
+            live.push("spotify.apps");
+        }
         if acceptable.other_key.is_some() && !restart.contains(&MASTER_KEY) {
             restart.push(MASTER_KEY);
         }
@@ -116,6 +133,7 @@ impl Reloader {
         self.http.site.set_contact(taken.security_contact.as_deref());
         self.log.take_over(taken.log_level, acceptable.usual_level);
         self.app.take_over(taken);
+        apps.into_iter().for_each(|apps| self.app.take_over_apps(apps));
         self.again.running.take_over(&acceptable.effective);
         let (notices, other_key) = (acceptable.notices, acceptable.other_key);
         Ok(Taken { live, restart, notices, other_key })
@@ -167,6 +185,21 @@ impl Reloader {
         let event = Event::new(EventCode::ConfigRefused).refused().operation(by);
         let event = event.because("the changed configuration is not valid; nothing was taken over");
         self.app.audit.note(event.detail("codes", list(&codes)).detail("keys", list(&keys))).await;
+    }
+
+    /// What Spotify says to the credentials that this server uses at this moment.
+    async fn spotify(&self) -> Value {
+        let (all, accounts) = (self.app.vault.apps().all(), self.app.vault.accounts());
+        let probes = all.iter().map(async |app| {
+            let says = match accounts.probe(&app.credentials).await {
+                Ok(()) => "accepted".to_owned(),
+                Err(AccountsError::InvalidClient) => "refused".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            json!({ "app": app.id.as_str(), "credentials": app.secret_id, "spotify": says })
+        });
+        let apps = futures_util::future::join_all(probes).await;
+        json!({ "ok": true, "pid": std::process::id(), "apps": apps })
     }
 
     fn status(&self) -> Value {

@@ -27,13 +27,14 @@ pub mod table;
 mod typed;
 pub mod unseal;
 pub mod value;
+pub mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use certificate::TlsFiles;
-pub use checks::is_on_loopback;
+pub use checks::{client_id as check_client_id, is_on_loopback};
 pub use clients::{ConfiguredClient, DocumentsConfig};
 pub use live::{Differences, Effective, Live};
 pub use network::Network;

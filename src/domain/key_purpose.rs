@@ -13,16 +13,19 @@ pub enum KeyPurpose {
     LimitBuckets,
     /// Signs evidence.
     Evidence,
+    /// Names client secrets without saying them.
+    ClientSecrets,
 }
 
 impl KeyPurpose {
     /// Every one.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PendingLogins,
         Self::BrowserTickets,
         Self::FormerIdentities,
         Self::LimitBuckets,
         Self::Evidence,
+        Self::ClientSecrets,
     ];
 
     /// Its stable name.
@@ -33,6 +36,7 @@ impl KeyPurpose {
             Self::FormerIdentities => "former-identities",
             Self::LimitBuckets => "limit-buckets",
             Self::Evidence => "evidence",
+            Self::ClientSecrets => "client-secrets",
         }
     }
 

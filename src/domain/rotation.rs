@@ -2,6 +2,8 @@
 //! so that a run that was killed anywhere goes on with the step that was not yet stored.
 
 use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// What is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,21 +14,26 @@ pub enum Kind {
     Data,
     /// The keys that authenticate and sign what this server itself has made.
     Signing,
+    /// The credentials of a Spotify app: written to the configuration, taken over by servers.
+    SpotifyClient,
 }
 
 impl Kind {
+    const ALL: [Self; 4] = [Self::Master, Self::Data, Self::Signing, Self::SpotifyClient];
+
     /// Its stable name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Master => "master",
             Self::Data => "data",
             Self::Signing => "signing",
+            Self::SpotifyClient => "spotify-client",
         }
     }
 
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Master, Self::Data, Self::Signing].into_iter().find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -145,6 +152,27 @@ pub const fn next(state: State, facts: Facts) -> Step {
     }
 }
 
+/// How fast rows are gone through, so that a rotation leaves the database room for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Most rows in a second; `None`: as fast as it goes.
+    pub per_second: Option<NonZeroU32>,
+}
+
+impl Pace {
+    /// Rows in one batch, of at most so many: never more than a second's, so that no pause outlasts a runner's turn.
+    pub fn batch(self, most: i64) -> i64 {
+        self.per_second.map_or(most, |rate| most.min(rate.get().into()))
+    }
+
+    /// How long to wait after so many rows, which took so long themselves.
+    pub fn pause(self, rows: u64, took: Duration) -> Duration {
+        let Some(rate) = self.per_second else { return Duration::ZERO };
+        let due = Duration::from_micros(rows.saturating_mul(1_000_000).div_ceil(rate.get().into()));
+        due.saturating_sub(took)
+    }
+}
+
 /// Envelopes that one key may seal before another has to take its place, where random nonces are used under the very
 /// key: nine tenths of the 2^32 of NIST SP 800-38D. Here every record has a key of its own, so that it is a long way off.
 pub const MOST_SEALS: u64 = 3_865_470_566;
@@ -210,9 +238,30 @@ mod tests {
         for state in State::ALL {
             assert_eq!(State::named(state.name()), Some(state));
         }
-        for kind in [Kind::Master, Kind::Data, Kind::Signing] {
+        for kind in Kind::ALL {
             assert_eq!(Kind::named(kind.name()), Some(kind));
         }
+    }
+
+    #[test]
+    fn a_pace_is_held_over_many_batches_and_no_pause_is_longer_than_a_second() {
+        let free = Pace::default();
+        assert_eq!((free.batch(1_000), free.pause(1_000, Duration::ZERO)), (1_000, Duration::ZERO));
+        for rate in [1, 3, 7, 999, 1_000, 1_001, 250_000] {
+            let pace = Pace { per_second: NonZeroU32::new(rate) };
+            let (mut left, mut spent, mut batches) = (10_000_i64, Duration::ZERO, 0_u32);
+            while left > 0 {
+                let rows = pace.batch(1_000).min(left);
+                let pause = pace.pause(rows.unsigned_abs(), Duration::from_micros(500));
+                assert!(pause <= Duration::from_secs(1), "{rate}: {pause:?}");
+                (left, spent, batches) =
+                    (left - rows, spent + pause + Duration::from_micros(500), batches + 1);
+            }
+            assert_eq!(batches, 10_000_u32.div_ceil(rate.min(1_000)), "{rate}");
+            assert!(spent >= Duration::from_secs(10_000) / rate, "{rate}: {spent:?}");
+        }
+        let slow = Pace { per_second: NonZeroU32::new(10) };
+        assert_eq!(slow.pause(10, Duration::from_secs(2)), Duration::ZERO);
     }
 
     #[test]

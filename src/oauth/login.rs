@@ -167,8 +167,8 @@ async fn complete(
             let Some(spotify) = app.vault.apps().get(&login.app) else {
                 return stop(LoginProblem::Misconfigured);
             };
-            let tokens = exchange(app, spotify, login, state, code).await?;
-            let at_spotify = who(app, spotify, login, tokens).await?;
+            let tokens = exchange(app, &spotify, login, state, code).await?;
+            let at_spotify = who(app, &spotify, login, tokens).await?;
             admit(app, at_spotify, visitor).await
         }
         (Some("access_denied"), _) => stop(LoginProblem::Denied),
@@ -189,11 +189,16 @@ async fn exchange(
         return Err(Stop::Problem(LoginProblem::Expired));
     };
     let redirect = app.config.spotify.redirect_uri.as_str();
-    let exchanged = app
-        .vault
-        .accounts()
-        .exchange(&spotify.credentials, &SecretString::new(code), &verifier, redirect)
-        .await;
+    let code = SecretString::new(code);
+    let ask =
+        async |credentials| app.vault.accounts().exchange(credentials, &code, &verifier, redirect).await;
+    let mut exchanged = ask(&spotify.credentials).await;
+    // The app's secret may have been replaced meanwhile; a code is not spent on a client that Spotify does not know.
+    if matches!(exchanged, Err(AccountsError::InvalidClient))
+        && let Some(now) = app.vault.apps().get(&login.app).filter(|now| now.secret_id != spotify.secret_id)
+    {
+        exchanged = ask(&now.credentials).await;
+    }
     exchanged.map_err(|error| {
         tracing::warn!(%error, "Spotify did not exchange a code");
         Stop::Problem(match error {

@@ -122,6 +122,23 @@ impl Accounts {
         self.token(app, &fields).await
     }
 
+    /// Whether Spotify knows an app by these credentials. Nothing comes of it: an app with a secret asks for a token of
+    /// its own (RFC 6749 section 4.4), which is dropped; one without presents a refresh token that cannot be one, which
+    /// only a known app is told.
+    ///
+    /// # Errors
+    /// [`AccountsError::InvalidClient`]: it does not. Anything else: that is not known.
+    pub async fn probe(&self, app: &AppCredentials) -> Result<(), AccountsError> {
+        if app.client_secret.is_some() {
+            return self.token(app, &[("grant_type", "client_credentials")]).await.map(drop);
+        }
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", "none")];
+        match self.token(app, &fields).await {
+            Ok(_) | Err(AccountsError::InvalidGrant(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn token(&self, app: &AppCredentials, fields: &[(&str, &str)]) -> Result<TokenSet, AccountsError> {
         let request = self.request(app, fields).ok_or_else(|| {
             AccountsError::Refused("the client id or secret cannot be put into a request".to_owned())

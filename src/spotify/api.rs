@@ -4,6 +4,7 @@
 //! The token goes to the configured base alone. Redirects are errors, `next` is never followed, and a write is
 //! never sent twice unless Spotify said that it did not act.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -31,7 +32,7 @@ pub struct Api {
     gate: Gate,
     clock: Clock,
     pub(super) base: BaseUrl,
-    mode: QuotaMode,
+    mode: Arc<RwLock<QuotaMode>>,
     timeout: Duration,
 }
 
@@ -54,13 +55,18 @@ impl Call {
 
 impl Api {
     /// `timeout` bounds one call, a short wait for a rate limit included.
-    pub const fn new(gate: Gate, clock: Clock, base: BaseUrl, mode: QuotaMode, timeout: Duration) -> Self {
-        Self { gate, clock, base, mode, timeout }
+    pub fn new(gate: Gate, clock: Clock, base: BaseUrl, mode: QuotaMode, timeout: Duration) -> Self {
+        Self { gate, clock, base, mode: Arc::new(RwLock::new(mode)), timeout }
     }
 
     /// The regime of the app.
-    pub const fn mode(&self) -> QuotaMode {
-        self.mode
+    pub fn mode(&self) -> QuotaMode {
+        *self.mode.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other rules from now on, for every clone.
+    pub fn set_mode(&self, mode: QuotaMode) {
+        *self.mode.write().unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
     /// Calls, and reads the answer as JSON.

@@ -15,26 +15,87 @@ pub struct App {
     pub accounts_url: String,
     /// Its client id at Spotify.
     pub client_id: String,
+    /// The name of its client secret; `None` for an app without one.
+    pub secret_id: Option<String>,
     /// `development`, `development_legacy` or `extended`.
     pub quota_mode: String,
     /// How many listeners Spotify allows it; `None` for no limit.
     pub seats: Option<i64>,
 }
 
+/// An app of the operator's as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AppRow {
+    /// Our id for the app.
+    pub id: String,
+    /// The accounts service that it is registered at.
+    pub accounts_url: String,
+    /// Its client id at Spotify.
+    pub client_id: String,
+    /// Names the secret that servers use; `None`: the app has none.
+    pub secret_id: Option<String>,
+    /// Since when they use it.
+    pub secret_since: Option<i64>,
+    /// Names the one before it.
+    pub former_secret_id: Option<String>,
+    /// Since when the configuration does not name the app any more.
+    pub retired_at: Option<i64>,
+}
+
 impl Store {
     /// Registers an app of the operator's configuration, or brings its row up to date.
     pub async fn register_app(&self, app: &App, now: Timestamp) -> Result<AppId, Failure> {
-        let sql = "INSERT INTO spotify_apps (id, accounts_url, client_id, quota_mode, seats, touched_at)
-            VALUES ($1, $2, $3, $4, $5, $6)
+        let sql = "INSERT INTO spotify_apps
+                (id, accounts_url, client_id, quota_mode, seats, touched_at, secret_id, secret_since)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (accounts_url, client_id)
             DO UPDATE SET quota_mode = excluded.quota_mode, seats = excluded.seats, touched_at = excluded.touched_at,
-                retired_at = NULL
+                retired_at = NULL, secret_id = excluded.secret_id,
+                secret_since = CASE WHEN spotify_apps.secret_id IS DISTINCT FROM excluded.secret_id
+                    THEN excluded.secret_since ELSE spotify_apps.secret_since END,
+                former_secret_id = CASE WHEN spotify_apps.secret_id IS DISTINCT FROM excluded.secret_id
+                    THEN COALESCE(spotify_apps.secret_id, spotify_apps.former_secret_id)
+                    ELSE spotify_apps.former_secret_id END
             RETURNING id";
         let id: String = writing!(self, pool => sqlx::query_scalar(sql)
             .bind(app.id.as_str()).bind(&app.accounts_url).bind(&app.client_id)
             .bind(&app.quota_mode).bind(app.seats).bind(now.secs())
+            .bind(&app.secret_id).bind(app.secret_id.as_ref().map(|_| now.secs()))
             .fetch_one(pool).await)?;
         id.parse().map_err(corrupt)
+    }
+
+    /// Retires the operator's apps at an accounts service that are not among these.
+    pub async fn retire_other_apps(
+        &self,
+        accounts_url: &str,
+        kept: &[&AppId],
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let others = "SELECT id FROM spotify_apps
+            WHERE accounts_url = $1 AND owner_id IS NULL AND retired_at IS NULL";
+        let retire = "UPDATE spotify_apps SET retired_at = $2 WHERE id = $1";
+        let ids: Vec<String> =
+            reading!(self, pool => sqlx::query_scalar(others).bind(accounts_url).fetch_all(pool).await)?;
+        for id in ids.iter().filter(|id| !kept.iter().any(|kept| kept.as_str() == *id)) {
+            writing!(self, pool => sqlx::query(retire).bind(id).bind(now.secs()).execute(pool).await.map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// The operator's apps, each with the name of the secret that servers use.
+    pub async fn operators_apps(&self) -> Result<Vec<AppRow>, Failure> {
+        let sql = "SELECT id, accounts_url, client_id, secret_id, secret_since, former_secret_id, retired_at
+            FROM spotify_apps WHERE owner_id IS NULL ORDER BY client_id, accounts_url";
+        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
+    }
+
+    /// How many accounts are linked through an app, and how many people's they are.
+    pub async fn links_through(&self, accounts_url: &str, client_id: &str) -> Result<(i64, i64), Failure> {
+        let sql = "SELECT COUNT(*), COUNT(DISTINCT l.user_id) FROM linked_accounts l
+            JOIN spotify_apps a ON a.id = l.app_id WHERE a.accounts_url = $1 AND a.client_id = $2";
+        Ok(reading!(self, pool => sqlx::query_as(sql)
+            .bind(accounts_url).bind(client_id).fetch_one(pool).await)?)
     }
 
     /// How many listeners an app has.

@@ -44,7 +44,7 @@ mod users;
 use sqlx::{PgPool, SqlitePool};
 
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
-pub use apps::App;
+pub use apps::{App, AppRow};
 pub use backups::BackupRow;
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use client_documents::{DocumentClient, NewDocument};

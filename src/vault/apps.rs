@@ -1,9 +1,11 @@
-//! The operator's Spotify apps: registered in the store, chosen for newcomers by free seats.
+//! The operator's Spotify apps: registered in the store, chosen for newcomers by free seats, replaced while a server
+//! runs when the configuration has other ones. Their secrets are told apart by name, never by what they are.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use super::{KeyRing, Vault};
 use crate::ambient::{Dice, Timestamp};
-use crate::domain::AppId;
+use crate::domain::{AppId, KeyPurpose};
 use crate::failure::Failure;
 use crate::spotify::{AppCredentials, QuotaMode};
 use crate::store::{App, Store};
@@ -15,41 +17,46 @@ pub struct SpotifyApp {
     pub id: AppId,
     /// What it proves itself with.
     pub credentials: AppCredentials,
+    /// The name of these credentials, see [`credentials_id`].
+    pub secret_id: String,
     /// Which rules Spotify applies to it.
     pub quota: QuotaMode,
     /// How many listeners Spotify allows it.
     pub seats: Option<i64>,
 }
 
-/// All of them, at one accounts service. Cheap to clone.
+/// An app as the configuration says it: credentials, the rules that Spotify applies, how many listeners it allows.
+pub type ConfiguredApp = (AppCredentials, QuotaMode, Option<i64>);
+
+/// All of them, at one accounts service. Cheap to clone; every clone sees what was replaced.
 #[derive(Clone, Debug)]
 pub struct Apps {
     accounts_url: Arc<str>,
-    all: Arc<[SpotifyApp]>,
+    all: Arc<RwLock<Arc<[SpotifyApp]>>>,
+}
+
+/// Names credentials without saying them: 128 bits of an HMAC under a key of the server's own. Whoever has the name
+/// cannot try secrets on it.
+///
+/// # Errors
+/// Never with a ring that was opened.
+pub fn credentials_id(ring: &KeyRing, credentials: &AppCredentials) -> Result<String, Failure> {
+    let key = ring.own(KeyPurpose::ClientSecrets)?;
+    let secret = credentials.client_secret.as_ref().map(|secret| secret.expose().as_bytes());
+    let parts = [credentials.client_id.as_bytes(), secret.unwrap_or_default()];
+    Ok(key.authenticate(&parts)[..16].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl Apps {
     /// Brings the store's rows up to date with the configuration.
     pub async fn register(
-        store: &Store,
+        (store, ring): (&Store, &KeyRing),
         accounts_url: &str,
-        configured: Vec<(AppCredentials, QuotaMode, Option<i64>)>,
-        dice: &Dice,
-        now: Timestamp,
+        configured: Vec<ConfiguredApp>,
+        (now, dice): (Timestamp, &Dice),
     ) -> Result<Self, Failure> {
-        let mut all = Vec::with_capacity(configured.len());
-        for (credentials, quota, seats) in configured {
-            let app = App {
-                id: AppId::mint(dice.bytes()),
-                accounts_url: accounts_url.to_owned(),
-                client_id: credentials.client_id.clone(),
-                quota_mode: quota.name().to_owned(),
-                seats,
-            };
-            let id = store.register_app(&app, now).await?;
-            all.push(SpotifyApp { id, credentials, quota, seats });
-        }
-        Ok(Self { accounts_url: accounts_url.into(), all: all.into() })
+        let all = registered((store, ring), accounts_url, configured, (now, dice)).await?;
+        Ok(Self { accounts_url: accounts_url.into(), all: Arc::new(RwLock::new(all)) })
     }
 
     /// The accounts service that they are registered at.
@@ -57,23 +64,70 @@ impl Apps {
         &self.accounts_url
     }
 
+    /// All of them, as they are now.
+    pub fn all(&self) -> Arc<[SpotifyApp]> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// One of them; `None` for an app that the configuration no longer names.
-    pub fn get(&self, id: &AppId) -> Option<&SpotifyApp> {
-        self.all.iter().find(|app| app.id == *id)
+    pub fn get(&self, id: &AppId) -> Option<SpotifyApp> {
+        self.all().iter().find(|app| app.id == *id).cloned()
     }
 
     /// The app for a login by somebody who may be new: the first with a free seat, else the first (people who are
     /// linked already do not need one).
-    pub async fn for_newcomer(&self, store: &Store) -> Result<Option<&SpotifyApp>, Failure> {
-        for app in self.all.iter() {
+    pub async fn for_newcomer(&self, store: &Store) -> Result<Option<SpotifyApp>, Failure> {
+        let all = self.all();
+        for app in all.iter() {
             let free = match app.seats {
                 Some(seats) => store.seats_taken(&app.id).await? < seats,
                 None => true,
             };
             if free {
-                return Ok(Some(app));
+                return Ok(Some(app.clone()));
             }
         }
-        Ok(self.all.first())
+        Ok(all.first().cloned())
     }
+
+    /// Puts registered apps in the place of these.
+    pub fn take_over(&self, apps: Arc<[SpotifyApp]>) {
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = apps;
+    }
+}
+
+impl Vault {
+    /// Registers the apps of a changed configuration; [`Apps::take_over`] puts them in use.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn register_apps(&self, configured: Vec<ConfiguredApp>) -> Result<Arc<[SpotifyApp]>, Failure> {
+        let (at, url) = ((&self.0.store, &*self.0.ring), self.0.apps.accounts_url());
+        registered(at, url, configured, (self.0.clock.now(), &self.0.dice)).await
+    }
+}
+
+async fn registered(
+    (store, ring): (&Store, &KeyRing),
+    accounts_url: &str,
+    configured: Vec<ConfiguredApp>,
+    (now, dice): (Timestamp, &Dice),
+) -> Result<Arc<[SpotifyApp]>, Failure> {
+    let mut all = Vec::with_capacity(configured.len());
+    for (credentials, quota, seats) in configured {
+        let secret_id = credentials_id(ring, &credentials)?;
+        let app = App {
+            id: AppId::mint(dice.bytes()),
+            accounts_url: accounts_url.to_owned(),
+            client_id: credentials.client_id.clone(),
+            secret_id: credentials.client_secret.is_some().then(|| secret_id.clone()),
+            quota_mode: quota.name().to_owned(),
+            seats,
+        };
+        let id = store.register_app(&app, now).await?;
+        all.push(SpotifyApp { id, credentials, secret_id, quota, seats });
+    }
+    let ids: Vec<&AppId> = all.iter().map(|app| &app.id).collect();
+    store.retire_other_apps(accounts_url, &ids, now).await?;
+    Ok(all.into())
 }

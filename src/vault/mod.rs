@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::spotify::{AccessToken, Accounts, ApiError};
 use crate::store::{Recorded, Store};
 
-pub use apps::{Apps, SpotifyApp};
+pub use apps::{Apps, ConfiguredApp, SpotifyApp, credentials_id};
 pub use link::{LinkError, Linked, LoginAtSpotify};
 pub use ring::{KeyRing, STILL_TAKEN, Standing, key_id};
 pub use signing::{open_signing_key, seal_signing_key};

@@ -13,7 +13,7 @@ use crate::spotify::{AccessToken, AccountsError, TokenSet};
 use crate::store::LinkTokens;
 
 use super::seal::Column;
-use super::{CallError, EARLY, Opened, Vault};
+use super::{CallError, EARLY, Opened, SpotifyApp, Vault};
 
 /// How long one server may refresh a link before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -127,7 +127,7 @@ impl Vault {
         let Some(old) = self.opened_column(link, tokens, Column::Refresh, sealed).await? else {
             return Ok(None);
         };
-        match self.0.accounts.refresh(&app.credentials, &old).await {
+        match self.asked(&app, &old).await {
             Ok(set) => self.keep(link, tokens, &set, &old).await,
             Err(AccountsError::InvalidGrant(fault)) => {
                 self.needs_reconnect(link, tokens, &fault.to_string()).await
@@ -141,6 +141,19 @@ impl Vault {
                 };
                 Err(CallError::AccountsUnavailable { retry_after })
             }
+        }
+    }
+
+    /// Asks with the app's credentials, and once more with those that took their place meanwhile.
+    async fn asked(&self, app: &SpotifyApp, old: &SecretString) -> Result<TokenSet, AccountsError> {
+        let answer = self.0.accounts.refresh(&app.credentials, old).await;
+        match self.0.apps.get(&app.id) {
+            Some(now)
+                if matches!(answer, Err(AccountsError::InvalidClient)) && now.secret_id != app.secret_id =>
+            {
+                self.0.accounts.refresh(&now.credentials, old).await
+            }
+            _ => answer,
         }
     }
 

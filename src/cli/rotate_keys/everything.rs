@@ -19,7 +19,7 @@ pub(super) async fn all(args: &Args, desk: &Desk, global: &Global) -> Result<Vec
     let at = in_progress.and_then(|row| kinds.iter().position(|kind| kind.name() == row.kind));
     let mut shown = Vec::new();
     for kind in kinds.into_iter().skip(at.unwrap_or_default()) {
-        shown.extend(match kind {
+        shown.push(match kind {
             Kind::Master => master::run(args, desk, global).await?,
             other => own::run(args, desk, other).await?,
         });

@@ -17,6 +17,7 @@ use crate::config::master_key::{make_data_dir, write_new};
 use crate::crypto::SecretString;
 use crate::crypto::signature;
 use crate::domain::KeyPurpose;
+use crate::domain::rotation::Kind;
 use crate::failure::{During as _, Failure};
 use crate::store::{ExceptionRow, RotationRow};
 use crate::vault::KeyRing;
@@ -49,32 +50,38 @@ pub(super) async fn show(
     let document: Value =
         serde_json::from_str(&text).during("reading the evidence").map_err(|failure| stalled(&failure))?;
     let words = in_words(&document["evidence"], &path);
-    let well = went_well(&Facts::parse(&row.facts), &exceptions);
+    let well = went_well(row, &exceptions);
     Ok(Shown { words, document, exit: if well { Exit::Done } else { Exit::Incomplete } })
 }
 
-/// Everything was sealed anew, and the old keys can do nothing any more.
-fn went_well(facts: &Facts, exceptions: &[ExceptionRow]) -> bool {
-    exceptions.is_empty() && facts.probe.opened == 0
+/// Everything was sealed anew, and the old keys can do nothing any more. Whether an old client secret can is Spotify's.
+fn went_well(row: &RotationRow, exceptions: &[ExceptionRow]) -> bool {
+    let opened = Facts::parse(&row.facts).probe.opened;
+    exceptions.is_empty() && (opened == 0 || row.kind == Kind::SpotifyClient.name())
 }
 
-/// The evidence of one rotation, to be printed.
+/// The evidence of one rotation, or what one would do, to be printed.
 pub(super) struct Shown {
     words: String,
     document: Value,
     exit: Exit,
 }
 
+impl Shown {
+    /// What a rotation would do.
+    pub(super) const fn would(words: String, document: Value) -> Self {
+        Self { words, document, exit: Exit::Done }
+    }
+}
+
 /// Prints one, or several as one document.
-pub(super) fn print(desk: &Desk, shown: &[Shown]) -> Exit {
+pub(super) fn print(desk: &Desk, shown: &[Shown], several: bool) -> Exit {
     let words: String = shown.iter().map(|one| one.words.as_str()).collect();
     let document = match shown {
-        [one] => one.document.clone(),
-        several => json!({ "rotations": several.iter().map(|one| &one.document).collect::<Vec<_>>() }),
+        [one] if !several => one.document.clone(),
+        all => json!({ "rotations": all.iter().map(|one| &one.document).collect::<Vec<_>>() }),
     };
-    if !shown.is_empty() {
-        desk.output.result(&words, &document);
-    }
+    desk.output.result(&words, &document);
     shown.iter().map(|one| one.exit).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done)
 }
 
@@ -94,13 +101,14 @@ async fn build(
         "kind": row.kind,
         "emergency": row.emergency.is_some(),
         "state": row.state,
-        "outcome": if went_well(&facts, exceptions) { "completed" } else { "completed_with_exceptions" },
+        "outcome": if went_well(row, exceptions) { "completed" } else { "completed_with_exceptions" },
         "old_key": row.old_key,
         "new_key": row.new_key,
         "started_at": at(row.started_at),
         "ended_at": row.ended_at.map(at),
         "tables": tables(&facts, &quarantined),
         "succession": facts.succession,
+        "client": facts.client,
         "rewritten": row.rewritten,
         "overtaken_by_others": row.overtaken,
         "begun_again": facts.again,
@@ -123,6 +131,7 @@ fn verified_how(kind: &str) -> &'static str {
     match kind {
         "master" => "every row opened with the new key alone",
         "data" => "every token and signing key opened with the data key that its row names",
+        "spotify-client" => "the running server asked Spotify with the credentials that it uses",
         _ => "every key of the server's own opened",
     }
 }
@@ -132,6 +141,10 @@ fn probed_how(kind: &str) -> &'static str {
         "master" => "the old key tried on every row, under its own name and under the new key's",
         "data" => {
             "the data keys from before looked for: tried is how many there were, opened how many are left"
+        }
+        "spotify-client" => {
+            "the old credentials presented to Spotify: tried is 0 where they were not at hand any more, opened is 1 where \
+             Spotify took them"
         }
         _ => "the old evidence key looked for: tried is 1, opened is 1 where it is still there",
     }
@@ -259,11 +272,13 @@ fn in_words(evidence: &Value, path: &Path) -> String {
         text +=
             &format!("  not opened: {table} {id} of {} ({})\n", said(&row["owner"]), said(&row["reason"]));
     }
+    text += &client_in_words(&evidence["client"]);
     let probe = &evidence["negative_probe"];
     text += &match said(&evidence["kind"]).as_str() {
         "master" => {
             format!("  the old key was tried on {} rows and opened {}\n", probe["tried"], probe["opened"])
         }
+        "spotify-client" => String::new(),
         _ => format!("  {} old keys were looked for, {} are left\n", probe["tried"], probe["opened"]),
     };
     let audit = &evidence["audit"];
@@ -275,6 +290,19 @@ fn in_words(evidence: &Value, path: &Path) -> String {
         text += &format!("  {}\n", said(note));
     }
     text + &format!("  evidence: {}\n", path.display())
+}
+
+/// What became of a Spotify app's credentials; nothing for the other kinds.
+fn client_in_words(client: &Value) -> String {
+    let Some(client) = client.as_object() else { return String::new() };
+    let said = |name: &str| client[name].as_str().unwrap_or_default().to_owned();
+    let (server, old) = (said("server"), said("old_credentials"));
+    let mut text = format!("  server: {server}\n  Spotify to the old credentials: {old}\n");
+    if client["links_ended"].as_i64() > Some(0) {
+        let (links, people) = (&client["links_ended"], &client["people_concerned"]);
+        text += &format!("  linked accounts that end: {links} of {people} people\n");
+    }
+    text
 }
 
 fn by_key(counts: &Value) -> String {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Args;
 use super::evidence::{self, Shown};
 use super::new_key::NewPlace;
-use super::runner::{Follow, Runner, stalled, stopped};
+use super::runner::{Follow, Runner, bench, stalled, stopped};
 use super::sealed_configuration::{self, Concerned};
 use crate::cli::Global;
 use crate::cli::administer::{Desk, broken};
@@ -16,7 +16,7 @@ use crate::crypto::keys::RootKey;
 use crate::domain::rotation::{Kind, State};
 use crate::store::RotationRow;
 use crate::vault::KeyRing;
-use crate::vault::rotation::{Bench, Master};
+use crate::vault::rotation::{self, Master, Stopped};
 
 /// What is at hand: the key in use, and where the next one comes from.
 struct AtHand {
@@ -27,7 +27,7 @@ struct AtHand {
 }
 
 /// Rotates the master key.
-pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Option<Shown>, Refused> {
+pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Shown, Refused> {
     let at_hand = at_hand(args, desk).await?;
     let in_progress = desk.store.rotation_in_progress().await.map_err(|failure| broken(&failure))?;
     if let Some(row) = &in_progress
@@ -36,31 +36,28 @@ pub(super) async fn run(args: &Args, desk: &Desk, global: &Global) -> Result<Opt
         return Err(other_in_progress(row));
     }
     if args.dry_run {
-        would(desk, global, &at_hand, in_progress.as_ref()).await?;
-        return Ok(None);
+        return would(desk, global, &at_hand, in_progress.as_ref()).await;
     }
     let runner = Runner::take(desk)?;
     let follow = Follow::new(desk.output);
     let planned = match in_progress {
-        Some(row) => Some(resumed(desk, &at_hand, &runner, row).await?),
+        Some(row) => Some(resumed(args, desk, &at_hand, &runner, row).await?),
         None => None,
     };
     let (id, master) = match planned.flatten() {
         Some(found) => found,
         None => match plan(args, desk, global, &at_hand).await? {
             Some(planned) => planned,
-            None => return finished(desk, global, &at_hand).await.map(Some),
+            None => return finished(desk, global, &at_hand).await,
         },
     };
     // In an emergency the database hands nothing over, and this process has the file.
     at_hand.ring.give(master.new.clone());
     let turn = runner.turn(desk, &id).await?;
-    let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
-    let bench = Bench { store, clock, dice, turn: &turn, witness: &follow };
-    crate::vault::rotation::Witness::passed(&follow, "planned");
-    master.run(&bench).await.map_err(stopped)?;
+    rotation::Witness::passed(&follow, "planned");
+    rotation::run(&master, &bench(args, desk, &turn, &follow)).await.map_err(stopped)?;
     at_hand.ring.learn().await.map_err(|failure| stalled(&failure))?;
-    end(desk, global, &at_hand, &id).await.map(Some)
+    end(desk, global, &at_hand, &id).await
 }
 
 /// The roots at hand: the configured one, and what lies where the new one is to be.
@@ -88,6 +85,7 @@ async fn at_hand(args: &Args, desk: &Desk) -> Result<AtHand, Refused> {
 
 /// The rotation in progress with both of its keys; `None` where it was given up for another new key.
 async fn resumed(
+    args: &Args,
     desk: &Desk,
     at_hand: &AtHand,
     runner: &Runner,
@@ -105,9 +103,7 @@ async fn resumed(
         (Some(old), Some(new)) if !another => Ok(Some((row.id, Master { old, new }))),
         (Some(_), _) if state.can_be_aborted() => {
             let turn = runner.turn(desk, &row.id).await?;
-            let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
-            let bench = Bench { store, clock, dice, turn: &turn, witness: &Follow::new(desk.output) };
-            bench.abort(&row).await.map_err(stopped)?;
+            bench(args, desk, &turn, &Follow::new(desk.output)).abort(&row).await.map_err(stopped)?;
             Ok(None)
         }
         _ => Err(Refused::usage(
@@ -146,14 +142,14 @@ async fn plan(
     let planned = master.plan((&desk.store, &desk.clock, &desk.dice), args.emergency).await;
     match planned.map_err(|failure| broken(&failure))? {
         Some(id) => Ok(Some((id, master))),
-        None => Err(stopped(crate::vault::rotation::Stopped::TurnLost)),
+        None => Err(stopped(Stopped::TurnLost)),
     }
 }
 
 /// What is left when nothing is wrapped under the old key any more: the new key's name, and the evidence.
 async fn end(desk: &Desk, global: &Global, at_hand: &AtHand, id: &str) -> Result<Shown, Refused> {
     let row = desk.store.rotation(id).await.map_err(|failure| stalled(&failure))?;
-    let Some(row) = row else { return Err(stopped(crate::vault::rotation::Stopped::TurnLost)) };
+    let Some(row) = row else { return Err(stopped(Stopped::TurnLost)) };
     let mut notes = Vec::new();
     match &at_hand.place {
         Some(place @ NewPlace::Beside { key, .. }) => {
@@ -202,7 +198,7 @@ async fn would(
     global: &Global,
     at_hand: &AtHand,
     in_progress: Option<&RotationRow>,
-) -> Result<(), Refused> {
+) -> Result<Shown, Refused> {
     let Some(place) = &at_hand.place else { return Err(no_place()) };
     let counts = desk.store.count_data_keys().await.map_err(|failure| broken(&failure))?;
     let keys: i64 = counts.iter().map(|count| count.keys).sum();
@@ -224,8 +220,7 @@ async fn would(
         "new_key_file": place.path(), "data_keys": keys,
         "goes_on": in_progress.map(|row| &row.id), "sealed_configuration": concerned.map(|file| file.path),
     });
-    desk.output.result(&text, &document);
-    Ok(())
+    Ok(Shown::would(text, document))
 }
 
 fn no_place() -> Refused {

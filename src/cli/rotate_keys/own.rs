@@ -6,17 +6,17 @@ use serde_json::json;
 
 use super::Args;
 use super::evidence::{self, Shown};
-use super::runner::{Follow, Runner, stalled, stopped};
+use super::runner::{Follow, Runner, bench, stalled, stopped};
 use crate::cli::administer::{Desk, broken};
 use crate::cli::output::Refused;
 use crate::cli::serve_start;
 use crate::domain::rotation::Kind;
 use crate::store::Turn;
 use crate::vault::KeyRing;
-use crate::vault::rotation::{Bench, Data, Signing, Stopped};
+use crate::vault::rotation::{self, Data, Signing, Stopped};
 
 /// Rotates people's data keys or the server's own.
-pub(super) async fn run(args: &Args, desk: &Desk, kind: Kind) -> Result<Option<Shown>, Refused> {
+pub(super) async fn run(args: &Args, desk: &Desk, kind: Kind) -> Result<Shown, Refused> {
     let roots = super::master::roots(args, desk)?;
     let (ring, _) = serve_start::ring(&desk.store, &roots, (&desk.clock, &desk.dice)).await?;
     let ring = Arc::new(ring);
@@ -27,8 +27,7 @@ pub(super) async fn run(args: &Args, desk: &Desk, kind: Kind) -> Result<Option<S
         return Err(super::master::other_in_progress(row));
     }
     if args.dry_run {
-        would(desk, kind, in_progress.map(|row| row.id)).await?;
-        return Ok(None);
+        return would(desk, kind, in_progress.map(|row| row.id)).await;
     }
     let runner = Runner::take(desk)?;
     let id = match in_progress {
@@ -36,14 +35,14 @@ pub(super) async fn run(args: &Args, desk: &Desk, kind: Kind) -> Result<Option<S
         None => plan(args, desk, &ring, kind).await?,
     };
     let turn = runner.turn(desk, &id).await?;
-    work(desk, &ring, kind, &turn).await?;
+    work(args, desk, &ring, kind, &turn).await?;
     ring.learn().await.map_err(|failure| stalled(&failure))?;
     let row = desk.store.rotation(&id).await.map_err(|failure| stalled(&failure))?;
     let Some(row) = row else { return Err(stopped(Stopped::TurnLost)) };
     let notes =
         ["backups from before this rotation hold the old keys, under the master key of their time"
             .to_owned()];
-    evidence::show(desk, &ring, &row, &notes).await.map(Some)
+    evidence::show(desk, &ring, &row, &notes).await
 }
 
 async fn plan(args: &Args, desk: &Desk, ring: &Arc<KeyRing>, kind: Kind) -> Result<String, Refused> {
@@ -55,19 +54,18 @@ async fn plan(args: &Args, desk: &Desk, ring: &Arc<KeyRing>, kind: Kind) -> Resu
     planned.map_err(|failure| broken(&failure))?.ok_or_else(|| stopped(Stopped::TurnLost))
 }
 
-async fn work(desk: &Desk, ring: &Arc<KeyRing>, kind: Kind, turn: &Turn) -> Result<(), Refused> {
+async fn work(args: &Args, desk: &Desk, ring: &Arc<KeyRing>, kind: Kind, turn: &Turn) -> Result<(), Refused> {
     let follow = Follow::new(desk.output);
-    crate::vault::rotation::Witness::passed(&follow, "planned");
-    let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
-    let bench = Bench { store, clock, dice, turn, witness: &follow };
+    rotation::Witness::passed(&follow, "planned");
+    let bench = bench(args, desk, turn, &follow);
     let done = match kind {
-        Kind::Signing => Signing { ring: ring.clone() }.run(&bench).await,
-        _ => Data { ring: ring.clone() }.run(&bench).await,
+        Kind::Signing => rotation::run(&Signing { ring: ring.clone() }, &bench).await,
+        _ => rotation::run(&Data { ring: ring.clone() }, &bench).await,
     };
     done.map_err(stopped)
 }
 
-async fn would(desk: &Desk, kind: Kind, goes_on: Option<String>) -> Result<(), Refused> {
+async fn would(desk: &Desk, kind: Kind, goes_on: Option<String>) -> Result<Shown, Refused> {
     let counts = desk.store.count_data_keys().await.map_err(|failure| broken(&failure))?;
     let keys: i64 = match kind {
         Kind::Signing => 3,
@@ -79,6 +77,5 @@ async fn would(desk: &Desk, kind: Kind, goes_on: Option<String>) -> Result<(), R
         text += &format!("Rotation {id} would go on.\n");
     }
     let document = json!({ "dry_run": true, "kind": kind.name(), "keys": keys, "goes_on": goes_on });
-    desk.output.result(&text, &document);
-    Ok(())
+    Ok(Shown::would(text, document))
 }

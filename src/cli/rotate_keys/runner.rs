@@ -6,13 +6,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use super::Args;
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
 use crate::cli::output::{Output, Refused};
 use crate::config::master_key::make_data_dir;
+use crate::domain::rotation::Pace;
 use crate::failure::Failure;
 use crate::store::Turn;
-use crate::vault::rotation::{Stopped, Witness};
+use crate::vault::rotation::{Bench, Stopped, Witness};
 
 /// The right to run rotations from this data directory, held until it is dropped.
 pub(super) struct Runner {
@@ -60,10 +62,17 @@ impl Runner {
     }
 }
 
+/// What a run works with.
+pub(super) fn bench<'a>(args: &Args, desk: &'a Desk, turn: &'a Turn, witness: &'a Follow) -> Bench<'a> {
+    let (store, clock, dice) = (&desk.store, &desk.clock, &desk.dice);
+    Bench { store, clock, dice, turn, witness, pace: Pace { per_second: args.max_rows_per_sec } }
+}
+
 /// Why a run ended early.
 pub(super) fn stopped(stopped: Stopped) -> Refused {
     match stopped {
         Stopped::TurnLost => elsewhere(),
+        Stopped::AtStep => stalled(&Failure::new("a step of the rotation could not be done")),
         Stopped::Failure(failure) => stalled(&failure),
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::administer::{Desk, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::domain::rotation::{Due, MOST_SEALS};
 use crate::failure::Failure;
-use crate::store::{DataKeyCount, MasterKeyRow, PurposeKeyRow, RotationRow};
+use crate::store::{AppRow, DataKeyCount, MasterKeyRow, PurposeKeyRow, RotationRow};
 
 /// Rotations that are shown.
 const SHOWN: i64 = 10;
@@ -17,6 +17,7 @@ struct Seen {
     now: Timestamp,
     masters: Vec<MasterKeyRow>,
     own: Vec<PurposeKeyRow>,
+    apps: Vec<AppRow>,
     data: Vec<DataKeyCount>,
     rotations: Vec<(RotationRow, usize)>,
 }
@@ -45,6 +46,7 @@ async fn look(desk: &Desk) -> Result<Seen, Failure> {
         now: desk.clock.now(),
         masters: store.master_keys().await?,
         own: store.purpose_keys().await?,
+        apps: store.operators_apps().await?,
         data: store.count_data_keys().await?,
         rotations,
     })
@@ -108,7 +110,12 @@ fn lines(desk: &Desk, seen: &Seen) -> Vec<Line> {
             ..line(purpose(&row.purpose), &row.id, &row.state, row.created_at, None, days)
         }
     });
-    masters.chain(data).chain(own).collect()
+    let clients = seen.apps.iter().filter_map(|row| {
+        let state = if row.retired_at.is_some() { "retired" } else { "active" };
+        let (id, since) = (row.secret_id.as_ref()?, row.secret_since?);
+        Some(line("spotify-client", id, state, since, None, policy.spotify_client))
+    });
+    masters.chain(data).chain(own).chain(clients).collect()
 }
 
 fn purpose(name: &str) -> &'static str {

@@ -4,18 +4,16 @@
 use std::sync::Arc;
 
 use super::facts::{Counts, Facts, Probe};
-use super::{BATCH, Bench, Stopped, held, quarantined};
+use super::{BATCH, Bench, Plan, Steps, Stopped, held, quarantined};
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::crypto::Key;
 use crate::crypto::envelope::{self, OpenError};
 use crate::crypto::keys::SealingKey;
-use crate::domain::event::{Event, EventCode};
-use crate::domain::rotation::{self, Kind, State, Step};
-use crate::domain::{DataKeyId, RotationId, UserId};
+use crate::domain::rotation::{self, Kind, State};
+use crate::domain::{DataKeyId, UserId};
 use crate::failure::Failure;
 use crate::store::{
-    DataKeyRow, ExceptionRow, NewRotation, OldDataKey, Recorded, Resealed, RotationRow, SealedApiKey,
-    SealedLink, Store,
+    DataKeyRow, ExceptionRow, OldDataKey, Resealed, RotationRow, SealedApiKey, SealedLink, Store,
 };
 use crate::vault::KeyRing;
 use crate::vault::seal::{Column, place};
@@ -40,101 +38,14 @@ impl Data {
     /// Where the database fails.
     pub async fn plan(
         &self,
-        (store, clock, dice): (&Store, &Clock, &Dice),
+        at: (&Store, &Clock, &Dice),
         emergency: bool,
     ) -> Result<Option<String>, Failure> {
-        let id = RotationId::mint(dice.bytes());
-        let event = Event::new(EventCode::KeyRotationStarted)
-            .subject(id.as_str())
-            .detail("kind", Kind::Data.name())
-            .detail("emergency", if emergency { "yes" } else { "no" });
-        let recorded = Recorded::now(event, clock, dice);
-        let now = clock.now();
-        let before = counted(store, (id.as_str(), now)).await?;
-        let facts =
-            Facts { before, events: vec![recorded.id.as_str().to_owned()], ..Facts::default() }.text();
-        let new = NewRotation {
-            id: id.as_str(),
-            kind: Kind::Data,
-            emergency,
-            old_key: "everybody's",
-            new_key: "everybody's",
-            facts: &facts,
-            now,
-        };
-        let begun = store.begin_rotation(&new, &[recorded]).await?;
-        Ok(begun.then(|| id.as_str().to_owned()))
-    }
-
-    /// Works until the rotation is over.
-    ///
-    /// # Errors
-    /// [`Stopped`]; what was done stays done.
-    pub async fn run(&self, bench: &Bench<'_>) -> Result<(), Stopped> {
-        loop {
-            let row = bench.row().await?;
-            let state = State::named(&row.state).ok_or(Failure::new("a rotation is in an unknown state"))?;
-            let facts = match state {
-                State::Rewrapping => {
-                    let ahead = bench.store.count_old_data_keys(of(&row), &row.position).await?;
-                    rotation::Facts { ahead, remaining: ahead }
-                }
-                State::Verifying => {
-                    self.open_all(bench, &row).await?;
-                    let remaining = bench.store.count_old_data_keys(of(&row), "").await?;
-                    rotation::Facts { ahead: 0, remaining }
-                }
-                _ => rotation::Facts::default(),
-            };
-            match rotation::next(state, facts) {
-                // Nothing has to be known before it is used: a data key lies beside what it seals.
-                Step::Stage => bench.to(&row, State::Staged).await?,
-                Step::Promote => bench.to(&row, State::Active).await?,
-                Step::Begin => bench.to(&row, State::Rewrapping).await?,
-                Step::Batch => self.reseal(bench, &row).await?,
-                Step::Verify => bench.to(&row, State::Verifying).await?,
-                Step::Again => bench.again(&row).await?,
-                Step::Retire => self.retire(bench).await?,
-                Step::Nothing => return Ok(()),
-            }
-        }
-    }
-
-    async fn reseal(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
-        let mut after = row.position.clone();
-        let ahead = bench.store.count_old_data_keys(of(row), &after).await?;
-        let mut done = 0;
-        loop {
-            let old = bench.store.old_data_keys(of(row), (&after, PEOPLE)).await?;
-            let Some(last) = old.last() else { return Ok(()) };
-            after.clone_from(&last.id);
-            done += old.len() as u64;
-            let (mut people, mut exceptions) = (Vec::new(), Vec::new());
-            for key in old {
-                let (resealed, unopened) = self.deal(bench, key).await?;
-                people.extend(resealed);
-                exceptions.extend(unopened);
-            }
-            let events: Vec<_> = exceptions.iter().map(|row_of| quarantined(bench, row, row_of)).collect();
-            let now = bench.clock.now();
-            let written = bench
-                .store
-                .write_resealed(bench.turn, (&people, &exceptions), &after, (now, &events))
-                .await?;
-            if written.is_none() {
-                // Another runner, or another master key: a new look tells which.
-                self.ring.learn().await?;
-                let still = bench.store.move_rotation(
-                    bench.turn,
-                    (State::Rewrapping, &row.facts),
-                    bench.clock.now(),
-                    &[],
-                );
-                return held(still.await?);
-            }
-            bench.witness.progress(done, ahead);
-            bench.witness.passed("batch");
-        }
+        // No rotation has this id: every data key is from before it.
+        let before = counted(at.0, ("-", at.1.now())).await?;
+        let (old_key, new_key) = ("everybody's", "everybody's");
+        let before = Facts { before, ..Facts::default() };
+        super::plan(Plan { kind: Kind::Data, emergency, old_key, new_key, before }, at).await
     }
 
     /// Seals anew what one old key seals. What does not open stays under it, and so does that key.
@@ -212,7 +123,8 @@ impl Data {
         let mut exceptions = Vec::new();
         let (mut after, mut opened) = (String::new(), 0);
         loop {
-            let links = bench.store.sealed_links((&after, BATCH)).await?;
+            let begun = bench.clock.now();
+            let links = bench.store.sealed_links((&after, bench.pace.batch(BATCH))).await?;
             let Some(last) = links.last() else { break };
             after.clone_from(&last.id);
             for link in links.iter().filter(|link| !is_known("linked_accounts", &link.id)) {
@@ -223,11 +135,13 @@ impl Data {
                     }
                 }
             }
+            bench.rest(links.len(), begun).await;
         }
         facts.verified.insert("linked_accounts".to_owned(), opened);
         (after, opened) = (String::new(), 0);
         loop {
-            let keys = bench.store.sealed_api_keys((&after, BATCH)).await?;
+            let begun = bench.clock.now();
+            let keys = bench.store.sealed_api_keys((&after, bench.pace.batch(BATCH))).await?;
             let Some(last) = keys.last() else { break };
             after.clone_from(&last.id);
             for api_key in keys.iter().filter(|key| !is_known("api_keys", &key.id)) {
@@ -239,6 +153,7 @@ impl Data {
                     }
                 }
             }
+            bench.rest(keys.len(), begun).await;
         }
         facts.verified.insert("api_keys".to_owned(), opened);
         if !exceptions.is_empty() {
@@ -265,15 +180,79 @@ impl Data {
         let (Ok(id), Ok(user)) = (id.parse(), user.parse()) else { return Ok(Err(OpenError::Format)) };
         Ok(self.ring.data_key(&id, &user).await?)
     }
+}
 
-    async fn retire(&self, bench: &Bench<'_>) -> Result<(), Stopped> {
-        let row = bench.row().await?;
+/// Nothing has to be known before it is used: a data key lies beside what it seals.
+impl Steps for Data {
+    async fn look(
+        &self,
+        bench: &Bench<'_>,
+        row: &RotationRow,
+        state: State,
+    ) -> Result<rotation::Facts, Stopped> {
+        let store = bench.store;
+        match state {
+            State::Rewrapping => {
+                let ahead = store.count_old_data_keys(of(row), &row.position).await?;
+                Ok(rotation::Facts { ahead, remaining: ahead })
+            }
+            State::Verifying => {
+                self.open_all(bench, row).await?;
+                let remaining = store.count_old_data_keys(of(row), "").await?;
+                Ok(rotation::Facts { ahead: 0, remaining })
+            }
+            _ => Ok(rotation::Facts::default()),
+        }
+    }
+
+    async fn batch(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
+        let mut after = row.position.clone();
+        let ahead = bench.store.count_old_data_keys(of(row), &after).await?;
+        let mut done = 0;
+        loop {
+            let begun = bench.clock.now();
+            let most = bench.pace.batch(PEOPLE);
+            let old = bench.store.old_data_keys(of(row), (&after, most)).await?;
+            let Some(last) = old.last() else { return Ok(()) };
+            let rows = old.len();
+            after.clone_from(&last.id);
+            done += rows as u64;
+            let (mut people, mut exceptions) = (Vec::new(), Vec::new());
+            for key in old {
+                let (resealed, unopened) = self.deal(bench, key).await?;
+                people.extend(resealed);
+                exceptions.extend(unopened);
+            }
+            let events: Vec<_> = exceptions.iter().map(|row_of| quarantined(bench, row, row_of)).collect();
+            let now = bench.clock.now();
+            let written = bench
+                .store
+                .write_resealed(bench.turn, (&people, &exceptions), &after, (now, &events))
+                .await?;
+            if written.is_none() {
+                // Another runner, or another master key: a new look tells which.
+                self.ring.learn().await?;
+                let still = bench.store.move_rotation(
+                    bench.turn,
+                    (State::Rewrapping, &row.facts),
+                    bench.clock.now(),
+                    &[],
+                );
+                return held(still.await?);
+            }
+            bench.witness.progress(done, ahead);
+            bench.witness.passed("batch");
+            bench.rest(rows, begun).await;
+        }
+    }
+
+    async fn retire(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
         let mut facts = Facts::parse(&row.facts);
-        facts.after = counted(bench.store, of(&row)).await?;
+        facts.after = counted(bench.store, of(row)).await?;
         // An old key opens nothing because it is no more: looked for, not taken for granted. What could not be opened
         // keeps its own.
         facts.probe = Probe { tried: from_before(&facts.before), opened: from_before(&facts.after) };
-        let row = RotationRow { facts: facts.text(), ..row };
+        let row = RotationRow { facts: facts.text(), ..row.clone() };
         bench.to(&row, State::Retired).await
     }
 }

@@ -28,6 +28,26 @@ pub struct Facts {
     pub again: u32,
     /// Where the evidence key was replaced: the old one's word for the new one.
     pub succession: Option<Succession>,
+    /// Where a Spotify app got other credentials.
+    pub client: Option<Client>,
+}
+
+/// Other credentials of a Spotify app. Never: a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Client {
+    /// Our id for the app that had the old ones.
+    pub app: String,
+    /// Where the configuration has them; empty where somebody had put them there before.
+    pub places: Vec<String>,
+    /// Linked accounts that end, because another app takes the place of theirs.
+    pub links_ended: i64,
+    /// How many people's they are.
+    pub people_concerned: i64,
+    /// What the running server says of the new ones.
+    pub server: String,
+    /// What Spotify said to the old ones, when they were last presented.
+    pub old_credentials: String,
 }
 
 /// Ed25519 by the old evidence key over `spotify-mcp/evidence-key-succession/v1` and the new public key; all in base64.

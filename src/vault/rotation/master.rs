@@ -4,21 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ambient::Dice;
+use crate::ambient::{Clock, Dice};
 use crate::crypto::envelope::{self, OpenError};
 use crate::crypto::keys::{RootKey, SealingKey};
 use crate::crypto::succession::Passage;
-use crate::domain::event::{Event, EventCode};
-use crate::domain::rotation::{self, Kind, State, Step};
-use crate::domain::{DataKeyId, RotationId};
+use crate::domain::DataKeyId;
+use crate::domain::rotation::{self, Kind, State};
 use crate::failure::Failure;
 use crate::store::{
-    Batch, Change, ExceptionRow, NewRotation, Recorded, RotationRow, StagedMaster, Store, Under, WrappedRow,
-    WrappedTable,
+    Batch, Change, ExceptionRow, RotationRow, StagedMaster, Store, Under, WrappedRow, WrappedTable,
 };
 
 use super::facts::{Facts, Probe, count_wrapped};
-use super::{BATCH, Bench, Stopped, held, quarantined};
+use super::{BATCH, Bench, Plan, Steps, Stopped, held, quarantined};
 use crate::vault::ring::key_id;
 
 /// How long servers that start with the old key learn the new one.
@@ -39,73 +37,13 @@ impl Master {
     /// Where the database fails.
     pub async fn plan(
         &self,
-        (store, clock, dice): (&Store, &crate::ambient::Clock, &Dice),
+        at: (&Store, &Clock, &Dice),
         emergency: bool,
     ) -> Result<Option<String>, Failure> {
-        let id = RotationId::mint(dice.bytes());
         let (old_key, new_key) = (self.old.id().to_string(), self.new.id().to_string());
-        let event = Event::new(EventCode::KeyRotationStarted)
-            .subject(id.as_str())
-            .detail("kind", Kind::Master.name())
-            .detail("old_key", &old_key)
-            .detail("new_key", &new_key)
-            .detail("emergency", if emergency { "yes" } else { "no" });
-        let recorded = Recorded::now(event, clock, dice);
-        let events = vec![recorded.id.as_str().to_owned()];
-        let facts = Facts { before: count_wrapped(store).await?, events, ..Facts::default() }.text();
-        let new = NewRotation {
-            id: id.as_str(),
-            kind: Kind::Master,
-            emergency,
-            old_key: &old_key,
-            new_key: &new_key,
-            facts: &facts,
-            now: clock.now(),
-        };
-        let begun = store.begin_rotation(&new, &[recorded]).await?;
-        Ok(begun.then(|| id.as_str().to_owned()))
-    }
-
-    /// Works until the rotation is over.
-    ///
-    /// # Errors
-    /// [`Stopped`]; what was done stays done.
-    pub async fn run(&self, bench: &Bench<'_>) -> Result<(), Stopped> {
-        loop {
-            let row = bench.row().await?;
-            let state = State::named(&row.state).ok_or(Failure::new("a rotation is in an unknown state"))?;
-            let facts = self.look(bench, &row, state).await?;
-            match rotation::next(state, facts) {
-                Step::Stage => self.stage(bench, &row).await?,
-                Step::Promote => self.promote(bench, &row).await?,
-                Step::Begin => bench.to(&row, State::Rewrapping).await?,
-                Step::Batch => self.rewrap(bench, &row).await?,
-                Step::Verify => bench.to(&row, State::Verifying).await?,
-                Step::Again => bench.again(&row).await?,
-                Step::Retire => self.retire(bench, &row).await?,
-                Step::Nothing => return Ok(()),
-            }
-        }
-    }
-
-    async fn look(
-        &self,
-        bench: &Bench<'_>,
-        row: &RotationRow,
-        state: State,
-    ) -> Result<rotation::Facts, Stopped> {
-        match state {
-            State::Rewrapping => {
-                let ahead = self.count(bench.store, row, &row.position).await?;
-                Ok(rotation::Facts { ahead, remaining: ahead })
-            }
-            State::Verifying => {
-                // Rows that do not open are quarantined here, so what remains can be wrapped anew.
-                self.open_all(bench, row).await?;
-                Ok(rotation::Facts { ahead: 0, remaining: self.count(bench.store, row, "").await? })
-            }
-            _ => Ok(rotation::Facts::default()),
-        }
+        let before = Facts { before: count_wrapped(at.0).await?, ..Facts::default() };
+        let (old_key, new_key) = (old_key.as_str(), new_key.as_str());
+        super::plan(Plan { kind: Kind::Master, emergency, old_key, new_key, before }, at).await
     }
 
     async fn count(&self, store: &Store, row: &RotationRow, position: &str) -> Result<u64, Failure> {
@@ -118,56 +56,6 @@ impl Master {
 
     fn under<'a>(&'a self, row: &'a RotationRow) -> Under<'a> {
         Under { rotation: &row.id, key: &row.new_key, bytes: self.new.id().as_bytes() }
-    }
-
-    async fn stage(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
-        let now = bench.clock.now();
-        let mut facts = Facts::parse(&row.facts);
-        let events = bench.step(&mut facts, row, State::Staged);
-        let over = || self.old.pass(&self.new, Passage::Over, &bench.dice.bytes());
-        let staged = StagedMaster {
-            old: &row.old_key,
-            new: &row.new_key,
-            handed_over: row.emergency.is_none().then(|| (over(), now.plus(HANDED_OVER))),
-            handed_back: self.new.pass(&self.old, Passage::Back, &bench.dice.bytes()),
-            facts: &facts.text(),
-        };
-        held(bench.store.stage_master(bench.turn, &staged, now, &events).await?)?;
-        bench.witness.passed("staged");
-        Ok(())
-    }
-
-    async fn promote(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
-        let mut facts = Facts::parse(&row.facts);
-        let events = bench.step(&mut facts, row, State::Active);
-        let keys = (row.old_key.as_str(), row.new_key.as_str());
-        let now = bench.clock.now();
-        held(bench.store.promote_master(bench.turn, keys, (&facts.text(), now), &events).await?)?;
-        bench.witness.passed("active");
-        Ok(())
-    }
-
-    async fn rewrap(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
-        let total = Facts::parse(&row.facts).before.values().flat_map(|keys| keys.values()).sum::<i64>();
-        let mut done = row.rewritten;
-        for (table, after) in ahead_of(&row.position) {
-            let mut after = after.to_owned();
-            loop {
-                let rows = bench.store.wrapped_elsewhere(table, self.under(row), (&after, BATCH)).await?;
-                let Some(last) = rows.last() else { break };
-                after.clone_from(&last.id);
-                let batch = self.wrapped_anew(table, rows, after.clone(), bench.dice);
-                let events: Vec<_> =
-                    batch.exceptions.iter().map(|exception| quarantined(bench, row, exception)).collect();
-                let key = (table, row.new_key.as_str());
-                let now = bench.clock.now();
-                let written = bench.store.write_wrapped(bench.turn, key, &batch, (now, &events)).await?;
-                done += written.ok_or(Stopped::TurnLost)?.rewritten.cast_signed();
-                bench.witness.progress(done.unsigned_abs(), total.max(done).unsigned_abs());
-                bench.witness.passed("batch");
-            }
-        }
-        Ok(())
     }
 
     fn wrapped_anew(
@@ -211,12 +99,15 @@ impl Master {
         for table in WrappedTable::ALL {
             let (mut after, mut opened) = (String::new(), 0);
             loop {
-                let rows = bench.store.wrapped_rows(table, (&after, BATCH)).await?;
+                let begun = bench.clock.now();
+                let rows = bench.store.wrapped_rows(table, (&after, bench.pace.batch(BATCH))).await?;
                 let Some(last) = rows.last() else { break };
+                let count = rows.len();
                 after.clone_from(&last.id);
                 let (good, exceptions) = self.tried(table, rows, &is_known, &mut facts.probe);
                 opened += good;
                 self.set_aside(bench, row, (table, &after), exceptions).await?;
+                bench.rest(count, begun).await;
             }
             facts.verified.insert(table.name().to_owned(), opened);
         }
@@ -268,13 +159,86 @@ impl Master {
             bench.store.write_wrapped(bench.turn, key, &batch, (bench.clock.now(), &events)).await?;
         written.ok_or(Stopped::TurnLost).map(drop)
     }
+}
+
+impl Steps for Master {
+    async fn look(
+        &self,
+        bench: &Bench<'_>,
+        row: &RotationRow,
+        state: State,
+    ) -> Result<rotation::Facts, Stopped> {
+        match state {
+            State::Rewrapping => {
+                let ahead = self.count(bench.store, row, &row.position).await?;
+                Ok(rotation::Facts { ahead, remaining: ahead })
+            }
+            State::Verifying => {
+                // Rows that do not open are quarantined here, so what remains can be wrapped anew.
+                self.open_all(bench, row).await?;
+                Ok(rotation::Facts { ahead: 0, remaining: self.count(bench.store, row, "").await? })
+            }
+            _ => Ok(rotation::Facts::default()),
+        }
+    }
+
+    async fn stage(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
+        let now = bench.clock.now();
+        let mut facts = Facts::parse(&row.facts);
+        let events = bench.step(&mut facts, row, State::Staged);
+        let over = || self.old.pass(&self.new, Passage::Over, &bench.dice.bytes());
+        let staged = StagedMaster {
+            old: &row.old_key,
+            new: &row.new_key,
+            handed_over: row.emergency.is_none().then(|| (over(), now.plus(HANDED_OVER))),
+            handed_back: self.new.pass(&self.old, Passage::Back, &bench.dice.bytes()),
+            facts: &facts.text(),
+        };
+        held(bench.store.stage_master(bench.turn, &staged, now, &events).await?)?;
+        bench.witness.passed("staged");
+        Ok(())
+    }
+
+    async fn promote(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
+        let mut facts = Facts::parse(&row.facts);
+        let events = bench.step(&mut facts, row, State::Active);
+        let keys = (row.old_key.as_str(), row.new_key.as_str());
+        let now = bench.clock.now();
+        held(bench.store.promote_master(bench.turn, keys, (&facts.text(), now), &events).await?)?;
+        bench.witness.passed("active");
+        Ok(())
+    }
+
+    async fn batch(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
+        let total = Facts::parse(&row.facts).before.values().flat_map(|keys| keys.values()).sum::<i64>();
+        let mut done = row.rewritten;
+        for (table, after) in ahead_of(&row.position) {
+            let mut after = after.to_owned();
+            loop {
+                let (begun, most) = (bench.clock.now(), bench.pace.batch(BATCH));
+                let rows = bench.store.wrapped_elsewhere(table, self.under(row), (&after, most)).await?;
+                let Some(last) = rows.last() else { break };
+                let count = rows.len();
+                after.clone_from(&last.id);
+                let batch = self.wrapped_anew(table, rows, after.clone(), bench.dice);
+                let events: Vec<_> =
+                    batch.exceptions.iter().map(|exception| quarantined(bench, row, exception)).collect();
+                let key = (table, row.new_key.as_str());
+                let now = bench.clock.now();
+                let written = bench.store.write_wrapped(bench.turn, key, &batch, (now, &events)).await?;
+                done += written.ok_or(Stopped::TurnLost)?.rewritten.cast_signed();
+                bench.witness.progress(done.unsigned_abs(), total.max(done).unsigned_abs());
+                bench.witness.passed("batch");
+                bench.rest(count, begun).await;
+            }
+        }
+        Ok(())
+    }
 
     async fn retire(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
-        // Read again: verifying has added to the facts.
-        let row = bench.row().await.map(|read| RotationRow { facts: read.facts, ..row.clone() })?;
         let mut facts = Facts::parse(&row.facts);
         facts.after = count_wrapped(bench.store).await?;
-        let events = bench.step(&mut facts, &row, State::Retired);
+        let events = bench.step(&mut facts, row, State::Retired);
         let now = bench.clock.now();
         held(bench.store.retire_master(bench.turn, &row.old_key, (&facts.text(), now), &events).await?)?;
         bench.witness.passed("retired");

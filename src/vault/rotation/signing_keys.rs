@@ -7,15 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::facts::{Counts, Facts, Probe, Succession};
-use super::{Bench, Stopped, held};
+use super::{Bench, Plan, Steps, Stopped, held};
 use crate::ambient::{Clock, Dice};
 use crate::crypto::keys::{KeyId, SealingKey};
 use crate::crypto::{Key, signature};
-use crate::domain::event::{Event, EventCode};
-use crate::domain::rotation::{self, Kind, State, Step};
-use crate::domain::{KeyPurpose, RotationId};
+use crate::domain::KeyPurpose;
+use crate::domain::rotation::{Kind, State};
 use crate::failure::Failure;
-use crate::store::{NewRotation, PurposeKeyRow, Recorded, RotationRow, Store};
+use crate::store::{PurposeKeyRow, RotationRow, Store};
 use crate::vault::KeyRing;
 use crate::vault::ring::own_row;
 
@@ -35,53 +34,32 @@ impl Signing {
     /// Where the database fails.
     pub async fn plan(
         &self,
-        (store, clock, dice): (&Store, &Clock, &Dice),
+        at: (&Store, &Clock, &Dice),
         emergency: bool,
     ) -> Result<Option<String>, Failure> {
-        let id = RotationId::mint(dice.bytes());
-        let event = Event::new(EventCode::KeyRotationStarted)
-            .subject(id.as_str())
-            .detail("kind", Kind::Signing.name())
-            .detail("emergency", if emergency { "yes" } else { "no" });
-        let recorded = Recorded::now(event, clock, dice);
-        let (old, new) =
-            (self.ring.own(KeyPurpose::Evidence)?.id().to_string(), KeyId::new(dice.bytes()).to_string());
-        let before = counted(&store.purpose_keys().await?);
-        let facts =
-            Facts { before, events: vec![recorded.id.as_str().to_owned()], ..Facts::default() }.text();
-        let rotation = NewRotation {
-            id: id.as_str(),
-            kind: Kind::Signing,
-            emergency,
-            old_key: &old,
-            new_key: &new,
-            facts: &facts,
-            now: clock.now(),
-        };
-        let begun = store.begin_rotation(&rotation, &[recorded]).await?;
-        Ok(begun.then(|| id.as_str().to_owned()))
+        let old_key = self.ring.own(KeyPurpose::Evidence)?.id().to_string();
+        let new_key = KeyId::new(at.2.bytes()).to_string();
+        let before = Facts { before: counted(&at.0.purpose_keys().await?), ..Facts::default() };
+        let (old_key, new_key) = (old_key.as_str(), new_key.as_str());
+        super::plan(Plan { kind: Kind::Signing, emergency, old_key, new_key, before }, at).await
     }
 
-    /// Works until the rotation is over.
-    ///
-    /// # Errors
-    /// [`Stopped`]; what was done stays done.
-    pub async fn run(&self, bench: &Bench<'_>) -> Result<(), Stopped> {
-        loop {
-            let row = bench.row().await?;
-            let state = State::named(&row.state).ok_or(Failure::new("a rotation is in an unknown state"))?;
-            match rotation::next(state, rotation::Facts::default()) {
-                Step::Stage => bench.to(&row, State::Staged).await?,
-                Step::Promote => self.replace(bench, &row).await?,
-                Step::Begin => bench.to(&row, State::Rewrapping).await?,
-                Step::Batch | Step::Again | Step::Verify => bench.to(&row, State::Verifying).await?,
-                Step::Retire => self.retire(bench, &row).await?,
-                Step::Nothing => return Ok(()),
-            }
-        }
+    /// The old evidence key's word for the new one.
+    fn succession(&self, seed: &Key) -> Result<Option<Succession>, Failure> {
+        let old = self.ring.own(KeyPurpose::Evidence)?;
+        let Some(new) = signature::sign(seed, b"") else { return Ok(None) };
+        let message = [SUCCESSION, &new.public_key[..]].concat();
+        let signed = signature::sign(old.key(), &message);
+        Ok(signed.map(|signed| Succession {
+            old_public_key: STANDARD.encode(signed.public_key),
+            new_public_key: STANDARD.encode(new.public_key),
+            signature: STANDARD.encode(signed.signature),
+        }))
     }
+}
 
-    async fn replace(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
+impl Steps for Signing {
+    async fn promote(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {
         self.ring.learn().await?;
         let (root, now) = (self.ring.active(), bench.clock.now());
         let mut facts = Facts::parse(&row.facts);
@@ -102,19 +80,6 @@ impl Signing {
         held(replaced)?;
         bench.witness.passed("active");
         Ok(())
-    }
-
-    /// The old evidence key's word for the new one.
-    fn succession(&self, seed: &Key) -> Result<Option<Succession>, Failure> {
-        let old = self.ring.own(KeyPurpose::Evidence)?;
-        let Some(new) = signature::sign(seed, b"") else { return Ok(None) };
-        let message = [SUCCESSION, &new.public_key[..]].concat();
-        let signed = signature::sign(old.key(), &message);
-        Ok(signed.map(|signed| Succession {
-            old_public_key: STANDARD.encode(signed.public_key),
-            new_public_key: STANDARD.encode(new.public_key),
-            signature: STANDARD.encode(signed.signature),
-        }))
     }
 
     async fn retire(&self, bench: &Bench<'_>, row: &RotationRow) -> Result<(), Stopped> {

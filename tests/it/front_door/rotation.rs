@@ -1,10 +1,13 @@
 //! `rotate-keys` beside a running server: what it changes, what it leaves, what it proves, and what a restart with
 //! which key does afterwards.
 
+mod client;
+mod client_ways;
 mod data;
 mod emergency;
 mod killed;
 mod many;
+mod paced;
 mod storm;
 mod tampered;
 
@@ -15,6 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use spotify_mcp::crypto::signature;
+use spotify_mcp::domain::KeyPurpose;
 
 use super::api_keys::{command, result};
 use crate::support::database::{Place, at_both};
@@ -53,7 +57,7 @@ fn evidence(output: &Output, status: i32) -> Value {
     assert!(signature::verify(&bytes("public_key"), text.as_bytes(), &bytes("value")));
     assert!(!signature::verify(
         &bytes("public_key"),
-        text.replace("master", "data").as_bytes(),
+        text.replace("\"state\"", "\"sate\"").as_bytes(),
         &bytes("value")
     ));
     document["evidence"].clone()
@@ -93,7 +97,7 @@ async fn the_master_key_is_rotated_while_people_listen() {
         assert_eq!(keys["after"], json!({ new: 3 }));
         assert_eq!((&keys["verified"], &keys["quarantined"]), (&json!(3), &json!(0)));
         assert_eq!(evidence["negative_probe"]["opened"], 0);
-        assert_eq!(evidence["negative_probe"]["tried"], 8);
+        assert_eq!(evidence["negative_probe"]["tried"], 9);
         assert_eq!(evidence["outcome"], "completed");
         let audit = &evidence["audit"];
         assert_eq!(audit["in_trail"], audit["events"].as_array().unwrap().len(), "{evidence}");
@@ -177,11 +181,11 @@ async fn the_status_names_every_key_without_needing_one() {
     let keys = status["keys"].as_array().unwrap();
     let of = |kind: &str| keys.iter().find(|line| line["kind"] == kind).unwrap();
     assert_eq!(of("master")["id"].as_str().unwrap().len(), 32);
-    // Three wrapped data keys and the server's own five.
-    assert_eq!((&of("master")["seals"], &of("data")["keys"]), (&json!(8), &json!(3)));
+    // Three wrapped data keys and the server's own six.
+    assert_eq!((&of("master")["seals"], &of("data")["keys"]), (&json!(9), &json!(3)));
     assert!(of("data")["seals"].as_i64().unwrap() >= 2);
-    for own in ["pending-logins", "browser-tickets", "former-identities", "limit-buckets", "evidence"] {
-        assert_eq!(of(own)["state"], "active");
+    for own in KeyPurpose::ALL {
+        assert_eq!(of(own.name())["state"], "active");
     }
     assert_eq!(status["rotations"], json!([]));
 
