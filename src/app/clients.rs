@@ -22,7 +22,7 @@ use crate::policy::WellKnownClients;
 use crate::store::Client;
 
 use super::BuildError;
-use super::flights::{Flight, Flights, Waiting, network};
+use super::flights::{Flights, network};
 
 /// Documents being fetched at once; further ones wait for their turn, but not for long.
 const MOST_FETCHES: usize = 32;
@@ -124,19 +124,9 @@ impl Clients {
         std::iter::once(&self.web).chain(&self.loopback)
     }
 
-    /// Joins the fetch of this document that is under way, or begins one where `start` gives it, as long as not too
-    /// many wait already; those of one address only count where `per_address` says so.
-    ///
-    /// # Errors
-    /// [`DocumentProblem::TooMany`] or [`DocumentProblem::Busy`].
-    pub fn join(
-        &self,
-        id: &ClientId,
-        address: IpAddr,
-        per_address: bool,
-        start: impl FnOnce() -> Option<Flight>,
-    ) -> Result<Waiting<'_>, DocumentProblem> {
-        self.flights.join(id, address, per_address, start)
+    /// The fetches that are under way.
+    pub const fn flights(&self) -> &Flights {
+        &self.flights
     }
 
     /// Why this document was not accepted a moment ago.

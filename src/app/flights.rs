@@ -28,7 +28,7 @@ pub type Flight = BoxFuture<'static, Fetched>;
 
 /// All fetches under way.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<UnderWay>);
+pub struct Flights(Mutex<UnderWay>);
 
 #[derive(Default)]
 struct UnderWay {
@@ -52,7 +52,7 @@ impl Flights {
     /// # Errors
     /// [`DocumentProblem::TooMany`]: too many from this address wait, or `start` gives none.
     /// [`DocumentProblem::Busy`]: too many wait for this document, or in all.
-    pub(super) fn join(
+    pub fn join(
         &self,
         id: &ClientId,
         address: IpAddr,

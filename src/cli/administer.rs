@@ -37,6 +37,29 @@ pub(super) struct Place<'a> {
     pub(super) sandbox: bool,
 }
 
+/// A group of commands that work with a database.
+#[derive(Debug, clap::Args)]
+pub struct Group<C: clap::Subcommand> {
+    /// The database of 'serve --sandbox' instead
+    #[arg(long, global = true)]
+    sandbox: bool,
+    #[command(subcommand)]
+    command: C,
+}
+
+impl<C: clap::Subcommand> Group<C> {
+    /// The command that was named, and where it works.
+    pub(super) const fn named<'a>(&'a self, global: &'a Global) -> (&'a C, Place<'a>) {
+        (&self.command, Place { global, sandbox: self.sandbox })
+    }
+}
+
+impl Place<'_> {
+    const fn purpose(&self) -> Purpose {
+        if self.sandbox { Purpose::Sandbox } else { Purpose::Inspect }
+    }
+}
+
 /// Opens the database that the configuration names, does the work, and closes it again.
 pub(super) fn at_database(
     place: &Place<'_>,
@@ -60,7 +83,7 @@ pub(super) fn at_database(
 
 /// The configuration of a place, and the file that it came from. Whatever is created from now on is this user's alone.
 pub(super) fn configured_place(place: &Place<'_>) -> Result<(Config, Option<PathBuf>), Refused> {
-    let loaded = configured::load_any(place.global, Vec::new(), Purpose::Inspect)?;
+    let loaded = configured::load_any(place.global, Vec::new(), place.purpose())?;
     let file = loaded.file().map(Path::to_owned);
     let mut config = configured::accept_for(place.global, loaded, &place.global.output())?;
     if place.sandbox {
@@ -73,7 +96,7 @@ pub(super) fn configured_place(place: &Place<'_>) -> Result<(Config, Option<Path
 /// The same as far as it is valid, for commands that only ask where the server is; nothing is said of the rest.
 pub(super) fn configured_place_as_far_as_valid(place: &Place<'_>) -> Result<Config, Refused> {
     let mut config =
-        configured::load_any(place.global, Vec::new(), Purpose::Inspect)?.as_far_as_valid().clone();
+        configured::load_any(place.global, Vec::new(), place.purpose())?.as_far_as_valid().clone();
     if place.sandbox {
         serve_sandbox::set_apart(&mut config)?;
     }

@@ -7,21 +7,15 @@ mod revoke;
 use clap::Subcommand;
 
 use super::Global;
-use super::administer::Place;
+use super::administer::Group;
 use super::output::{Exit, Refused};
 
 /// What `api-keys` takes.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The database of 'serve --sandbox' instead
-    #[arg(long, global = true)]
-    sandbox: bool,
-    #[command(subcommand)]
-    command: Command,
-}
+pub type Args = Group<Command>;
 
+/// What it can do.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Make a key for a person and print it once
     Create(create::Args),
     /// List the keys that were not revoked
@@ -32,8 +26,8 @@ enum Command {
 
 /// Runs the command that was named.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
-    let place = Place { global, sandbox: args.sandbox };
-    match &args.command {
+    let (command, place) = args.named(global);
+    match command {
         Command::Create(args) => create::run(args, &place),
         Command::List(args) => list::run(args, &place),
         Command::Revoke(args) => revoke::run(args, &place),

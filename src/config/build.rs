@@ -11,10 +11,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::certificate::{CERTIFICATE, KEY, TlsFiles};
-use super::gather::{Gathered, Setting, Variables};
-use super::problem::{Origin, Problem, Wrong};
-use super::value::{self, Value};
-use super::{checks, keys, typed::*};
+use super::gather::{Gathered, Variables};
+use super::problem::Wrong;
+use super::{checks, typed::*};
 use crate::crypto::SecretString;
 use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
@@ -32,8 +31,7 @@ pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMa
         security: build.security(),
         limits: build.limits(),
         network: NetworkConfig { allowed_hosts: build.lower_list("network.allowed_hosts") },
-        api: ApiConfig { timeout: build.span("api.timeout"), rate_limit: build.limit("api.rate_limit") },
-        cache: CacheConfig { enabled: build.flag("cache.enabled") },
+        api: ApiConfig { timeout: build.span("api.timeout") },
         audit: AuditConfig { dir: build.audit_dir(&storage.data_dir) },
         telemetry: build.telemetry(),
         server,
@@ -209,7 +207,6 @@ impl Build<'_> {
             signup,
             allowlist,
             api_keys: self.flag("auth.api_keys"),
-            administrators: self.list("auth.administrators"),
             registration: match self.text("auth.registration").as_str() {
                 "local_only" => RegistrationMode::LocalOnly,
                 "off" => RegistrationMode::Off,
@@ -330,82 +327,6 @@ impl Build<'_> {
             log_keep: self.number("telemetry.log_keep"),
         }
     }
-
-    pub(super) fn said(&self, path: &str) -> Option<Setting> {
-        self.gathered.values.get(path).cloned()
-    }
-
-    /// The value that holds: what was said, else the table's default.
-    fn value(&self, path: &str) -> Option<Value> {
-        self.said(path).map(|setting| setting.value).or_else(|| {
-            let spec = keys::find(path)?;
-            value::from_text(spec, spec.default?).ok()
-        })
-    }
-
-    pub(super) fn optional_text(&self, path: &str) -> Option<String> {
-        match self.value(path) {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    pub(super) fn text(&self, path: &str) -> String {
-        self.optional_text(path).unwrap_or_default()
-    }
-
-    pub(super) fn secret(&self, path: &str) -> Option<(SecretString, String)> {
-        match self.said(path) {
-            Some(Setting { value: Value::Secret(secret), origin }) => Some((secret, origin.to_string())),
-            _ => None,
-        }
-    }
-
-    pub(super) fn flag(&self, path: &str) -> bool {
-        matches!(self.value(path), Some(Value::Flag(true)))
-    }
-
-    fn count(&self, path: &str) -> u64 {
-        match self.value(path) {
-            Some(Value::Count(count)) => count,
-            _ => 0,
-        }
-    }
-
-    fn number(&self, path: &str) -> u32 {
-        u32::try_from(self.count(path)).unwrap_or(u32::MAX)
-    }
-
-    fn limit(&self, path: &str) -> Option<u32> {
-        Some(self.number(path)).filter(|limit| *limit > 0)
-    }
-
-    fn span(&self, path: &str) -> Duration {
-        match self.value(path) {
-            Some(Value::Span(span)) => span,
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn list(&self, path: &str) -> Vec<String> {
-        match self.value(path) {
-            Some(Value::List(items)) => items,
-            _ => Vec::new(),
-        }
-    }
-
-    pub(super) fn lower_list(&self, path: &str) -> Vec<String> {
-        self.list(path).iter().map(|item| item.to_ascii_lowercase()).collect()
-    }
-
-    pub(super) fn url(&self, path: &str) -> Url {
-        Url::parse(self.text(path).trim_end_matches('/')).unwrap_or_else(|_| loopback())
-    }
-
-    pub(super) fn problem(&mut self, key: &str, wrong: Wrong) {
-        let origin = self.gathered.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone());
-        self.gathered.problems.push(Problem::with_value(key, origin, wrong));
-    }
 }
 
 /// The origin as browsers send it: no trailing slash.
@@ -414,7 +335,7 @@ pub fn origin_of(url: &Url) -> String {
 }
 
 #[allow(clippy::expect_used, reason = "the text is a constant, and a test of this module reads it")]
-fn loopback() -> Url {
+pub(super) fn loopback() -> Url {
     Url::parse("http://127.0.0.1").expect("a constant URL")
 }
 

@@ -6,8 +6,10 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::ScopeSet;
-use super::redirect::{RedirectError, RedirectKind, RedirectUri};
+use super::redirect::{RedirectError, RedirectUri};
 use super::strict_json;
+
+pub use super::registration_mode::RegistrationMode;
 
 /// Most redirect URIs of one client.
 const MOST_REDIRECTS: usize = 16;
@@ -76,38 +78,6 @@ fn bad_uri(members: &Map<String, Value>) -> Option<&'static str> {
 
 fn is_web_url(text: &str) -> bool {
     text.len() <= LONGEST_URI && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
-}
-
-/// Who may register by themselves (`auth.registration`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RegistrationMode {
-    /// Whoever asks.
-    #[default]
-    Open,
-    /// Programs on a person's own computer: loopback and private-use redirect URIs alone.
-    LocalOnly,
-    /// Nobody.
-    Off,
-}
-
-impl RegistrationMode {
-    /// Whether a client with these redirect URIs may register. One site among them refuses the whole set, by name.
-    ///
-    /// # Errors
-    /// [`RegistrationError::NotLocal`] for the first redirect URI that is a site's; [`RegistrationError::Closed`].
-    pub fn judge(self, metadata: &ClientMetadata) -> Result<(), RegistrationError> {
-        match self {
-            Self::Open => Ok(()),
-            Self::Off => Err(RegistrationError::Closed),
-            Self::LocalOnly => {
-                let mut uris = metadata.redirect_uris.iter().enumerate();
-                match uris.find(|(_, uri)| uri.kind() == RedirectKind::Https) {
-                    Some((at, uri)) => Err(RegistrationError::NotLocal(at, uri.shortened())),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
 }
 
 /// How a client proves itself at the token endpoint.

@@ -18,6 +18,7 @@ mod neighbourhood;
 pub mod pkce;
 pub mod redirect;
 pub mod refresh;
+mod registration_mode;
 pub mod resource;
 pub mod rotation;
 pub mod scope;

@@ -72,7 +72,7 @@ async fn fetch(app: &App, url: &DocumentUrl, visitor: &Visitor) -> Fetched {
     }
     let Some(gate) = app.clients.gate(url) else { return Err(DocumentProblem::Refused("loopback")) };
     let most = app.config.limits.client_documents_per_address_per_minute;
-    let waiting = app.clients.join(url.id(), visitor.address, most > 0, || {
+    let waiting = app.clients.flights().join(url.id(), visitor.address, most > 0, || {
         let may = app.clients.may_fetch(visitor.address, most, now);
         may.then(|| Job::of(app, url, visitor).run(gate.clone()).boxed())
     })?;

@@ -2,6 +2,8 @@
 
 mod arguments;
 mod foreign;
+mod front;
+mod guard;
 mod protocol;
 mod rig;
 mod schema;
