@@ -15,6 +15,7 @@ use super::master_key::{KeyRefusal, MasterKey, find};
 use super::problem::{Problem, Wrong};
 use super::sealed::{self, Fault, Opened, Opener, Refusal, Sealed};
 use super::{Sources, build, gather, json_lines};
+use crate::crypto::kdf::KdfError;
 use crate::crypto::keys::RootKey;
 
 /// Files with these names are refused unless they are sealed: a plain file in their place is a way around the seal.
@@ -154,7 +155,10 @@ pub fn in_words(refusal: &Refusal) -> Wrong {
         }
         Refusal::RolledBack { .. } => "use the newest revision, or start once with --allow-rollback REASON",
         Refusal::Version(_) => "use the version of spotify-mcp that wrote it, or a newer one",
-        Refusal::Kdf(_) => "use a longer passphrase, or one of the other slots",
+        Refusal::Kdf(KdfError::ShortPassphrase) => "use a longer passphrase, or one of the other slots",
+        Refusal::Kdf(_) => {
+            "nothing was spent on it: restore the file from version control or FILE.bak, and find out who changed it; to add a slot, remove another first"
+        }
         Refusal::Schema(_) => "seal the file anew with 'spotify-mcp config encrypt'",
     };
     Wrong::new(refusal.to_string(), fix).coded(refusal.code())

@@ -10,15 +10,23 @@ use zeroize::Zeroizing;
 
 use super::{Key, SecretString};
 
+/// The most that one derivation may cost, in units of one KiB of Argon2id's memory passed over once, or four rounds of
+/// PBKDF2: about a microsecond each. Six times the default.
+pub const MOST_WORK: u64 = 1_048_576;
+
+/// The most that all derivations of one file may cost together, in the same units: eight by default, or two of the
+/// dearest.
+pub const MOST_WORK_TOGETHER: u64 = 2_097_152;
+
 /// How a passphrase becomes a key. Not secret: stored beside what the key protects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "algorithm", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Kdf {
     /// Argon2id, version 1.3.
     Argon2id {
-        /// Memory in KiB, 19,456 to 1,048,576.
+        /// Memory in KiB, 19,456 to 262,144.
         memory_kib: u32,
-        /// Passes over the memory, 2 to 16.
+        /// Passes over the memory, 2 to 16; together with the memory within [`MOST_WORK`].
         passes: u32,
         /// Lanes, 1 to 16.
         lanes: u32,
@@ -27,7 +35,7 @@ pub enum Kdf {
     },
     /// PBKDF2-HMAC-SHA256.
     Pbkdf2Sha256 {
-        /// Rounds, 600,000 to 20,000,000.
+        /// Rounds, 600,000 to 4,194,304 ([`MOST_WORK`]).
         rounds: u32,
         /// 16 to 64 random bytes in hexadecimal.
         salt: String,
@@ -43,6 +51,9 @@ pub enum KdfError {
     /// Parameters beyond what this program spends.
     #[error("the key derivation parameters are above the ceiling")]
     TooCostly,
+    /// Several derivations that cost more together than this program spends on one file.
+    #[error("the key derivations of its slots are above the ceiling together")]
+    TooCostlyTogether,
     /// A salt that is not 16 to 64 bytes of hexadecimal.
     #[error("the salt must be 16 to 64 bytes in hexadecimal")]
     Salt,
@@ -66,15 +77,37 @@ impl Kdf {
     pub fn check(&self) -> Result<(), KdfError> {
         match self {
             Self::Argon2id { memory_kib, passes, lanes, salt } => {
-                within(*memory_kib, 19_456, 1_048_576)?;
+                within(*memory_kib, 19_456, 262_144)?;
                 within(*passes, 2, 16)?;
                 within(*lanes, 1, 16)?;
-                unhex(salt).map(drop)
+                unhex(salt)?;
             }
             Self::Pbkdf2Sha256 { rounds, salt } => {
-                within(*rounds, 600_000, 20_000_000)?;
-                unhex(salt).map(drop)
+                within(*rounds, 600_000, u32::MAX)?;
+                unhex(salt)?;
             }
+        }
+        if self.work() > MOST_WORK { Err(KdfError::TooCostly) } else { Ok(()) }
+    }
+
+    /// Whether each of these, and all together, are within the bounds: what a file may ask of whoever opens it.
+    ///
+    /// # Errors
+    /// As [`Kdf::check`], and [`KdfError::TooCostlyTogether`].
+    pub fn check_all<'a>(all: impl Iterator<Item = &'a Self>) -> Result<(), KdfError> {
+        let mut work = 0;
+        for kdf in all {
+            kdf.check()?;
+            work += kdf.work();
+        }
+        if work > MOST_WORK_TOGETHER { Err(KdfError::TooCostlyTogether) } else { Ok(()) }
+    }
+
+    /// What it costs, in the units of [`MOST_WORK`].
+    fn work(&self) -> u64 {
+        match self {
+            Self::Argon2id { memory_kib, passes, .. } => u64::from(*memory_kib) * u64::from(*passes),
+            Self::Pbkdf2Sha256 { rounds, .. } => u64::from(*rounds).div_ceil(4),
         }
     }
 
@@ -151,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn what_all_slots_of_a_file_cost_together_is_bounded() {
+        let together = |all: &[Kdf]| Kdf::check_all(all.iter());
+        let default = Kdf::argon2id(&[0; 16]);
+        assert_eq!(together(&vec![default.clone(); 8]), Ok(()));
+        let salt = "00".repeat(16);
+        let dear = Kdf::Argon2id { memory_kib: 262_144, passes: 4, lanes: 1, salt };
+        assert_eq!(together(&[dear.clone(), dear.clone()]), Ok(()));
+        assert_eq!(together(&[dear.clone(), dear, default.clone()]), Err(KdfError::TooCostlyTogether));
+        let weak = Kdf::Pbkdf2Sha256 { rounds: 1, salt: "00".repeat(16) };
+        assert_eq!(together(&[default, weak]), Err(KdfError::TooWeak));
+    }
+
+    #[test]
     fn floors_ceilings_and_bad_salts_are_refused() {
         let argon = |memory_kib, passes, salt: &str| {
             Kdf::Argon2id { memory_kib, passes, lanes: 1, salt: salt.to_owned() }.derive(&phrase()).err()
@@ -158,11 +204,15 @@ mod tests {
         let salt = "00".repeat(16);
         assert_eq!(argon(19_455, 2, &salt), Some(KdfError::TooWeak));
         assert_eq!(argon(19_456, 1, &salt), Some(KdfError::TooWeak));
-        assert_eq!(argon(1_048_577, 2, &salt), Some(KdfError::TooCostly));
+        assert_eq!(argon(262_145, 2, &salt), Some(KdfError::TooCostly));
+        // Within every single bound, and too much as a product.
+        assert_eq!(argon(131_072, 9, &salt), Some(KdfError::TooCostly));
         assert_eq!(argon(19_456, 2, "00"), Some(KdfError::Salt));
         assert_eq!(argon(19_456, 2, &"zz".repeat(16)), Some(KdfError::Salt));
-        let weak = Kdf::Pbkdf2Sha256 { rounds: 599_999, salt };
-        assert_eq!(weak.derive(&phrase()).err(), Some(KdfError::TooWeak));
+        let pbkdf2 = |rounds| Kdf::Pbkdf2Sha256 { rounds, salt: salt.clone() };
+        assert_eq!(pbkdf2(599_999).derive(&phrase()).err(), Some(KdfError::TooWeak));
+        assert_eq!(pbkdf2(4_194_305).derive(&phrase()).err(), Some(KdfError::TooCostly));
+        assert_eq!(pbkdf2(4_194_304).check(), Ok(()));
         let short =
             Kdf::pbkdf2_sha256(&[0; 16]).derive(&SecretString::new("thirteen chars"[..13].to_owned()));
         assert_eq!(short.err(), Some(KdfError::ShortPassphrase));

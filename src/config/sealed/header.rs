@@ -118,7 +118,7 @@ impl Header {
         if !self.slots.iter().all(is_whole) {
             return Err(tampered());
         }
-        self.slots.iter().filter_map(|slot| slot.kdf.as_ref()).try_for_each(Kdf::check).map_err(Refusal::Kdf)
+        Kdf::check_all(self.slots.iter().filter_map(|slot| slot.kdf.as_ref())).map_err(Refusal::Kdf)
     }
 
     pub(super) fn mac_bytes(&self) -> Result<[u8; 32], Refusal> {

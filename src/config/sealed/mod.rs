@@ -49,7 +49,7 @@ pub enum Refusal {
     /// Written in a format that this version does not know.
     #[error("the format {0} is not known to this version")]
     Version(String),
-    /// A slot's key derivation is outside the bounds.
+    /// A slot's key derivation, or what all of them cost together, is outside the bounds.
     #[error("a slot of the file: {0}")]
     Kdf(crate::crypto::kdf::KdfError),
     /// A secret in the clear, or something sealed that is no secret.
@@ -106,6 +106,9 @@ impl Sealed {
         let root: Node = serde_json::from_str(text).map_err(|_| tampered("it is not JSON"))?;
         if canonical(&root) != text {
             return Err(tampered("its text is not canonical (order, white space, escapes or a name twice)"));
+        }
+        if !values::is_exact(&root) {
+            return Err(tampered("a number in it is not whole, or beyond 64 bits"));
         }
         let Node::Object(mut root) = root else { return Err(tampered("it is not an object")) };
         let header = root.remove(MARK).ok_or_else(|| tampered("it has no header"))?;
@@ -216,17 +219,16 @@ impl Opened {
 /// A first sealed file of these contents, for these ways to open it.
 ///
 /// # Errors
-/// Where a passphrase's key cannot be derived, the slots are none or too many, or a number would be read as another
-/// than was written: only a fraction or one beyond 64 bits can, and no key takes those.
+/// Where a passphrase's key cannot be derived, the slots are none, too many or too costly, or a number is no whole one
+/// of 64 bits: no key takes another, and what is read as a fraction may not be the number that was written.
 pub fn seal(
     plain: &Map<String, Node>,
     openers: &[Opener<'_>],
     now: Timestamp,
     dice: &Dice,
 ) -> Result<String, Refusal> {
-    let contents = Node::Object(plain.clone());
-    if serde_json::from_str::<Node>(&canonical(&contents)).ok().as_ref() != Some(&contents) {
-        let why = "a number in it is a fraction, or too large, to be kept exactly: write it as text";
+    if !plain.values().all(values::is_exact) {
+        let why = "a number in it is a fraction, or beyond 64 bits, and would not be kept exactly";
         return Err(Refusal::Schema(why.to_owned()));
     }
     let key = FileKey::fresh(dice);

@@ -154,16 +154,41 @@ fn a_slot_may_be_added_and_a_passphrase_has_bounds() {
     assert!(matches!(refused, Err(Refusal::WrongKey(_))));
 }
 
+/// Contents with a number where it stands readable and where it is sealed, from its own text.
+fn with_number(number: &str) -> Result<String, Refusal> {
+    let plain = format!("{{\"limits\": {{\"x\": {number}}}, \"spotify\": {{\"client_secret\": {number}}}}}");
+    let plain: Node = serde_json::from_str(&plain).unwrap();
+    seal(plain.as_object().unwrap(), &[Opener::Master(&root(1))], now(), &Dice::system())
+}
+
 #[test]
 fn a_number_that_would_be_read_as_another_is_refused_before_anything_is_sealed() {
-    let with = |number: &str| {
-        let plain: Node = serde_json::from_str(&format!("{{\"limits\": {{\"x\": {number}}}}}")).unwrap();
-        seal(plain.as_object().unwrap(), &[Opener::Master(&root(1))], now(), &Dice::system())
-    };
-    let changing = "6000555555555555555555555555555555555555555555555555555555555500";
-    assert!(matches!(with(changing), Err(Refusal::Schema(_))), "{changing}");
-    for number in ["0", "-1", "18446744073709551615", "0.5"] {
-        assert!(open(&with(number).unwrap(), 1).is_ok(), "{number}");
+    let large = "6000555555555555555555555555555555555555555555555555555555555500";
+    for number in ["18446744073709551616", "-9223372036854775809", "0.5", "1.0", "1e3", "-0", large] {
+        assert!(matches!(with_number(number), Err(Refusal::Schema(_))), "{number}");
+    }
+    // Nor is one believed that somebody sealed otherwise.
+    let opened = open(&sealed(), 1).unwrap();
+    for (section, name) in [("server", "port"), ("spotify", "client_secret")] {
+        let mut plain = plain();
+        plain[section][name] = json!(0.5);
+        let text = opened.reseal(&plain, now(), &Dice::system());
+        assert!(matches!(open(&text, 1), Err(Refusal::Tampered(_))), "{section}.{name}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_number_comes_back_to_the_digit(small in proptest::prelude::any::<i64>(), large in proptest::prelude::any::<u64>()) {
+        for number in [small.to_string(), large.to_string(), i64::MIN.to_string(), u64::MAX.to_string()] {
+            let text = with_number(&number).unwrap();
+            let back = Node::Object(open(&text, 1).unwrap().plain);
+            for path in ["/limits/x", "/spotify/client_secret"] {
+                proptest::prop_assert_eq!(back.pointer(path).unwrap().to_string(), number.as_str());
+            }
+        }
     }
 }
 

@@ -57,7 +57,17 @@ fn open_value(key: &SealingKey, lineage: &str, path: &str, encoded: &str) -> Res
     let tampered = || Refusal::Tampered(format!("the value of {path} does not open"));
     let sealed = STANDARD.decode(encoded).map_err(|_| tampered())?;
     let plain = envelope::open(key, &place(lineage, path), &sealed).map_err(|_| tampered())?;
-    serde_json::from_slice(&plain).map_err(|_| tampered())
+    serde_json::from_slice(&plain).ok().filter(is_exact).ok_or_else(tampered)
+}
+
+/// Whether every number is a whole one of 64 bits: what is parsed as anything else may be another than was written.
+pub(super) fn is_exact(node: &Node) -> bool {
+    match node {
+        Node::Number(number) => !number.is_f64(),
+        Node::Array(items) => items.iter().all(is_exact),
+        Node::Object(map) => map.values().all(is_exact),
+        Node::Null | Node::Bool(_) | Node::String(_) => true,
+    }
 }
 
 /// Seals every secret value. One that did not change keeps its bytes, so that a diff shows what changed.
