@@ -3,6 +3,7 @@
 mod changing;
 mod editing;
 mod ends;
+mod full_disk;
 mod judging;
 mod keys;
 mod loading;

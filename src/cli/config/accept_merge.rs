@@ -20,6 +20,7 @@ use crate::domain::event::EventCode;
 
 /// Shows what a merged file says, asks, and gives it a MAC.
 pub fn run(path: &Path, against: &[PathBuf], yes: bool, global: &Global) -> Result<Exit, Refused> {
+    safe::present(path)?;
     check_answerable(yes)?;
     let output = global.output();
     let key = safe::server_key(global)?.ok_or_else(safe::no_key_refused)?;

@@ -54,8 +54,9 @@ pub struct Args {
 
 /// Edits the file.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
-    check_answerable(args.yes || args.dry_run)?;
     let path = &args.file;
+    safe::present(path)?;
+    check_answerable(args.yes || args.dry_run)?;
     let key = args.opens.find(global)?;
     let lock = Lock::take(path).map_err(|trouble| safe::troubled(path, trouble))?;
     let mut held = args.opens.hold_with(path, &key, global)?;
@@ -200,8 +201,13 @@ impl Desk<'_> {
         let mut name = self.args.file.as_os_str().to_owned();
         name.push(".edited");
         let beside = PathBuf::from(name);
-        if sealed_file::create(&beside, text, &|_| Ok(())).is_ok() {
-            self.output.note(&format!("what was edited is kept, sealed, in {}", beside.display()));
+        match sealed_file::create(&beside, text, &|_| Ok(())) {
+            Ok(()) => self.output.note(&format!("what was edited is kept, sealed, in {}", beside.display())),
+            Err(_) => {
+                let why =
+                    format!("what was edited cannot be kept as {} either, and is lost", beside.display());
+                self.output.warn("EDIT_NOT_KEPT", &why, "make room, or move that file away, and edit again");
+            }
         }
     }
 }

@@ -84,6 +84,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
 /// A fresh file key, every value sealed anew, every slot that stays wrapped anew.
 pub fn carry_out(args: &Plan<'_>, global: &Global) -> Result<Exit, Refused> {
     let path = args.file;
+    safe::present(path)?;
     let keys = keys(args.slots, global)?;
     let lock = Lock::take(path).map_err(|trouble| safe::troubled(path, trouble))?;
     let text = safe::read(path)?;

@@ -107,6 +107,7 @@ impl KeyArgs {
 
     /// Opens a file with that key, and holds it against what servers have used.
     pub fn hold(&self, path: &Path, global: &Global) -> Result<Held, Refused> {
+        present(path)?;
         self.hold_with(path, &self.find(global)?, global)
     }
 
@@ -153,6 +154,11 @@ pub fn open(path: &Path, key: &FoundKey) -> Result<Open, Refused> {
     let text = read(path)?;
     let opened = open_text(path, &text, key)?;
     Ok(Open { text, opened })
+}
+
+/// Whether there is a sealed file, before a key or a word is asked for it.
+pub fn present(path: &Path) -> Result<(), Refused> {
+    read(path).map(drop)
 }
 
 /// Reads a sealed file; nothing in it is believed yet.

@@ -59,6 +59,7 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let name = KeyName::parse(&args.key)?;
     let path = config_file(global)?;
+    safe::present(&path)?;
     let end = end(args, name)?;
     // The value before the lock: a person may take a while to type it.
     let value = if args.unset || args.keep_value { None } else { Some(value(args, name, global)?) };

@@ -110,6 +110,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
 
 fn add(args: &Add, global: &Global) -> Result<Exit, Refused> {
     let (path, dice) = (&args.file, Dice::system());
+    safe::present(path)?;
     let key = args.opens.find(global)?;
     // What a person types comes before the lock.
     let (new, recovery) = new_key(&args.new, global, &dice)?;

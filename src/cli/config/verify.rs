@@ -31,6 +31,7 @@ pub struct Args {
 
 /// Opens and judges the file.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
+    safe::present(&args.file)?;
     let key = args.key.find(global)?;
     let held = args.key.hold_with(&args.file, &key, global)?;
     let open = &held.open;

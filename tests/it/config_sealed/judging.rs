@@ -65,3 +65,31 @@ fn the_state_of_a_file_is_shown_and_judged() {
     let (code, report) = status_of(&[("SPOTIFY_MCP_MASTER_KEY_FILE", "")]);
     assert_eq!((code, &report["authentic"]), (16, &false.into()));
 }
+
+#[test]
+fn a_file_that_is_not_there_is_said_before_a_key_or_a_word_is_asked_for() {
+    let desk = Desk::new();
+    let missing = "missing.encrypted.json";
+    for args in [
+        &["edit", missing][..],
+        &["exec", missing, "--only", "server.port", "--", "true"],
+        &["verify", missing],
+        &["status", missing],
+        &["decrypt", missing, "-o", "x.json"],
+        &["rekey", missing],
+        &["slot", "add", missing, "--new-passphrase"],
+        &["slot", "remove", missing, "0123456789abcdef"],
+        &["diff", missing, "c.toml"],
+        &["encrypt", missing, "--accept-merge"],
+        &["set", "spotify.client_secret", "--config", missing],
+        &["get", "spotify.client_secret", "--config", missing],
+    ] {
+        // Without a key at hand, and without a terminal.
+        let env = [("SPOTIFY_MCP_MASTER_KEY_FILE", "")];
+        let output = desk.run_with(&[&["config"], args].concat(), &env, "");
+        assert_eq!(status(&output), 2, "{args:?}: {}", words(&output));
+        let text = words(&output);
+        assert!(text.contains("CONFIG_FILE_UNREADABLE") && text.contains(missing), "{args:?}: {text}");
+        assert!(!desk.path("missing.encrypted.json.lock").exists());
+    }
+}
