@@ -17,7 +17,7 @@ pub fn gather<'a>(
     secret_files: impl Iterator<Item = &'a PathBuf>,
 ) -> Facts {
     let (server, spotify) = (&config.server, &config.spotify);
-    let sandbox = matches!(purpose, Purpose::Serve { sandbox: true, .. });
+    let sandbox = matches!(purpose, Purpose::Serve { sandbox: true, .. } | Purpose::Sandbox);
     let level_ends = matches!(purpose, Purpose::Serve { log_level_ends: true, .. });
     let upstreams = [(&spotify.accounts_url, "accounts.spotify.com"), (&spotify.api_url, "api.spotify.com")];
     let redirect = &spotify.redirect_uri;

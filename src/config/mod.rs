@@ -5,6 +5,7 @@
 
 mod build;
 mod build_spotify;
+mod build_values;
 pub mod certificate;
 mod checks;
 mod clients;
@@ -79,6 +80,8 @@ pub enum Purpose {
     /// To look at it.
     #[default]
     Inspect,
+    /// To work with the database of the sandbox.
+    Sandbox,
     /// To serve.
     Serve {
         /// With the simulated Spotify.
@@ -268,5 +271,7 @@ fn unfit(config: &Config, purpose: Purpose) -> Vec<Problem> {
     problems
 }
 
+#[cfg(test)]
+mod readers;
 #[cfg(test)]
 mod tests;

@@ -41,9 +41,13 @@ pub fn markdown() -> String {
     for spec in TABLE {
         let env = spec.env.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let default = spec.default.map(|default| format!("`{default}`")).unwrap_or_default();
-        let change = if spec.restart { "restart" } else { "reload" };
+        let change = match (spec.role, spec.restart) {
+            (Role::Unused(_), _) => "no effect",
+            (_, true) => "restart",
+            (_, false) => "reload",
+        };
         let doc = match spec.role {
-            Role::Unused(why) => format!("Accepted: {why}."),
+            Role::Unused(why) => format!("Accepted, and read by nothing: {why}."),
             Role::Setting | Role::Alias(_) => spec.doc.to_owned(),
         };
         let doc = doc.replace('<', "&lt;").replace('|', "\\|");

@@ -46,7 +46,7 @@ pub static TABLE: &[KeySpec] = &[
     key("auth.signup", Choice(&["open", "allowlist", "invite"]), "Who may sign up. Default: open, which an app with extended quota must say in production.").live(),
     key("auth.allowlist", List(checks::plain), "Spotify user ids that may sign up with signup = allowlist.").live(),
     key("auth.api_keys", Flag, "Whether API keys (smcp_...) are accepted and can be made.").or("true"),
-    key("auth.administrators", List(checks::plain), "User ids (u_...) or Spotify user ids of administrators.").live(),
+    key("auth.administrators", List(checks::plain), "User ids (u_...) or Spotify user ids of administrators.").role(Role::Unused("this version has no pages for administrators")),
     key("auth.registration", Choice(&["open", "local_only", "off"]), "Which clients may register by themselves (RFC 7591): any; only those on a person's own computer, by loopback and private-use redirect URIs; none.").or("open"),
     key("auth.clients", Clients, "OAuth clients that you register by hand: a list of {id, name, redirect_uris, secret or secret_file}; without a secret the client is public. They come before every other description of the same id."),
     key("auth.client_documents", Choice(&["on", "builtin_only", "off"]), "Clients whose id is the https URL of their metadata: on: the document is fetched, and built-in descriptions stand in for those of well-known clients that cannot be; builtin_only: nothing is fetched, any other such client is refused; off: all are.").or("on"),
@@ -102,9 +102,9 @@ pub static TABLE: &[KeySpec] = &[
     key("network.allowed_hosts", List(checks::host), "Hosts, exact and with an optional :port, that may be reached beside Spotify."),
 
     key("api.timeout", Span(1, 120), "For one call to Spotify; a tool call may take 10 s more.").or("15s"),
-    key("api.rate_limit", Count(0, 10_000), "Most requests to Spotify per app in 30 s; 0: adaptive.").or("0"),
+    key("api.rate_limit", Count(0, 10_000), "Most requests to Spotify per app in 30 s; 0: adaptive.").or("0").role(Role::Unused("this version waits as Spotify's answers say, and no other way")),
 
-    key("cache.enabled", Flag, "Short per-user caches in memory.").or("true"),
+    key("cache.enabled", Flag, "Short per-user caches in memory.").or("true").role(Role::Unused("this version keeps no caches of Spotify's answers")),
     key("cache.db_path", Text(checks::plain), "Accepted and ignored.").role(Role::Unused("caches stay in memory, nothing is written there")),
 
     key("audit.dir", Text(checks::plain), "The folder of the audit trail. Default: audit in the data directory."),

@@ -111,7 +111,6 @@ fn older_names_are_aliases_and_their_own_names_win() {
     assert!(loaded.notices().iter().any(|notice| notice.key == "cache.db_path"));
     let config = loaded.accept().unwrap();
     assert_eq!(config.telemetry.log_level, LogLevel::Error);
-    assert!(!config.cache.enabled);
     sources.file = Some(
         folder.file("b.json", r#"{"server": {"log_level": "error"}, "telemetry": {"log_level": "warn"}}"#),
     );

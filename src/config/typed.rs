@@ -37,8 +37,6 @@ pub struct Config {
     pub network: NetworkConfig,
     /// How the Web API is called.
     pub api: ApiConfig,
-    /// Short per-user caches in memory.
-    pub cache: CacheConfig,
     /// Where the audit trail lives.
     pub audit: AuditConfig,
     /// The operational log.
@@ -152,8 +150,6 @@ pub struct AuthConfig {
     pub allowlist: Vec<String>,
     /// Whether API keys are accepted and can be made.
     pub api_keys: bool,
-    /// User ids (`u_...`) or Spotify ids of administrators.
-    pub administrators: Vec<String>,
     /// Which clients may register by themselves.
     pub registration: RegistrationMode,
     /// OAuth clients that were registered by hand.
@@ -310,8 +306,6 @@ pub struct NetworkConfig {
 pub struct ApiConfig {
     /// For one upstream call; a tool call's deadline is 10 s more.
     pub timeout: Duration,
-    /// Most requests to Spotify per app in 30 s; `None`: adaptive.
-    pub rate_limit: Option<u32>,
 }
 
 impl ApiConfig {
@@ -319,13 +313,6 @@ impl ApiConfig {
     pub const fn tool_deadline(&self) -> Duration {
         self.timeout.saturating_add(Duration::from_secs(10))
     }
-}
-
-/// Short per-user caches in memory.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheConfig {
-    /// On or off.
-    pub enabled: bool,
 }
 
 /// Where the audit trail lives.
