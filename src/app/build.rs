@@ -116,7 +116,7 @@ impl App {
             mcp_sessions: Arc::new(mcp_sessions),
             limits,
             live: RwLock::new(live),
-            tombstones: Mirror::open(&data_dir)?.into(),
+            tombstones: Mirror::new(&data_dir).into(),
         })
     }
 }

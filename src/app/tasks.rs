@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::OutboxRow;
+use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
 use crate::egress::Refusal;
 use crate::failure::Failure;
@@ -73,7 +74,11 @@ impl App {
             if !mirror.is_behind(all) {
                 return Ok(());
             }
-            mirror.keep(&self.store.tombstones().await?)
+            let key = self.keys.own(KeyPurpose::Tombstones)?;
+            let aside = mirror.keep(&self.store.tombstones().await?, &key, self.now())?;
+            let Some(aside) = aside else { return Ok(()) };
+            tracing::error!(why = aside.why, "tombstones.ndjson is set aside and written anew");
+            self.store.record(&[self.stamp(aside.event())]).await
         };
         if let Err(failure) = kept.await {
             tracing::error!(cause = failure.chain(), "deletions are not yet kept outside the database");

@@ -8,8 +8,11 @@ mod container;
 mod header;
 mod lock;
 mod make;
+mod mirror;
+mod outside;
 mod restore;
 mod scratch;
+mod sealed_things;
 mod tombstones;
 mod verify;
 
@@ -22,10 +25,12 @@ pub use container::{Opened, Unopened};
 pub use header::{Configuration, Dump, FORMAT, Header, Part};
 pub use lock::{DataDirLock, Held};
 pub use make::{Material, Source, make};
-pub use restore::{Prepared, Staged, kept_name, put_in_place, settle_loaded, stage};
+pub use mirror::{Mirror, SetAside};
+pub use outside::{Doubt, Outside};
+pub use restore::{Loaded, Prepared, Restoring, Staged, kept_name, put_in_place, stage};
 pub use scratch::Scratch;
-pub use tombstones::{Mirror, read_tombstones};
-pub use verify::{Verified, verify};
+pub use sealed_things::{SealedThings, Tally};
+pub use verify::{Copied, Verified, verify};
 
 /// Why a backup cannot be used. None of these says anything about its content.
 #[derive(Debug)]

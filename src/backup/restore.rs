@@ -5,8 +5,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::header::Header;
+use super::outside::{Known, look};
 use super::verify::{check_copy, check_dump, extract, open};
-use super::{Damage, read_tombstones};
+use super::{Copied, Damage, Outside};
 use crate::ambient::Timestamp;
 use crate::crypto::keys::RootKey;
 use crate::domain::event::{Event, EventCode};
@@ -17,7 +18,31 @@ use crate::store::{OpenStoreError, Recorded, Settled, Store, Survivors, unfold};
 pub struct Staged {
     /// What the backup says of itself.
     pub header: Header,
+    /// What was found in its database.
+    pub copied: Copied,
+    known: Known,
     file: Unfinished,
+}
+
+/// A PostgreSQL database that its own tools have loaded from the dump that a backup vouches for.
+pub struct Loaded {
+    header: Header,
+    store: Store,
+    known: Known,
+}
+
+/// What a restore takes over from beside the backup.
+pub struct Restoring<'a> {
+    /// Deletions kept outside every database.
+    pub outside: &'a Outside,
+    /// Why they are taken though they cannot be believed, where somebody said so.
+    pub accepted: Option<&'a str>,
+    /// What the database that is replaced still knows.
+    pub survivors: Option<&'a Survivors>,
+    /// The present instant.
+    pub now: Timestamp,
+    /// Stamps what the trail will say.
+    pub stamp: &'a (dyn Fn(Event) -> Recorded + Sync),
 }
 
 /// A database that is ready to take its name; removed when dropped before.
@@ -54,26 +79,35 @@ pub async fn stage(backup: &Path, root: &RootKey, database: &Path) -> Result<Sta
     remove(&file.0)?;
     extract(&mut opened, &file.0)?;
     let header = opened.header;
-    check_copy(&file.0, &header, root).await?;
-    Ok(Staged { header, file })
+    let copied = check_copy(&file.0, &header, root).await?;
+    let store = Store::open_copy(&file.0).await?;
+    let known = Known::of(&store).await;
+    store.close().await;
+    Ok(Staged { header, copied, known: known?, file })
 }
 
 impl Staged {
-    /// Migrates the database and brings it into the present.
+    /// What is known outside of every database about who was deleted.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn outside(
+        &self,
+        data_dir: &Path,
+        roots: &[RootKey],
+        survivors: Option<&Survivors>,
+    ) -> Result<Outside, Failure> {
+        look(data_dir, roots, (&self.known, survivors))
+    }
+
+    /// Brings the database into the present.
     ///
     /// # Errors
     /// What is wrong; nothing is left then.
-    pub async fn prepare(
-        self,
-        data_dir: &Path,
-        survivors: Option<&Survivors>,
-        (now, stamp): (Timestamp, &(dyn Fn(Event) -> Recorded + Sync)),
-    ) -> Result<Prepared, Damage> {
-        let Self { header, file } = self;
-        let outside = read_tombstones(data_dir)?;
+    pub async fn prepare(self, with: &Restoring<'_>) -> Result<Prepared, Damage> {
+        let Self { header, file, .. } = self;
         let store = Store::open_file(&file.0).await.map_err(|error| Damage::Io(error.cause))?;
-        let tell = |settled: &Settled| stamp(told(&header, settled, survivors));
-        let settled = store.settle(survivors, &outside, now, &tell).await;
+        let settled = settle(&store, &header, with).await;
         store.close().await;
         let settled = settled?;
         if !unfold(&file.0).await? {
@@ -84,38 +118,58 @@ impl Staged {
     }
 }
 
-/// For PostgreSQL, after its own tools have loaded the dump that the backup vouches for: checks the dump and brings the
-/// database into the present.
-///
-/// # Errors
-/// What is wrong with backup, dump or database; the outer ones change nothing.
-pub async fn settle_loaded(
-    (backup, root): (&Path, &RootKey),
-    (url, data_dir): (&str, &Path),
-    (now, stamp): (Timestamp, &(dyn Fn(Event) -> Recorded + Sync)),
-) -> Result<Result<(Header, Settled), OpenStoreError>, Damage> {
-    let outside = read_tombstones(data_dir)?;
-    let mut opened = open(backup, root)?;
-    opened.extract(&mut |_, _| Ok(()))?;
-    let header = opened.header;
-    let dump = header.dump.as_ref();
-    check_dump(
-        backup,
-        dump.ok_or_else(|| Damage::Broken("it is a backup of a SQLite database".to_owned()))?,
-    )?;
-    let store = match Store::open(url).await {
-        Ok(store) => store,
-        Err(error) => return Ok(Err(error)),
-    };
-    let tell = |settled: &Settled| stamp(told(&header, settled, None));
-    let settled = store.settle(None, &outside, now, &tell).await;
-    store.close().await;
-    Ok(Ok((header, settled?)))
+impl Loaded {
+    /// Checks the dump and opens the database.
+    ///
+    /// # Errors
+    /// What is wrong with backup, dump or database.
+    pub async fn open(
+        (backup, root): (&Path, &RootKey),
+        url: &str,
+    ) -> Result<Result<Self, OpenStoreError>, Damage> {
+        let mut opened = open(backup, root)?;
+        opened.extract(&mut |_, _| Ok(()))?;
+        let header = opened.header;
+        let dump = header.dump.as_ref();
+        check_dump(
+            backup,
+            dump.ok_or_else(|| Damage::Broken("it is a backup of a SQLite database".to_owned()))?,
+        )?;
+        let store = match Store::open(url).await {
+            Ok(store) => store,
+            Err(error) => return Ok(Err(error)),
+        };
+        let known = Known::of(&store).await?;
+        Ok(Ok(Self { header, store, known }))
+    }
+
+    /// As [`Staged::outside`].
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn outside(&self, data_dir: &Path, roots: &[RootKey]) -> Result<Outside, Failure> {
+        look(data_dir, roots, (&self.known, None))
+    }
+
+    /// Brings the database into the present.
+    ///
+    /// # Errors
+    /// Where the database fails: nothing was changed then.
+    pub async fn settle(self, with: &Restoring<'_>) -> Result<(Header, Settled), Damage> {
+        let settled = settle(&self.store, &self.header, with).await;
+        self.store.close().await;
+        Ok((self.header, settled?))
+    }
 }
 
-fn told(header: &Header, settled: &Settled, survivors: Option<&Survivors>) -> Event {
-    let before = survivors.map_or("unknown".to_owned(), |survivors| survivors.epochs.0.to_string());
-    Event::new(EventCode::BackupRestored)
+async fn settle(store: &Store, header: &Header, with: &Restoring<'_>) -> Result<Settled, Failure> {
+    let tell = |settled: &Settled| (with.stamp)(told(header, settled, with));
+    store.settle(with.survivors, &with.outside.stones, with.now, &tell).await
+}
+
+fn told(header: &Header, settled: &Settled, with: &Restoring<'_>) -> Event {
+    let before = with.survivors.map_or("unknown".to_owned(), |survivors| survivors.epochs.0.to_string());
+    let event = Event::new(EventCode::BackupRestored)
         .subject(&header.id)
         .because("the database was replaced by one from the past: what happened between is not in it")
         .detail("made_at", &header.made_at)
@@ -125,7 +179,13 @@ fn told(header: &Header, settled: &Settled, survivors: Option<&Survivors>) -> Ev
         .detail("people_deleted_again", settled.people.to_string())
         .detail("links_deleted_again", settled.links.to_string())
         .detail("grants_ended", settled.grants.to_string())
-        .detail("api_keys_ended", settled.api_keys.to_string())
+        .detail("api_keys_ended", settled.api_keys.to_string());
+    match (&with.outside.doubt, with.accepted) {
+        (None, _) => event,
+        (Some(doubt), accepted) => {
+            event.detail("doubt", doubt.in_words()).detail("accepted_because", accepted.unwrap_or_default())
+        }
+    }
 }
 
 /// Where the database that is replaced will be kept.
@@ -135,14 +195,20 @@ pub fn kept_name(database: &Path, now: Timestamp) -> PathBuf {
 }
 
 /// Gives the prepared database its name and keeps the old one beside, with its log where that could not be folded.
+/// `passed` hears of each boundary: where a kill leaves another state behind than before it.
 ///
 /// # Errors
 /// Where the disk refuses: then the old database is still in place.
-pub fn put_in_place(prepared: &Prepared, database: &Path, kept: &Path) -> Result<bool, Failure> {
+pub fn put_in_place(
+    prepared: &Prepared,
+    (database, kept): (&Path, &Path),
+    passed: &dyn Fn(&'static str),
+) -> Result<bool, Failure> {
     let folder = database.parent().ok_or_else(|| Failure::new("the database has no folder"))?;
     let replaces = database.symlink_metadata().is_ok();
     if replaces {
         fs::hard_link(database, kept).during("keeping the database that is replaced")?;
+        passed("kept");
     }
     for log in LOGS {
         let (there, copy) = (beside(database, log), beside(kept, log));
@@ -155,7 +221,9 @@ pub fn put_in_place(prepared: &Prepared, database: &Path, kept: &Path) -> Result
     for companion in ["-wal", "-shm", "-journal"] {
         remove(&beside(database, companion))?;
     }
+    passed("alone");
     fs::rename(&prepared.file.0, database).during("giving the restored database its name")?;
+    passed("renamed");
     sync(folder)?;
     Ok(replaces)
 }

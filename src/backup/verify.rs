@@ -8,9 +8,10 @@ use std::path::Path;
 use super::container::{Opened, Unopened};
 use super::header::{Dump, Header};
 use super::make::{read_through, row};
+use super::sealed_things::{SealedThings, open_all};
 use super::{Damage, Scratch};
 use crate::ambient::Timestamp;
-use crate::crypto::keys::{KeyId, RootKey};
+use crate::crypto::keys::RootKey;
 use crate::failure::{During as _, Failure};
 use crate::store::{BackupRow, Store};
 
@@ -21,14 +22,18 @@ pub struct Verified {
     pub header: Header,
     /// For the index.
     pub row: BackupRow,
-    /// Data keys that were unwrapped with the key at hand.
-    pub data_keys_opened: u64,
-    /// Data keys that need another master key.
-    pub data_keys_elsewhere: u64,
+    /// What is in the database; `None`: it is in a dump beside the backup, and only that was looked at.
+    pub copy: Option<Copied>,
 }
 
-/// Data keys that are looked at together.
-const BATCH: i64 = 1_000;
+/// The database in a backup, checked on a private copy.
+#[derive(Debug)]
+pub struct Copied {
+    /// Everything sealed in it.
+    pub sealed: SealedThings,
+    /// Its schema, where that is older than this version's: the copy was migrated.
+    pub migrated_from: Option<i64>,
+}
 
 /// Opens all of a backup, checks the database in it on a private copy, or the dump beside it.
 ///
@@ -46,12 +51,17 @@ pub async fn verify(
     let header = opened.header;
     let (bytes, digest, _) = read_through(path)?;
     let row = row(&header, (path, bytes, digest), now)?;
-    let (mut data_keys_opened, mut data_keys_elsewhere) = (0, 0);
-    match &header.dump {
-        Some(dump) => check_dump(path, dump)?,
-        None => (data_keys_opened, data_keys_elsewhere) = check_copy(&copy, &header, root).await?,
+    let copy = match &header.dump {
+        Some(dump) => {
+            check_dump(path, dump)?;
+            None
+        }
+        None => Some(check_copy(&copy, &header, root).await?),
+    };
+    match copy.as_ref().and_then(|copy| copy.sealed.in_words()) {
+        Some(damaged) => Err(Damage::Broken(damaged)),
+        None => Ok(Verified { header, row, copy }),
     }
-    Ok(Verified { header, row, data_keys_opened, data_keys_elsewhere })
 }
 
 /// Opens a backup whose database this version can read.
@@ -59,7 +69,10 @@ pub(super) fn open(path: &Path, root: &RootKey) -> Result<Opened, Damage> {
     let opened = Unopened::read(path)?.open(root)?;
     let (found, known) = (opened.header.schema_version, Store::newest_schema());
     if found > known {
-        let what = format!("its database has schema {found}, and this program knows up to {known}");
+        let what = format!(
+            "its database has schema {found}, and version {} knows schemas up to {known}",
+            env!("CARGO_PKG_VERSION")
+        );
         return Err(Damage::Newer(what));
     }
     Ok(opened)
@@ -87,56 +100,51 @@ pub(super) fn extract(opened: &mut Opened, copy: &Path) -> Result<(), Damage> {
     }
 }
 
-/// Whether the copy is what the header says, whole, and readable with the key; how many data keys were opened, and how
-/// many need another key.
-pub(super) async fn check_copy(copy: &Path, header: &Header, root: &RootKey) -> Result<(u64, u64), Damage> {
+/// Whether the copy is whole and what the header says; what in it opens with the key. A copy of an older schema is
+/// migrated first.
+pub(super) async fn check_copy(copy: &Path, header: &Header, root: &RootKey) -> Result<Copied, Damage> {
+    let found = {
+        let store = Store::open_copy(copy).await.map_err(not_whole)?;
+        let found = check_pages(&store).await;
+        store.close().await;
+        found?
+    };
+    if found != header.schema_version {
+        return Err(Damage::Broken(format!("its database has schema {found}, and its header says another")));
+    }
+    let is_older = found < Store::newest_schema();
+    if is_older {
+        let migrated = Store::open_file(copy).await.map_err(|error| not_whole(error.cause))?;
+        migrated.close().await;
+    }
     let store = Store::open_copy(copy).await.map_err(not_whole)?;
-    let checked = check_store(&store, header, root).await;
+    let sealed = check_content(&store, header, root).await;
     store.close().await;
-    checked
+    Ok(Copied { sealed: sealed?, migrated_from: is_older.then_some(found) })
 }
 
-async fn check_store(store: &Store, header: &Header, root: &RootKey) -> Result<(u64, u64), Damage> {
+/// Every page, index and reference; the schema.
+async fn check_pages(store: &Store) -> Result<i64, Damage> {
     let damage = store.damage().await.map_err(not_whole)?;
     if !damage.is_empty() {
         return Err(Damage::Broken(damage.join("; ")));
     }
+    store.schema_version().await.map_err(not_whole)
+}
+
+async fn check_content(store: &Store, header: &Header, root: &RootKey) -> Result<SealedThings, Damage> {
     let contents = store.contents().await.map_err(not_whole)?;
-    let is_said = contents.schema_version == header.schema_version
-        && contents.epoch == header.epoch
+    let is_said = contents.epoch == header.epoch
         && contents.counts == header.counts
         && contents.key_ids.iter().all(|id| header.key_ids.contains(id));
     if !is_said {
         return Err(Damage::Broken("the database holds other things than the header says".to_owned()));
     }
-    let given = root.id().to_string();
-    let (mut opened, mut elsewhere, mut after) = (0, 0, String::new());
-    loop {
-        let keys = store.data_keys_after(&after, BATCH).await.map_err(not_whole)?;
-        let Some(last) = keys.last() else { return Ok((opened, elsewhere)) };
-        after = last.id.to_string();
-        for key in &keys {
-            if key.master_key_id != given {
-                elsewhere += 1;
-                continue;
-            }
-            let id = key_id(key.id.as_str()).ok_or_else(|| Damage::Broken("a data key's id".to_owned()))?;
-            let unwrapped = root.unwrap(id, key.user.as_str(), &key.wrapped);
-            unwrapped.map_err(|why| Damage::Broken(format!("data key {}: {why}", key.id)))?;
-            opened += 1;
-        }
+    let sealed = open_all(store, root).await.map_err(not_whole)?;
+    match sealed.in_words() {
+        Some(damaged) if sealed.is_fatal => Err(Damage::Broken(damaged)),
+        _ => Ok(sealed),
     }
-}
-
-/// The 16 bytes behind the prefix.
-fn key_id(text: &str) -> Option<KeyId> {
-    let hex = text.strip_prefix("k_")?;
-    let bytes: Option<Vec<u8>> = hex
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    KeyId::from_slice(&bytes?)
 }
 
 fn not_whole(failure: Failure) -> Damage {

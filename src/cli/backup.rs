@@ -11,22 +11,16 @@ mod verify;
 use clap::Subcommand;
 
 use super::Global;
-use super::administer::Place;
+use super::administer::Group;
 use super::output::{Exit, Refused};
 use crate::backup::Damage;
 
 /// What `backup` takes.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The database of 'serve --sandbox' instead
-    #[arg(long, global = true)]
-    sandbox: bool,
-    #[command(subcommand)]
-    command: Command,
-}
+pub type Args = Group<Command>;
 
+/// What it can do.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Make a sealed copy of the database and the configuration file
     Create(create::Args),
     /// Open all of a backup and check the database in it
@@ -41,8 +35,8 @@ enum Command {
 
 /// Runs the command that was named.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
-    let place = Place { global, sandbox: args.sandbox };
-    match &args.command {
+    let (command, place) = args.named(global);
+    match command {
         Command::Create(args) => create::run(args, &place),
         Command::Verify(args) => verify::run(args, &place),
         Command::List(args) => list::run(args, &place),

@@ -5,6 +5,7 @@
 mod administer;
 mod api_keys;
 mod backup;
+mod boundaries;
 mod completions;
 mod config;
 mod configured;

@@ -174,6 +174,7 @@ codes! {
     BackupCreated, "backup_created", EntityManagement / 1, Low, "A backup was made";
     BackupVerified, "backup_verified", EntityManagement / 2, Informational, "A backup was opened as a whole and checked";
     BackupForgotten, "backup_forgotten", EntityManagement / 4, Low, "Somebody said that a backup exists no longer";
+    TombstonesSetAside, "tombstones_set_aside", Datastore / 99, High, "The deletions kept outside the database could not be believed and were written anew";
     BackupRestored, "backup_restored", Datastore / 99, High, "The database was replaced by one from a backup";
 
     // The server itself.

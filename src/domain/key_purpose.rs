@@ -15,17 +15,20 @@ pub enum KeyPurpose {
     Evidence,
     /// Names client secrets without saying them.
     ClientSecrets,
+    /// Authenticates the deletions that are kept outside the database.
+    Tombstones,
 }
 
 impl KeyPurpose {
     /// Every one.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PendingLogins,
         Self::BrowserTickets,
         Self::FormerIdentities,
         Self::LimitBuckets,
         Self::Evidence,
         Self::ClientSecrets,
+        Self::Tombstones,
     ];
 
     /// Its stable name.
@@ -37,6 +40,7 @@ impl KeyPurpose {
             Self::LimitBuckets => "limit-buckets",
             Self::Evidence => "evidence",
             Self::ClientSecrets => "client-secrets",
+            Self::Tombstones => "tombstones",
         }
     }
 
@@ -45,8 +49,9 @@ impl KeyPurpose {
         Self::ALL.into_iter().find(|purpose| purpose.name() == name)
     }
 
-    /// Whether `rotate-keys --what signing` replaces it. What it made before stays good for an hour at most, or (an
-    /// identity that was remembered under it) would be worth nothing without it.
+    /// Whether `rotate-keys --what signing` replaces it. What it made before stays good for an hour at most; of the
+    /// others it would be worth nothing without the key (an identity that was remembered under it, a tombstone that is
+    /// read beside a backup from before).
     pub const fn rotates(self) -> bool {
         matches!(self, Self::PendingLogins | Self::BrowserTickets | Self::Evidence)
     }

@@ -36,6 +36,7 @@ mod retry;
 mod rewrapping;
 mod rotations;
 mod sealed_configurations;
+mod sealed_rows;
 mod snapshot;
 mod tombstones;
 mod usage;

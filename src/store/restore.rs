@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 use super::backups::note;
 use super::tombstones::{Tombstone, mark};
-use super::{BackupRow, Recorded, Store, reading, record, transaction};
+use super::{BackupRow, PurposeKeyRow, Recorded, Store, reading, record, transaction};
 
 /// Copies what came after the backup from the database that is replaced, in the running transaction.
 macro_rules! take_over {
@@ -47,6 +47,19 @@ pub struct Survivors {
     revisions: Vec<(String, i64, String, i64)>,
     living_keys: HashSet<String>,
     disabled: Vec<(String, i64)>,
+    own_keys: Vec<PurposeKeyRow>,
+}
+
+impl Survivors {
+    /// Who was deleted there.
+    pub fn tombstones(&self) -> &[Tombstone] {
+        &self.tombstones
+    }
+
+    /// The server's own keys there.
+    pub fn own_keys(&self) -> &[PurposeKeyRow] {
+        &self.own_keys
+    }
 }
 
 /// What became of a restored database.
@@ -63,6 +76,9 @@ pub struct Settled {
     /// The revocation epoch from now on.
     pub epoch: i64,
 }
+
+/// The schema that brought the server's own keys.
+const OWN_KEYS: i64 = 14;
 
 /// Where the epoch goes when nobody knows where it was: far beyond what any server can have read.
 const LEAP: i64 = 1_000_000;
@@ -85,6 +101,12 @@ impl Store {
             revisions: reading!(self, pool => sqlx::query_as(revisions).fetch_all(pool).await)?,
             living_keys: living.into_iter().collect(),
             disabled: reading!(self, pool => sqlx::query_as(disabled).fetch_all(pool).await)?,
+            // It is read as it is, perhaps from before there were any.
+            own_keys: if self.schema_version().await? < OWN_KEYS {
+                Vec::new()
+            } else {
+                self.purpose_keys().await?
+            },
         })
     }
 

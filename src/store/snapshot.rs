@@ -44,19 +44,24 @@ impl Store {
 
     /// What the database holds.
     pub async fn contents(&self) -> Result<Contents, Failure> {
-        let version = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
         let keys =
             "SELECT master_key_id FROM data_keys UNION SELECT id FROM master_keys WHERE state = 'active'
             UNION SELECT master_key_id FROM purpose_keys ORDER BY 1";
         let counts = "SELECT (SELECT COUNT(*) FROM users), (SELECT COUNT(*) FROM linked_accounts),
             (SELECT COUNT(*) FROM data_keys), (SELECT COUNT(*) FROM clients), (SELECT COUNT(*) FROM grants),
             (SELECT COUNT(*) FROM api_keys)";
-        let schema_version = reading!(self, pool => sqlx::query_scalar(version).fetch_one(pool).await)?;
         let (a, b, c, d, e, f): (i64, i64, i64, i64, i64, i64) =
             reading!(self, pool => sqlx::query_as(counts).fetch_one(pool).await)?;
         let counts = COUNTED.iter().map(|table| (*table).to_owned()).zip([a, b, c, d, e, f]).collect();
         let key_ids = reading!(self, pool => sqlx::query_scalar(keys).fetch_all(pool).await)?;
+        let schema_version = self.schema_version().await?;
         Ok(Contents { schema_version, epoch: self.epoch().await?, counts, key_ids })
+    }
+
+    /// The newest migration of the database.
+    pub async fn schema_version(&self) -> Result<i64, Failure> {
+        let sql = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+        Ok(reading!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?)
     }
 
     /// Opens a private copy as it is: nothing is migrated or written.

@@ -3,6 +3,7 @@
 
 mod apps;
 mod link;
+mod proof;
 mod refresh;
 mod ring;
 pub mod rotation;
@@ -25,6 +26,7 @@ use crate::store::{Recorded, Store};
 
 pub use apps::{Apps, ConfiguredApp, SpotifyApp, credentials_id};
 pub use link::{LinkError, Linked, LoginAtSpotify};
+pub use proof::{api_key_opens, link_opens, login_opens, login_place, login_row};
 pub use ring::{KeyRing, STILL_TAKEN, Standing, key_id};
 pub use signing::{open_signing_key, seal_signing_key};
 

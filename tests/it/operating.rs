@@ -1,11 +1,16 @@
 //! What an operator does with a server: backups, reloads, keys from every source, a look into the database.
 
+mod backup_reader;
 mod backups;
 mod backups_refused;
+mod backups_schema;
 mod database_document;
+mod full_disk;
 mod hygiene;
 mod key_sources;
 mod reload;
+mod restore_killed;
+mod tombstones;
 
 use std::process::Output;
 

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::{key, refused};
-use crate::backup::{Configuration, Damage, Header, Material, Scratch, Source, make};
+use crate::backup::{Configuration, Damage, Header, Material, Mirror, Scratch, Source, make};
 use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::cli::serve_start::ring;
 use crate::config::{sealed, unseal};
+use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::{During as _, Failure};
 use crate::store::BackupRow;
+use crate::vault::KeyRing;
 
 /// What `backup create` takes.
 #[derive(Debug, clap::Args)]
@@ -63,9 +65,28 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         let event = event.detail("engine", &header.engine).detail("digest", &row.digest);
         let event = event.detail("key_ids", header.key_ids.join(" "));
         desk.store.note_backup(&row, &[desk.stamp(event)]).await.map_err(|failure| broken(&failure))?;
+        keep_tombstones(desk, &ring).await;
         desk.output.result(&in_words(&header, &row), &document(&header, &row));
         Ok(Exit::Done)
     })
+}
+
+/// Whom the backup knows to be deleted, the file outside knows as well: a restore may hold them against each other.
+async fn keep_tombstones(desk: &Desk, ring: &KeyRing) {
+    let mut mirror = Mirror::new(&desk.config.storage.data_dir);
+    let kept = async {
+        let key = ring.own(KeyPurpose::Tombstones)?;
+        let aside = mirror.keep(&desk.store.tombstones().await?, &key, desk.clock.now())?;
+        let Some(aside) = aside else { return Ok(()) };
+        let text = format!("tombstones.ndjson could not be believed and was written anew: {}", aside.why);
+        let next = format!("find out who changed it; it is kept as {}", aside.file.display());
+        desk.output.warn("TOMBSTONES_SET_ASIDE", &text, &next);
+        desk.store.record(&[desk.stamp(aside.event())]).await
+    };
+    if let Err(failure) = kept.await {
+        let text = format!("tombstones.ndjson is not up to date: {}", failure.chain());
+        desk.output.warn("TOMBSTONES_BEHIND", &text, "a running server brings it up to date within a minute");
+    }
 }
 
 fn target(args: &Args, desk: &Desk) -> Result<PathBuf, Refused> {

@@ -23,15 +23,29 @@ impl KeyArgs {
     /// The key that was named, else the server's own. A passphrase is derived as the backup says: the data directory may
     /// be lost.
     pub fn find(&self, header: &Header, config: &Config, output: &Output) -> Result<RootKey, Refused> {
+        self.find_all(header, config, output).map(|roots| roots[0].clone())
+    }
+
+    /// That key first, and every other one that is at hand: the present database may know more under the server's own.
+    pub fn find_all(
+        &self,
+        header: &Header,
+        config: &Config,
+        output: &Output,
+    ) -> Result<Vec<RootKey>, Refused> {
         if let Some(path) = &self.key_file {
-            return key_file(path, true).map(RootKey::new).map_err(key_refused);
+            let named = key_file(path, true).map(RootKey::new).map_err(key_refused)?;
+            let others = own(config, &Output::silent()).unwrap_or_default();
+            return Ok([vec![named], others].concat());
         }
         match (&config.security.master_key.passphrase, &header.kdf) {
-            (Some((passphrase, _)), Some(kdf)) if is_passphrase(config) => stretch(kdf, passphrase),
+            (Some((passphrase, _)), Some(kdf)) if is_passphrase(config) => {
+                stretch(kdf, passphrase).map(|root| vec![root])
+            }
             _ => {
-                let roots = own(config, output)?;
-                let fits = roots.iter().find(|root| root.id().to_string() == header.sealed_under);
-                Ok(fits.unwrap_or(&roots[0]).clone())
+                let mut roots = own(config, output)?;
+                roots.sort_by_key(|root| root.id().to_string() != header.sealed_under);
+                Ok(roots)
             }
         }
     }

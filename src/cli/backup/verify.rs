@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde_json::{Map, Value, json};
+
 use super::create::{document, in_words};
 use super::key::{KeyArgs, have_data_dir};
 use super::refused;
 use crate::ambient::{Clock, Dice};
-use crate::backup::{Scratch, Unopened, Verified, verify};
+use crate::backup::{Copied, Scratch, Tally, Unopened, Verified, verify};
 use crate::cli::administer::{Place, broken, configured_place, runtime};
 use crate::cli::output::{Exit, Refused};
 use crate::config::Config;
@@ -17,8 +19,8 @@ use crate::store::{Recorded, Store};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Opens every byte, checks every page, index and reference of the database on a private copy in the data directory, and
-unwraps every data key. Status 1 where the backup is damaged. Needs no database; where there is one, it learns of the
-backup.
+opens everything sealed in it, or counts it as what needs another key. A copy of an older schema is migrated first. Status 1
+where the backup, or a value in it, is damaged. Needs no database; where there is one, it learns of the backup.
 
 Examples:
   spotify-mcp backup verify /mnt/backup/monday.backup
@@ -45,23 +47,44 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         let verified = verify(&args.file, &root, &scratch, now).await.map_err(wrong)?;
         note(&config, &verified).await?;
         let mut text = in_words(&verified.header, &verified.row);
-        text += &match (&verified.header.dump, verified.data_keys_elsewhere) {
-            (Some(_), _) => "Whole: everything opens, and the dump is the one that was recorded.\n".to_owned(),
-            (None, 0) => format!(
-                "Whole: everything opens, the database is intact, and all {} data keys open.\n",
-                verified.data_keys_opened
-            ),
-            (None, elsewhere) => format!(
-                "Whole: everything opens and the database is intact. {} data keys open; {elsewhere} need another master key.\n",
-                verified.data_keys_opened
-            ),
-        };
+        text += &found(verified.copy.as_ref());
         let mut told = document(&verified.header, &verified.row);
-        told["data_keys_opened"] = verified.data_keys_opened.into();
-        told["data_keys_elsewhere"] = verified.data_keys_elsewhere.into();
+        if let Some(copy) = &verified.copy {
+            let keys = copy.sealed.of("data_keys.wrapped");
+            told["data_keys_opened"] = keys.opened.into();
+            told["data_keys_elsewhere"] = keys.elsewhere.into();
+            told["migrated_from"] = copy.migrated_from.into();
+            told["sealed"] = copy.sealed.kinds.iter().map(kind).collect::<Map<_, _>>().into();
+        }
         output.result(&text, &told);
         Ok(Exit::Done)
     })
+}
+
+/// What was looked at, for people.
+fn found(copy: Option<&Copied>) -> String {
+    let Some(copy) = copy else {
+        return "Whole: everything opens, and the dump is the one that was recorded.\n".to_owned();
+    };
+    let mut text = "Whole: everything opens, and the database is intact.\n".to_owned();
+    for (kind, tally) in copy.sealed.kinds.iter().filter(|(_, tally)| tally.opened + tally.elsewhere > 0) {
+        let elsewhere = match tally.elsewhere {
+            0 => String::new(),
+            count => format!(", {count} need another key"),
+        };
+        text += &format!("  {kind:28} {} open{elsewhere}\n", tally.opened);
+    }
+    if let Some(from) = copy.migrated_from {
+        let to = Store::newest_schema();
+        text += &format!(
+            "Its schema {from} is older than this version's: the copy was migrated to {to}, as a restore does.\n"
+        );
+    }
+    text
+}
+
+fn kind((kind, tally): (&&'static str, &Tally)) -> (String, Value) {
+    ((*kind).to_owned(), json!({ "opened": tally.opened, "elsewhere": tally.elsewhere }))
 }
 
 /// Lets the database know, where there is one of this schema: a backup from elsewhere may need keys as well.

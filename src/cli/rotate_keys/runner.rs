@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use super::Args;
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
+use crate::cli::boundaries::Boundaries;
 use crate::cli::output::{Output, Refused};
 use crate::config::master_key::make_data_dir;
 use crate::domain::rotation::Pace;
@@ -95,36 +96,19 @@ fn elsewhere() -> Refused {
 pub(super) struct Follow {
     output: Output,
     tenth: Cell<u64>,
-    #[cfg(debug_assertions)]
-    passed: std::cell::RefCell<Vec<&'static str>>,
+    boundaries: Boundaries,
 }
 
 impl Follow {
-    pub(super) const fn new(output: Output) -> Self {
-        Self {
-            output,
-            tenth: Cell::new(0),
-            #[cfg(debug_assertions)]
-            passed: std::cell::RefCell::new(Vec::new()),
-        }
+    pub(super) fn new(output: Output) -> Self {
+        Self { output, tenth: Cell::new(0), boundaries: Boundaries::default() }
     }
 }
 
 impl Witness for Follow {
-    /// Builds for tests die at the boundary that they are told, the n-th time that they come there.
-    #[cfg(debug_assertions)]
     fn passed(&self, boundary: &'static str) {
-        self.passed.borrow_mut().push(boundary);
-        let Ok(die) = std::env::var("DIE_AT") else { return };
-        let (name, nth) = die.split_once(':').unwrap_or((&die, "1"));
-        let times = self.passed.borrow().iter().filter(|passed| **passed == name).count();
-        if name == boundary && nth == times.to_string() {
-            std::process::abort();
-        }
+        self.boundaries.passed(boundary);
     }
-
-    #[cfg(not(debug_assertions))]
-    fn passed(&self, _boundary: &'static str) {}
 
     fn progress(&self, done: u64, total: u64) {
         let tenth = done * 10 / total.max(1);

@@ -113,20 +113,6 @@ async fn what_a_header_says_counts_only_as_it_was_sealed() {
 }
 
 #[tokio::test]
-async fn a_backup_of_a_newer_schema_is_left_to_a_newer_version() {
-    let server = TestServer::new().await;
-    let raw = server.place.raw().await;
-    // As a newer version would leave it; this one does not start on it either.
-    let sql = "INSERT INTO _sqlx_migrations SELECT 9999, 'of the future', installed_on, success, checksum,
-        execution_time FROM _sqlx_migrations WHERE version = 1";
-    let made = result(&server, &["backup", "create"]).await;
-    assert!(made["header"]["schema_version"].as_i64().unwrap() < 9999);
-    raw.run(sql).await;
-    let refused = refusal(&server, &["backup", "create"]).await;
-    assert_eq!((refused.0, &refused.1["code"]), (3, &json!("DATABASE_UNAVAILABLE")));
-}
-
-#[tokio::test]
 async fn what_cannot_be_written_leaves_nothing() {
     let server = TestServer::new().await;
     server.listener("ada").await;
@@ -178,4 +164,18 @@ async fn without_a_database_a_file_or_a_key_there_is_a_message() {
     let (status, error) = refusal_of(&command.envs(keyless).output().await.unwrap());
     assert_eq!((status, &error["code"]), (2, &json!("MASTER_KEY_MISSING")));
     assert!(Path::exists(&file));
+}
+
+#[tokio::test]
+async fn the_sandbox_has_no_policy_to_acknowledge() {
+    let mut server = Setup::default().prepare().await;
+    server.environment.remove("SPOTIFY_POLICY_ACKNOWLEDGED");
+    for verb in [&["backup", "list"][..], &["api-keys", "list"], &["rotate-keys", "--status"]] {
+        for (flag, warned) in [("--sandbox", false), ("--format=text", true)] {
+            let output = super::command(&server, &[verb, &[flag]].concat()).await;
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("DATABASE_MISSING"), "{said}");
+            assert_eq!(said.contains("POLICY_UNACKNOWLEDGED"), warned, "{verb:?} {flag}: {said}");
+        }
+    }
 }
