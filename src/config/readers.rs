@@ -46,6 +46,7 @@ const READ_AS: &[(&str, &str)] = &[
     ("security.max_key_age_days.master", "policy.master"),
     ("security.max_key_age_days.data", "policy.data"),
     ("security.max_key_age_days.signing", "policy.signing"),
+    ("security.max_key_age_days.spotify_client", "policy.spotify_client"),
     ("limits.mcp_session_idle_seconds", ".mcp_session_idle"),
     ("network.allowed_hosts", "network.allowed_hosts"),
     ("api.timeout", "api.timeout"),
@@ -54,7 +55,7 @@ const READ_AS: &[(&str, &str)] = &[
 ];
 
 /// Its one value is what is served: nothing has to ask.
-const ONE_VALUE: &[&str] = &["server.transports", "security.max_key_age_days.spotify_client"];
+const ONE_VALUE: &[&str] = &["server.transports"];
 
 #[test]
 fn every_key_is_read_by_something_or_says_that_it_is_not() {
