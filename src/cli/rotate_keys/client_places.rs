@@ -192,7 +192,23 @@ fn rewritten(path: &Path, change: impl FnOnce(&str) -> Option<String>) -> Result
     let before = sealed_file::read(&path).map_err(troubled)?;
     let after = SecretString::new(change(&before).ok_or_else(|| not_found(&path))?);
     let change = Change { before: &before, after: after.expose(), keep: false };
-    sealed_file::replace(&lock, &path, change, &|_| Ok(())).map_err(troubled)
+    sealed_file::replace(&lock, &path, change, &|_| Ok(())).map_err(troubled)?;
+    sweep(&path);
+    Ok(())
+}
+
+/// Removes what a run that was killed left beside the file: with the lock held, nobody is writing there. What cannot be
+/// removed has the mode 0600.
+fn sweep(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let start = format!("{}.", name.to_string_lossy());
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let left = entry.file_name().to_string_lossy().into_owned();
+        let number = left.strip_prefix(&start).and_then(|rest| rest.strip_suffix(".new"));
+        if number.is_some_and(|number| !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit())) {
+            let _stays = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 async fn seal_anew(path: &Path, edits: &[&Edit], (desk, global): (&Desk, &Global)) -> Result<(), Refused> {

@@ -74,7 +74,8 @@ pub(super) async fn says(accounts: &Accounts, credentials: &AppCredentials) -> S
 }
 
 /// The server of a data directory is not there.
-const NO_SERVER: &str = "none runs on this data directory; the next start takes the new credentials";
+pub(super) const NO_SERVER: &str =
+    "none runs on this data directory; the next start takes the new credentials";
 
 impl ClientSteps<'_> {
     fn done<T>(&self, result: Result<T, Refused>) -> Result<T, Stopped> {

@@ -123,6 +123,10 @@ async fn is_rotated(lies: Lies) {
     assert_eq!(dry["places"].as_array().unwrap().len(), 1);
     assert_eq!(file.as_ref().map(|file| fs::read_to_string(file).unwrap()), before, "{lies:?}");
 
+    // A run that was killed while it wrote leaves this behind.
+    if let (Lies::Plain | Lies::Apart, Some(file)) = (lies, &file) {
+        fs::write(format!("{}.4711.new", file.display()), SECOND).unwrap();
+    }
     let output = rotates(&server, SECOND, &[]).await;
     let ended = evidence(&output, 0);
     assert_eq!(ended["kind"], "spotify-client");
@@ -131,7 +135,10 @@ async fn is_rotated(lies: Lies) {
         "{ended}"
     );
     assert_eq!(ended["client"]["old_credentials"], "refused");
-    assert_eq!(ended["negative_probe"]["opened"], 0);
+    assert_eq!(
+        (&ended["negative_probe"]["opened"], &ended["verification"]["coverage"]),
+        (&json!(0), &json!("full"))
+    );
     let audit = &ended["audit"];
     assert_eq!(audit["in_trail"], audit["events"].as_array().unwrap().len(), "{ended}");
     listens(&ada).await;
@@ -242,4 +249,29 @@ async fn where_both_secrets_work_for_a_while_it_says_that_the_old_one_still_does
     server.control().end_former_secret(CLIENT_ID).unwrap();
     server.control().advance(Duration::from_secs(3700));
     listens(&ada).await;
+}
+
+#[tokio::test]
+async fn a_refresh_on_its_way_with_the_old_secret_is_asked_once_more_with_the_new_one() {
+    let (mut server, _) = prepared(Setup::on(Place::sqlite()), Lies::Apart).await;
+    server.start().await;
+    let ada = server.listener("ada").await;
+    at_spotify(&server, SECOND, true);
+    written(&server, "client.secret", SECOND);
+    server.control().advance(Duration::from_secs(3700));
+    // It leaves with the old secret, and comes to Spotify when that is no more.
+    server.inject("POST /api/token", 1, Fault::Delay { millis: 8_000 });
+    let changes = async {
+        while server.control().faults().iter().any(|fault| fault.times > 0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let reloaded = result(&server, &["config", "reload"]).await;
+        server.control().end_former_secret(CLIENT_ID).unwrap();
+        reloaded
+    };
+    let refused = server.asked("/api/token", 400);
+    let (_, reloaded) = futures_util::future::join(listens(&ada), changes).await;
+    assert_eq!(reloaded["taken_over"], json!(["spotify.client_secret"]));
+    assert_eq!(server.asked("/api/token", 400), refused + 1);
+    all_are_linked(&server).await;
 }

@@ -56,6 +56,7 @@ async fn a_dotenv_file_is_changed_while_no_server_runs() {
     at_spotify(&server, SECOND, false);
     let ended = evidence(&rotates(&server, SECOND, &["--env-file", file.to_str().unwrap()]).await, 0);
     assert!(ended["client"]["server"].as_str().unwrap().contains("none runs"), "{ended}");
+    assert_eq!(ended["verification"]["coverage"], "none");
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
         format!("A={FIRST}\nSPOTIFY_CLIENT_SECRET=\"{SECOND}\"\n")
