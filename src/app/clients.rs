@@ -22,12 +22,12 @@ use crate::policy::WellKnownClients;
 use crate::store::Client;
 
 use super::BuildError;
-use super::flights::{Flights, network};
+use super::flights::{Flights, Place};
 
 /// Documents being fetched at once; further ones wait for their turn, but not for long.
 const MOST_FETCHES: usize = 32;
 
-/// Failed fetches remembered, and addresses counted in one minute.
+/// Failed fetches remembered, and addresses, networks and regions counted in one minute.
 const MOST_FAILURES: usize = 2_048;
 const MOST_ADDRESSES: usize = 100_000;
 
@@ -76,7 +76,7 @@ pub struct Clients {
 #[derive(Default)]
 struct Asking {
     minute: i64,
-    fetches: HashMap<u128, u32>,
+    fetches: HashMap<Place, u32>,
 }
 
 impl Clients {
@@ -140,23 +140,31 @@ impl Clients {
     }
 
     /// Counts a fetch that an address (IPv6: its /64) asks for; `false`: it has asked for `most` in this minute, 0
-    /// being no limit. Counted on each server by itself: what is bounded is what this one sends.
+    /// being no limit, or what is around it has asked for many times as much (IPv4 /24 and IPv6 /48: ten, /16 and
+    /// /32: fifty). Counted on each server by itself: what is bounded is what this one sends.
     pub fn may_fetch(&self, address: IpAddr, most: u32, now: Timestamp) -> bool {
         if most == 0 {
             return true;
         }
-        let whole = network(address);
+        let places = Place::around(address);
         let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.secs().div_euclid(60);
         if asking.minute != minute {
             *asking = Asking { minute, fetches: HashMap::new() };
         }
-        if asking.fetches.len() >= MOST_ADDRESSES && !asking.fetches.contains_key(&whole) {
-            return false;
+        let fetches = &mut asking.fetches;
+        let has_room = |place: &Place| match fetches.get(place) {
+            Some(fetches) => *fetches < most.saturating_mul(place.share()),
+            None => fetches.len() < MOST_ADDRESSES,
+        };
+        // What is refused is not counted: nobody fills the book with it.
+        let may = places.iter().all(has_room);
+        if may {
+            for place in places {
+                *fetches.entry(place).or_default() += 1;
+            }
         }
-        let fetches = asking.fetches.entry(whole).or_default();
-        *fetches = fetches.saturating_add(1);
-        *fetches <= most
+        may
     }
 }
 

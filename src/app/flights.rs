@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use crate::domain::ClientId;
+use crate::domain::{ClientId, Neighbourhood};
 
 use super::clients::{DocumentProblem, Fetched};
 
@@ -19,6 +19,11 @@ const MOST_FOR_ONE: u32 = 32;
 
 /// so many from one address (IPv6: its /64), for whatever documents,
 const MOST_FROM_ONE: u32 = 4;
+
+/// so many from one network (IPv4 /24, IPv6 /48) and from one region (/16, /32): less than may be fetched at once, for
+/// one line of IPv6 has tens of thousands of addresses and must not take every turn,
+const MOST_FROM_NETWORK: u32 = 8;
+const MOST_FROM_REGION: u32 = 16;
 
 /// and so many in all.
 const MOST: u32 = 256;
@@ -33,7 +38,7 @@ pub struct Flights(Mutex<UnderWay>);
 #[derive(Default)]
 struct UnderWay {
     fetches: HashMap<ClientId, (WeakShared<Flight>, u32)>,
-    addresses: HashMap<u128, u32>,
+    places: HashMap<Place, u32>,
     waiting: u32,
 }
 
@@ -41,16 +46,16 @@ struct UnderWay {
 pub struct Waiting<'a> {
     flights: &'a Flights,
     id: ClientId,
-    address: u128,
+    places: [Place; 3],
     fetch: Shared<Flight>,
 }
 
 impl Flights {
     /// Joins the fetch of this document, or begins one where `start` gives it. `per_address`: whether those from one
-    /// address are bounded.
+    /// address, and from around it, are bounded.
     ///
     /// # Errors
-    /// [`DocumentProblem::TooMany`]: too many from this address wait, or `start` gives none.
+    /// [`DocumentProblem::TooMany`]: too many from this address, or from around it, wait, or `start` gives none.
     /// [`DocumentProblem::Busy`]: too many wait for this document, or in all.
     pub fn join(
         &self,
@@ -59,9 +64,11 @@ impl Flights {
         per_address: bool,
         start: impl FnOnce() -> Option<Flight>,
     ) -> Result<Waiting<'_>, DocumentProblem> {
-        let address = network(address);
+        let places = Place::around(address);
         let mut under_way = self.under_way();
-        if per_address && under_way.addresses.get(&address).is_some_and(|waiting| *waiting >= MOST_FROM_ONE) {
+        let full =
+            |place: &Place| under_way.places.get(place).is_some_and(|waiting| *waiting >= place.room());
+        if per_address && places.iter().any(full) {
             return Err(DocumentProblem::TooMany);
         }
         let known = under_way.fetches.get(id).and_then(|(fetch, waiting)| Some((fetch.upgrade()?, *waiting)));
@@ -76,8 +83,10 @@ impl Flights {
             under_way.fetches.insert(id.clone(), (weak, waiting + 1));
         }
         under_way.waiting += 1;
-        *under_way.addresses.entry(address).or_default() += 1;
-        Ok(Waiting { flights: self, id: id.clone(), address, fetch })
+        for place in places {
+            *under_way.places.entry(place).or_default() += 1;
+        }
+        Ok(Waiting { flights: self, id: id.clone(), places, fetch })
     }
 
     fn under_way(&self) -> MutexGuard<'_, UnderWay> {
@@ -102,20 +111,49 @@ impl Drop for Waiting<'_> {
                 under_way.fetches.remove(&self.id);
             }
         }
-        if let Some(waiting) = under_way.addresses.get_mut(&self.address) {
-            *waiting = waiting.saturating_sub(1);
-            if *waiting == 0 {
-                under_way.addresses.remove(&self.address);
+        for place in self.places {
+            if let Some(waiting) = under_way.places.get_mut(&place) {
+                *waiting = waiting.saturating_sub(1);
+                if *waiting == 0 {
+                    under_way.places.remove(&place);
+                }
             }
         }
     }
 }
 
-/// What counts as one address: of IPv6 its /64.
-pub(super) fn network(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() >> 64 << 64,
+/// Where somebody asks from, more and less exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Address(Neighbourhood),
+    Network([u8; 8]),
+    /// By its first network.
+    Region([u8; 8]),
+}
+
+impl Place {
+    /// The address, and what is around it.
+    pub(super) fn around(address: IpAddr) -> [Self; 3] {
+        let address = Neighbourhood::of(address);
+        [Self::Address(address), Self::Network(address.district()), Self::Region(address.region().0)]
+    }
+
+    /// How many wait from there at most.
+    const fn room(self) -> u32 {
+        match self {
+            Self::Address(_) => MOST_FROM_ONE,
+            Self::Network(_) => MOST_FROM_NETWORK,
+            Self::Region(_) => MOST_FROM_REGION,
+        }
+    }
+
+    /// How many fetches it asks for, where an address may ask for one.
+    pub(super) const fn share(self) -> u32 {
+        match self {
+            Self::Address(_) => 1,
+            Self::Network(_) => 10,
+            Self::Region(_) => 50,
+        }
     }
 }
 
@@ -127,8 +165,9 @@ mod tests {
         ClientId::parse(&format!("https://client.example/{number}")).unwrap()
     }
 
+    /// Each in a region of its own.
     fn address(number: u32) -> IpAddr {
-        IpAddr::V4(number.into())
+        IpAddr::V4((number << 16).into())
     }
 
     fn endless() -> Option<Flight> {
@@ -162,7 +201,21 @@ mod tests {
         assert_eq!(why(join(5000, 5000)), DocumentProblem::Busy);
         drop((for_one, others));
         let under_way = flights.under_way();
-        assert_eq!((under_way.waiting, under_way.fetches.len(), under_way.addresses.len()), (0, 0, 0));
+        assert_eq!((under_way.waiting, under_way.fetches.len(), under_way.places.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn one_holder_of_many_addresses_leaves_room_for_everybody_else() {
+        let flights = Flights::default();
+        let join = |text: &str, document| flights.join(&id(document), text.parse().unwrap(), true, endless);
+        let of_network: Vec<_> = (0..8).map(|n| join(&format!("2001:db8:1:{n}::1"), n).unwrap()).collect();
+        assert_eq!(why(join("2001:db8:1:99::1", 99)), DocumentProblem::TooMany);
+        let of_region: Vec<_> =
+            (0..8).map(|n| join(&format!("2001:db8:2:{n}::1"), 100 + n).unwrap()).collect();
+        assert_eq!(why(join("2001:db8:3::1", 99)), DocumentProblem::TooMany);
+        assert!(join("2001:db9::1", 99).is_ok() && join("192.0.2.1", 99).is_ok());
+        drop((of_network, of_region));
+        assert!(join("2001:db8:1:99::1", 99).is_ok());
     }
 
     #[tokio::test]

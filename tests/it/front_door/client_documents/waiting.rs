@@ -91,6 +91,41 @@ async fn one_address_makes_us_fetch_so_much_and_others_are_not_kept_from_it() {
 }
 
 #[tokio::test]
+async fn one_holder_of_many_addresses_keeps_nobody_elses_document_from_being_read() {
+    let environment = [
+        ("SPOTIFY_MCP__LIMITS__CLIENT_DOCUMENTS_PER_ADDRESS_PER_MINUTE", "20"),
+        ("SPOTIFY_MCP__SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let world = World::on(Place::sqlite(), &environment).await;
+    let document = world.document().to_string();
+    *world.said.lock().unwrap() = Box::new(move |seen| match seen.target.as_str() {
+        PATH => Answer::json(200, &document),
+        _ => Answer::Silence,
+    });
+    let ask = async |id: &str, from: &str| {
+        let path = world.client_of(id).attempt().path();
+        let request = plain_http().get(format!("{}{path}", world.server.origin));
+        request.header("x-forwarded-for", from).send().await.unwrap().status()
+    };
+    // Each from a /64 of its own, in one /48 and then in one /32: more than are fetched at once.
+    let (network, region) = (
+        (0..40).map(|n| (format!("{}?{n}", world.id()), format!("2001:db8:7:{n:x}::1"))),
+        (40..80).map(|n| (format!("{}?{n}", world.id()), format!("2001:db8:{n:x}::1"))),
+    );
+    let flood: Vec<_> = network.chain(region).collect();
+    let flooding = futures_util::future::join_all(flood.iter().map(|(id, from)| ask(id, from)));
+    let others = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begun = Instant::now();
+        let told = (ask(&world.id(), "198.51.100.7").await, begun.elapsed());
+        assert!(told.0 == StatusCode::OK && told.1 < Duration::from_secs(3), "{told:?}");
+    };
+    let (flooded, ()) = tokio::join!(flooding, others);
+    let refused = flooded.iter().filter(|status| **status == StatusCode::TOO_MANY_REQUESTS).count();
+    assert_eq!(refused, 64, "{flooded:?}");
+}
+
+#[tokio::test]
 async fn a_document_that_nobody_had_time_to_fetch_is_not_held_against_its_client() {
     let world = World::new().await;
     let (tell, told) = watch::channel(false);
