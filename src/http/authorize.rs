@@ -59,7 +59,7 @@ fn navigates(headers: &HeaderMap) -> bool {
 async fn answer(http: &Http, asked: Result<Asked, Failure>, visitor: &Visitor) -> Response {
     match asked {
         Ok(Asked::Consent(view)) => show(http, &view, visitor).await,
-        Ok(Asked::ToSpotify(departure)) => redirect(&departure.url, &[departure.cookie]),
+        Ok(Asked::ToSpotify(departure)) => redirect(&departure.url, &departure.cookies),
         Ok(Asked::Back(url)) => redirect(&url, &[]),
         Ok(Asked::Local(Unproven::NoDeparture(why))) => no_departure(http, why, visitor).await,
         Ok(Asked::Local(why)) => page(http, problem_of(why), visitor).into_response(),

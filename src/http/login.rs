@@ -29,7 +29,7 @@ pub(super) async fn login(
     let reconnect = Params::parse(query.unwrap_or_default().as_bytes()).get("link").is_some();
     match depart(&http, reconnect, &visitor).await {
         Ok(Way::Account) => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &[]),
-        Ok(Way::Spotify(departure)) => redirect(&departure.url, &[departure.cookie]),
+        Ok(Way::Spotify(departure)) => redirect(&departure.url, &departure.cookies),
         Ok(Way::None(why)) => no_departure(&http, why, &visitor).await,
         Err(failure) => failed_page(&http, &failure, &visitor),
     }

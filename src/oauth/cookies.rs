@@ -18,6 +18,13 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Most cookies looked at in a request.
 const MOST: usize = 64;
 
+/// Logins in progress that one browser keeps, beside the one that begins: browsers keep some 180 cookies of a site, we
+/// look at 64, and whoever makes a browser begin logins must not push the person's own out.
+const MOST_LOGINS: usize = 8;
+
+/// Most logins that one answer ends: proxies bound an answer's headers.
+const MOST_ENDED: usize = 16;
+
 /// Most names of one browser looked at: it gets a second one only where two first requests overlapped.
 const MOST_NAMES: usize = 8;
 
@@ -52,7 +59,7 @@ impl Cookies {
 
     fn take_handle(&mut self, name: &str, value: &str) {
         let Some(token) = Token::parse(TokenKind::Handle, value) else { return };
-        if let Some(which) = name.strip_prefix(LOGIN) {
+        if let Some(which) = name.strip_prefix(LOGIN).filter(|which| is_which(which)) {
             self.logins.push((which.to_owned(), token));
         } else if name.strip_prefix(BROWSER) == Some(which(token.hash()).as_str())
             && self.browsers.len() < MOST_NAMES
@@ -74,6 +81,21 @@ impl Cookies {
     }
 }
 
+/// `Set-Cookie`s for a login that begins, and the end of the oldest where there are many: browsers send older cookies
+/// first (RFC 6265 section 5.4). One cookie per login, so that two tabs do not disturb each other.
+pub fn set_login(
+    state: TokenHash,
+    token: &Token,
+    lifetime: Duration,
+    (before, https): (&Cookies, bool),
+) -> Vec<String> {
+    let login = set(&format!("{LOGIN}{}", which(state)), token.expose(), lifetime, https);
+    let surplus = before.logins.len().saturating_sub(MOST_LOGINS).min(MOST_ENDED);
+    let ended = before.logins.iter().take(surplus);
+    let ended = ended.map(|(which, _)| set(&format!("{LOGIN}{which}"), "", Duration::ZERO, https));
+    std::iter::once(login).chain(ended).collect()
+}
+
 /// `Set-Cookie` for a new browser session.
 pub fn set_session(token: &Token, lifetime: Duration, https: bool) -> String {
     set(SESSION, token.expose(), lifetime, https)
@@ -89,11 +111,6 @@ pub fn set_browser(token: &Token, https: bool) -> String {
     set(&format!("{BROWSER}{}", which(token.hash())), token.expose(), YEAR, https)
 }
 
-/// `Set-Cookie` for a login in progress: one cookie per login, so that two tabs do not disturb each other.
-pub fn set_login(state: TokenHash, token: &Token, lifetime: Duration, https: bool) -> String {
-    set(&format!("{LOGIN}{}", which(state)), token.expose(), lifetime, https)
-}
-
 /// `Set-Cookie` that ends a login.
 pub fn clear_login(state: TokenHash, https: bool) -> String {
     set(&format!("{LOGIN}{}", which(state)), "", Duration::ZERO, https)
@@ -101,6 +118,10 @@ pub fn clear_login(state: TokenHash, https: bool) -> String {
 
 fn which(state: TokenHash) -> String {
     state.as_bytes()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_which(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn set(name: &str, value: &str, lifetime: Duration, https: bool) -> String {
@@ -146,10 +167,30 @@ mod tests {
     fn each_login_has_its_own() {
         let (one, two) = (TokenHash::of("one"), TokenHash::of("two"));
         let token = Token::mint(TokenKind::Handle, &[2; 32]);
-        let sent = set_login(one, &token, Duration::from_secs(300), false);
-        let cookies = Cookies::parse([sent.split(';').next().unwrap()].into_iter(), false);
-        assert!(cookies.login(one).is_some());
+        let life = Duration::from_secs(300);
+        let sent = set_login(one, &token, life, (&Cookies::default(), false));
+        let cookies = Cookies::parse([sent[0].split(';').next().unwrap()].into_iter(), false);
+        assert!(sent.len() == 1 && cookies.login(one).is_some());
         assert!(cookies.login(two).is_none());
+        let foreign = format!("{LOGIN}x Domain=a={}", token.expose());
+        assert!(Cookies::parse([foreign.as_str()].into_iter(), false).logins.is_empty());
+    }
+
+    #[test]
+    fn of_very_many_logins_the_oldest_end_some_at_a_time() {
+        let token = Token::mint(TokenKind::Handle, &[2; 32]);
+        let states: Vec<_> = (0..40).map(|n| TokenHash::of(&n.to_string())).collect();
+        let ended_after = |begun: usize| {
+            let names =
+                states[..begun].iter().map(|state| format!("{LOGIN}{}={}", which(*state), token.expose()));
+            let cookies = Cookies::parse([names.collect::<Vec<_>>().join("; ").as_str()].into_iter(), false);
+            let sent = set_login(TokenHash::of("new"), &token, Duration::from_secs(300), (&cookies, false));
+            assert!(!sent[0].contains("Max-Age=0"));
+            sent[1..].to_vec()
+        };
+        assert!(ended_after(8).is_empty());
+        assert_eq!(ended_after(10), [clear_login(states[0], false), clear_login(states[1], false)]);
+        assert_eq!(ended_after(40).len(), MOST_ENDED);
     }
 
     proptest! {

@@ -36,8 +36,8 @@ pub enum Purpose<'a> {
 pub struct Departure {
     /// Where to.
     pub url: String,
-    /// `Set-Cookie` of this login.
-    pub cookie: String,
+    /// `Set-Cookie`s: of this login, and those that end the oldest of too many.
+    pub cookies: Vec<String>,
 }
 
 /// The way back.
@@ -119,8 +119,8 @@ pub async fn depart(
         verifier: &verifier,
         show_dialog: false,
     });
-    let cookie = cookies::set_login(state.hash(), &browser, lifetime, https(app));
-    Ok(Ok(Departure { url, cookie }))
+    let cookies = cookies::set_login(state.hash(), &browser, lifetime, (&visitor.cookies, https(app)));
+    Ok(Ok(Departure { url, cookies }))
 }
 
 /// Takes a browser back from Spotify.

@@ -83,6 +83,19 @@ async fn a_callback_works_once_in_its_own_browser_and_in_time() {
 }
 
 #[tokio::test]
+async fn a_browser_that_is_made_to_begin_many_logins_can_still_log_in() {
+    let server = TestServer::new().await;
+    let browser = server.browser();
+    // A page somewhere sends it to our login over and over.
+    for _ in 0..70 {
+        assert_eq!(browser.peek("/auth/login").await.status, StatusCode::SEE_OTHER);
+    }
+    let pending = browser.cookies().into_keys().filter(|name| name.starts_with("smcp-login-")).count();
+    assert_eq!(pending, 9, "the newest, and those beside it");
+    browser.log_in("ada").await;
+}
+
+#[tokio::test]
 async fn a_consent_form_belongs_to_the_browser_that_was_shown_it() {
     let server = TestServer::new().await;
     let (client, mine, other) = (server.client().await, server.browser(), server.browser());
