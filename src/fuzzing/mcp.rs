@@ -55,8 +55,8 @@ fn is_message(json: &Value) -> bool {
     };
     let is_there = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let says_something = match fields.get("method") {
-        None | Some(Value::Null) => is_there("result") || is_there("error"),
-        Some(method) => method.is_string(),
+        None => false,
+        Some(method) => method.is_string() && !is_there("result") && !is_there("error"),
     };
     let params_fit = match fields.get("params") {
         None => true,

@@ -10,10 +10,9 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use super::shape;
 use super::unique::{MetaOutline, Seen, Text, Unique};
 
-/// Deepest nesting of a message; its parsers recurse.
-const DEEPEST: usize = 64;
 /// Longest id that is text, in bytes: it comes back in every answer.
 const LONGEST_ID: usize = 256;
 
@@ -35,7 +34,7 @@ pub(super) const METHODS: [&str; 11] = [
 /// What is known of a message.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
-    /// `None` for notifications and responses.
+    /// Of a request or notification; nobody is asked anything here, so nobody answers.
     pub(crate) method: Option<Cow<'a, str>>,
     /// `params.name`: the tool or prompt.
     pub(crate) name: Option<Cow<'a, str>>,
@@ -102,8 +101,8 @@ struct Outline<'a> {
 
 /// Reads a body.
 pub(crate) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
-    if !is_shallow(body) {
-        return Err(Malformed::new(Malformed::INVALID_REQUEST, "the message is nested too deeply"));
+    if let Some(fault) = shape::fault(body) {
+        return Err(Malformed::new(Malformed::INVALID_REQUEST, fault));
     }
     // Serde would also fill the outline from an array, field by field.
     let first = body.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
@@ -124,8 +123,11 @@ pub(crate) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
     if outline.jsonrpc.as_deref() != Some("2.0") {
         return refuse("jsonrpc must be \"2.0\"", id);
     }
-    if outline.method.is_none() && outline.result.is_none() && outline.error.is_none() {
-        return refuse("there is no method", id);
+    match (outline.method.is_some(), outline.result.is_some() || outline.error.is_some()) {
+        (true, false) => {}
+        (true, true) => return refuse("a message asks or answers, not both", id),
+        (false, true) => return refuse("nothing was asked of you: no answer is taken", None),
+        (false, false) => return refuse("there is no method", id),
     }
     match outline.params {
         Params::Unfit => {
@@ -155,31 +157,6 @@ fn unreadable(error: &serde_json::Error) -> Malformed {
         }
         _ => Malformed::new(Malformed::PARSE, "not JSON"),
     }
-}
-
-/// Whether nothing is nested deeper than [`DEEPEST`]. Brackets in strings do not count.
-fn is_shallow(body: &[u8]) -> bool {
-    // Most messages have not even so many brackets, and counting is quick.
-    if body.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= DEEPEST {
-        return true;
-    }
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'{' | b'[' if !quoted => {
-                depth += 1;
-                if depth > DEEPEST {
-                    return false;
-                }
-            }
-            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    true
 }
 
 /// A field that is there, null included.
@@ -248,6 +225,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape::{DEEPEST, MOST_VALUES};
     use super::*;
     use proptest::prelude::*;
 
@@ -321,6 +299,21 @@ mod tests {
         let text =
             format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"a":"\"{}"}}}}"#, "[".repeat(200));
         assert!(read(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn values_are_counted_at_all_levels_and_commas_in_strings_are_none() {
+        let message =
+            |inner: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{{inner}}}}}"#);
+        let list = |n: usize| message(&format!("\"a\":[{}0]", "0,".repeat(n)));
+        assert!(read(list(MOST_VALUES - 10).as_bytes()).is_ok());
+        let objects = message(&format!("\"_meta\":{{\"a\":[{}0]}}", "{\"b\":0},".repeat(MOST_VALUES / 2)));
+        for many in [list(MOST_VALUES), objects, message(&format!("\"requestId\":[{}0]", "0,".repeat(9_999)))]
+        {
+            let refused = read(many.as_bytes()).unwrap_err();
+            assert_eq!(refused.message, "the message holds too many values");
+        }
+        assert!(read(message(&format!("\"a\":\"{}\"", "[{,".repeat(9_999))).as_bytes()).is_ok());
     }
 
     #[test]

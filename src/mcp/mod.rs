@@ -21,6 +21,7 @@ mod refusal;
 mod server;
 pub(crate) mod service;
 pub(crate) mod session;
+mod shape;
 pub mod stdio;
 mod streams;
 pub(crate) mod tools;

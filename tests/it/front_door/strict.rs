@@ -50,6 +50,11 @@ async fn every_refused_message_has_its_status_and_is_a_json_rpc_error() {
         "[".repeat(70),
         "]".repeat(70)
     );
+    // Less than a message may have, and a hundred times as much in memory.
+    let many = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{"a":[{}0]}}}}}}"#,
+        r#"{"b":0},"#.repeat(120_000)
+    );
     for (body, expected) in [
         ("", (400, -32700)),
         ("{", (400, -32700)),
@@ -60,6 +65,11 @@ async fn every_refused_message_has_its_status_and_is_a_json_rpc_error() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":1,"a":2}}"#, (400, -32600)),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":{"y":1,"y":2}}}"#, (400, -32600)),
         (&nested, (400, -32600)),
+        (&many, (400, -32600)),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, (400, -32600)),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{}}"#, (400, -32600)),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, (400, -32600)),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{}}"#, (400, -32600)),
         (&" ".repeat(1_100_000), (413, -32600)),
         (LIST, (200, 0)),
     ] {
