@@ -49,12 +49,14 @@ pub fn is_unavailable(failure: &Failure) -> bool {
     }
 }
 
-/// PostgreSQL's SQLSTATE classes 08 (connection), 53 (resources) and 57P (shutting down, starting), 25006 (a standby,
-/// read only); SQLite's result codes 5 (busy), 6 (locked), 10 (input/output), 13 (full) and 14 (cannot open), extended
+/// PostgreSQL's SQLSTATE classes 08 (connection), 53 (resources), 57P (shutting down, starting) and 28 (it does not let
+/// us in), 25006 (a standby, read only), 55000 (it takes no connections), 3D000 (it is not there: being restored);
+/// SQLite's result codes 5 (busy), 6 (locked), 10 (input/output), 13 (full) and 14 (cannot open), extended
 /// ones with them. SQLite's codes have no five digits below 2^16.
 fn says_unavailable(code: &str) -> bool {
     if code.len() == 5 {
-        return code == "25006" || ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
+        return matches!(code, "25006" | "55000" | "3D000")
+            || ["08", "28", "53", "57P"].iter().any(|class| code.starts_with(class));
     }
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
 }
@@ -70,8 +72,8 @@ mod tests {
     #[test]
     fn a_database_that_is_away_or_full_is_told_from_a_fault_of_ours() {
         for away in [
-            "08006", "08P01", "53100", "53300", "57P01", "57P03", "25006", "5", "6", "13", "14", "266",
-            "2570",
+            "08006", "08P01", "53100", "53300", "57P01", "57P03", "25006", "28P01", "55000", "3D000", "5",
+            "6", "13", "14", "266", "2570",
         ] {
             assert!(says_unavailable(away), "{away}");
         }
