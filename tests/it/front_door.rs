@@ -8,6 +8,7 @@ mod configured_clients;
 mod connections;
 mod consents;
 mod elsewhere;
+mod floods;
 mod forwarded;
 mod http;
 mod http2;

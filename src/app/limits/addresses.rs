@@ -2,7 +2,8 @@
 //!
 //! A flood from millions of addresses must not grow memory or the database: beyond [`MOST_ADDRESSES`] in a window, new
 //! ones are counted together with others of their district (IPv4 /24, IPv6 /48) in one of [`CROWDS`] counts. They may
-//! then be refused for each other's failures; what is valid passes all the same.
+//! then be refused for each other's failures. So that this is not done to everybody by one holder of many addresses, a
+//! district has a twentieth of the places and a region (/16, /32) a fifth; beyond them, its own are counted together.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,14 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
-use crate::domain::Neighbourhood;
 use crate::domain::limit::{Allowance, Quota, Taken};
+use crate::domain::{Neighbourhood, district_share, region_share};
 
 use super::shared::{Blind, Counted, Source, Unreachable, lock};
 use super::{Limit, Verdict};
 
 /// Most addresses that are counted one by one.
-const MOST_ADDRESSES: usize = 8_192;
+const MOST_ADDRESSES: u32 = 8_192;
 
 /// How many counts all further ones share.
 const CROWDS: u16 = 1_024;
@@ -34,6 +35,10 @@ pub(super) struct Addresses {
 #[derive(Default)]
 struct Counts {
     by_who: HashMap<Who, Arc<Mutex<Allowance>>>,
+    /// How many are counted one by one: in all, of each district, and of each region (by its first district).
+    ones: u32,
+    of_district: HashMap<[u8; 8], u32>,
+    of_region: HashMap<[u8; 8], u32>,
     swept: Timestamp,
 }
 
@@ -77,22 +82,52 @@ impl Counts {
         if let Some(allowance) = self.by_who.get(&known) {
             return (known, allowance.clone());
         }
-        if self.by_who.len() >= MOST_ADDRESSES {
+        if !self.has_place(one) {
             self.sweep(quota, now);
         }
-        let who = if self.by_who.len() < MOST_ADDRESSES { known } else { Who::Crowd(crowd(one)) };
-        (who, self.by_who.entry(who).or_default().clone())
+        let who = if self.has_place(one) { known } else { Who::Crowd(crowd(one)) };
+        let allowance = self.by_who.entry(who).or_default().clone();
+        if who == known {
+            self.note(one);
+        }
+        (who, allowance)
+    }
+
+    fn has_place(&self, one: Neighbourhood) -> bool {
+        let fits = |counts: &HashMap<_, u32>, of: [u8; 8], share| counts.get(&of).is_none_or(|n| *n < share);
+        self.ones < MOST_ADDRESSES
+            && fits(&self.of_district, one.district(), district_share(MOST_ADDRESSES))
+            && fits(&self.of_region, one.region().0, region_share(MOST_ADDRESSES))
+    }
+
+    fn note(&mut self, one: Neighbourhood) {
+        self.ones += 1;
+        *self.of_district.entry(one.district()).or_default() += 1;
+        *self.of_region.entry(one.region().0).or_default() += 1;
     }
 
     fn sweep(&mut self, quota: Quota, now: Timestamp) {
-        if now.since(self.swept) >= SWEEP_EVERY || now < self.swept {
-            self.swept = now;
-            self.by_who.retain(|_, allowance| !lock(allowance).is_over(quota, now));
+        if now.since(self.swept) < SWEEP_EVERY && now >= self.swept {
+            return;
+        }
+        self.swept = now;
+        self.by_who.retain(|_, allowance| !lock(allowance).is_over(quota, now));
+        (self.ones, self.of_district, self.of_region) = Default::default();
+        let ones: Vec<_> = self.by_who.keys().filter_map(|who| who.one()).collect();
+        for one in ones {
+            self.note(one);
         }
     }
 }
 
 impl Who {
+    const fn one(self) -> Option<Neighbourhood> {
+        match self {
+            Self::One(one) => Some(one),
+            Self::Crowd(_) => None,
+        }
+    }
+
     fn bytes(self) -> [u8; 10] {
         let mut bytes = [0; 10];
         match self {
@@ -137,7 +172,8 @@ mod tests {
             let verdict = failures.count(address.into(), &Source::Alone, (quota, now)).await;
             refused += u32::from(verdict != Verdict::Fits);
         }
-        assert!(lock(&failures.counts).by_who.len() <= MOST_ADDRESSES + usize::from(CROWDS));
+        let most = MOST_ADDRESSES as usize + usize::from(CROWDS);
+        assert!(lock(&failures.counts).by_who.len() <= most);
         assert!(refused > 40_000, "{refused}");
         // Who was counted before the flood still is, alone.
         for _ in 0..2 {
@@ -149,9 +185,35 @@ mod tests {
         ));
         // And afterwards there is room again.
         let later = Timestamp::from_secs(6_060);
-        let newcomer: IpAddr = "198.51.100.1".parse().unwrap();
+        let newcomer: IpAddr = "2001:db8:0:ffff::1".parse().unwrap();
         assert_eq!(failures.count(newcomer, &Source::Alone, (quota, later)).await, Verdict::Fits);
         assert_eq!(lock(&failures.counts).by_who.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn one_holder_of_many_addresses_is_counted_together_and_nobody_else() {
+        let logins = Addresses::new("logins");
+        let (quota, now) = (Quota::per_minute(2), Timestamp::from_secs(6_000));
+        let count = async |bits: u128| {
+            logins.count(Ipv6Addr::from_bits(bits).into(), &Source::Alone, (quota, now)).await
+                == Verdict::Fits
+        };
+        // All that a /48 has, and one /64 of each of its neighbours.
+        for n in 0..40_000_u128 {
+            count((0x2001_0db8_0007 << 80) | (n << 64)).await;
+            count((0x2001_0db8 << 96) | (n << 80)).await;
+        }
+        assert!(lock(&logins.counts).ones <= region_share(MOST_ADDRESSES));
+        for n in 0..4_000_u32 {
+            let elsewhere = IpAddr::from((0xc000_0000 | (n << 14)).to_be_bytes());
+            let verdict = logins.count(elsewhere, &Source::Alone, (quota, now)).await;
+            assert_eq!(verdict, Verdict::Fits, "{elsewhere}");
+        }
+        // What is over makes room.
+        let later = Timestamp::from_secs(6_060);
+        let neighbour: IpAddr = "2001:db8:7:ffff::1".parse().unwrap();
+        assert_eq!(logins.count(neighbour, &Source::Alone, (quota, later)).await, Verdict::Fits);
+        assert_eq!(lock(&logins.counts).ones, 1);
     }
 
     #[tokio::test]
