@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::in_flight::InFlight;
 use super::line::{Ending, Line, Waits};
 
 /// A client that has not sent its headers (before them, its part of TLS) after this long is not served (product.md 7).
@@ -41,6 +42,9 @@ const CHOSEN: usize = 128;
 /// Wait for a place where there is nothing to shed.
 const FOR_A_PLACE: Duration = Duration::from_millis(50);
 
+/// Whoever lets us wait less long is not ended for it, however many requests are in flight: answers take their way.
+const PROMPT: Duration = Duration::from_millis(500);
+
 /// The log says at most so often that connections are shed.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,6 +53,8 @@ pub(super) struct Connections {
     most: usize,
     began: Instant,
     open: Mutex<Open>,
+    /// What is in flight on all of them.
+    in_flight: Arc<InFlight>,
     /// One has ended.
     left: Notify,
     shed: AtomicU64,
@@ -80,6 +86,7 @@ impl Connections {
             most: most.max(1),
             began: Instant::now(),
             open: Mutex::default(),
+            in_flight: Arc::default(),
             left: Notify::new(),
             shed: AtomicU64::new(0),
         }
@@ -91,7 +98,7 @@ impl Connections {
         while !self.has_room() {
             let _ = tokio::time::timeout(FOR_A_PLACE, self.left.notified()).await;
         }
-        let line = Arc::new(Line::new(self.began));
+        let line = Arc::new(Line::new(self.began, self.in_flight.clone()));
         let mut open = self.open();
         let id = open.next;
         open.next += 1;
@@ -130,9 +137,21 @@ impl Connections {
     /// Ends what has lasted too long, once a second, for ever.
     pub(super) async fn watch(&self) {
         let mut said = Instant::now().checked_sub(SAID_EVERY);
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(EVERY).await;
-            self.look();
+            tokio::select! {
+                _ = every.tick() => {
+                    self.look();
+                    self.relieve(PROMPT);
+                }
+                () = self.in_flight.too_many() => {
+                    self.relieve(PROMPT);
+                    // Those that were told to go do so meanwhile.
+                    tokio::time::sleep(FOR_A_PLACE).await;
+                    continue;
+                }
+            }
             if said.is_none_or(|said| said.elapsed() >= SAID_EVERY) {
                 let shed = self.shed.swap(0, Ordering::Relaxed);
                 if shed > 0 {
@@ -167,6 +186,28 @@ impl Connections {
             if line.end(how) {
                 tracing::debug!(why, "a connection was ended");
             }
+        }
+    }
+
+    /// Where too many requests on streams are in flight: ends those connections that keep theirs waiting, by a window
+    /// that stays shut or a body that does not come, the longest waiting first. Never one that waits for us, or whom we
+    /// wait for less than `least`.
+    fn relieve(&self, least: Duration) {
+        let long_ago = self.began.elapsed().saturating_sub(least).as_millis();
+        let open = self.open();
+        let lines = open.lines.values().filter(|line| line.ending() != Some(Ending::Broken));
+        let mut busy: Vec<_> = lines.map(|line| (line.streams(), line.waits(), line)).collect();
+        let mut beyond = InFlight::beyond(busy.iter().map(|(streams, ..)| streams).sum());
+        busy.retain(|(streams, (waits, since), _)| {
+            *streams > 0 && *waits == Waits::ForClient && u128::from(*since) <= long_ago.saturating_add(1)
+        });
+        busy.sort_unstable_by_key(|(_, waited, _)| *waited);
+        for (streams, _, line) in busy {
+            if beyond == 0 {
+                break;
+            }
+            line.end(Ending::Broken);
+            beyond = beyond.saturating_sub(streams);
         }
     }
 
@@ -280,6 +321,30 @@ mod tests {
         assert_eq!(connections.open().going, 0);
     }
 
+    #[tokio::test]
+    async fn of_too_many_streams_those_go_that_wait_longest_for_their_client() {
+        let connections = Arc::new(Connections::new(1_000));
+        let mut places = Vec::new();
+        for at in 0..50 {
+            let place = connections.place().await;
+            for _ in 0..100 {
+                std::mem::forget(place.line.begin(true));
+                // The first of all is our turn.
+                if at > 0 {
+                    place.line.await_body(true);
+                }
+            }
+            places.push(place);
+            a_moment().await;
+        }
+        connections.relieve(PROMPT);
+        assert!(shed(&places).is_empty(), "answers take their way");
+        connections.relieve(Duration::ZERO);
+        assert_eq!(shed(&places), (1..21).collect::<Vec<_>>());
+        connections.relieve(Duration::ZERO);
+        assert_eq!(shed(&places).len(), 20, "enough have gone");
+    }
+
     #[test]
     fn what_lasts_too_long_ends() {
         let connections = Connections::new(1);
@@ -292,7 +357,7 @@ mod tests {
             line.ending()
         };
         // Fresh for its own clock, long ago for the one that looks.
-        let aged = |by: u64| (Line::new(Instant::now()), past(Duration::from_secs(by)));
+        let aged = |by: u64| (Line::new(Instant::now(), Arc::default()), past(Duration::from_secs(by)));
         let (line, began) = aged(5);
         assert_eq!(ends(line, began), None);
         let (line, began) = aged(11);

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::oauth::Connection;
 
 use super::answers::Answers;
+use super::in_flight::InFlight;
 
 /// Bytes that may come on an HTTP/2 connection beyond what its requests account for: h2 answers every ping and every
 /// settings frame, for ever. More than fits into the connection's window, which waits unread where calls are busy.
@@ -40,6 +41,7 @@ pub(super) struct Line {
     talk: AtomicU64,
     /// Requests that have come and are not answered to the end.
     requests: AtomicU32,
+    in_flight: Arc<InFlight>,
     /// Those of them for which somebody else is waited for: the client with their body, or a stranger's server.
     awaited: AtomicU32,
     /// Since when nothing is asked, or since when somebody else is waited for.
@@ -81,13 +83,14 @@ pub(super) enum Waits {
 
 impl Line {
     /// A connection that has just been accepted.
-    pub(super) fn new(began: Instant) -> Self {
+    pub(super) fn new(began: Instant, in_flight: Arc<InFlight>) -> Self {
         let line = Self {
             began,
             streams: AtomicBool::new(false),
             plain: AtomicBool::new(false),
             talk: AtomicU64::new(0),
             requests: AtomicU32::new(0),
+            in_flight,
             awaited: AtomicU32::new(0),
             quiet_since: Stamp::new(0),
             head_since: Stamp::new(0),
@@ -136,12 +139,13 @@ impl Line {
         if on_stream {
             self.streams.store(true, Ordering::Relaxed);
             self.account_for(FOR_A_REQUEST);
+            self.in_flight.add();
         } else {
             self.plain.store(true, Ordering::Relaxed);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
-        Busy(self.clone())
+        Busy(self.clone(), on_stream)
     }
 
     /// So many of the bytes that have come were of use.
@@ -176,6 +180,12 @@ impl Line {
             _ if awaited == 0 => (Waits::ForClient, since),
             _ => (Waits::ForClient, quiet.min(since)),
         }
+    }
+
+    /// How many requests on streams are in flight here.
+    pub(super) fn streams(&self) -> usize {
+        let speaks = self.streams.load(Ordering::Relaxed);
+        if speaks { self.requests.load(Ordering::Relaxed) as usize } else { 0 }
     }
 
     /// How long each thing has lasted, in milliseconds at `now`.
@@ -254,14 +264,17 @@ pub(super) struct Lasted {
     pub(super) shedding: u64,
 }
 
-/// A request in flight, until it is dropped.
-pub(super) struct Busy(pub(super) Arc<Line>);
+/// A request in flight, until it is dropped; whether on a stream of its own.
+pub(super) struct Busy(pub(super) Arc<Line>, bool);
 
 impl Drop for Busy {
     fn drop(&mut self) {
         // Before the count: an idle connection must not look idle since its request before.
         self.0.quiet_since.store(self.0.now(), Ordering::Relaxed);
         self.0.requests.fetch_sub(1, Ordering::Release);
+        if self.1 {
+            self.0.in_flight.remove();
+        }
     }
 }
 
@@ -337,7 +350,7 @@ mod tests {
     use super::*;
 
     fn line() -> Arc<Line> {
-        Arc::new(Line::new(Instant::now()))
+        Arc::new(Line::new(Instant::now(), Arc::default()))
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod discovery;
 mod front;
 mod heads;
 mod health;
+mod in_flight;
 pub(crate) mod layers;
 mod leftover;
 mod limited;

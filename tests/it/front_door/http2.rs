@@ -176,6 +176,39 @@ async fn who_keeps_answers_waiting_over_http2_goes_for_a_newcomer() {
 }
 
 #[tokio::test]
+async fn very_many_streams_that_wait_for_their_client_end_their_connections() {
+    let server = TestServer::new().await;
+    let form = b"content-type\x21application/x-www-form-urlencoded";
+    for (path, shut) in [(&b"/livez"[..], true), (b"/token", false)] {
+        let mut all = Vec::new();
+        for _ in 0..60 {
+            let settings = [(INITIAL_WINDOW_SIZE, if shut { 0 } else { 65_535 })];
+            let mut frames = Frames::open(&server, &settings).await;
+            let method = if shut { 0x82 } else { 0x83 };
+            let authority = frames.authority.clone();
+            let length = |text: &[u8]| u8::try_from(text.len()).unwrap();
+            let mut head = [&[method, 0x86, 0x04, length(path)], path].concat();
+            head.extend([&[0x01, length(authority.as_bytes())], authority.as_bytes()].concat());
+            if !shut {
+                head.extend([&[0x00, 0x0c], &form[..]].concat());
+            }
+            let flags = if shut { END_HEADERS | END_STREAM } else { END_HEADERS };
+            let asked: Vec<u8> =
+                (0..100).flat_map(|n| Frames::frame(HEADERS, flags, 2 * n + 1, &head)).collect();
+            // It may have been ended already.
+            let _ = frames.stream.write_all(&asked).await;
+            all.push(frames);
+        }
+        let until = Instant::now() + Duration::from_secs(12);
+        let ended =
+            futures_util::future::join_all(all.iter_mut().map(|frames| frames.ends_before(until))).await;
+        let ended = ended.into_iter().filter(|ended| *ended).count();
+        assert!((20..50).contains(&ended), "{ended} of 60 ended");
+        assert_eq!(server.ready().await, Some(StatusCode::OK));
+    }
+}
+
+#[tokio::test]
 async fn floods_of_frames_end_their_connection_and_nothing_else() {
     let server = TestServer::new().await;
 
