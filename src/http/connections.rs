@@ -327,13 +327,9 @@ mod tests {
         let mut places = Vec::new();
         for at in 0..50 {
             let place = connections.place().await;
-            for _ in 0..100 {
-                std::mem::forget(place.line.begin(true));
-                // The first of all is our turn.
-                if at > 0 {
-                    place.line.await_body(true);
-                }
-            }
+            (0..100).for_each(|_| std::mem::forget(place.line.begin(true)));
+            // At the first it is our turn.
+            (0..100).filter(|_| at > 0).for_each(|_| place.line.await_body(true));
             places.push(place);
             a_moment().await;
         }
