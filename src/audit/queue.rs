@@ -16,9 +16,13 @@ use crate::domain::ids::EventId;
 /// Most records in flight; the next caller waits.
 const ROOM: usize = 4096;
 /// How long notes gather before they are written: one wake-up and one write for many.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(10);
 /// So many items are written without lingering.
 const GROUP: usize = 256;
+/// So many pieces of memory of written notes are kept for later ones.
+const SPARE: usize = 2048;
+/// Larger ones (in bytes) are not.
+const LARGEST_SPARE: usize = 2048;
 
 /// One piece of work for the writer.
 pub(super) enum Work {
@@ -48,6 +52,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
     room: Semaphore,
+    spare: Mutex<Vec<Vec<u8>>>,
     writable: AtomicBool,
     finished: AtomicBool,
     done: Notify,
@@ -72,6 +77,7 @@ impl Queue {
             state: Mutex::default(),
             wake: Condvar::new(),
             room: Semaphore::new(ROOM),
+            spare: Mutex::default(),
             writable: AtomicBool::new(true),
             finished: AtomicBool::new(false),
             done: Notify::new(),
@@ -120,6 +126,18 @@ impl Queue {
         }
         state.awaited = false;
         Taken { items: std::mem::take(&mut state.items), closing: state.closing }
+    }
+
+    /// Memory to write a note into: of one that was written, if there is any.
+    pub(super) fn memory(&self) -> Vec<u8> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of notes that are on disk for later ones.
+    pub(super) fn take_back(&self, spent: impl Iterator<Item = Vec<u8>>) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = SPARE - spare.len();
+        spare.extend(spent.filter(|memory| memory.capacity() <= LARGEST_SPARE).take(room));
     }
 
     /// Gives room back for `rows` records that are written, or were refused.

@@ -6,21 +6,22 @@
 //! place for one of them carries it under `unmapped`. What tells of a person stands in `actor.user`, `user` and
 //! `src_endpoint.ip`, and nowhere else.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Stamped;
-use super::draft::{Draft, Gap};
+use super::draft::Draft;
+use super::text::Text;
 use crate::domain::event::{Class, Event, Outcome};
+use crate::domain::ids::EventId;
 
 /// `prev` of the first record of a chain.
 pub const ZERO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The chain's key epoch before any key signs it.
-const EPOCH: u64 = 0;
+const EPOCH: u32 = 0;
+
+const PRODUCT: &str = "spotify-mcp";
 
 /// Where a chain stands: what the next record continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,16 +36,12 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Appends the next record, newline included, to `out` and moves on.
-    ///
-    /// # Errors
-    /// None that could come: text is written into memory.
-    pub(super) fn append(&mut self, draft: &Draft, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    pub(super) fn append(&mut self, draft: &Draft, out: &mut Vec<u8>) {
         let start = out.len();
-        draft.fill(out, (self.seq + 1, &self.uid, &self.prev))?;
+        draft.fill(out, (self.seq + 1, &self.uid, &self.prev));
         self.seq += 1;
         self.prev = hash(&out[start..]);
         out.push(b'\n');
-        Ok(())
     }
 
     /// Where the chain stands after this last line (without newline).
@@ -77,200 +74,147 @@ fn hash(line: &[u8]) -> String {
         .collect()
 }
 
-/// The fields of every struct here stand in alphabetical order: serde writes them as they stand.
-#[derive(Serialize)]
-pub(super) struct Record<'a> {
-    activity_id: u8,
-    actor: Actor<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api: Option<Api<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app: Option<Product>,
-    category_uid: u16,
-    class_uid: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    database: Option<Database>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dst_endpoint: Option<Host<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entity: Option<Entity<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_name: Option<&'static str>,
-    metadata: Metadata<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    privileges: Option<Vec<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<Product>,
-    severity_id: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_endpoint: Option<Source>,
-    status: &'static str,
-    status_code: &'a str,
-    status_detail: &'a str,
-    status_id: u8,
-    time: i64,
-    time_dt: String,
-    type_uid: u32,
-    unmapped: Unmapped<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<Person<'a>>,
+/// Writes an event as a record, in the memory of an earlier one. Members stand in the order of their names.
+pub(super) fn write(Stamped { uid, at, event }: &Stamped, memory: Vec<u8>) -> Text {
+    let (code, class) = (event.code(), event.code().class());
+    let succeeded = event.outcome() == Outcome::Success;
+    let mut record = Text::new(memory);
+    record.number("activity_id", code.activity());
+    record.object("actor", |actor| {
+        actor.text_if("app_uid", event.client_id());
+        actor.object("user", |user| write_person(user, who(event)));
+    });
+    if has_api(class) {
+        write_api(&mut record, event);
+    }
+    if class == Class::ApplicationLifecycle {
+        record.object("app", |app| write_product(app, true));
+    }
+    record.number("category_uid", class.category());
+    record.number("class_uid", class.uid());
+    match class {
+        Class::Datastore => record.object("database", |database| {
+            database.text("name", PRODUCT);
+            database.number("type_id", 1);
+        }),
+        Class::Network => record.object("dst_endpoint", |host| host.text("hostname", subject(event))),
+        Class::EntityManagement => record.object("entity", |entity| entity.text("uid", subject(event))),
+        Class::EventLog => record.text("log_name", "audit"),
+        _ => {}
+    }
+    record.object("metadata", |metadata| write_metadata(metadata, uid, event));
+    if matches!(class, Class::AuthorizeSession | Class::UserAccess) {
+        let scope = event.details().get("scope").map_or("", String::as_str);
+        record.list("privileges", scope.split_ascii_whitespace());
+    }
+    if class == Class::Authentication {
+        record.object("service", |service| write_product(service, false));
+    }
+    record.number("severity_id", code.severity() as u8);
+    if has_source(class) {
+        write_source(&mut record, event);
+    }
+    record.text("status", if succeeded { "Success" } else { "Failure" });
+    record.text("status_code", event.status_text());
+    record.text("status_detail", event.rationale());
+    record.number("status_id", if succeeded { 1 } else { 2 });
+    record.number("time", at.millis());
+    record.text("time_dt", &at.rfc3339());
+    record.number("type_uid", u32::from(class.uid()) * 100 + u32::from(code.activity()));
+    record.object("unmapped", |unmapped| write_unmapped(unmapped, event));
+    if let Some(person) = affected(event) {
+        record.object("user", |user| write_person(user, person));
+    }
+    record
 }
 
-#[derive(Serialize)]
-struct Actor<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app_uid: Option<&'a str>,
-    user: Person<'a>,
+fn write_metadata(metadata: &mut Text, uid: &EventId, event: &Event) {
+    metadata.text("event_code", event.code().name());
+    metadata.object("product", |product| write_product(product, true));
+    // `time_dt` is of the first profile; `actor` is of the second where the class has none itself.
+    metadata.list("profiles", ["datetime", "host"]);
+    metadata.gap("sequence");
+    metadata.text("uid", uid.as_str());
+    metadata.text("version", "1.8.0");
 }
 
-#[derive(Serialize)]
-struct Person<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'static str>,
-    type_id: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uid: Option<&'a str>,
+/// What the class has no place for.
+fn write_unmapped(unmapped: &mut Text, event: &Event) {
+    let class = event.code().class();
+    if !has_api(class) {
+        write_api(unmapped, event);
+    }
+    unmapped.gap("chain_uid");
+    if !event.details().is_empty() {
+        unmapped.texts("details", event.details());
+    }
+    unmapped.number("epoch", EPOCH);
+    unmapped.text_if("link_uid", event.link_id());
+    unmapped.text("outcome", event.outcome().name());
+    unmapped.gap("prev");
+    if !has_source(class) {
+        write_source(unmapped, event);
+    }
+    unmapped.text_if("subject", event.subject_text().filter(|_| !names_its_subject(class)));
 }
 
-#[derive(Serialize)]
-struct Api<'a> {
-    operation: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<Request<'a>>,
+/// A person, or who stands in a person's place.
+enum Person<'a> {
+    Known(&'a str),
+    Unknown,
+    System,
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    uid: &'a str,
-}
-
-#[derive(Serialize)]
-struct Product {
-    name: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vendor_name: Option<&'static str>,
-    version: &'static str,
-}
-
-#[derive(Serialize)]
-struct Database {
-    name: &'static str,
-    type_id: u8,
-}
-
-#[derive(Serialize)]
-struct Host<'a> {
-    hostname: &'a str,
-}
-
-#[derive(Serialize)]
-struct Entity<'a> {
-    uid: &'a str,
-}
-
-#[derive(Serialize)]
-struct Metadata<'a> {
-    event_code: &'static str,
-    product: Product,
-    profiles: [&'static str; 2],
-    sequence: Gap,
-    uid: &'a str,
-    version: &'static str,
-}
-
-/// Where it came from: an address, or this process where no request caused it.
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Source {
-    Ip(IpAddr),
-    Name(&'static str),
-}
-
-#[derive(Serialize)]
-struct Unmapped<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api: Option<Api<'a>>,
-    chain_uid: Gap,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    details: &'a BTreeMap<String, String>,
-    epoch: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link_uid: Option<&'a str>,
-    outcome: &'static str,
-    prev: Gap,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_endpoint: Option<Source>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
-}
-
-impl<'a> Record<'a> {
-    pub(super) fn new(Stamped { uid, at, event }: &'a Stamped) -> Self {
-        let (code, class) = (event.code(), event.code().class());
-        let succeeded = event.outcome() == Outcome::Success;
-        let has_api = class == Class::ApiActivity;
-        let has_source = class != Class::ApplicationLifecycle;
-        Self {
-            activity_id: code.activity(),
-            actor: Actor { app_uid: event.client_id(), user: actor(event) },
-            api: has_api.then(|| api(event)),
-            app: (class == Class::ApplicationLifecycle).then(product),
-            category_uid: class.category(),
-            class_uid: class.uid(),
-            database: (class == Class::Datastore).then_some(Database { name: product().name, type_id: 1 }),
-            dst_endpoint: (class == Class::Network)
-                .then(|| Host { hostname: event.subject_text().unwrap_or("unknown") }),
-            entity: (class == Class::EntityManagement)
-                .then(|| Entity { uid: event.subject_text().unwrap_or("unknown") }),
-            log_name: (class == Class::EventLog).then_some("audit"),
-            metadata: Metadata {
-                event_code: code.name(),
-                product: product(),
-                // `time_dt` is of the first profile; `actor` is of the second where the class has none itself.
-                profiles: ["datetime", "host"],
-                sequence: Gap,
-                uid: uid.as_str(),
-                version: "1.8.0",
-            },
-            privileges: privileges(event),
-            service: (class == Class::Authentication).then(|| Product { vendor_name: None, ..product() }),
-            severity_id: code.severity() as u8,
-            src_endpoint: has_source.then(|| source(event)),
-            status: if succeeded { "Success" } else { "Failure" },
-            status_code: event.status_text(),
-            status_detail: event.rationale(),
-            status_id: if succeeded { 1 } else { 2 },
-            time: at.millis(),
-            time_dt: at.rfc3339(),
-            type_uid: u32::from(class.uid()) * 100 + u32::from(code.activity()),
-            unmapped: Unmapped {
-                api: (!has_api).then(|| api(event)),
-                chain_uid: Gap,
-                details: event.details(),
-                epoch: EPOCH,
-                link_uid: event.link_id(),
-                outcome: event.outcome().name(),
-                prev: Gap,
-                src_endpoint: (!has_source).then(|| source(event)),
-                subject: event.subject_text().filter(|_| !names_its_subject(class)),
-            },
-            user: affected(event),
+fn write_person(text: &mut Text, person: Person<'_>) {
+    match person {
+        Person::Known(uid) => {
+            text.number("type_id", 1);
+            text.text("uid", uid);
+        }
+        Person::Unknown => {
+            text.text("name", "unknown");
+            text.number("type_id", 0);
+        }
+        Person::System => {
+            text.text("name", "system");
+            text.number("type_id", 3);
         }
     }
 }
 
-fn product() -> Product {
-    Product { name: "spotify-mcp", vendor_name: Some("spotify-mcp"), version: env!("CARGO_PKG_VERSION") }
+fn write_product(text: &mut Text, with_vendor: bool) {
+    text.text("name", PRODUCT);
+    text.text_if("vendor_name", with_vendor.then_some(PRODUCT));
+    text.text("version", env!("CARGO_PKG_VERSION"));
+}
+
+fn write_api(text: &mut Text, event: &Event) {
+    text.object("api", |api| {
+        api.text("operation", event.operation_text());
+        if let Some(uid) = event.request_id() {
+            api.object("request", |request| request.text("uid", uid));
+        }
+    });
+}
+
+/// Where it came from: an address, or this process where no request caused it.
+fn write_source(text: &mut Text, event: &Event) {
+    text.object("src_endpoint", |source| match event.address() {
+        Some(address) => source.shown("ip", address),
+        None => source.text("name", "local"),
+    });
+}
+
+fn subject(event: &Event) -> &str {
+    event.subject_text().unwrap_or("unknown")
 }
 
 /// Who did it: a person, nobody we know, or the server itself.
-fn actor(event: &Event) -> Person<'_> {
+fn who(event: &Event) -> Person<'_> {
     match event.user_id() {
-        Some(uid) => Person { name: None, type_id: 1, uid: Some(uid) },
-        None if event.address().is_none() && event.request_id().is_none() => {
-            Person { name: Some("system"), type_id: 3, uid: None }
-        }
-        None => Person { name: Some("unknown"), type_id: 0, uid: None },
+        Some(uid) => Person::Known(uid),
+        None if event.address().is_none() && event.request_id().is_none() => Person::System,
+        None => Person::Unknown,
     }
 }
 
@@ -281,10 +225,15 @@ fn affected(event: &Event) -> Option<Person<'_>> {
         Class::Authentication | Class::AuthorizeSession | Class::UserAccess => event.user_id(),
         _ => return None,
     };
-    Some(match uid {
-        Some(uid) => Person { name: None, type_id: 1, uid: Some(uid) },
-        None => Person { name: Some("unknown"), type_id: 0, uid: None },
-    })
+    Some(uid.map_or(Person::Unknown, Person::Known))
+}
+
+fn has_api(class: Class) -> bool {
+    class == Class::ApiActivity
+}
+
+fn has_source(class: Class) -> bool {
+    class != Class::ApplicationLifecycle
 }
 
 /// Whether the class has a place of its own for the event's subject.
@@ -292,32 +241,17 @@ fn names_its_subject(class: Class) -> bool {
     matches!(class, Class::AccountChange | Class::EntityManagement | Class::Network)
 }
 
-fn api(event: &Event) -> Api<'_> {
-    Api { operation: event.operation_text(), request: event.request_id().map(|uid| Request { uid }) }
-}
-
-fn source(event: &Event) -> Source {
-    event.address().map_or(Source::Name("local"), Source::Ip)
-}
-
-fn privileges(event: &Event) -> Option<Vec<&str>> {
-    matches!(event.code().class(), Class::AuthorizeSession | Class::UserAccess).then(|| {
-        event.details().get("scope").map_or(Vec::new(), |text| text.split_ascii_whitespace().collect())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ambient::Timestamp;
     use crate::domain::event::EventCode;
-    use crate::domain::ids::EventId;
 
     fn line(event: Event) -> Vec<u8> {
         let mut chain = Chain { uid: "c".into(), seq: 0, prev: ZERO_HASH.into() };
         let mut out = Vec::new();
         let stamped = Stamped { uid: EventId::mint([9; 16]), at: Timestamp::from_secs(1_795_233_600), event };
-        chain.append(&Draft::of(&stamped).unwrap(), &mut out).unwrap();
+        chain.append(&Draft::of(&stamped, Vec::new()), &mut out);
         assert_eq!(out.pop(), Some(b'\n'));
         out
     }
@@ -362,7 +296,7 @@ mod tests {
             .iter()
             .fold(event, |event, key| event.detail(key, "null").detail("x", "\n:null\":null"));
         let stamped = Stamped { uid: EventId::mint([9; 16]), at: Timestamp::from_secs(0), event };
-        chain.append(&Draft::of(&stamped).unwrap(), &mut out).unwrap();
+        chain.append(&Draft::of(&stamped, Vec::new()), &mut out);
         let record: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(record["metadata"]["sequence"], 7);
         assert_eq!(
@@ -382,7 +316,7 @@ mod tests {
             at: Timestamp::from_secs(0),
             event: Event::new(EventCode::SysStartup),
         };
-        chain.append(&Draft::of(&stamped).unwrap(), &mut out).unwrap();
+        chain.append(&Draft::of(&stamped, Vec::new()), &mut out);
         assert_eq!(Chain::after(&out[..out.len() - 1]).unwrap(), chain);
         assert_eq!(chain.seq, 42);
     }

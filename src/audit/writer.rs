@@ -49,7 +49,7 @@ pub(super) fn start(
     let mut backlog = Vec::new();
     if tail.torn > 0 {
         let event = Event::new(EventCode::AuditTailRepaired).detail("bytes", tail.torn.to_string());
-        backlog.extend(draft(&Stamped { uid: uid(), at: clock.now(), event }));
+        backlog.push(Draft::of(&Stamped { uid: uid(), at: clock.now(), event }, Vec::new()));
     }
     let writer = Writer {
         durable: Mark { len: trail.len(), chain: chain.clone() },
@@ -171,11 +171,8 @@ impl Writer {
             match item {
                 Work::Note(note) => group.note(note),
                 Work::Record(record, ack) => {
-                    if group.line(&record) {
-                        group.acks.push((1, ack));
-                    } else {
-                        self.tell(vec![(1, ack)], Some(&io::Error::other("not serializable")));
-                    }
+                    group.line(&record);
+                    group.acks.push((1, ack));
                 }
                 Work::Rows(rows, ack) => {
                     group.acks.push((rows.len(), ack));
@@ -205,7 +202,7 @@ impl Writer {
     /// All that was appended so far is durable.
     fn settle(&mut self) {
         self.durable = Mark { len: self.trail.len(), chain: self.chain.clone() };
-        self.unsynced.clear();
+        self.queue.take_back(self.unsynced.drain(..).map(Draft::into_memory));
         self.synced_at = Instant::now();
         if self.backlog.is_empty() {
             self.queue.release(std::mem::take(&mut self.owed));
@@ -267,30 +264,15 @@ impl Group {
     }
 
     fn row(&mut self, uid: EventId, row: &Draft) {
-        if !self.rows.contains(&uid) && self.line(row) {
+        if !self.rows.contains(&uid) {
+            self.line(row);
             self.rows.push(uid);
         }
     }
 
-    /// Adds the event's line. False, and an error in the log, where it cannot be written.
-    fn line(&mut self, draft: &Draft) -> bool {
-        let start = self.lines.len();
-        let appended = self.chain.append(draft, &mut self.lines);
-        if let Err(error) = &appended {
-            self.lines.truncate(start);
-            tracing::error!(%error, event = draft.code, "an event cannot be written");
-        }
-        appended.is_ok()
+    fn line(&mut self, draft: &Draft) {
+        self.chain.append(draft, &mut self.lines);
     }
-}
-
-/// An event as a record. `None`, and an error in the log, where it has no form in JSON.
-pub(super) fn draft(stamped: &Stamped) -> Option<Draft> {
-    let written = Draft::of(stamped);
-    if let Err(error) = &written {
-        tracing::error!(%error, event = stamped.event.code().name(), "an event cannot be written as JSON");
-    }
-    written.ok()
 }
 
 /// The ids of recent records, first in first out.
