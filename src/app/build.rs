@@ -73,6 +73,7 @@ impl App {
         let store = store.map_err(BuildError::Store)?;
         let keys = open_ring(&store, roots, (&clock, &dice)).await?;
         check_revision(&config, &store, (&clock, &dice)).await?;
+        super::due::warn_of_due_keys(&store, &config.security.max_key_age, clock.now()).await?;
         let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;

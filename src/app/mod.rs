@@ -4,6 +4,7 @@ mod api_keys;
 mod bearers;
 mod build;
 mod clients;
+mod due;
 mod flights;
 pub mod limits;
 mod mcp_sessions;

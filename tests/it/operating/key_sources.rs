@@ -191,3 +191,24 @@ async fn a_passphrase_beside_a_key_or_with_stdio_is_refused() {
         assert_eq!((status, error["code"].as_str().unwrap()), (2, code), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_starts_says_which_keys_are_due() {
+    let age = "SPOTIFY_MCP__SECURITY__MAX_KEY_AGE_DAYS__MASTER";
+    let mut server = Setup::default().env(age, "2").start().await;
+    assert!(!server.logged().contains("is due for rotation"), "{}", server.logged());
+    assert_eq!(server.stop().await.code(), Some(0));
+    for sql in [
+        "UPDATE master_keys SET created_at = created_at - 3 * 86400",
+        "UPDATE purpose_keys SET created_at = 1",
+    ] {
+        server.place.raw().await.run(sql).await;
+    }
+    server.start().await;
+    let logged = server.logged();
+    let due: Vec<&str> = logged.lines().filter(|line| line.contains("is due for rotation")).collect();
+    let of = |kind: &str| due.iter().filter(|line| line.contains(&format!("kind=\"{kind}\""))).count();
+    // Those that `--what signing` leaves as they are never are.
+    assert_eq!((of("master"), of("browser-tickets"), of("tombstones")), (1, 1, 0), "{due:?}");
+    assert!(due[0].contains("age_days=3") && due[0].contains("due=\"age\""), "{due:?}");
+}
