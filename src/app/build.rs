@@ -91,7 +91,7 @@ impl App {
         let live = Arc::new(Live::of(&config));
         let data_dir = config.storage.data_dir.clone();
         let limits = Limits::new(&config.limits, &store, &keys, &clock);
-        let revocation = Arc::new(Revocation::new(store.epochs().await?, clock.clone()));
+        let revocation = Arc::new(Revocation::new(store.revocations().await?, clock.clone()));
         let mcp_sessions = McpSessions::new(
             (limits.clone(), &config.auth.lifetimes),
             store.clone(),

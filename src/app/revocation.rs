@@ -1,11 +1,12 @@
 //! Knows within a second what has ended: reads the revocation epoch four times a second and drops what is
 //! remembered whenever it has moved. A server that cannot read it trusts nothing that it remembers.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::ambient::{Clock, Timestamp};
-use crate::store::Store;
+use crate::failure::Failure;
+use crate::store::{Reading, Store};
 
 /// How often the epoch is read.
 pub(super) const EVERY: Duration = Duration::from_millis(250);
@@ -17,6 +18,7 @@ const TRUSTED: Duration = Duration::from_secs(1);
 pub struct Revocation {
     epoch: AtomicI64,
     sessions: AtomicI64,
+    frozen: AtomicBool,
     read_at: AtomicI64,
     clock: Clock,
 }
@@ -32,15 +34,28 @@ pub(super) struct Moved {
 
 impl Revocation {
     /// Starts from a reading that has just been made.
-    pub fn new((epoch, sessions): (i64, i64), clock: Clock) -> Self {
+    pub fn new(reading: Reading, clock: Clock) -> Self {
         let read_at = AtomicI64::new(clock.now().millis());
-        Self { epoch: AtomicI64::new(epoch), sessions: AtomicI64::new(sessions), read_at, clock }
+        let Reading { epoch, sessions, frozen } = reading;
+        let (epoch, sessions) = (AtomicI64::new(epoch), AtomicI64::new(sessions));
+        Self { epoch, sessions, frozen: AtomicBool::new(frozen), read_at, clock }
     }
 
     /// Whether what is remembered may be used without asking the database.
     pub fn memory_is_good(&self) -> bool {
         let read_at = Timestamp::from_millis(self.read_at.load(Ordering::Acquire));
         self.clock.now().since(read_at) < TRUSTED
+    }
+
+    /// Whether nothing may be issued, because an emergency is dealt with: as last read, or asked where that is too old.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn is_frozen(&self, store: &Store) -> Result<bool, Failure> {
+        if self.memory_is_good() {
+            return Ok(self.frozen.load(Ordering::Acquire));
+        }
+        Ok(store.revocations().await?.frozen)
     }
 
     /// The epoch as last read.
@@ -56,8 +71,14 @@ impl Revocation {
     /// Reads both; where one has moved, memory must be dropped.
     pub(super) async fn read(&self, store: &Store) -> Moved {
         let began = self.clock.now();
-        match store.epochs().await {
-            Ok((epoch, sessions)) => {
+        match store.revocations().await {
+            Ok(Reading { epoch, sessions, frozen }) => {
+                if self.frozen.swap(frozen, Ordering::AcqRel) != frozen {
+                    tracing::warn!(
+                        frozen,
+                        "an emergency is dealt with, or is over: while it is, nothing is issued"
+                    );
+                }
                 let moved = Moved {
                     epoch: self.epoch.swap(epoch, Ordering::AcqRel) != epoch,
                     sessions: self.sessions.swap(sessions, Ordering::AcqRel) != sessions,

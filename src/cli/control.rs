@@ -29,6 +29,8 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(90);
 pub enum Question {
     /// Check and take over the changed configuration.
     Reload,
+    /// Take the master key over, where its source has the one in use; nothing else.
+    TakeKey,
     /// Which configuration and key are in use.
     Status,
     /// What Spotify says to the apps in use.
@@ -39,6 +41,7 @@ impl Question {
     const fn name(self) -> &'static str {
         match self {
             Self::Reload => "reload",
+            Self::TakeKey => "take-key",
             Self::Status => "status",
             Self::Spotify => "spotify",
         }
@@ -46,7 +49,7 @@ impl Question {
 
     fn parse(line: &[u8]) -> Option<Self> {
         let asked: Value = serde_json::from_slice(line).ok()?;
-        let known = [Self::Reload, Self::Status, Self::Spotify];
+        let known = [Self::Reload, Self::TakeKey, Self::Status, Self::Spotify];
         known.into_iter().find(|question| asked == json!({ "ask": question.name() }))
     }
 }

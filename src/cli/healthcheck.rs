@@ -69,7 +69,7 @@ pub fn run(args: &Args, configured: SocketAddr, tls: bool) -> Result<Exit, Refus
 }
 
 /// A server that listens on every address is asked on loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -115,6 +115,28 @@ fn is_200(line: &str) -> bool {
 fn is_alive(answer: &str) -> bool {
     is_200(first_line(answer))
         && answer.split_once("\r\n\r\n").is_some_and(|(_, body)| body.trim_end() == ALIVE)
+}
+
+/// Sends a request that asks for the connection to be closed, and reads the answer: at most `most` bytes, until `limit`.
+pub(super) fn sent(
+    (server, tls): (SocketAddr, bool),
+    request: &[u8],
+    (most, limit): (u64, Duration),
+) -> std::io::Result<Vec<u8>> {
+    let stream =
+        Hurried { stream: TcpStream::connect_timeout(&server, limit)?, until: Instant::now() + limit };
+    if tls { whole(healthcheck_tls::secured(stream)?, request, most) } else { whole(stream, request, most) }
+}
+
+fn whole(mut stream: impl Read + Write, request: &[u8], most: u64) -> std::io::Result<Vec<u8>> {
+    stream.write_all(request)?;
+    stream.flush()?;
+    let mut answer = Vec::new();
+    match stream.take(most).read_to_end(&mut answer) {
+        // A peer may close without TLS's farewell.
+        Err(error) if answer.is_empty() => Err(error),
+        _ => Ok(answer),
+    }
 }
 
 /// A stream whose reads and writes all end by one moment.

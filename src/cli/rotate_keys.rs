@@ -3,8 +3,10 @@
 mod client;
 mod client_places;
 mod client_steps;
+mod emergency;
 mod everything;
 mod evidence;
+mod genuine;
 mod master;
 mod new_key;
 mod own;
@@ -18,23 +20,30 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::Global;
-use super::administer::{Place, at_database};
+use super::administer::{Desk, Place, at_database, broken};
 use super::output::{Exit, Refused};
 use crate::domain::rotation::Kind;
 
 /// What `rotate-keys` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Servers may run meanwhile, and go on. Killed at any instant, the same command goes on where it stopped; run again after
-the end with the same --new-master-key-file, it shows the evidence; without one, it rotates once more. Evidence is kept in <data_dir>/evidence, signed. Rows that cannot be opened stay as they
+Servers may run meanwhile, and go on. Killed at any instant, the same command goes on where it stopped. Run again after
+the end with the same --new-master-key-file, it shows the evidence and rotates nothing; so does a rotation of the master
+key beside the data within 12 hours, unless --again is given. Data and signing keys are rotated by every run.
+Evidence is kept in <data_dir>/evidence, signed, and checked whenever it is shown. Rows that cannot be opened stay as they
 are, are named, and end the command with status 3.
+
+An emergency freezes what is issued, rotates all, ends everything that anybody holds, tries what is dead, and lets
+servers issue again. Killed on its way, it leaves them frozen: run the same command again. Run again within 10 minutes of
+its end, it shows the evidence, unless --again is given.
 
 Examples:
   spotify-mcp rotate-keys --status
   spotify-mcp rotate-keys --what master --new-master-key-file new-master.key
   spotify-mcp rotate-keys --what master --dry-run
   spotify-mcp rotate-keys --what data --max-rows-per-sec 500
-  spotify-mcp rotate-keys --what spotify-client --new-client-secret-file new.secret")]
+  spotify-mcp rotate-keys --what spotify-client --new-client-secret-file new.secret
+  spotify-mcp rotate-keys --emergency --new-master-key-file new-master.key")]
 pub struct Args {
     /// What to rotate
     #[arg(long, value_name = "WHAT", default_value = "master")]
@@ -60,6 +69,9 @@ pub struct Args {
     /// Go through no more than N rows in a second: wrapped keys with master, people with data
     #[arg(long, value_name = "N")]
     max_rows_per_sec: Option<NonZeroU32>,
+    /// Rotate also where the same was done a short while ago
+    #[arg(long, conflicts_with = "status")]
+    again: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -113,18 +125,34 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
             return status::run(desk).await;
         }
         args.check()?;
+        if !args.emergency && !args.dry_run {
+            no_emergency(desk).await?;
+        }
         if args.what != What::SpotifyClient {
             client::give_way(args, desk).await?;
         }
         let shown = match args.what {
-            _ if args.emergency => everything::emergency(args, desk, global).await?,
-            What::Master => vec![master::run(args, desk, global).await?],
+            _ if args.emergency => return emergency::run(args, desk).await,
+            What::Master => vec![master::run(args, desk).await?],
             What::Data => vec![own::run(args, desk, Kind::Data).await?],
             What::Signing => vec![own::run(args, desk, Kind::Signing).await?],
             What::SpotifyClient => vec![client::run(args, desk, global).await?],
-            What::All => everything::all(args, desk, global).await?,
+            What::All => everything::all(args, desk).await?,
         };
         let several = args.emergency || args.what == What::All;
         Ok(evidence::print(desk, &shown, several))
     })
+}
+
+/// While an emergency is dealt with, nothing else rotates.
+async fn no_emergency(desk: &Desk) -> Result<(), Refused> {
+    let row = desk.store.emergency_in_progress().await.map_err(|failure| broken(&failure))?;
+    match row {
+        None => Ok(()),
+        Some(row) => Err(Refused::usage(
+            "EMERGENCY_IN_PROGRESS",
+            format!("emergency {} is not over ({}), and servers may be frozen", row.id, row.state),
+            "end it first: the same rotate-keys --emergency once more",
+        )),
+    }
 }

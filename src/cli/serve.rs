@@ -184,7 +184,7 @@ async fn told_to_stop(term: &mut Signal, int: &mut Signal) {
     }
 }
 
-fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
+pub(super) fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
     McpDeps {
         api: app.api.clone(),
         upstream: Arc::new(Linked { store: app.store.clone(), vault: app.vault.clone() }),

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::configured;
 use super::control::{Asked, Control, Question};
 use super::serve_start::{Again, RunningLog};
-use crate::app::App;
+use crate::app::{App, OtherApps};
 use crate::config::master_key::{self, MasterKey};
 use crate::config::unseal::in_words;
 use crate::config::{self, Config, Effective, Live, Loaded, Origin, Problem, Sources, Wrong};
@@ -21,6 +21,8 @@ use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::http::Http;
 use crate::spotify::AccountsError;
+use crate::store::MasterKeyMismatch;
+use crate::vault::Standing;
 
 /// The key that names the master key in what is told.
 const MASTER_KEY: &str = "security.master_key";
@@ -40,8 +42,8 @@ struct Acceptable {
     config: Config,
     effective: Effective,
     notices: Vec<Problem>,
-    /// The id of the master key where its source has another than the one in use.
-    other_key: Option<String>,
+    /// The master key that its source has; `None` for a passphrase, which is not derived here.
+    key: Option<RootKey>,
     /// The log level without the flag that raises it for a while.
     usual_level: config::LogLevel,
 }
@@ -51,7 +53,29 @@ struct Taken {
     live: Vec<&'static str>,
     restart: Vec<&'static str>,
     notices: Vec<Problem>,
+    /// The id of the master key where its source has another than the one in use.
     other_key: Option<String>,
+}
+
+/// What a reload is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// The whole configuration.
+    Everything,
+    /// The master key alone.
+    Key,
+}
+
+/// What becomes of the master key.
+enum KeyVerdict {
+    /// It is the one in use, and this server has it.
+    Same,
+    /// It is the one in use, and this server is to take it.
+    Take(RootKey),
+    /// Another has replaced it, which this server has learned.
+    Replaced(String, Problem),
+    /// Nothing is known of it.
+    Unknown,
 }
 
 impl Reloader {
@@ -83,9 +107,15 @@ impl Reloader {
     }
 
     async fn reload(&mut self, asked: Option<Asked>) {
-        let by = if asked.is_some() { "config reload" } else { "SIGHUP" };
-        self.told.notify_one();
-        let answer = match self.take_over(by).await {
+        let (by, scope) = match &asked {
+            None => ("SIGHUP", Scope::Everything),
+            Some(asked) if asked.question == Question::TakeKey => ("rotate-keys", Scope::Key),
+            Some(_) => ("config reload", Scope::Everything),
+        };
+        if scope == Scope::Everything {
+            self.told.notify_one();
+        }
+        let answer = match self.take_over(by, scope).await {
             Ok(taken) => {
                 tracing::info!(by, taken_over = ?taken.live, needs_restart = ?taken.restart, "the configuration was read again");
                 taken.document(&self.app)
@@ -101,49 +131,120 @@ impl Reloader {
         }
     }
 
-    /// Everything is checked and recorded before anything changes.
-    async fn take_over(&mut self, by: &str) -> Result<Taken, Vec<Problem>> {
-        let acceptable = self.acceptable().await;
-        let acceptable = match self.newest(acceptable).await {
-            Ok(acceptable) => acceptable,
+    /// Everything is checked and recorded before anything changes. The key comes first: where it cannot be taken over,
+    /// nothing is.
+    async fn take_over(&mut self, by: &str, scope: Scope) -> Result<Taken, Vec<Problem>> {
+        let acceptable = match scope {
+            Scope::Everything => self.newest(self.acceptable().await).await,
+            Scope::Key => self.acceptable().await,
+        };
+        let judged = match acceptable {
+            Ok(acceptable) => self.judged(&acceptable).await.map(|verdict| (acceptable, verdict)),
+            Err(problems) => Err(problems),
+        };
+        let (acceptable, verdict) = match judged {
+            Ok(judged) => judged,
             Err(problems) => {
-                self.record_refusal(by, &problems).await;
+                // Whether its source has the new key yet is a question; to have none is nobody's mistake.
+                if scope == Scope::Everything {
+                    self.record_refusal(by, &problems).await;
+                }
                 return Err(problems);
             }
         };
         let differences = self.again.running.differences(&acceptable.effective);
-        let (mut live, mut restart) = (differences.live, differences.restart);
-        // The sandbox has an app of its own. Rows are brought up to date before anything is recorded: that can fail.
-        let apps = if self.app.sandbox {
-            None
-        } else {
-            let apps = self.app.register_apps(&acceptable.config).await;
-            Some(apps.map_err(|failure| vec![unexpected(&failure)])?)
+        let (mut live, mut restart) = match scope {
+            Scope::Everything => (differences.live, differences.restart),
+            Scope::Key => (Vec::new(), Vec::new()),
         };
+        let (mut notices, mut other_key) = (acceptable.notices.clone(), None);
+        // Where the source's key is known, it is in use from now on, whatever its text was before.
+        match &verdict {
+            KeyVerdict::Unknown if self.app.keys.is_keyless() => restart.push(MASTER_KEY),
+            KeyVerdict::Unknown => {}
+            KeyVerdict::Same | KeyVerdict::Take(_) => restart.retain(|key| *key != MASTER_KEY),
+            KeyVerdict::Replaced(id, notice) => {
+                restart.retain(|key| *key != MASTER_KEY);
+                notices.push(notice.clone());
+                other_key = Some(id.clone());
+            }
+        }
+        if matches!(verdict, KeyVerdict::Take(_)) {
+            live.push(MASTER_KEY);
+        }
+        let apps = self.apps(&acceptable, scope).await?;
         let is_app = |key: &&str| key.starts_with("spotify.client") || *key == "spotify.apps";
         if apps.as_ref().is_some_and(|apps| apps.differ_from(&self.app)) && !live.iter().any(is_app) {
             // In a file that the configuration names: its name is what it was.
             live.push("spotify.apps");
         }
-        if acceptable.other_key.is_some() && !restart.contains(&MASTER_KEY) {
-            restart.push(MASTER_KEY);
-        }
         self.record(by, &acceptable, &live, &restart).await.map_err(|failure| vec![unrecorded(&failure)])?;
-        let taken = Live::of(&acceptable.config);
-        self.http.site.set_contact(taken.security_contact.as_deref());
-        self.log.take_over(taken.log_level, acceptable.usual_level);
-        self.app.take_over(taken);
-        apps.into_iter().for_each(|apps| self.app.take_over_apps(apps));
-        self.again.running.take_over(&acceptable.effective);
-        let (notices, other_key) = (acceptable.notices, acceptable.other_key);
+        if let KeyVerdict::Take(root) = verdict {
+            self.take_key(root, by).await?;
+        }
+        if scope == Scope::Everything {
+            let taken = Live::of(&acceptable.config);
+            self.http.site.set_contact(taken.security_contact.as_deref());
+            self.log.take_over(taken.log_level, acceptable.usual_level);
+            self.app.take_over(taken);
+            apps.into_iter().for_each(|apps| self.app.take_over_apps(apps));
+            self.again.running.take_over(&acceptable.effective);
+        }
         Ok(Taken { live, restart, notices, other_key })
+    }
+
+    /// Spotify's apps as they are configured now; the sandbox has one of its own. Rows are brought up to date before
+    /// anything is recorded: that can fail.
+    async fn apps(&self, acceptable: &Acceptable, scope: Scope) -> Result<Option<OtherApps>, Vec<Problem>> {
+        if self.app.sandbox || scope == Scope::Key {
+            return Ok(None);
+        }
+        let apps = self.app.register_apps(&acceptable.config).await;
+        apps.map(Some).map_err(|failure| vec![unexpected(&failure)])
+    }
+
+    /// How the source's key stands to the database: as a start would find, which is refused now instead of then.
+    async fn judged(&self, acceptable: &Acceptable) -> Result<KeyVerdict, Vec<Problem>> {
+        let Some(root) = &acceptable.key else { return Ok(KeyVerdict::Unknown) };
+        let id = root.id().to_string();
+        let keys = &self.app.keys;
+        match keys.weigh(root).await.map_err(|failure| vec![unexpected(&failure)])? {
+            Ok(Standing::InUse) if !keys.is_keyless() && *keys.active().id() == *root.id() => {
+                Ok(KeyVerdict::Same)
+            }
+            Ok(Standing::InUse) => Ok(KeyVerdict::Take(root.clone())),
+            Ok(Standing::Succeeded { active, until, .. }) => {
+                let why =
+                    format!("the source still has {id}, which leads to {active} until {}", until.rfc3339());
+                let wrong =
+                    Wrong::new(why, "give this server the new key before then").coded("MASTER_KEY_REPLACED");
+                Ok(KeyVerdict::Replaced(id, problem(MASTER_KEY, wrong)))
+            }
+            Err(MasterKeyMismatch { expected, given_is_retired }) => {
+                let retired = if given_is_retired { ", a retired key of this database" } else { "" };
+                let why = format!("the source has key {id}{retired}, and the database needs {expected}");
+                let fix = "give this server the key that is in use; to put another in use: rotate-keys --what master";
+                Err(vec![problem(MASTER_KEY, Wrong::new(why, fix).coded("MASTER_KEY_WRONG"))])
+            }
+        }
+    }
+
+    /// From here on this server opens and seals with the key in use; what it remembered under another is forgotten.
+    async fn take_key(&self, root: RootKey, by: &str) -> Result<(), Vec<Problem>> {
+        let (id, held) = (root.id().to_string(), self.app.keys.active().id().to_string());
+        let event =
+            Event::new(EventCode::MasterKeyTakenOver).operation(by).subject(&id).detail("instead_of", held);
+        self.app.audit.record(event).await.map_err(|failure| vec![unrecorded(&failure)])?;
+        self.app.keys.take_over(root).await.map_err(|failure| vec![unexpected(&failure)])?;
+        self.app.forget();
+        Ok(())
     }
 
     /// Loads and judges, on a thread that may wait: the key's command may run.
     async fn acceptable(&self) -> Result<Acceptable, Vec<Problem>> {
         let (sources, usual) = (self.again.sources.clone(), self.again.usual.clone());
-        let in_use = (self.app.keys.active().id().to_string(), self.app.config.storage.data_dir.clone());
-        let load = move || acceptable(&sources, usual.as_ref(), (&in_use.0, &in_use.1));
+        let data_dir = self.app.config.storage.data_dir.clone();
+        let load = move || acceptable(&sources, usual.as_ref(), &data_dir);
         tokio::task::spawn_blocking(load).await.unwrap_or_else(|error| Err(vec![unexpected(&error.into())]))
     }
 
@@ -214,6 +315,7 @@ impl Reloader {
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
             "master_key_id": self.app.keys.active().id().to_string(),
+            "needs_master_key": self.app.keys.missing(),
             "started_with": sealed,
         })
     }
@@ -241,7 +343,7 @@ async fn next(control: Option<&Control>) -> Asked {
 fn acceptable(
     sources: &Sources,
     usual: Option<&Sources>,
-    in_use: (&str, &Path),
+    data_dir: &Path,
 ) -> Result<Acceptable, Vec<Problem>> {
     let loaded = config::load(sources).map_err(|failure| vec![unexpected(&failure)])?;
     let usual = usual.map(config::load).transpose().map_err(|failure| vec![unexpected(&failure)])?;
@@ -251,17 +353,15 @@ fn acceptable(
         Some(usual) => usual.telemetry.log_level,
         None => config.telemetry.log_level,
     };
-    let other_key = other_key(&config, in_use)?;
-    Ok(Acceptable { config, effective, notices, other_key, usual_level })
+    let key = key(&config, data_dir)?;
+    Ok(Acceptable { config, effective, notices, key, usual_level })
 }
 
-/// Where the master key's source has another key than the one in use: its id. A server that could not be started again
-/// must not find out then, so a source without a usable key is a problem now. A passphrase is not derived here.
-fn other_key(config: &Config, (in_use, data_dir): (&str, &Path)) -> Result<Option<String>, Vec<Problem>> {
+/// The master key that its source has. A server that could not be started again must not find out then, so a source
+/// without a usable key is a problem now. A passphrase is not derived here.
+fn key(config: &Config, data_dir: &Path) -> Result<Option<RootKey>, Vec<Problem>> {
     match master_key::find(&config.security.master_key, data_dir) {
-        Ok(Some(MasterKey::Key { key, .. })) => {
-            Ok(Some(RootKey::new(key).id().to_string()).filter(|id| id != in_use))
-        }
+        Ok(Some(MasterKey::Key { key, .. })) => Ok(Some(RootKey::new(key))),
         Ok(Some(MasterKey::Passphrase { .. })) => Ok(None),
         Ok(None) => Err(vec![problem(MASTER_KEY, master_key::missing())]),
         Err(refusal) => {

@@ -209,6 +209,15 @@ pub fn mac_holds(key: &Key, message: &[u8], mac: &[u8]) -> bool {
     expected.verify_slice(mac).is_ok()
 }
 
+/// The HMAC-SHA256 of `message` under `key`, as whoever signs makes it.
+pub fn mac(key: &Key, message: &[u8]) -> [u8; 32] {
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key.expose());
+    let mut mac = <Hmac<Sha256>>::new((&*block).into());
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
 /// The key with which the holder of an API key signs requests (RFC 9421, hmac-sha256): HKDF-SHA256 (RFC 5869) over the
 /// key's whole text. It is not the stored hash, and neither gives the other away.
 pub fn signing_key(api_key: &str) -> Key {

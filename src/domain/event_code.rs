@@ -194,6 +194,10 @@ codes! {
     CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
     CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";
     EmergencyContainment, "emergency_containment", Authentication / 2, Critical, "Everything that anybody held was ended at once";
+    IssuanceFrozen, "issuance_frozen", ApplicationLifecycle / 99, Critical, "An emergency began: no server issues anything until it is over";
+    IssuanceResumed, "issuance_resumed", ApplicationLifecycle / 99, High, "What an emergency had to end is ended, and servers issue again";
+    EmergencyContained, "emergency_contained", ApplicationLifecycle / 99, High, "An emergency is over, with what was tried of what is dead";
+    MasterKeyTakenOver, "master_key_taken_over", EntityManagement / 3, Medium, "A running server took over the master key in use from its source";
     KeyRotationStarted, "key_rotation_started", EntityManagement / 3, Medium, "A rotation of keys began";
     KeyRotationStep, "key_rotation_step", EntityManagement / 3, Low, "A rotation of keys came to its next state";
     KeyRotationEnded, "key_rotation_ended", EntityManagement / 3, Medium, "A rotation of keys is complete";

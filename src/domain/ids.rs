@@ -76,6 +76,8 @@ ids! {
     RequestId, "r_", "a request id";
     /// A rotation of keys, `rot_...`.
     RotationId, "rot_", "a rotation id";
+    /// An emergency, `em_...`.
+    EmergencyId, "em_", "an emergency id";
 }
 
 /// An OAuth `client_id` as presented: ours (`c_...`), configured, or a metadata document's URL.

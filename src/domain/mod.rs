@@ -27,7 +27,8 @@ mod signature_fields;
 pub mod strict_json;
 
 pub use ids::{
-    ApiKeyId, AppId, BackupId, ClientId, DataKeyId, GrantId, LinkId, RotationId, SessionId, UserId,
+    ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId, LinkId,
+    RotationId, SessionId, UserId,
 };
 pub use key_purpose::KeyPurpose;
 pub use neighbourhood::{Neighbourhood, district_share, region_share};

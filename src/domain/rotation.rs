@@ -5,6 +5,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::ambient::Timestamp;
+
 /// What is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -173,6 +175,18 @@ impl Pace {
     }
 }
 
+/// How long a finished rotation of the master key answers for the same command run again: whoever lost their terminal
+/// tries again within hours, and whoever rotates by a calendar does so after a day at the soonest.
+pub const ANSWERS_AGAIN: Duration = Duration::from_secs(12 * 3600);
+
+/// The same for an emergency: long enough for a lost terminal, too short for the next leak to be taken for the last.
+pub const CONTAINED_AGAIN: Duration = Duration::from_secs(10 * 60);
+
+/// Whether something that ended then answers for the same command now.
+pub fn answers_again(ended: Timestamp, now: Timestamp, within: Duration) -> bool {
+    now.since(ended) < within && ended <= now
+}
+
 /// Envelopes that one key may seal before another has to take its place, where random nonces are used under the very
 /// key: nine tenths of the 2^32 of NIST SP 800-38D. Here every record has a key of its own, so that it is a long way off.
 pub const MOST_SEALS: u64 = 3_865_470_566;
@@ -262,6 +276,17 @@ mod tests {
         }
         let slow = Pace { per_second: NonZeroU32::new(10) };
         assert_eq!(slow.pause(10, Duration::from_secs(2)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_finished_rotation_answers_for_twelve_hours_and_not_from_the_future() {
+        let at = |secs| Timestamp::from_secs(secs);
+        let hours = 12 * 3600;
+        assert!(answers_again(at(1_000), at(1_000), ANSWERS_AGAIN));
+        assert!(answers_again(at(1_000), at(999 + hours), ANSWERS_AGAIN));
+        assert!(!answers_again(at(1_000), at(1_000 + hours), ANSWERS_AGAIN));
+        assert!(!answers_again(at(2_000), at(1_000), ANSWERS_AGAIN));
+        assert!(!answers_again(at(1_000), at(1_600), CONTAINED_AGAIN));
     }
 
     #[test]

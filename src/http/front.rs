@@ -19,7 +19,7 @@ use tower::{Service, ServiceExt as _};
 use crate::web::headers;
 
 use super::layers::{authority, class_of, refused, unknown_host};
-use super::{Http, Shared, health, protocol, reply, visitor};
+use super::{Http, Shared, closed, health, protocol, reply, visitor};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -63,8 +63,12 @@ async fn surround(http: &Http, routes: Router, mut request: Request) -> Response
     let path = request.uri().path();
     let (class, probe) = (class_of(path), health::is_probe(path));
     // Outside the Host check: probes ask by address.
-    let mut response = if let Some(refused) = refused(&request, class) {
-        refused
+    let closed = match refused(&request, class) {
+        None => closed::answer(http, path, (class, &visitor)).await,
+        refused => refused,
+    };
+    let mut response = if let Some(closed) = closed {
+        closed
     } else if probe || authority(&request).is_some_and(|host| http.serves_host(host)) {
         let call = protocol::resource_at(path).filter(|_| *request.method() == Method::POST);
         let answer = async move {

@@ -8,6 +8,7 @@ mod answers;
 mod api_keys;
 mod approvals;
 mod authorize;
+mod closed;
 mod connections;
 mod cors;
 mod descriptors;
@@ -64,6 +65,8 @@ pub struct Http {
     /// The one person of `serve --stdio`, whose page this listener serves.
     pub local: Option<LocalLogin>,
     hosts: layers::Hosts,
+    /// Whether it issues nothing while an emergency is dealt with.
+    heeds_freeze: bool,
     draining: AtomicBool,
 }
 
@@ -81,7 +84,12 @@ impl Http {
         let server = &app.config.server;
         let site = Site::new(&server.public_url, app.sandbox, server.security_contact.as_deref());
         let hosts = layers::Hosts::of(server);
-        Self { app, site, mcp, local, hosts, draining: AtomicBool::new(false) }
+        Self { app, site, mcp, local, hosts, heeds_freeze: true, draining: AtomicBool::new(false) }
+    }
+
+    /// The same for the command that deals with an emergency: it tries what servers would answer without the freeze.
+    pub fn despite_freeze(self) -> Self {
+        Self { heeds_freeze: false, ..self }
     }
 
     /// From now on not ready: load balancers look elsewhere while calls in flight finish.

@@ -1,9 +1,8 @@
-//! Ends everything that anybody holds, in one transaction: for an emergency.
+//! What anybody holds, and what ends all of it in one transaction: for an emergency.
 
-use crate::ambient::Timestamp;
 use crate::failure::Failure;
 
-use super::{Recorded, Store, end_cached, reading, record, transaction};
+use super::{Store, reading};
 
 /// What is still good of what was ever issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -35,29 +34,28 @@ impl Store {
     pub async fn living(&self) -> Result<Living, Failure> {
         Ok(reading!(self, pool => sqlx::query_as(LIVING).fetch_one(pool).await)?)
     }
-
-    /// Ends all of it, on every server; gives what there was.
-    pub async fn end_everything(&self, now: Timestamp, events: &[Recorded]) -> Result<Living, Failure> {
-        let statements = [
-            "UPDATE grants SET revoked_at = $1, revoked_because = 'emergency' WHERE revoked_at IS NULL",
-            "UPDATE access_tokens SET revoked_at = $1 WHERE revoked_at IS NULL",
-            "UPDATE browser_sessions SET revoked_at = $1 WHERE revoked_at IS NULL",
-            "UPDATE api_keys SET revoked_at = $1 WHERE revoked_at IS NULL",
-            "UPDATE refresh_tokens SET successor = NULL WHERE successor IS NOT NULL AND $1 > 0",
-            "DELETE FROM mcp_sessions WHERE $1 > 0",
-            "DELETE FROM codes WHERE $1 > 0",
-            "DELETE FROM logins WHERE $1 > 0",
-        ];
-        let ended = transaction!(self, tx => {
-            let before: Living = sqlx::query_as(LIVING).fetch_one(&mut *tx).await?;
-            for statement in statements {
-                sqlx::query(statement).bind(now.secs()).execute(&mut *tx).await?;
-            }
-            end_cached!(tx);
-            sqlx::query("UPDATE revocation SET sessions = sessions + 1 WHERE id = 1").execute(&mut *tx).await?;
-            record!(tx, events);
-            before
-        });
-        Ok(ended)
-    }
 }
+
+/// What ends all of it, on every server; each with the time as `$1`.
+pub(super) const ENDINGS: [&str; 8] = [
+    "UPDATE grants SET revoked_at = $1, revoked_because = 'emergency' WHERE revoked_at IS NULL",
+    "UPDATE access_tokens SET revoked_at = $1 WHERE revoked_at IS NULL",
+    "UPDATE browser_sessions SET revoked_at = $1 WHERE revoked_at IS NULL",
+    "UPDATE api_keys SET revoked_at = $1 WHERE revoked_at IS NULL",
+    "UPDATE refresh_tokens SET successor = NULL WHERE successor IS NOT NULL AND $1 > 0",
+    "DELETE FROM mcp_sessions WHERE $1 > 0",
+    "DELETE FROM codes WHERE $1 > 0",
+    "DELETE FROM logins WHERE $1 > 0",
+];
+
+/// Ends all of it in the running transaction.
+macro_rules! end_everything {
+    ($tx:ident, $now:expr) => {{
+        for statement in $crate::store::containment::ENDINGS {
+            sqlx::query(statement).bind($now.secs()).execute(&mut *$tx).await?;
+        }
+        end_cached!($tx);
+        sqlx::query("UPDATE revocation SET sessions = sessions + 1 WHERE id = 1").execute(&mut *$tx).await?;
+    }};
+}
+pub(super) use end_everything;

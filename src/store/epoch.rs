@@ -9,6 +9,17 @@ use super::{Pool, Store, end_cached, reading, transaction};
 /// How long a database may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What servers read four times a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The revocation epoch.
+    pub epoch: i64,
+    /// The counter beside it that 2025-era sessions have for themselves.
+    pub sessions: i64,
+    /// Whether nothing may be issued, because an emergency is dealt with.
+    pub frozen: bool,
+}
+
 impl Store {
     /// Whether the database answers, within two seconds.
     pub async fn ping(&self) -> Result<(), Failure> {
@@ -31,6 +42,17 @@ impl Store {
         }
         let sql = "SELECT epoch, sessions FROM revocation WHERE id = 1";
         Ok(reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?)
+    }
+
+    /// The same, and whether nothing may be issued at present.
+    pub async fn revocations(&self) -> Result<Reading, Failure> {
+        if let Pool::Sqlite { file, .. } = &self.pool {
+            file.still_there()?;
+        }
+        let sql = "SELECT epoch, sessions, frozen_by FROM revocation WHERE id = 1";
+        let (epoch, sessions, frozen_by): (i64, i64, Option<String>) =
+            reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
+        Ok(Reading { epoch, sessions, frozen: frozen_by.is_some() })
     }
 
     /// Moves the epoch: every server drops what it remembers.

@@ -207,12 +207,18 @@ impl Store {
             (id, state, created_at, seal_count, handed_over, handed_over_by, handed_over_until)
             VALUES ($1, 'staged', $2, 0, $3, $4, $5)";
         let back = "UPDATE master_keys SET handed_back = $2, handed_back_to = $3 WHERE id = $1";
+        // Where nothing is handed over, nothing that was leads on either.
+        let forget =
+            "UPDATE master_keys SET handed_over = NULL, handed_over_by = NULL, handed_over_until = NULL";
         let moved = transaction!(self, tx => {
             if !still_runner!(tx, turn, now) {
                 return Ok(false);
             }
             end_cached!(tx);
             let over = staged.handed_over.as_ref();
+            if over.is_none() {
+                sqlx::query(forget).execute(&mut *tx).await?;
+            }
             sqlx::query(add)
                 .bind(staged.new).bind(now.secs()).bind(over.map(|(sealed, _)| &sealed[..]))
                 .bind(over.map(|_| staged.old)).bind(over.map(|(_, until)| until.secs()))

@@ -9,6 +9,7 @@ mod ring;
 pub mod rotation;
 mod seal;
 mod signing;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,9 @@ use crate::store::{Recorded, Store};
 pub use apps::{Apps, ConfiguredApp, SpotifyApp, credentials_id};
 pub use link::{LinkError, Linked, LoginAtSpotify};
 pub use proof::{api_key_opens, link_opens, login_opens, login_place, login_row};
-pub use ring::{KeyRing, STILL_TAKEN, Standing, key_id};
+pub use ring::{KeyRing, STILL_TAKEN, key_id};
 pub use signing::{open_signing_key, seal_signing_key};
+pub use standing::Standing;
 
 /// Refresh this long before the access token dies, so that no call meets its end half way.
 const EARLY: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 //! envelope, never by trial; an id that is not known is asked for once in the database, where a successor is handed
 //! over sealed under the root that this server has. Never: a key on disk, or in a log.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use crate::ambient::{Clock, Dice, Timestamp};
 use crate::crypto::Key;
 use crate::crypto::envelope::{self, OpenError};
 use crate::crypto::keys::{KeyId, Purpose, RootKey, SealingKey};
-use crate::crypto::succession::Passage;
 use crate::domain::{DataKeyId, KeyPurpose, UserId};
 use crate::failure::Failure;
 use crate::store::{DataKeyRow, MasterKeyMismatch, MasterKeyRow, PurposeKeyRow, Store};
+
+use super::standing::{Standing, active_of, reachable, weighed};
 
 /// How long what a retired key of the server's own has made is still taken: longer than a form stays open.
 pub const STILL_TAKEN: Duration = Duration::from_secs(3600);
@@ -25,24 +27,11 @@ pub struct KeyRing {
     clock: Clock,
     dice: Dice,
     keys: RwLock<Arc<Keys>>,
+    /// The id of the master key in use, where it is not at hand.
+    missing: RwLock<Option<String>>,
+    keyless: AtomicBool,
     /// Who reads later, replaces later.
     learning: Mutex<()>,
-}
-
-/// How the root that was given stands to the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It is the one in use.
-    InUse,
-    /// Another has taken its place, and was handed over.
-    Succeeded {
-        /// The id of the root that was given.
-        given: String,
-        /// The id of the one in use.
-        active: String,
-        /// Until when the given one still leads to it.
-        until: Timestamp,
-    },
 }
 
 struct Keys {
@@ -74,17 +63,17 @@ impl KeyRing {
         let founded = store.adopt_master_key(&first_id, now).await?;
         let rows = store.master_keys().await?;
         let roots = reachable(given.iter().cloned().map(Arc::new).collect(), &rows, now);
-        let Some(active) = active_of(&roots, &rows) else {
-            let expected = rows.iter().find(|row| row.state == "active").map(|row| row.id.clone());
-            let given_is_retired = rows.iter().any(|row| row.id == first_id);
-            return Ok(Err(MasterKeyMismatch { expected: expected.unwrap_or_default(), given_is_retired }));
+        let (active, standing) = match weighed(&first_id, &roots, &rows) {
+            Ok(weighed) => weighed,
+            Err(mismatch) => return Ok(Err(mismatch)),
         };
-        let standing = standing(&first_id, &active, &rows);
         let ring = Self {
             store: store.clone(),
             clock: clock.clone(),
             dice: dice.clone(),
             keys: RwLock::new(Arc::new(Keys { active: active.clone(), others: Vec::new(), own: Vec::new() })),
+            missing: RwLock::new(None),
+            keyless: AtomicBool::new(false),
             learning: Mutex::new(()),
         };
         ring.make_own(&active, founded).await?;
@@ -99,6 +88,35 @@ impl KeyRing {
         let own = keys.own.iter().map(|own| Own { key: own.key.clone(), ..*own }).collect();
         let with = Keys { active: keys.active.clone(), others, own };
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(with);
+    }
+
+    /// How a root that a source has now stands to the database, as a start with it would find; nothing changes.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn weigh(&self, root: &RootKey) -> Result<Result<Standing, MasterKeyMismatch>, Failure> {
+        let rows = self.store.master_keys().await?;
+        let roots = reachable(vec![Arc::new(root.clone())], &rows, self.clock.now());
+        Ok(weighed(&root.id().to_string(), &roots, &rows).map(|(_, standing)| standing))
+    }
+
+    /// Takes a root that was weighed, and reads which keys there are with it.
+    ///
+    /// # Errors
+    /// As [`KeyRing::learn`].
+    pub async fn take_over(&self, root: RootKey) -> Result<(), Failure> {
+        self.give(Arc::new(root));
+        self.learn().await
+    }
+
+    /// The id of the master key in use, where this process was not given it: nothing can be opened or sealed.
+    pub fn missing(&self) -> Option<String> {
+        self.missing.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether [`KeyRing::missing`] names one; asked for every request.
+    pub fn is_keyless(&self) -> bool {
+        self.keyless.load(Ordering::Acquire)
     }
 
     /// The root that wraps what is new.
@@ -151,9 +169,35 @@ impl KeyRing {
         let known = std::iter::once(&keys.active).chain(&keys.others).cloned().collect();
         let roots = reachable(known, &rows, self.clock.now());
         match active_of(&roots, &rows) {
-            Some(active) => self.take(active, roots, &rows).await,
-            None => Err(Failure::new("another master key is in use, and this server was not given it")),
+            Some(active) => {
+                self.take(active, roots, &rows).await?;
+                self.note_missing(None);
+                Ok(())
+            }
+            None => {
+                let in_use = rows.into_iter().find(|row| row.state == "active").map(|row| row.id);
+                self.note_missing(Some(in_use.unwrap_or_default()));
+                Err(Failure::new("another master key is in use, and this server was not given it"))
+            }
         }
+    }
+
+    fn note_missing(&self, missing: Option<String>) {
+        let mut noted = self.missing.write().unwrap_or_else(PoisonError::into_inner);
+        if *noted == missing {
+            return;
+        }
+        match &missing {
+            Some(in_use) => tracing::error!(
+                in_use,
+                held = %self.active().id(),
+                "another master key is in use, and this server was not given it: it answers 503 until its key's source \
+                 has that key and 'config reload' or SIGHUP says so, or it is started with it; nothing is lost"
+            ),
+            None => tracing::info!("the master key in use is at hand again"),
+        }
+        self.keyless.store(missing.is_some(), Ordering::Release);
+        *noted = missing;
     }
 
     /// A person's data key, unwrapped. `Ok(Err(_))` where it is not there or does not open.
@@ -292,46 +336,4 @@ pub fn key_id(hex: &str) -> Option<KeyId> {
         .map(|at| hex.get(at * 2..at * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
         .collect();
     bytes.filter(|_| hex.len() == 32).and_then(|bytes| KeyId::from_slice(&bytes))
-}
-
-/// Every root that these lead to, through what was handed over (not after its time) or back.
-fn reachable(mut roots: Vec<Arc<RootKey>>, rows: &[MasterKeyRow], now: Timestamp) -> Vec<Arc<RootKey>> {
-    let mut at = 0;
-    while let Some(root) = roots.get(at).cloned() {
-        let own = root.id().to_string();
-        for row in rows {
-            let over = row.handed_over.as_ref().filter(|_| {
-                row.handed_over_by.as_ref() == Some(&own)
-                    && row.handed_over_until.is_some_and(|until| now.secs() < until)
-            });
-            let back = row.handed_back.as_ref().filter(|_| row.handed_back_to.as_ref() == Some(&own));
-            let ways = over.map(|sealed| (Passage::Over, sealed)).into_iter();
-            for (way, sealed) in ways.chain(back.map(|sealed| (Passage::Back, sealed))) {
-                let known = roots.iter().any(|root| root.id().to_string() == row.id);
-                if !known && let Ok(found) = root.receive(&row.id, way, sealed) {
-                    roots.push(Arc::new(found));
-                }
-            }
-        }
-        at += 1;
-    }
-    roots
-}
-
-fn active_of(roots: &[Arc<RootKey>], rows: &[MasterKeyRow]) -> Option<Arc<RootKey>> {
-    let active = rows.iter().find(|row| row.state == "active")?;
-    roots.iter().find(|root| root.id().to_string() == active.id).cloned()
-}
-
-fn standing(given: &str, active: &RootKey, rows: &[MasterKeyRow]) -> Standing {
-    let id = active.id().to_string();
-    if given == id {
-        return Standing::InUse;
-    }
-    let until = rows.iter().find(|row| row.id == id).and_then(|row| row.handed_over_until);
-    Standing::Succeeded {
-        given: given.to_owned(),
-        active: id,
-        until: Timestamp::from_secs(until.unwrap_or_default()),
-    }
 }

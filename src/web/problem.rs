@@ -53,6 +53,10 @@ pub enum Problem {
     MethodNotAllowed,
     /// Busy, draining, locked down, or without a database.
     Unavailable,
+    /// This server was not given the master key in use.
+    WithoutKey,
+    /// Nothing is issued while the operator deals with an emergency.
+    Frozen,
     /// Something that should not have happened.
     Internal,
 }
@@ -62,7 +66,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -84,6 +88,8 @@ impl Problem {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Unavailable,
+        Self::WithoutKey,
+        Self::Frozen,
         Self::Internal,
     ];
 
@@ -126,6 +132,7 @@ impl Problem {
             | Self::NotAllowlisted
             | Self::SignupClosed
             | Self::UserDisabled => self.said_of_people(),
+            Self::Unavailable | Self::WithoutKey | Self::Frozen => self.said_of_pauses(),
             _ => self.said_of_servers(),
         }
     }
@@ -263,6 +270,33 @@ impl Problem {
         }
     }
 
+    const fn said_of_pauses(self) -> Said {
+        match self {
+            Self::Unavailable => Said(
+                "UNAVAILABLE",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This server is pausing",
+                "It is very busy, restarting, closed by its operator, or cannot reach its database.",
+                "Wait a minute and try again.",
+            ),
+            Self::WithoutKey => Said(
+                "SERVER_WITHOUT_KEY",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This server waits for its key",
+                "Its operator has put another key in use and has not given it to this server yet. Nothing of yours is lost.",
+                "Try again in some minutes. You need not disconnect or connect anything.",
+            ),
+            _ => Said(
+                "ISSUANCE_FROZEN",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Nobody can log in at this moment",
+                "The operator of this server deals with an emergency. Until it is over, nothing is issued: no login, no \
+                 connection, no key.",
+                "Try again in some minutes. You will have to log in and connect your apps again.",
+            ),
+        }
+    }
+
     const fn said_of_servers(self) -> Said {
         match self {
             Self::SpotifyUnavailable => Said(
@@ -299,13 +333,6 @@ impl Problem {
                 "This address works differently",
                 "The page exists, but not for this kind of request.",
                 "Begin at the start page.",
-            ),
-            Self::Unavailable => Said(
-                "UNAVAILABLE",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This server is pausing",
-                "It is very busy, restarting, closed by its operator, or cannot reach its database.",
-                "Wait a minute and try again.",
             ),
             _ => Said(
                 "INTERNAL",

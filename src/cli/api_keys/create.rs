@@ -76,6 +76,13 @@ fn wanted(args: &Args) -> Result<Wanted, Refused> {
 }
 
 async fn make(desk: &Desk, user: &UserId, wanted: &Wanted, now: Timestamp) -> Result<Exit, Refused> {
+    if desk.store.revocations().await.map_err(|failure| broken(&failure))?.frozen {
+        return Err(Refused::incomplete(
+            "ISSUANCE_FROZEN",
+            "an emergency is dealt with, and nothing is issued until it is over",
+            "end it first: rotate-keys --status says how it stands",
+        ));
+    }
     let token = Token::mint(TokenKind::ApiKey, &desk.dice.bytes());
     let id = ApiKeyId::mint(desk.dice.bytes());
     let signing = signing_key(desk, (user, &id), &token).await?;

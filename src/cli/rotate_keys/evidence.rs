@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::client_steps::NO_SERVER;
+use super::genuine;
 use super::runner::{stalled, took};
 use crate::ambient::Timestamp;
 use crate::cli::administer::Desk;
@@ -20,7 +21,7 @@ use crate::crypto::signature;
 use crate::domain::KeyPurpose;
 use crate::domain::rotation::Kind;
 use crate::failure::{During as _, Failure};
-use crate::store::{ExceptionRow, RotationRow};
+use crate::store::{BackupRow, ExceptionRow, RotationRow};
 use crate::vault::KeyRing;
 use crate::vault::rotation::{Counts, Facts};
 
@@ -32,7 +33,7 @@ pub(super) fn path(desk: &Desk, rotation: &str) -> PathBuf {
     desk.config.storage.data_dir.join("evidence").join(format!("{rotation}.json"))
 }
 
-/// Writes the evidence of a rotation that has ended, unless it is there.
+/// Shows the evidence of a rotation that has ended; writes it where it is not there. What is shown was checked.
 pub(super) async fn show(
     desk: &Desk,
     ring: &KeyRing,
@@ -44,15 +45,14 @@ pub(super) async fn show(
     if !path.exists() {
         let document =
             build(desk, ring, row, &exceptions, notes).await.map_err(|failure| stalled(&failure))?;
-        write(&path, &document).map_err(|failure| stalled(&failure))?;
+        let words = in_words(&document["evidence"], &path);
+        write(&path, &document, &words).map_err(|failure| stalled(&failure))?;
     }
-    let text =
-        std::fs::read_to_string(&path).during("reading the evidence").map_err(|failure| stalled(&failure))?;
-    let document: Value =
-        serde_json::from_str(&text).during("reading the evidence").map_err(|failure| stalled(&failure))?;
+    let document = genuine::read(desk, ring, (&path, &row.id)).await?;
     let words = in_words(&document["evidence"], &path);
     let well = went_well(row, &exceptions);
-    Ok(Shown { words, document, exit: if well { Exit::Done } else { Exit::Incomplete } })
+    let exit = if well { Exit::Done } else { Exit::Incomplete };
+    Ok(Shown { rotation: row.id.clone(), words, document, exit })
 }
 
 /// Everything was sealed anew, and the old keys can do nothing any more. Whether an old client secret can is Spotify's.
@@ -63,15 +63,16 @@ fn went_well(row: &RotationRow, exceptions: &[ExceptionRow]) -> bool {
 
 /// The evidence of one rotation, or what one would do, to be printed.
 pub(super) struct Shown {
-    words: String,
-    document: Value,
-    exit: Exit,
+    pub(super) rotation: String,
+    pub(super) words: String,
+    pub(super) document: Value,
+    pub(super) exit: Exit,
 }
 
 impl Shown {
     /// What a rotation would do.
     pub(super) const fn would(words: String, document: Value) -> Self {
-        Self { words, document, exit: Exit::Done }
+        Self { rotation: String::new(), words, document, exit: Exit::Done }
     }
 }
 
@@ -120,6 +121,7 @@ async fn build(
         "negative_probe": {
             "method": probed_how(&row.kind), "tried": facts.probe.tried, "opened": facts.probe.opened,
         },
+        "backups_that_need_the_old_key": backups(desk, row).await?,
         "audit": trail(desk, &facts.events).await?,
         "notes": notes,
         "binary": { "version": env!("CARGO_PKG_VERSION"), "sha256": binary()? },
@@ -134,6 +136,16 @@ fn covered(facts: &Facts) -> &'static str {
         Some(client) if client.server == NO_SERVER => "none",
         _ => "full",
     }
+}
+
+/// The known backups that do not open without the master key that went.
+async fn backups(desk: &Desk, row: &RotationRow) -> Result<Vec<Value>, Failure> {
+    if row.kind != "master" {
+        return Ok(Vec::new());
+    }
+    let needing = desk.store.backups_needing(&row.old_key).await?;
+    let one = |row: BackupRow| json!({ "id": row.id, "made_at": row.made_at.rfc3339(), "file": row.file });
+    Ok(needing.into_iter().map(one).collect())
 }
 
 fn verified_how(kind: &str) -> &'static str {
@@ -174,7 +186,7 @@ fn tables(facts: &Facts, quarantined: &dyn Fn(&str) -> usize) -> Map<String, Val
 }
 
 /// Signed is the evidence's JSON with sorted keys and without white space, as it stands in the document.
-fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
+pub(super) fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
     let key = ring.own(KeyPurpose::Evidence)?;
     let signed = signature::sign(key.key(), evidence.to_string().as_bytes())
         .ok_or(Failure::new("the evidence cannot be signed"))?;
@@ -191,7 +203,7 @@ fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
 }
 
 /// Where the rotation's events stand in the trail: they wait in the outbox until a server writes them there.
-async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
+pub(super) async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
     let until = desk.clock.now().plus(PATIENCE);
     loop {
         let found = sequences(&desk.config.audit.dir, events);
@@ -231,19 +243,20 @@ fn sequences(dir: &Path, events: &[String]) -> Vec<u64> {
 }
 
 /// SHA-256 of the program that did it.
-fn binary() -> Result<String, Failure> {
+pub(super) fn binary() -> Result<String, Failure> {
     let path = std::env::current_exe().during("finding this program")?;
     let bytes = std::fs::read(path).during("reading this program")?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn write(path: &Path, document: &Value) -> Result<(), Failure> {
+/// Writes a document, and its words beside it.
+pub(super) fn write(path: &Path, document: &Value, words: &str) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         make_data_dir(folder).during("making the folder for evidence")?;
     }
     let text = path.with_extension("txt");
     if !text.exists() {
-        let words = SecretString::new(in_words(&document["evidence"], path).trim_end());
+        let words = SecretString::new(words.trim_end());
         write_new(&text, &words).during("writing the evidence")?;
     }
     write_new(path, &SecretString::new(format!("{document:#}"))).during("writing the evidence")
@@ -295,6 +308,9 @@ fn in_words(evidence: &Value, path: &Path) -> String {
         Some(first) => format!("  audit trail: records {first} to {}\n", audit["last_sequence"]),
         None => "  audit trail: the events wait for the next server to write them\n".to_owned(),
     };
+    for backup in evidence["backups_that_need_the_old_key"].as_array().into_iter().flatten() {
+        text += &format!("  backup {} ({}) needs the old key\n", said(&backup["id"]), said(&backup["file"]));
+    }
     for note in evidence["notes"].as_array().into_iter().flatten() {
         text += &format!("  {}\n", said(note));
     }

@@ -27,7 +27,16 @@ impl Runner {
     /// Takes the lock without waiting. Its file holds the name by which the database knows this runner: whoever has
     /// the lock and finds that name there follows a runner that has died.
     pub(super) fn take(desk: &Desk) -> Result<Self, Refused> {
-        let path = desk.config.storage.data_dir.join("rotation.lock");
+        Self::take_by(desk, "rotation.lock")
+    }
+
+    /// The same for a whole emergency, which takes the other one for each of its rotations.
+    pub(super) fn take_emergency(desk: &Desk) -> Result<Self, Refused> {
+        Self::take_by(desk, "emergency.lock")
+    }
+
+    fn take_by(desk: &Desk, name: &str) -> Result<Self, Refused> {
+        let path = desk.config.storage.data_dir.join(name);
         let unusable = |error: std::io::Error| {
             let text = format!("{} cannot be used: {}", path.display(), error.kind());
             Refused::incomplete("DATA_DIR_UNWRITABLE", text, "run it as the user that runs the server")

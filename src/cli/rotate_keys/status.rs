@@ -7,7 +7,7 @@ use crate::cli::administer::{Desk, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::domain::rotation::{Due, MOST_SEALS};
 use crate::failure::Failure;
-use crate::store::{AppRow, DataKeyCount, MasterKeyRow, PurposeKeyRow, RotationRow};
+use crate::store::{AppRow, DataKeyCount, EmergencyRow, MasterKeyRow, PurposeKeyRow, RotationRow};
 
 /// Rotations that are shown.
 const SHOWN: i64 = 10;
@@ -20,6 +20,7 @@ struct Seen {
     apps: Vec<AppRow>,
     data: Vec<DataKeyCount>,
     rotations: Vec<(RotationRow, usize)>,
+    emergency: Option<EmergencyRow>,
 }
 
 /// Shows it. Status 1 where a key is due, or a rotation has not ended well.
@@ -30,9 +31,22 @@ pub(super) async fn run(desk: &Desk) -> Result<Exit, Refused> {
     let due = lines.iter().any(|line| line.due.name().is_some());
     let rotations: Vec<Value> = seen.rotations.iter().map(|(row, left)| rotation(row, *left)).collect();
     let keys: Vec<Value> = lines.iter().map(Line::as_json).collect();
-    let document = json!({ "keys": keys, "most_seals": MOST_SEALS, "rotations": rotations });
-    desk.output.result(&table(&lines, &seen), &document);
-    Ok(if due || unfinished { Exit::Findings } else { Exit::Done })
+    let emergency = seen.emergency.as_ref().map(|row| json!({ "id": row.id, "state": row.state }));
+    let document = json!({
+        "keys": keys, "most_seals": MOST_SEALS, "rotations": rotations, "emergency_in_progress": emergency,
+    });
+    desk.output.result(&(frozen(&seen) + &table(&lines, &seen)), &document);
+    Ok(if due || unfinished || seen.emergency.is_some() { Exit::Findings } else { Exit::Done })
+}
+
+/// An emergency that is not over comes before everything else.
+fn frozen(seen: &Seen) -> String {
+    let Some(row) = &seen.emergency else { return String::new() };
+    let frozen = if row.state == "frozen" { "servers issue nothing" } else { "servers issue" };
+    format!(
+        "EMERGENCY {} IS NOT OVER ({}): {frozen}. Run the same 'rotate-keys --emergency' again: it goes on.\n\n",
+        row.id, row.state
+    )
 }
 
 async fn look(desk: &Desk) -> Result<Seen, Failure> {
@@ -49,6 +63,7 @@ async fn look(desk: &Desk) -> Result<Seen, Failure> {
         apps: store.operators_apps().await?,
         data: store.count_data_keys().await?,
         rotations,
+        emergency: store.emergency_in_progress().await?,
     })
 }
 

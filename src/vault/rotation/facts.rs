@@ -59,6 +59,10 @@ pub struct Succession {
     pub new_public_key: String,
     /// 64 bytes.
     pub signature: String,
+    /// The new one's word for the old one, by which what the old one signed is still believed: 64 bytes, over
+    /// `spotify-mcp/evidence-key-predecessor/v1` and the old public key.
+    #[serde(default)]
+    pub predecessor: String,
 }
 
 /// What the old keys can still do at the end. An old master key is tried on every row, under its own name and under the

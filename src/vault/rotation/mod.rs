@@ -17,7 +17,7 @@ use crate::store::{ExceptionRow, NewRotation, Recorded, RotationRow, Store, Turn
 pub use data::Data;
 pub use facts::{Client, Counts, Facts, Probe, Succession};
 pub use master::Master;
-pub use signing_keys::{SUCCESSION, Signing};
+pub use signing_keys::{PREDECESSOR, SUCCESSION, Signing};
 
 /// Rows in one batch: a transaction of some tens of milliseconds.
 const BATCH: i64 = 1_000;

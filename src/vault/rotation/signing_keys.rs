@@ -21,6 +21,9 @@ use crate::vault::ring::own_row;
 /// What the old evidence key signs of the new one, before the new one's public key.
 pub const SUCCESSION: &[u8] = b"spotify-mcp/evidence-key-succession/v1";
 
+/// What the new evidence key signs of the old one, before the old one's public key.
+pub const PREDECESSOR: &[u8] = b"spotify-mcp/evidence-key-predecessor/v1";
+
 /// The rotation of the server's own keys.
 pub struct Signing {
     /// The ring that they are on.
@@ -49,11 +52,13 @@ impl Signing {
         let old = self.ring.own(KeyPurpose::Evidence)?;
         let Some(new) = signature::sign(seed, b"") else { return Ok(None) };
         let message = [SUCCESSION, &new.public_key[..]].concat();
-        let signed = signature::sign(old.key(), &message);
-        Ok(signed.map(|signed| Succession {
+        let Some(signed) = signature::sign(old.key(), &message) else { return Ok(None) };
+        let back = signature::sign(seed, &[PREDECESSOR, &signed.public_key[..]].concat());
+        Ok(back.map(|back| Succession {
             old_public_key: STANDARD.encode(signed.public_key),
             new_public_key: STANDARD.encode(new.public_key),
             signature: STANDARD.encode(signed.signature),
+            predecessor: STANDARD.encode(back.signature),
         }))
     }
 }

@@ -1,6 +1,7 @@
 //! `rotate-keys` beside a running server: what it changes, what it leaves, what it proves, and what a restart with
 //! which key does afterwards.
 
+mod again;
 mod client;
 mod client_ways;
 mod data;
@@ -8,6 +9,8 @@ mod emergency;
 mod killed;
 mod many;
 mod paced;
+mod put_back;
+mod sealed;
 mod storm;
 mod tampered;
 
@@ -52,6 +55,11 @@ fn said(output: &Output) -> String {
 fn evidence(output: &Output, status: i32) -> Value {
     assert_eq!(output.status.code(), Some(status), "{}", said(output));
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    signed(&document)
+}
+
+/// The evidence of a document, its signature checked.
+fn signed(document: &Value) -> Value {
     let bytes = |name: &str| STANDARD.decode(document["signature"][name].as_str().unwrap()).unwrap();
     let text = document["evidence"].to_string();
     assert!(signature::verify(&bytes("public_key"), text.as_bytes(), &bytes("value")));

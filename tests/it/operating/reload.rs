@@ -143,7 +143,7 @@ async fn a_hangup_does_the_same() {
 }
 
 #[tokio::test]
-async fn another_master_key_is_named_and_a_broken_one_refused() {
+async fn a_master_key_that_a_start_would_refuse_is_refused_now() {
     let mut server = Setup::default().prepare().await;
     let file = server.data.join("the.key");
     std::fs::write(&file, server.environment["SPOTIFY_MCP_MASTER_KEY"].clone()).unwrap();
@@ -154,14 +154,36 @@ async fn another_master_key_is_named_and_a_broken_one_refused() {
     let same = reload(&server).await;
     assert_eq!(same["master_key"], json!({ "in_use": in_use, "source_has": null }));
     std::fs::write(&file, master_key("another")).unwrap();
-    let other = reload(&server).await;
-    assert_eq!(other["needs_restart"], json!(["security.master_key"]));
-    assert!(
-        other["master_key"]["source_has"].is_string() && other["master_key"]["source_has"] != json!(in_use)
-    );
+    let (status, error) = refusal(&server, &["config", "reload"]).await;
+    assert_eq!((status, &error["problems"][0]["code"]), (2, &json!("MASTER_KEY_WRONG")));
+    assert!(error.to_string().contains(&in_use), "{error}");
     std::fs::write(&file, "c2hvcnQ=").unwrap();
     let (status, error) = refusal(&server, &["config", "reload"]).await;
     assert_eq!((status, &error["problems"][0]["code"]), (2, &json!("MASTER_KEY_SHORT")));
+    server.listener("ada").await.call("get_current_track", json!({})).await.content();
+}
+
+#[tokio::test]
+async fn a_key_that_was_rotated_is_named_while_the_old_one_is_in_the_source_and_then_taken() {
+    let mut server = Setup::default().prepare().await;
+    let (file, new) = (server.data.join("the.key"), server.data.join("new.key"));
+    std::fs::write(&file, server.environment["SPOTIFY_MCP_MASTER_KEY"].clone()).unwrap();
+    server.environment.remove("SPOTIFY_MCP_MASTER_KEY");
+    server.environment.insert("SPOTIFY_MCP_MASTER_KEY_FILE".to_owned(), file.display().to_string());
+    server.start().await;
+    let new_file = new.display().to_string();
+    let rotated = result(&server, &["rotate-keys", "--new-master-key-file", &new_file]).await;
+    let (old, active) = (&rotated["evidence"]["old_key"], &rotated["evidence"]["new_key"]);
+    sleep(Duration::from_secs(1)).await;
+    let still = reload(&server).await;
+    assert_eq!(still["needs_restart"], json!([]));
+    assert!(still["notices"].to_string().contains("MASTER_KEY_REPLACED"), "{still}");
+    assert_eq!(still["master_key"], json!({ "in_use": active, "source_has": old }));
+    std::fs::copy(&new, &file).unwrap();
+    let now = reload(&server).await;
+    assert_eq!(now["needs_restart"], json!([]));
+    assert!(!now["notices"].to_string().contains("MASTER_KEY_REPLACED"), "{now}");
+    assert_eq!(now["master_key"], json!({ "in_use": active, "source_has": null }));
     server.listener("ada").await.call("get_current_track", json!({})).await.content();
 }
 

@@ -63,7 +63,7 @@ async fn swapped_keys_are_named_and_only_their_owners_reconnect() {
     .await;
 }
 
-fn trail(server: &TestServer) -> String {
+pub(super) fn trail(server: &TestServer) -> String {
     let segments = std::fs::read_dir(server.data_dir().join("audit")).unwrap();
     segments.filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok()).collect()
 }
