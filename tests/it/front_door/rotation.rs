@@ -65,7 +65,7 @@ fn signed(document: &Value) -> Value {
     assert!(signature::verify(&bytes("public_key"), text.as_bytes(), &bytes("value")));
     assert!(!signature::verify(
         &bytes("public_key"),
-        text.replace("\"state\"", "\"sate\"").as_bytes(),
+        text.replace("\"schema\"", "\"scheme\"").as_bytes(),
         &bytes("value")
     ));
     document["evidence"].clone()
