@@ -25,7 +25,8 @@ const PEOPLE: usize = 4;
 async fn a_rotation_killed_anywhere_loses_nothing_and_nobody_notices() {
     let rounds: u64 = std::env::var("ROTATIONS").map_or(3, |count| count.parse().unwrap());
     at_both(async |place| {
-        let lies = if place.is_postgres() { Lies::Sealed } else { Lies::Plain };
+        // Not in a sealed file: it has room for seven more master keys, and an operator who drops the old ones.
+        let lies = if place.is_postgres() { Lies::Apart } else { Lies::Plain };
         let setup = Setup::on(place).people(PEOPLE).env("LOG_LEVEL", "info");
         let setup = setup.env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0");
         let (mut server, _) = prepared(setup, lies).await;
