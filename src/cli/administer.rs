@@ -56,7 +56,7 @@ impl<C: clap::Subcommand> Group<C> {
 
 impl Place<'_> {
     const fn purpose(&self) -> Purpose {
-        if self.sandbox { Purpose::Sandbox } else { Purpose::Inspect }
+        Purpose::Administer { sandbox: self.sandbox }
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn share(config: &Config) -> Result<Option<DataDirLock>, Refused> {
             "try again when that has ended",
         ),
         Held::Failed(failure) => {
-            Refused::unexpected("DATABASE_IN_USE", &failure, "check the data directory's owner and mode")
+            Refused::unexpected("DATA_DIR_UNWRITABLE", &failure, "check the data directory's owner and mode")
         }
     })
 }

@@ -33,6 +33,13 @@ use super::output::{Exit, Refused};
 
 /// What `config` takes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status of the commands on sealed files, where it is none of 0 to 3:
+  10  wrong key              15  not valid, or a secret in the clear
+  11  tampered               16  no key source
+  12  older than one used    17  others may write the file or read the output
+  13  unknown version        18  locked
+  14  key derivation         19  unchanged")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -89,7 +89,8 @@ pub(super) fn parts(problems: &[Problem]) -> Vec<Part> {
 
 fn refused(problems: &[Problem]) -> Refused {
     let count = problems.len();
-    let text = format!("the configuration has {count} problem{}", if count == 1 { "" } else { "s" });
-    Refused::usage("CONFIG_INVALID", text, "mend all of them and start again; nothing was changed")
+    let (plural, them) = if count == 1 { ("", "it") } else { ("s", "all of them") };
+    let text = format!("the configuration has {count} problem{plural}");
+    Refused::usage("CONFIG_INVALID", text, format!("mend {them} and try again; nothing was changed"))
         .with_parts(parts(problems))
 }

@@ -28,7 +28,7 @@ const ALIVE: &str = r#"{"status":"ok"}"#;
 )]
 pub struct Args {
     /// Ask this address instead of the configured one
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = super::help::address)]
     pub listen: Option<SocketAddr>,
 }
 

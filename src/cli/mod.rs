@@ -12,6 +12,7 @@ mod configured;
 mod control;
 pub mod healthcheck;
 mod healthcheck_tls;
+mod help;
 mod hygiene;
 mod man;
 pub mod output;
@@ -23,11 +24,12 @@ mod serve_sandbox;
 mod serve_start;
 mod serve_stdio;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::Purpose;
 use crate::crypto::SecretString;
@@ -53,10 +55,12 @@ Examples:
   spotify-mcp config show                every value and where it comes from
   spotify-mcp serve --config server.toml the real thing
 
-Exit status: 0 done; 1 findings; 2 wrong usage or configuration; 3 could not do all that was asked; 4 stale.";
+Exit status: 0 done; 1 findings; 2 wrong usage or configuration; 3 could not do all that was asked; 10 to 19 what is \
+wrong with a sealed configuration ('spotify-mcp config --help').";
 
 /// Flags of every command, before or after its name.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = help::OF_EVERY_COMMAND)]
 pub struct Global {
     /// Configuration file, JSON or TOML by extension (or SPOTIFY_MCP_CONFIG)
     #[arg(long, global = true, value_name = "FILE")]
@@ -70,8 +74,8 @@ pub struct Global {
     /// What was answered.
     #[arg(skip)]
     pub passphrase: Option<SecretString>,
-    /// How results and failures are written
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    /// How results and failures are written: text for people, or json (one document) for programs
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub format: Format,
     /// error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -115,6 +119,12 @@ enum Command {
 }
 
 impl Cli {
+    fn parsed(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut definition = definition();
+        let matches = definition.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+
     fn run(&mut self, make: MakeServer) -> Result<Exit, Refused> {
         if self.global.ask_passphrase {
             if matches!(&self.command, Command::Serve(args) if args.stdio) {
@@ -122,7 +132,13 @@ impl Cli {
                 let next = "set SPOTIFY_MCP__SECURITY__PASSPHRASE_FILE instead";
                 return Err(Refused::usage("PASSPHRASE_WITH_STDIO", text, next));
             }
-            self.global.passphrase = Some(secret_input::given("Passphrase", &self.global.output())?);
+            let passphrase = secret_input::given("Passphrase", &self.global.output())?;
+            if passphrase.expose().is_empty() {
+                // Else it would count as none, and development would make a master key.
+                let next = "type it, or write it to standard input";
+                return Err(Refused::usage("SECRET_EMPTY", "no passphrase was given", next));
+            }
+            self.global.passphrase = Some(passphrase);
         }
         self.command.run(&self.global, make)
     }
@@ -163,7 +179,7 @@ pub fn main_with(make: MakeServer) -> ExitCode {
         let why = failure.chain();
         Output::new(Format::Text, true, false, 0).warn("PROCESS_OPEN", &why, "use a system that allows it");
     }
-    let exit = match Cli::try_parse() {
+    let exit = match Cli::parsed(std::env::args_os()) {
         Ok(mut cli) => cli.run(make).unwrap_or_else(|refused| {
             cli.global.output().refused(&refused);
             refused.exit()
@@ -191,15 +207,16 @@ fn misused(error: &clap::Error) -> Exit {
         _ => {
             let words = text.strip_prefix("error: ").unwrap_or(&text);
             let words = words.split("\n\nFor more information").next().unwrap_or(words).trim_end();
-            output.refused(&Refused::usage("USAGE", words, "try 'spotify-mcp --help'"));
+            let next = format!("try '{} --help'", help::meant(&definition(), std::env::args().skip(1)));
+            output.refused(&Refused::usage("USAGE", words, next));
             Exit::Usage
         }
     }
 }
 
-/// The command's definition, for completions and manual pages.
+/// The command's definition, for help, completions and manual pages too.
 fn definition() -> clap::Command {
-    Cli::command()
+    help::laid_out(Cli::command())
 }
 
 #[cfg(test)]

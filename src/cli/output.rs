@@ -20,6 +20,14 @@ pub enum Format {
     Json,
 }
 
+/// What keeps a file, a folder or a program from being used.
+pub fn io_cause(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// What a command's end means to its caller (product.md 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {

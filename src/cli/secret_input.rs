@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use super::output::{Exit, Output, Refused, SealedExit};
+use super::output::{Exit, Output, Refused, SealedExit, io_cause};
 use crate::crypto::SecretString;
 use crate::failure::Failure;
 
@@ -14,7 +14,7 @@ const LARGEST: u64 = 65_536;
 /// The content of a file without its line end.
 pub fn from_file(path: &Path) -> Result<SecretString, Refused> {
     let unreadable = |error: std::io::Error| {
-        let text = format!("{} cannot be read: {}", path.display(), error.kind());
+        let text = format!("{} cannot be read: {}", path.display(), io_cause(&error));
         Refused::usage("SECRET_UNREADABLE", text, "name a file that exists and that this user may read")
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;

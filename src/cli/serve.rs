@@ -21,19 +21,19 @@ use super::output::{Exit, Output, Refused};
 use super::serve_reload::Reloader;
 use super::serve_sandbox::Sandboxed;
 use super::{Global, MakeServer};
-use super::{serve_start, serve_stdio};
+use super::{help, serve_start, serve_stdio};
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  spotify-mcp serve --sandbox                  a simulated Spotify with pretend users, on loopback
-  spotify-mcp serve --config server.toml       the real thing
-  spotify-mcp serve --stdio                    one local user over standard input and output
+  spotify-mcp serve --sandbox             a simulated Spotify, on loopback
+  spotify-mcp serve --config server.toml  the real thing
+  spotify-mcp serve --stdio               one local user, no network
   spotify-mcp serve --log-level debug --for 15m")]
 pub struct Args {
     /// Listen here instead of server.host and server.port
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = help::address)]
     pub listen: Option<SocketAddr>,
     /// One local user over standard input and output; nothing but protocol on standard output
     #[arg(long, conflicts_with = "listen")]
@@ -248,13 +248,11 @@ fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, outpu
         output.note(&sandbox.banner(&app.issuer()));
     }
     let scheme = if app.config.server.tls.is_some() { "https" } else { "http" };
+    let (here, issuer) = (format!("{scheme}://{}", listening.address()), app.issuer());
+    let under = if here == issuer { String::new() } else { format!(" as {issuer}") };
     output.note(&format!(
-        "spotify-mcp {} listens on {scheme}://{} as {}\n  connect a client:  {}/mcp\n  in a browser:      {}/",
+        "spotify-mcp {} listens on {here}{under}\n  connect a client:  {issuer}/mcp\n  in a browser:      {issuer}/",
         env!("CARGO_PKG_VERSION"),
-        listening.address(),
-        app.issuer(),
-        app.issuer(),
-        app.issuer(),
     ));
 }
 

@@ -26,7 +26,7 @@ use crate::telemetry::Log;
 use crate::vault::{KeyRing, Standing};
 
 use super::administer::{self, unopened};
-use super::output::{Exit, Output, Part, Refused};
+use super::output::{Exit, Output, Part, Refused, io_cause};
 use super::serve::Args;
 use super::serve_sandbox;
 use super::{Global, configured, hygiene};
@@ -310,7 +310,7 @@ pub(super) fn key_refused(refusal: KeyRefusal) -> Refused {
 }
 
 fn data_dir_refused(path: &Path, error: std::io::Error) -> Refused {
-    let text = format!("the data directory {} cannot be made: {}", path.display(), error.kind());
+    let text = format!("the data directory {} cannot be made: {}", path.display(), io_cause(&error));
     Refused::incomplete("DATA_DIR_UNWRITABLE", text, "set DATA_DIR to a folder that this user may write")
 }
 

@@ -1,5 +1,6 @@
 //! What the policy of an environment wants to know, gathered from a configuration and the files it names.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -17,7 +18,8 @@ pub fn gather<'a>(
     secret_files: impl Iterator<Item = &'a PathBuf>,
 ) -> Facts {
     let (server, spotify) = (&config.server, &config.spotify);
-    let sandbox = matches!(purpose, Purpose::Serve { sandbox: true, .. } | Purpose::Sandbox);
+    let sandbox =
+        matches!(purpose, Purpose::Serve { sandbox: true, .. } | Purpose::Administer { sandbox: true });
     let level_ends = matches!(purpose, Purpose::Serve { log_level_ends: true, .. });
     let upstreams = [(&spotify.accounts_url, "accounts.spotify.com"), (&spotify.api_url, "api.spotify.com")];
     let redirect = &spotify.redirect_uri;
@@ -46,7 +48,8 @@ pub fn gather<'a>(
 
 fn hosts(upstreams: &[(&Url, &str)], holds: impl Fn(&Url, &str) -> bool) -> Vec<String> {
     let chosen = upstreams.iter().filter(|(url, own)| holds(url, own));
-    chosen.filter_map(|(url, _)| url.host_str()).map(str::to_owned).collect()
+    let hosts: BTreeSet<&str> = chosen.filter_map(|(url, _)| url.host_str()).collect();
+    hosts.into_iter().map(str::to_owned).collect()
 }
 
 /// Whether the master key would be taken from `<data_dir>/master.key`.

@@ -80,8 +80,11 @@ pub enum Purpose {
     /// To look at it.
     #[default]
     Inspect,
-    /// To work with the database of the sandbox.
-    Sandbox,
+    /// To work beside the server, with its database: what an environment only warns of is `serve`'s to say.
+    Administer {
+        /// The database of the simulated Spotify's server.
+        sandbox: bool,
+    },
     /// To serve.
     Serve {
         /// With the simulated Spotify.
@@ -107,10 +110,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
     let (mut gathered, variables) = gather::gather(sources);
     let (config, derived) = build::build(&mut gathered, &variables);
     let signup_is_said = gathered.values.contains_key("auth.signup");
-    let facts = facts::gather(&config, sources.purpose, signup_is_said, gathered.secret_files.iter());
-    for judgement in EnvironmentPolicy::built_in()?.judge(&facts) {
-        gathered.judged(judgement);
-    }
+    let mut facts = facts::gather(&config, sources.purpose, signup_is_said, gathered.secret_files.iter());
+    // A file that cannot be read may well say it.
+    facts.policy_acknowledged |= gathered.file_is_unread;
+    let serving_alone = |judgement: &Judgement| {
+        matches!(sources.purpose, Purpose::Administer { .. }) && judgement.verdict != Verdict::Refuse
+    };
+    let judgements = EnvironmentPolicy::built_in()?.judge(&facts).into_iter();
+    judgements.filter(|judgement| !serving_alone(judgement)).for_each(|judgement| gathered.judged(judgement));
     if let Some(files) = &config.server.tls {
         gathered.judge_certificate(files, &config);
     }

@@ -22,8 +22,8 @@ use super::pages::same_origin;
 use super::reply::{failed_page, page, redirect, set_cookies};
 use super::{Http, Shared, api_keys, approvals};
 
-/// Spotify ends every permission this long after it was given (spotify.md 0.2).
-const PERMISSION: std::time::Duration = std::time::Duration::from_secs(182 * 24 * 3600);
+/// Spotify ends every permission six months after it was given (spotify.md 0.2); as `get_status`, the shortest six.
+const PERMISSION: std::time::Duration = std::time::Duration::from_secs(181 * 24 * 3600);
 
 /// `GET /account`
 pub(super) async fn show(

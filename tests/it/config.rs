@@ -126,6 +126,9 @@ fn init_writes_a_configuration_that_loads() {
         assert_eq!(again.status.code(), Some(2));
         assert!(text(&again).contains("FILE_EXISTS"), "{}", text(&again));
         assert_eq!(fs::read(here.path("master.key")).unwrap(), key, "nothing is overwritten");
+        let beside = here.run(&["config", "init", "--non-interactive", "-o", "another.toml"], &[]);
+        assert_eq!(beside.status.code(), Some(2));
+        assert!(text(&beside).contains("a database may need that key"), "{}", text(&beside));
     }
 }
 

@@ -20,8 +20,10 @@ The key is printed on standard output, once; the rest goes to standard error. Wi
 is made all the same and cannot sign requests.
 
 Examples:
-  spotify-mcp api-keys create --user ada --name 'kitchen radio' --scope read --scope player
-  spotify-mcp api-keys create --user u_0123456789abcdef0123456789abcdef --name backup --scope read --expires 30d --format json")]
+  spotify-mcp api-keys create --user ada --name 'kitchen radio' \\
+      --scope read --scope player
+  spotify-mcp api-keys create --name backup --scope read --expires 30d \\
+      --user u_0123456789abcdef0123456789abcdef --format json")]
 pub struct Args {
     /// Whose: our id (u_...), a Spotify user id or account id
     #[arg(long, value_name = "USER")]

@@ -17,7 +17,8 @@ what is left.
 
 Examples:
   spotify-mcp api-keys revoke ak_0123456789abcdef0123456789abcdef
-  spotify-mcp api-keys revoke --yes ak_0123456789abcdef0123456789abcdef ak_fedcba9876543210fedcba9876543210")]
+  spotify-mcp api-keys revoke --yes \\
+      ak_0123456789abcdef0123456789abcdef ak_fedcba9876543210fedcba9876543210")]
 pub struct Args {
     /// Which keys: ak_...
     #[arg(value_name = "ID", required = true)]

@@ -26,8 +26,10 @@ beside it.
 
 Examples:
   spotify-mcp backup create
-  spotify-mcp backup create -o /mnt/backup/monday.backup --config config.encrypted.json
-  pg_dump -Fc -f monday.dump music && spotify-mcp backup create --dump monday.dump")]
+  spotify-mcp backup create -o /mnt/backup/monday.backup \\
+      --config config.encrypted.json
+  pg_dump -Fc -f monday.dump music
+  spotify-mcp backup create --dump monday.dump")]
 pub struct Args {
     /// Write the backup to this new file instead of the data directory's folder 'backups'
     #[arg(short, long, value_name = "FILE")]

@@ -33,7 +33,8 @@ refused: put a copy of it back, or look at what --dry-run says with --accept-tom
 
 Examples:
   spotify-mcp backup restore monday.backup --dry-run
-  spotify-mcp backup restore monday.backup --yes --configuration-out restored.encrypted.json")]
+  spotify-mcp backup restore monday.backup --yes \\
+      --configuration-out restored.encrypted.json")]
 pub struct Args {
     /// The backup
     #[arg(value_name = "FILE")]

@@ -20,7 +20,8 @@ To change one value use 'config set', to compare use 'config diff': neither writ
 
 Examples:
   spotify-mcp config decrypt server.encrypted.json -o server.json
-  spotify-mcp config decrypt server.encrypted.json --recovery-key-file recovery.key")]
+  spotify-mcp config decrypt server.encrypted.json \\
+      --recovery-key-file recovery.key")]
 pub struct Args {
     /// The sealed file
     file: PathBuf,

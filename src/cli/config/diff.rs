@@ -20,7 +20,9 @@ use crate::crypto::keys::RootKey;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A secret is shown as a fingerprint under a key of the file: equal secrets of one comparison have equal fingerprints, and
-nobody without the file's key can test a guess. Exit status: 1 when the files differ.
+nobody without the file's key can test a guess.
+
+Exit status: 1 when the files differ.
 
 For 'git diff' on sealed files:
   git config diff.spotify-mcp.textconv 'spotify-mcp config diff --textconv'

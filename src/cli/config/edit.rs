@@ -16,7 +16,7 @@ use super::set::save;
 use super::watch::{Told, Watch};
 use crate::ambient::{Clock, Dice};
 use crate::cli::Global;
-use crate::cli::output::{Exit, Output, Refused, SealedExit};
+use crate::cli::output::{Exit, Output, Refused, SealedExit, io_cause};
 use crate::config::file::parse_json;
 use crate::config::sealed_file::{self, Lock};
 use crate::config::unseal;
@@ -29,8 +29,10 @@ use crate::failure::Failure;
 The editor is VISUAL or EDITOR, else vi. The contents lie in a folder of yours alone in memory that cannot be swapped out, and
 are removed when the editor ends, also by a signal. vim, neovim, nano, emacs, micro and helix are told to write no swap, undo,
 backup or history file; any other editor is warned about. Plugins are your own affair.
+
 Nobody else can change the file meanwhile with these commands (status 18); what changes it without asking is noticed, and
 your version is then kept, sealed, beside it as FILE.edited.
+
 Exit status: 15 no valid configuration, 18 locked or changed meanwhile, 19 unchanged.
 
 Examples:
@@ -118,7 +120,7 @@ impl Desk<'_> {
     fn judged(&self, file: &Path) -> Result<Map<String, Node>, Refused> {
         let shown = &self.args.file;
         let unread = |error: std::io::Error| {
-            let text = format!("what was edited cannot be read: {}", error.kind());
+            let text = format!("what was edited cannot be read: {}", io_cause(&error));
             Refused::incomplete("EDITOR_FAILED", text, "save in the place where the editor opened it")
         };
         let text = room::read(file).map_err(unread)?;
@@ -215,7 +217,7 @@ impl Desk<'_> {
 fn not_edited(editor: &Editor, ended: Ended) -> Refused {
     let (text, next) = match ended {
         Ended::NotStarted(error) => {
-            let text = format!("{} cannot be started: {}", editor.name(), error.kind());
+            let text = format!("{} cannot be started: {}", editor.name(), io_cause(&error));
             (text, "set EDITOR to one that is there")
         }
         Ended::Refused(status) => {
@@ -240,7 +242,7 @@ fn no_room(why: &NoRoom) -> Refused {
         ),
         NoRoom::Io(error) => Refused::incomplete(
             "EDIT_ON_DISK",
-            format!("the place to edit in cannot be made: {}", error.kind()),
+            format!("the place to edit in cannot be made: {}", io_cause(error)),
             "see that XDG_RUNTIME_DIR or /dev/shm can be written to",
         ),
     }

@@ -9,7 +9,7 @@ use super::accept_merge;
 use super::safe::{self, FoundKey};
 use crate::ambient::{Clock, Dice};
 use crate::cli::configured::parts;
-use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::output::{Exit, Output, Refused, SealedExit};
 use crate::cli::{Global, secret_input};
 use crate::config::master_key::{decode, generate};
 use crate::config::sealed::{self, Opener, Sealed};
@@ -27,11 +27,13 @@ the environment, or master.key in the data directory. Key names stay readable, s
 authenticated: no other byte of it can be changed by hand.
 
 Examples:
-  spotify-mcp config encrypt server.toml -o server.encrypted.json --recovery-out recovery.key
+  spotify-mcp config encrypt server.toml -o server.encrypted.json \\
+      --recovery-out recovery.key
   spotify-mcp config encrypt server.json --passphrase-file phrase
 
 After a merge by version control the values of a sealed file are still sealed, and its text as a whole is nobody's:
-  spotify-mcp config encrypt server.encrypted.json --accept-merge --against ours.json --against theirs.json
+  spotify-mcp config encrypt server.encrypted.json --accept-merge \\
+      --against ours.json --against theirs.json
 shows what it says, secrets as fingerprints, and seals the text anew once you confirm. Without --against it is compared with
 FILE.bak, or shown whole.")]
 pub struct Args {
@@ -59,8 +61,8 @@ pub struct Args {
     /// Let a passphrase open it too, asked for without echo
     #[arg(long)]
     passphrase: bool,
-    /// How a key is derived from the passphrase
-    #[arg(long, value_name = "KDF", default_value = "argon2id")]
+    /// How a key is derived from it: argon2id (64 MiB, 3 passes) or pbkdf2-sha256 (600,000 rounds)
+    #[arg(long, value_name = "KDF", default_value = "argon2id", hide_possible_values = true)]
     kdf: KdfName,
     /// Make a recovery key that opens it too, and write it to this new file; keep that file elsewhere
     #[arg(long, value_name = "FILE")]
@@ -110,8 +112,8 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
             decode(text.expose()).map_err(|wrong| Refused::incomplete(wrong.code, wrong.why, wrong.fix))?;
         keys.push(FoundKey::recovery(RootKey::new(key), path.display().to_string()));
     }
-    if keys.is_empty() {
-        return Err(safe::no_key_refused());
+    if keys.iter().all(|key| matches!(key.opener(), Opener::Recovery(_))) {
+        return Err(no_server_key(&args.input, &contents));
     }
     let text = seal(args.kdf, &contents, &keys, &dice).map_err(|refusal| safe::refused(&out, &refusal))?;
     if let Some((path, key)) = &recovery {
@@ -124,6 +126,22 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     }
     written?;
     report(args, &out, &text, &keys, &output)
+}
+
+/// No server could start with what only a recovery key opens. A key that the plain file names is none outside of it.
+fn no_server_key(input: &Path, contents: &Map<String, Node>) -> Refused {
+    let named = contents.get("security").and_then(|section| section.get("master_key_file")?.as_str());
+    let Some(named) = named else { return safe::no_key_refused() };
+    let key = input.with_file_name(named);
+    Refused::new(
+        Exit::Sealed(SealedExit::NoKey),
+        "CONFIG_NO_KEY_SOURCE",
+        format!(
+            "nothing outside {} has a key, and the one that it names itself cannot open it",
+            input.display()
+        ),
+        format!("set SPOTIFY_MCP_MASTER_KEY_FILE={}, here and for the server", key.display()),
+    )
 }
 
 fn check_paths(args: &Args, out: &Path) -> Result<(), Refused> {

@@ -16,7 +16,7 @@ use super::contents::{KeyName, at};
 use super::ledger::Deed;
 use super::safe::{Held, KeyArgs};
 use crate::cli::Global;
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::{Exit, Refused, io_cause};
 use crate::config::file::expand;
 use crate::config::{keys, unseal};
 use crate::domain::event::EventCode;
@@ -25,14 +25,16 @@ use crate::domain::event::EventCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 For each key, say spotify.client_secret, the program finds in its environment
-  SPOTIFY_MCP__SPOTIFY__CLIENT_SECRET_FD    the number of an open file descriptor from which it reads the value
-  SPOTIFY_MCP__SPOTIFY__CLIENT_SECRET_FILE  the same as a path
+  SPOTIFY_MCP__SPOTIFY__CLIENT_SECRET_FD    a number: of an open file
+  SPOTIFY_MCP__SPOTIFY__CLIENT_SECRET_FILE  a path: the same
 or with --env the value itself, where other programs of this user may see it. A list or table is passed as JSON; ${NAME} is
 replaced. Of this command's own environment only PATH and what --pass names is there. The exit status is the program's.
 
 Examples:
-  spotify-mcp config exec server.encrypted.json --only spotify.client_id,spotify.client_secret -- ./side-car
-  spotify-mcp config exec server.encrypted.json --only storage.url --env --pass HOME -- sh -c 'psql \"$SPOTIFY_MCP__STORAGE__URL\"'")]
+  spotify-mcp config exec server.encrypted.json \\
+      --only spotify.client_id,spotify.client_secret -- ./side-car
+  spotify-mcp config exec server.encrypted.json --only storage.url --env \\
+      --pass HOME -- sh -c 'psql \"$SPOTIFY_MCP__STORAGE__URL\"'")]
 pub struct Args {
     /// The sealed file
     file: PathBuf,
@@ -86,7 +88,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     drop(kept);
     Err(Refused::incomplete(
         "EXEC_FAILED",
-        format!("the program cannot be started: {}", error.kind()),
+        format!("the program cannot be started: {}", io_cause(&error)),
         "name a program that is there and may be run, after --",
     ))
 }
@@ -152,6 +154,6 @@ fn record(args: &Args, held: &Held) {
 }
 
 fn no_memory(error: &std::io::Error) -> Refused {
-    let text = format!("a value cannot be put behind a file descriptor: {}", error.kind());
+    let text = format!("a value cannot be put behind a file descriptor: {}", io_cause(error));
     Refused::incomplete("EXEC_FAILED", text, "raise the limit on open files, or use --env")
 }

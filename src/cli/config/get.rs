@@ -17,6 +17,7 @@ use crate::domain::event::EventCode;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Prints what the file says; 'config show' prints what holds. A secret is printed too: it was asked for by its name.
+
 Exit status: 1 when the file does not say this key.
 
 Examples:

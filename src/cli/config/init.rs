@@ -11,7 +11,7 @@ use serde_json::json;
 use super::keygen::{already_there, write_secret};
 use crate::ambient::Dice;
 use crate::cli::configured;
-use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::output::{Exit, Output, Refused, io_cause};
 use crate::config::master_key::generate;
 use crate::config::{Purpose, Sources};
 use crate::crypto::SecretString;
@@ -22,12 +22,14 @@ use draft::Draft;
 #[command(after_help = "\
 Examples:
   spotify-mcp config init
-  spotify-mcp config init --non-interactive --output /etc/spotify-mcp/server.toml \\
-      --client-id 0123456789abcdef0123456789abcdef --client-secret-file /etc/spotify-mcp/client-secret \\
+  spotify-mcp config init --non-interactive \\
+      --output /etc/spotify-mcp/server.toml \\
+      --client-id 0123456789abcdef0123456789abcdef \\
+      --client-secret-file /etc/spotify-mcp/client-secret \\
       --public-url https://music.example.org")]
 pub struct Args {
     /// The configuration to write, .toml or .json; the master key goes beside it as master.key
-    #[arg(long, value_name = "FILE", default_value = "spotify-mcp.toml")]
+    #[arg(short, long, value_name = "FILE", default_value = "spotify-mcp.toml")]
     output: PathBuf,
     /// Client id of your app at developer.spotify.com
     #[arg(long, value_name = "ID")]
@@ -44,7 +46,7 @@ pub struct Args {
 }
 
 const POLICY: &str = "\
-Spotify's Developer Policy (https://developer.spotify.com/policy) concerns you as the app's owner: III.14 forbids to feed
+Spotify's Developer Policy (https://developer.spotify.com/policy) concerns you as the app's owner: III.14 forbids feeding
 Spotify content into machine learning or AI models, III.13 to derive listenership metrics from it. This server trains,
 profiles and bulk-exports nothing, but whether your use is permitted is between you and Spotify. Once you have read the
 policy, set spotify.policy_acknowledged (SPOTIFY_POLICY_ACKNOWLEDGED=true); until then 'serve' warns.";
@@ -52,10 +54,13 @@ policy, set spotify.policy_acknowledged (SPOTIFY_POLICY_ACKNOWLEDGED=true); unti
 /// Writes configuration and key.
 pub fn run(args: &Args, output: &Output) -> Result<Exit, Refused> {
     let key_file = args.output.with_file_name("master.key");
-    for path in [&args.output, &key_file] {
-        if path.symlink_metadata().is_ok() {
-            return Err(already_there(path));
-        }
+    if args.output.symlink_metadata().is_ok() {
+        return Err(already_there(&args.output));
+    }
+    if key_file.symlink_metadata().is_ok() {
+        let text = format!("{} is there already and stays as it is", key_file.display());
+        let next = "a database may need that key: name a file in another folder with --output";
+        return Err(Refused::usage("FILE_EXISTS", text, next));
     }
     let (draft, client_secret) = draft(args, output)?;
     let secret_file = args.output.with_file_name("client-secret");
@@ -102,7 +107,8 @@ fn draft(args: &Args, output: &Output) -> Result<(Draft, Option<SecretString>), 
 
 fn absolute(path: &Path) -> Result<PathBuf, Refused> {
     path.canonicalize().map_err(|error| {
-        let text = format!("the client secret's file {} cannot be read: {}", path.display(), error.kind());
+        let text =
+            format!("the client secret's file {} cannot be read: {}", path.display(), io_cause(&error));
         Refused::usage("CONFIG_FILE_UNREADABLE", text, "name a file that exists and that this user may read")
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::ambient::Dice;
-use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::output::{Exit, Output, Refused, io_cause};
 use crate::config::master_key::{generate, write_new};
 use crate::crypto::SecretString;
 use crate::failure::Failure;
@@ -14,8 +14,9 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  spotify-mcp config keygen -o /etc/spotify-mcp/master.key   mode 0600, never over another file
-  spotify-mcp config keygen | systemd-creds encrypt --name=master-key - master-key.cred")]
+  spotify-mcp config keygen -o /etc/spotify-mcp/master.key
+  spotify-mcp config keygen |
+      systemd-creds encrypt --name=master-key - master-key.cred")]
 pub struct Args {
     /// Write the key to this new file with mode 0600 instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -44,7 +45,7 @@ pub(super) fn write_secret(path: &Path, secret: &SecretString) -> Result<(), Ref
     write_new(path, secret).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => already_there(path),
         _ => {
-            let text = format!("{} cannot be written: {}", path.display(), error.kind());
+            let text = format!("{} cannot be written: {}", path.display(), io_cause(&error));
             Refused::incomplete(
                 "FILE_UNWRITABLE",
                 text,

@@ -26,8 +26,10 @@ name: a slot is never lost by accident. The previous file stays as FILE.bak, whi
 when the new one is in use.
 
 Examples:
-  spotify-mcp config rekey server.encrypted.json --recovery-key-file recovery.key
-  spotify-mcp config rekey server.encrypted.json --new-master-key-file new.key --drop-slot 0123456789abcdef")]
+  spotify-mcp config rekey server.encrypted.json \\
+      --recovery-key-file recovery.key
+  spotify-mcp config rekey server.encrypted.json --new-master-key-file new.key \\
+      --drop-slot 0123456789abcdef")]
 pub struct Args {
     /// The sealed file
     file: PathBuf,
@@ -67,6 +69,8 @@ pub struct Plan<'a> {
     pub drop: &'a [String],
     /// The command.
     pub verb: &'a str,
+    /// How the command is told to drop a slot too.
+    pub dropping: &'a str,
 }
 
 /// Rekeys the file.
@@ -77,6 +81,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         slots: &args.slots,
         drop: &args.drop_slot,
         verb: "config rekey",
+        dropping: "drop it with --drop-slot",
     };
     carry_out(&plan, global)
 }
@@ -171,7 +176,7 @@ fn open_slots(
         });
     };
     match opened.header.slots.iter().find(|slot| will_be_lost(slot, args, &kept)) {
-        Some(slot) => Err(lost(slot)),
+        Some(slot) => Err(lost(slot, args)),
         None => Ok((opened, kept)),
     }
 }
@@ -185,21 +190,21 @@ fn check_dropped(args: &Plan<'_>, header: &Header) -> Result<(), Refused> {
     match absent {
         Some(_) => Err(Refused::usage(
             "CONFIG_SLOT_UNKNOWN",
-            "the file has no slot with the id to drop",
+            "the file has no slot with the id that was given",
             "'spotify-mcp config status FILE' lists them",
         )),
         None => Ok(()),
     }
 }
 
-fn lost(slot: &Slot) -> Refused {
+fn lost(slot: &Slot, args: &Plan<'_>) -> Refused {
     let flag = match slot.kind {
         SlotKind::MasterKey => "set the key's source (SPOTIFY_MCP_MASTER_KEY_FILE)",
         SlotKind::Passphrase => "add --passphrase-file or --passphrase",
         SlotKind::Recovery => "add --recovery-key-file",
     };
     let text = format!("slot {} ({}) would be lost: its key was not given", slot.id, slot.kind.name());
-    let next = format!("{flag}, or drop it with --drop-slot {}", slot.id);
+    let next = format!("{flag}, or {} {}", args.dropping, slot.id);
     Refused::new(Exit::Sealed(SealedExit::WrongKey), "CONFIG_SLOT_WITHOUT_KEY", text, next)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Node, json};
 use super::keygen::already_there;
 use super::ledger::Ledger;
 use crate::cli::configured::{self, parts};
-use crate::cli::output::{Exit, Part, Refused, SealedExit};
+use crate::cli::output::{Exit, Part, Refused, SealedExit, io_cause};
 use crate::cli::{Global, secret_input};
 use crate::config::master_key::{KeyRefusal, MasterKey, key_file};
 use crate::config::sealed::{Fault, Header, Opened, Opener, Refusal, Sealed, Slot, dotted, is_sealed};
@@ -270,7 +270,7 @@ pub fn troubled(path: &Path, trouble: Trouble) -> Refused {
             "check the disk and try again",
         ),
         Trouble::Io(error) => {
-            let text = format!("{shown} cannot be written: {}", error.kind());
+            let text = format!("{shown} cannot be written: {}", io_cause(&error));
             let next = "name a file in a folder that exists and that this user may write";
             Refused::incomplete("FILE_UNWRITABLE", text, next).caused_by(&Failure::from(error))
         }

@@ -24,15 +24,20 @@ use crate::domain::event::EventCode;
 The value comes from --value, from --value-file, or else from standard input (asked for without echo on a terminal). A
 secret is never taken from --value, but --value '${NAME}' may name the variable that holds it. A secret from a file or
 standard input is taken to the letter; '${' within it has no meaning.
+
 --expires says when a secret ends: 'config status' and 'config verify' warn before, and fail after. Setting another value
-forgets the end of the one before.
-The previous file stays as FILE.bak. Exit status: 12 when the file is older than what a server has used, 15 when the file would be no valid configuration, 18 when another
-command is changing it, 19 when the value is what it was.
+forgets the end of the one before. The previous file stays as FILE.bak.
+
+Exit status: 12 when the file is older than what a server has used, 15 when the file would be no valid configuration,
+18 when another command is changing it, 19 when the value is what it was.
 
 Examples:
   spotify-mcp config set server.port --value 8443 --config server.encrypted.json
-  pass show spotify | spotify-mcp config set spotify.client_secret --config server.encrypted.json
-  spotify-mcp config set spotify.client_secret --expires 180d --keep-value --config server.encrypted.json")]
+  pass show spotify |
+      spotify-mcp config set spotify.client_secret \\
+          --config server.encrypted.json
+  spotify-mcp config set spotify.client_secret --expires 180d --keep-value \\
+      --config server.encrypted.json")]
 pub struct Args {
     /// The key, for example spotify.client_secret
     key: String,

@@ -43,14 +43,15 @@ The file is opened with the server's own key, or the one that is named. 8 slots 
 
 Examples:
   spotify-mcp config slot add server.encrypted.json --recovery-out recovery.key
-  spotify-mcp config slot add server.encrypted.json --new-passphrase-file phrase --kdf pbkdf2-sha256")]
+  spotify-mcp config slot add server.encrypted.json \\
+      --new-passphrase-file phrase --kdf pbkdf2-sha256")]
 struct Add {
     /// The sealed file
     file: PathBuf,
     #[command(flatten)]
     new: New,
-    /// How a key is derived from a passphrase
-    #[arg(long, value_name = "KDF", default_value = "argon2id")]
+    /// How a key is derived from a passphrase: argon2id (64 MiB, 3 passes) or pbkdf2-sha256 (600,000 rounds)
+    #[arg(long, value_name = "KDF", default_value = "argon2id", hide_possible_values = true)]
     kdf: KdfName,
     #[command(flatten)]
     opens: KeyArgs,
@@ -80,7 +81,8 @@ opens with what was removed: change the secrets themselves where that matters.
 
 Examples:
   spotify-mcp config slot remove server.encrypted.json 0123456789abcdef
-  spotify-mcp config slot remove server.encrypted.json 0123456789abcdef --recovery-key-file recovery.key")]
+  spotify-mcp config slot remove server.encrypted.json 0123456789abcdef \\
+      --recovery-key-file recovery.key")]
 struct Remove {
     /// The sealed file
     file: PathBuf,
@@ -102,6 +104,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
                 slots: &args.slots,
                 drop: &args.ids,
                 verb: "config slot remove",
+                dropping: "remove it too: name it as well,",
             };
             rekey::carry_out(&plan, global)
         }

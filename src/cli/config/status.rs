@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use super::safe::{self, KeyArgs};
 use crate::ambient::{Clock, Timestamp};
 use crate::cli::Global;
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::{Exit, Refused, SealedExit};
 use crate::config::keys;
 use crate::config::sealed::{Header, Opened, Sealed, Slot, SlotKind};
 use crate::config::unseal;
@@ -19,10 +19,12 @@ use crate::config::unseal;
 /// What `config status` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Key derivation below the floor or above the ceiling is refused (status 14). Without a key the header is shown as it
-stands, nothing of it is proven, and the status is 16.
+Key derivation below the floor or above the ceiling is refused (status 14). Without a key that opens it the header is
+shown as it stands, nothing of it is proven, and the status is 16 (no key) or 10 (another one's).
+
 Servers: which revision and which text (SHA-256) they last started with or took over, from their database, where it can
 be reached from here.
+
 Exit status: 1 when a master key's slot is older than security.max_key_age_days.master, or a secret has ended; 12 when the
 file is older than what a server has used.
 
@@ -40,9 +42,11 @@ pub struct Args {
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let text = safe::read(&args.file)?;
     let sealed = Sealed::parse(&text).map_err(|refusal| safe::refused(&args.file, &refusal))?;
-    let (opened, no_key) = match args.key.find(global) {
-        Ok(key) => (Some(safe::open_text(&args.file, &text, &key)?), None),
-        Err(refused) => (None, Some(refused)),
+    let opened = args.key.find(global).and_then(|key| safe::open_text(&args.file, &text, &key));
+    let (opened, no_key) = match opened {
+        Ok(opened) => (Some(opened), None),
+        Err(refused) if is_for_want_of_a_key(&refused) => (None, Some(refused)),
+        Err(refused) => return Err(refused),
     };
     let most = max_age(opened.as_ref().map(|opened| &opened.plain));
     let now = Clock::system().now();
@@ -64,6 +68,11 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         (None, None) if is_late || report.ends.iter().any(End::is_over) => Ok(Exit::Findings),
         (None, None) => Ok(Exit::Done),
     }
+}
+
+/// The header tells which key is missing; where the file is not what was sealed, nothing of it is shown.
+fn is_for_want_of_a_key(refused: &Refused) -> bool {
+    matches!(refused.exit(), Exit::Sealed(SealedExit::NoKey | SealedExit::WrongKey))
 }
 
 /// How many days a master key may be used, as the file says; 0: no bound.
@@ -110,7 +119,9 @@ impl Report<'_> {
         let header = self.header;
         let (proof, servers) = match &self.ledger {
             Some(ledger) => ("authentic", ledger.in_words(header, &self.digest)),
-            None => ("NOT PROVEN: there is no key", "not known: the file names their database".to_owned()),
+            None => {
+                ("NOT PROVEN: no key here opens it", "not known: the file names their database".to_owned())
+            }
         };
         let end = |end: &End| format!("secret    {}  {}\n", end.key, end.in_words());
         let ends: String = self.ends.iter().map(end).collect();
@@ -157,5 +168,5 @@ fn slot_in_words(slot: &Slot, ages: &Ages) -> String {
         Some(kdf) => format!("  {}", json!(kdf)),
         None => String::new(),
     };
-    format!("slot      {}  {}  key {}  {age}{late}{kdf}\n", slot.id, slot.kind.name(), slot.key_id)
+    format!("slot      {}  {:10}  key {}  {age}{late}{kdf}\n", slot.id, slot.kind.name(), slot.key_id)
 }

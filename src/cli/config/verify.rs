@@ -15,13 +15,15 @@ use crate::config::unseal;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Judges the file alone: neither the environment nor the policy of an environment counts ('config show' looks at those).
+
 Exit status: 1 a secret has ended, 10 wrong key, 11 tampered, 12 older than what a server has used (where its database can
 be reached), 13 unknown version, 14 key derivation, 15 no valid configuration or a secret in the clear, 16 no key, 17
 others may write the file.
 
 Examples:
   spotify-mcp config verify server.encrypted.json
-  spotify-mcp config verify server.encrypted.json --recovery-key-file recovery.key")]
+  spotify-mcp config verify server.encrypted.json \\
+      --recovery-key-file recovery.key")]
 pub struct Args {
     /// The sealed file
     file: PathBuf,

@@ -64,6 +64,25 @@ fn the_state_of_a_file_is_shown_and_judged() {
     assert_eq!(report["digest"], digest.as_str());
     let (code, report) = status_of(&[("SPOTIFY_MCP_MASTER_KEY_FILE", "")]);
     assert_eq!((code, &report["authentic"]), (16, &false.into()));
+    // Which key it wants is seen with another one too.
+    desk.key("another.key");
+    let output = desk.run_with(
+        &["config", "status", "c.encrypted.json"],
+        &[("SPOTIFY_MCP_MASTER_KEY_FILE", "another.key")],
+        "",
+    );
+    let slot = text_of(&report["slots"][0]["id"]);
+    assert_eq!(status(&output), 10, "{}", words(&output));
+    assert!(words(&output).contains("NOT PROVEN") && words(&output).contains(&slot), "{}", words(&output));
+    // What is not what was sealed is not shown at all.
+    let changed = fs::read_to_string(desk.path("c.encrypted.json")).unwrap().replace("9000", "9001");
+    desk.write("changed.encrypted.json", &changed);
+    let output = desk.run(&["config", "status", "changed.encrypted.json"]);
+    assert_eq!((status(&output), words(&output).contains("revision")), (11, false), "{}", words(&output));
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -34,6 +34,23 @@ fn passphrase_and_recovery_key_open_it_too() {
 }
 
 #[test]
+fn nothing_is_sealed_that_no_server_could_open() {
+    let desk = Desk::new();
+    let args = ["config", "encrypt", "c.toml", "--recovery-out", "recovery.key"];
+    let none = [("SPOTIFY_MCP_MASTER_KEY_FILE", "")];
+    let refused = desk.run_with(&args, &none, "");
+    assert_eq!((status(&refused), words(&refused).contains("CONFIG_NO_KEY_SOURCE")), (16, true));
+    assert!(!desk.path("c.encrypted.json").exists() && !desk.path("recovery.key").exists());
+    // `config init` writes the key's place into the file: it is said what to do with it.
+    desk.write("c.toml", "[security]\nmaster_key_file = \"master.key\"\n");
+    let refused = desk.run_with(&args, &none, "");
+    assert_eq!(status(&refused), 16, "{}", words(&refused));
+    assert!(words(&refused).contains("SPOTIFY_MCP_MASTER_KEY_FILE=master.key"), "{}", words(&refused));
+    let env = [("SPOTIFY_MCP_MASTER_KEY_FILE", "master.key")];
+    assert_eq!(status(&desk.run_with(&args, &env, "")), 0);
+}
+
+#[test]
 fn rekeying_leaves_the_old_key_nothing_and_loses_no_slot_by_accident() {
     let desk = Desk::new();
     assert_eq!(status(&desk.run(&["config", "encrypt", "c.toml", "--recovery-out", "recovery.key"])), 0);

@@ -47,6 +47,7 @@ fn a_slot_is_added_without_touching_a_value_and_removed_with_the_file_key() {
     // Each slot that stays needs its key, or has to go too.
     let (code, text) = slot(&["remove", "c.encrypted.json", &id(1)]);
     assert_eq!((code, text.contains("CONFIG_SLOT_WITHOUT_KEY")), (10, true), "{text}");
+    assert!(text.contains("name it as well") && !text.contains("--drop-slot"), "{text}");
     let (code, text) = slot(&["remove", "c.encrypted.json", "0123456789abcdef"]);
     assert_eq!((code, text.contains("CONFIG_SLOT_UNKNOWN")), (2, true), "{text}");
     let everything = [id(0), id(1), id(2), id(3)];

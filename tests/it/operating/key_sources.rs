@@ -148,12 +148,15 @@ async fn a_passphrase_is_asked_for_and_opens_what_it_sealed() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
-    for (words, code) in [("short", "passphrase"), ("another horse battery staple", "MASTER_KEY_WRONG")] {
+    let wrong =
+        [("", "SECRET_EMPTY"), ("short", "passphrase"), ("another horse battery staple", "MASTER_KEY_WRONG")];
+    for (words, code) in wrong {
         let refused = told(quietly(&["serve"]), words).await.wait_with_output().await.unwrap();
         let (status, error) = refusal_of(&refused);
         assert!(status == 2 && error.to_string().contains(code), "{error}");
-        assert!(!error.to_string().contains(words) || words == "short");
+        assert!(!error.to_string().contains(words) || words.len() < 6);
     }
+    assert!(!server.data.join("data/master.key").exists());
     // The backup carries what derives the key: it opens though the data directory is lost.
     let made = told(quietly(&["backup", "create"]), phrase).await.wait_with_output().await.unwrap();
     let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
