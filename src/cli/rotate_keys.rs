@@ -27,18 +27,9 @@ use crate::domain::rotation::Kind;
 /// What `rotate-keys` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Servers may run meanwhile, and go on. Killed at any instant, the same command
-goes on where it stopped. Run again after the end with the same --new-master-
-key-file, it shows the evidence and rotates nothing; so does a rotation of the
-master key beside the data within 12 hours, unless --again is given. Data and
-signing keys are rotated by every run. Evidence is kept in <data_dir>/evidence,
-signed, and checked whenever it is shown. Rows that cannot be opened stay as
-they are, are named, and end the command with status 3.
+Servers may run meanwhile, and go on. Killed at any instant, the same command goes on where it stopped. Run again after the end with the same --new-master-key-file, it shows the evidence and rotates nothing; so does a rotation of the master key beside the data within 12 hours, unless --again is given. Data and signing keys are rotated by every run. Evidence is kept in <data_dir>/evidence, signed, and checked whenever it is shown. Rows that cannot be opened stay as they are, are named, and end the command with status 3.
 
-An emergency freezes what is issued, rotates all, ends everything that anybody
-holds, tries what is dead, and lets servers issue again. Killed on its way, it
-leaves them frozen: run the same command again. Run again within 10 minutes of
-its end, it shows the evidence, unless --again is given.
+An emergency freezes what is issued, rotates all, ends everything that anybody holds, tries what is dead, and lets servers issue again. Killed on its way, it leaves them frozen: run the same command again. Run again within 10 minutes of its end, it shows the evidence, unless --again is given.
 
 Examples:
   spotify-mcp rotate-keys --status
