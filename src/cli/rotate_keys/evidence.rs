@@ -285,9 +285,7 @@ fn in_words(evidence: &Value, path: &Path) -> String {
         took(time("started_at"), time("ended_at")),
     );
     for (table, counts) in evidence["tables"].as_object().into_iter().flatten() {
-        text +=
-            &format!("  {table}: before {}, after {}", by_key(&counts["before"]), by_key(&counts["after"]));
-        text += &format!(", {} verified, {} quarantined\n", said(&counts["verified"]), counts["quarantined"]);
+        text += &format!("  {table}: {}\n", counted(counts));
     }
     for row in evidence["quarantined"].as_array().into_iter().flatten() {
         let (table, id) = (said(&row["table"]), said(&row["row"]));
@@ -301,7 +299,11 @@ fn in_words(evidence: &Value, path: &Path) -> String {
             format!("  the old key was tried on {} rows and opened {}\n", probe["tried"], probe["opened"])
         }
         "spotify-client" => String::new(),
-        _ => format!("  {} old keys were looked for, {} are left\n", probe["tried"], probe["opened"]),
+        _ => match (probe["tried"].as_u64(), probe["opened"].as_u64()) {
+            (Some(1), Some(0)) => "  the old key was looked for, and is gone\n".to_owned(),
+            (Some(1), _) => "  the old key was looked for, and is STILL THERE\n".to_owned(),
+            _ => format!("  {} old keys were looked for, {} are left\n", probe["tried"], probe["opened"]),
+        },
     };
     let audit = &evidence["audit"];
     text += &match audit["first_sequence"].as_u64() {
@@ -328,6 +330,18 @@ fn client_in_words(client: &Value) -> String {
         text += &format!("  linked accounts that end: {links} of {people} people\n");
     }
     text
+}
+
+/// What was counted in a table, and nothing of what was not.
+fn counted(counts: &Value) -> String {
+    let (before, after) = (by_key(&counts["before"]), by_key(&counts["after"]));
+    let mut parts = Vec::new();
+    if before != "none" || after != "none" {
+        parts.push(format!("before {before}, after {after}"));
+    }
+    parts.extend(counts["verified"].as_u64().map(|verified| format!("{verified} verified")));
+    parts.push(format!("{} quarantined", counts["quarantined"]));
+    parts.join(", ")
 }
 
 fn by_key(counts: &Value) -> String {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::ambient::{Clock, Dice};
 use crate::cli::administer::Desk;
 use crate::cli::output::Refused;
-use crate::config::sealed::{Opener, Sealed, SlotKind};
+use crate::config::sealed::{MOST_SLOTS, Opener, Sealed, SlotKind};
 use crate::config::sealed_file::{self, Change, Lock, Trouble, backup_path};
 use crate::config::unseal;
 use crate::crypto::keys::RootKey;
@@ -52,6 +52,11 @@ pub(super) fn give_slot(
     let id = new.id().to_string();
     if opened.header.slots.iter().any(|slot| slot.kind == SlotKind::MasterKey && slot.key_id == id) {
         return Ok(());
+    }
+    if opened.header.slots.len() >= MOST_SLOTS {
+        let full = "it has as many slots as it may have, and the new key needs one: drop a slot that is in use no more \
+                    ('config slot remove'; the slots of earlier master keys stay until then)";
+        return Err(refused(path, full));
     }
     let after = opened
         .with_slot(&Opener::Master(new), Clock::system().now(), &Dice::system())

@@ -105,6 +105,22 @@ async fn a_sealed_configuration_that_cannot_take_the_new_key_stops_a_rotation_be
 }
 
 #[tokio::test]
+async fn a_sealed_configuration_without_room_for_the_new_key_says_so_before_anything_is_rotated() {
+    let (server, file, _) = sealed(false).await;
+    let path = file.display().to_string();
+    while slots(&file).len() < 8 {
+        let recovery = server.data.join(format!("recovery{}.key", slots(&file).len()));
+        result(&server, &["config", "slot", "add", &path, "--recovery-out", recovery.to_str().unwrap()])
+            .await;
+    }
+    let refused = rotate(&server, &[]).await;
+    let text = said(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{text}");
+    assert!(text.contains("as many slots as it may have") && text.contains("config slot remove"), "{text}");
+    assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM rotations").await, 0);
+}
+
+#[tokio::test]
 async fn after_an_emergency_the_old_key_opens_nothing_of_a_sealed_configuration() {
     let (mut server, file, old) = sealed(true).await;
     three(&server).await;
