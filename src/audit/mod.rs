@@ -5,7 +5,9 @@
 //! second wait. Never: deciding anything, carrying a secret, writing a person's name.
 
 mod draft;
+pub mod merkle;
 mod mirror;
+pub mod note;
 mod queue;
 pub(crate) mod record;
 pub(crate) mod segment;
