@@ -134,6 +134,14 @@ impl McpSessions {
         Ok(session.id)
     }
 
+    /// Whether a session that was checked is still there, by the store; is no use of it.
+    ///
+    /// # Errors
+    /// As [`McpSessions::check`].
+    pub async fn still(&self, presented: &str, owner: &Owner) -> Result<(), NoSession> {
+        Box::pin(self.live(TokenHash::of(presented), owner, self.clock.now())).await.map(drop)
+    }
+
     /// Ends a session that its client gives up (DELETE).
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The composition root: one plain struct that every handler shares. No behaviour beyond what joins its parts.
 
+pub mod administration;
 mod api_keys;
 mod bearers;
 mod build;

@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::ambient::{Clock, Timestamp};
 use crate::failure::Failure;
 use crate::store::{Reading, Store};
@@ -20,6 +22,8 @@ pub struct Revocation {
     sessions: AtomicI64,
     frozen: AtomicBool,
     read_at: AtomicI64,
+    /// Counts up after memory was dropped, and while nothing can be read.
+    news: watch::Sender<u64>,
     clock: Clock,
 }
 
@@ -38,13 +42,25 @@ impl Revocation {
         let read_at = AtomicI64::new(clock.now().millis());
         let Reading { epoch, sessions, frozen } = reading;
         let (epoch, sessions) = (AtomicI64::new(epoch), AtomicI64::new(sessions));
-        Self { epoch, sessions, frozen: AtomicBool::new(frozen), read_at, clock }
+        let (frozen, news) = (AtomicBool::new(frozen), watch::channel(0).0);
+        Self { epoch, sessions, frozen, read_at, news, clock }
     }
 
     /// Whether what is remembered may be used without asking the database.
     pub fn memory_is_good(&self) -> bool {
         let read_at = Timestamp::from_millis(self.read_at.load(Ordering::Acquire));
         self.clock.now().since(read_at) < TRUSTED
+    }
+
+    /// Changes whenever something that runs may have lost what it stands on: it asks again. What is told after it was
+    /// made is not missed.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Lets everything that runs ask again; after memory was dropped, never before.
+    pub(super) fn tell(&self) {
+        self.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Whether nothing may be issued, because an emergency is dealt with: as last read, or asked where that is too old.

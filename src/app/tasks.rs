@@ -64,6 +64,9 @@ impl App {
         } else if moved.sessions {
             self.mcp_sessions.forget_all();
         }
+        if moved.epoch || moved.sessions || !self.revocation.memory_is_good() {
+            self.revocation.tell();
+        }
     }
 
     /// Deletions go into a file outside the database as well, before anybody restores a backup without them.

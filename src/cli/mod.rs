@@ -5,7 +5,9 @@
 mod administer;
 mod api_keys;
 mod backup;
+mod beyond;
 mod boundaries;
+mod clients;
 mod completions;
 mod config;
 mod configured;
@@ -16,6 +18,8 @@ mod help;
 mod hygiene;
 mod man;
 pub mod output;
+mod paging;
+mod revoke_sessions;
 mod rotate_keys;
 mod secret_input;
 mod serve;
@@ -23,6 +27,8 @@ mod serve_reload;
 mod serve_sandbox;
 mod serve_start;
 mod serve_stdio;
+mod usage;
+mod users;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -108,6 +114,14 @@ enum Command {
     Config(config::Args),
     /// Make, list and revoke API keys
     ApiKeys(api_keys::Args),
+    /// End sessions and tokens now, on every server
+    RevokeSessions(revoke_sessions::Args),
+    /// List, show, disable, enable, delete and export people
+    Users(users::Args),
+    /// List OAuth clients and delete them
+    Clients(clients::Args),
+    /// Add up calls by person, tool or day
+    Usage(usage::Args),
     /// Put other keys in the place of those in use, while servers run
     RotateKeys(rotate_keys::Args),
     /// Make, verify, list and restore sealed backups
@@ -156,6 +170,10 @@ impl Command {
             }
             Self::Config(args) => config::run(args, global),
             Self::ApiKeys(args) => api_keys::run(args, global),
+            Self::RevokeSessions(args) => revoke_sessions::run(args, global),
+            Self::Users(args) => users::run(args, global),
+            Self::Clients(args) => clients::run(args, global),
+            Self::Usage(args) => usage::run(args, global),
             Self::RotateKeys(args) => rotate_keys::run(args, global),
             Self::Backup(args) => backup::run(args, global),
             Self::Completions(args) => completions::run(args, &global.output()),

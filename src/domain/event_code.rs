@@ -115,6 +115,7 @@ codes! {
     SessionRenewed, "session_renewed", Authentication / 5, Informational, "A session was renewed";
     SessionExpired, "session_expired", Authentication / 2, Informational, "A session ended by itself";
     SessionRevoked, "session_revoked", Authentication / 2, Low, "A session was ended";
+    SessionsRevoked, "sessions_revoked", Authentication / 2, High, "An operator ended sessions and tokens";
     SessionUseAfterExpire, "session_use_after_expire", Authentication / 99, Medium, "A session was used after its end";
     ExcessSessionsExceeded, "excess_sessions_exceeded", Authentication / 2, Low, "The oldest session went because there were too many";
 

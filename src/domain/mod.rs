@@ -22,6 +22,7 @@ mod registration_mode;
 pub mod resource;
 pub mod rotation;
 pub mod scope;
+pub mod selection;
 pub mod signature;
 mod signature_fields;
 pub mod strict_json;

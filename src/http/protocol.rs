@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 
-use crate::app::{Bearer, Refused};
+use crate::app::{App, Bearer, Refused};
 use crate::crypto::token::{TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
@@ -78,7 +79,8 @@ async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Requ
     if let Some(digest) = digest {
         parts.extensions.insert(digest);
     }
-    match server.handle(Request::from_parts(parts, body), still_good(http, proof)).await {
+    let credential = Arc::new(Held { app: http.app.clone(), proof });
+    match server.handle(Request::from_parts(parts, body), credential).await {
         Ok(response) => response,
         Err(NotServed::Ended) => {
             challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
@@ -115,7 +117,7 @@ pub(super) struct Proven {
     pub(super) digest: Option<ExpectedDigest>,
 }
 
-/// What proved who calls, to be asked again when the body is there.
+/// What proved who calls, to be asked again when the body is there and while the call runs.
 pub(super) enum Proof {
     /// Nothing: there is nothing that could end.
     None,
@@ -127,20 +129,35 @@ pub(super) enum Proof {
     Signer(ApiKeyId),
 }
 
-/// Whether the credential that was accepted before the body came is still good.
-async fn still_good(http: &Http, proof: Proof) -> Result<(), NotServed> {
-    let app = &http.app;
+/// A credential that was accepted, in the hands of the call that it was accepted for.
+struct Held {
+    app: Arc<App>,
+    proof: Proof,
+}
+
+impl mcp::Credential for Held {
+    fn still_good(&self) -> BoxFuture<'_, Result<(), NotServed>> {
+        Box::pin(still_good(&self.app, &self.proof))
+    }
+
+    fn news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.app.revocation.news()
+    }
+}
+
+/// Whether a credential that was accepted is still good.
+async fn still_good(app: &App, proof: &Proof) -> Result<(), NotServed> {
     let looked = match proof {
         Proof::None => Ok(()),
         Proof::Token(bearer) => {
-            app.bearers.look_again(&bearer, (&app.store, &app.revocation), app.now()).await
+            app.bearers.look_again(bearer, (&app.store, &app.revocation), app.now()).await
         }
         Proof::Key(key) => {
-            let looked_up = app.api_keys.look_up(&key, (&app.store, &app.revocation), app.now());
+            let looked_up = app.api_keys.look_up(key, (&app.store, &app.revocation), app.now());
             Box::pin(looked_up).await.map(drop)
         }
         Proof::Signer(key) => {
-            let looked_up = app.api_keys.signer(&key, (&app.store, &app.revocation, &app.keys), app.now());
+            let looked_up = app.api_keys.signer(key, (&app.store, &app.revocation, &app.keys), app.now());
             Box::pin(looked_up).await.map(drop)
         }
     };

@@ -8,6 +8,7 @@
 //!
 //! Never: a token in the clear beyond one call, an identity from an argument, importing `oauth`.
 
+mod basis;
 mod caller;
 mod cancel;
 mod dispatch;
@@ -29,6 +30,7 @@ mod unique;
 mod upstream;
 mod usage;
 
+pub use basis::Credential;
 pub use caller::{Caller, ExpectedDigest};
 pub use guard::CallGuard;
 pub use http_policy::HttpPolicy;

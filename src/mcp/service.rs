@@ -15,6 +15,7 @@ use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 
+use super::basis::{Basis, Credential};
 use super::caller::{Caller, ExpectedDigest};
 use super::cancel::{Cancellable, Key};
 use super::http_policy::HttpPolicy;
@@ -109,12 +110,12 @@ impl Server {
     /// tool call fails.
     ///
     /// # Errors
-    /// Where the token's scopes do not allow the call, or it ended while the body came: the HTTP layer answers with
-    /// its challenge. `still_good` is asked when the body is there.
+    /// Where the token's scopes do not allow the call, or it ended while the body came or the call ran: the HTTP layer
+    /// answers with its challenge. `credential` is asked when the body is there, and whenever something has ended.
     pub async fn handle(
         &self,
         request: Request<Body>,
-        still_good: impl Future<Output = Result<(), NotServed>>,
+        credential: Arc<dyn Credential>,
     ) -> Result<Response, NotServed> {
         match *request.method() {
             Method::POST => {}
@@ -133,7 +134,8 @@ impl Server {
             return Err(NotServed::OtherBody);
         }
         // A body may take its time, and the credential may have ended meanwhile.
-        still_good.await?;
+        let basis = Basis::of(credential);
+        basis.still_good().await?;
         let message = match message::read(&body) {
             Ok(message) => message,
             Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),
@@ -148,15 +150,22 @@ impl Server {
             return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));
         }
         spell_out_accept(&mut parts.headers);
-        let mut response = self.answer(&message, parts, &body).await;
+        let mut response = self.answer(&message, parts, &body, basis).await?;
         // All that is added to an answer on its way out, in one growth.
         response.headers_mut().reserve(MOST_OF_OURS);
         budget.tell(response.headers_mut());
         Ok(response)
     }
 
-    /// Answers a message that may be answered: with the session of its era, if it has one.
-    async fn answer(&self, message: &Message<'_>, parts: Parts, body: &Bytes) -> Response {
+    /// Answers a message that may be answered: with the session of its era, if it has one, and as long as there is what
+    /// it stands on.
+    async fn answer(
+        &self,
+        message: &Message<'_>,
+        parts: Parts,
+        body: &Bytes,
+        mut basis: Basis,
+    ) -> Result<Response, NotServed> {
         let caller = parts.extensions.get::<Arc<Caller>>().cloned();
         let legacy = !session::is_modern(&parts.headers, Some(message));
         let begins = legacy && message.method.as_deref() == Some("initialize");
@@ -168,27 +177,31 @@ impl Server {
         };
         let session = match session {
             Ok(session) => session,
-            Err(refused) => return refused,
+            Err(refused) => return Ok(refused),
         };
+        if let (Some(_), Some(sessions), Some(caller)) = (&session, &self.sessions, &caller)
+            && let Some(Ok(token)) = parts.headers.get(&session::HEADER).map(HeaderValue::to_str)
+        {
+            basis.on_session(sessions, token, session::owner(caller));
+        }
         let running = match &caller {
             Some(caller) if legacy => self.cancellable(message, caller, session),
             _ => None,
         };
         let answering = self.endpoint.service.answer(Request::from_parts(parts, Body::from(body.clone())));
-        let answer = match running {
-            None => answering.await,
-            Some(running) => tokio::select! {
-                answer = answering => answer,
-                () = running.cancelled() => cancelled(message),
-            },
+        let answer = tokio::select! {
+            biased;
+            answer = answering => answer,
+            () = until_cancelled(running.as_ref()) => cancelled(message),
+            gone = basis.gone() => return gone.answer(message.id.as_ref()),
         };
-        match (&self.sessions, caller) {
+        Ok(match (&self.sessions, caller) {
             (Some(sessions), Some(caller)) if begins => {
                 Box::pin(self.begin(sessions, &caller, body, explain(answer))).await
             }
-            (_, Some(caller)) => self.endpoint.streams.count(&caller.user, explain(answer)),
+            (_, Some(caller)) => self.endpoint.streams.count(&caller.user, explain(answer), basis),
             _ => explain(answer),
-        }
+        })
     }
 
     /// Makes a 2025-era request cancellable while it runs; cancels what a notification names.
@@ -284,6 +297,13 @@ impl Server {
                 Err(refuse(StatusCode::BAD_REQUEST, &malformed))
             }
         }
+    }
+}
+
+async fn until_cancelled(running: Option<&Cancellable>) {
+    match running {
+        Some(running) => running.cancelled().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::domain::event::{Event, EventCode};
 use crate::domain::mcp_session::Owner;
 use crate::spotify::text::clean;
 
-static HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) static HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 static VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 /// The first revision without sessions; revisions are dates and compare as text.
 const WITHOUT: &str = "2026-07-28";
@@ -103,11 +103,11 @@ pub(super) fn event(code: EventCode, caller: &Caller) -> Event {
     event.from(caller.address).request(&caller.request_id)
 }
 
-fn owner(caller: &Caller) -> Owner {
+pub(super) fn owner(caller: &Caller) -> Owner {
     Owner { user: caller.user.clone(), client: caller.client.clone(), grant: caller.grant.clone() }
 }
 
-fn no_session(why: NoSession, id: Option<&Value>) -> Response {
+pub(super) fn no_session(why: NoSession, id: Option<&Value>) -> Response {
     let (status, malformed) = match why {
         NoSession::Unknown => (
             StatusCode::NOT_FOUND,

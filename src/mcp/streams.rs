@@ -1,6 +1,6 @@
 //! How many streamed answers (server-sent events) are open, of one person and together.
 //!
-//! An answer that is one JSON object never counts.
+//! An answer that is one JSON object never counts. A stream ends with what it stands on.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 
+use super::basis::Basis;
 use super::refusal::refusal;
 use crate::domain::UserId;
 
@@ -36,8 +38,9 @@ impl Streams {
         Arc::new(Self { most_each, open: Mutex::default() })
     }
 
-    /// Counts an answer as long as it streams, or refuses it with 429 where there are too many.
-    pub(super) fn count(self: &Arc<Self>, user: &UserId, response: Response) -> Response {
+    /// Counts an answer as long as it streams, or refuses it with 429 where there are too many. Whatever it stands on is
+    /// watched meanwhile.
+    pub(super) fn count(self: &Arc<Self>, user: &UserId, response: Response, basis: Basis) -> Response {
         let kind = response.headers().get(header::CONTENT_TYPE);
         if kind.is_none_or(|kind| !kind.as_bytes().starts_with(b"text/event-stream")) {
             return response;
@@ -45,10 +48,11 @@ impl Streams {
         match self.enter(user) {
             Some(place) => response.map(|body| {
                 // The place goes with the body.
-                Body::new(body.map_frame(move |frame| {
+                let body = body.map_frame(move |frame| {
                     let _held = &place;
                     frame
-                }))
+                });
+                Body::from_stream(Body::new(body).into_data_stream().take_until(gone(basis)))
             }),
             None => refusal(StatusCode::TOO_MANY_REQUESTS, "too many streams are open: close one first"),
         }
@@ -73,6 +77,10 @@ impl Streams {
     }
 }
 
+async fn gone(mut basis: Basis) {
+    basis.gone().await;
+}
+
 /// The right to one stream; ends with the value.
 struct Place {
     streams: Arc<Streams>,
@@ -94,22 +102,59 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::basis::tests::Hand;
+
+    #[tokio::test]
+    async fn a_stream_ends_with_what_it_stands_on_and_with_nothing_else() {
+        let (streams, hand) = (Streams::new(Arc::new(2.into())), Hand::new());
+        let endless = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("data: x\n\n"));
+        let slow = endless.then(|piece| async {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            piece
+        });
+        let answer = Response::builder().header("content-type", "text/event-stream");
+        let answer = answer.body(Body::from_stream(slow)).unwrap();
+        let user = UserId::mint([1; 16]);
+        let counted = streams.count(&user, answer, Basis::of(hand.clone()));
+        let mut body = counted.into_body().into_data_stream();
+        assert!(body.next().await.is_some());
+        hand.tell();
+        assert!(body.next().await.is_some() && body.next().await.is_some());
+        hand.end();
+        hand.tell();
+        let rest = tokio::time::timeout(std::time::Duration::from_secs(5), body.count()).await;
+        assert!(rest.is_ok(), "it goes on");
+        assert_eq!(streams.lock().all, 0);
+    }
 
     #[test]
     fn streams_are_counted_per_person_until_they_end() {
         let streams = Streams::new(Arc::new(2.into()));
+        let hand = Hand::new();
         let (one, other) = (UserId::mint([1; 16]), UserId::mint([2; 16]));
         let answer = |kind: &'static str| {
             Response::builder().header("content-type", kind).body(Body::empty()).unwrap()
         };
-        let open: Vec<_> = (0..2).map(|_| streams.count(&one, answer("text/event-stream"))).collect();
+        let open: Vec<_> = (0..2)
+            .map(|_| streams.count(&one, answer("text/event-stream"), Basis::of(hand.clone())))
+            .collect();
         assert!(open.iter().all(|answer| answer.status() == StatusCode::OK));
-        let refused = streams.count(&one, answer("text/event-stream; charset=utf-8"));
+        let refused =
+            streams.count(&one, answer("text/event-stream; charset=utf-8"), Basis::of(hand.clone()));
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(streams.count(&one, answer("application/json")).status(), StatusCode::OK);
-        assert_eq!(streams.count(&other, answer("text/event-stream")).status(), StatusCode::OK);
+        assert_eq!(
+            streams.count(&one, answer("application/json"), Basis::of(hand.clone())).status(),
+            StatusCode::OK
+        );
+        assert_eq!(
+            streams.count(&other, answer("text/event-stream"), Basis::of(hand.clone())).status(),
+            StatusCode::OK
+        );
         drop(open);
-        assert_eq!(streams.count(&one, answer("text/event-stream")).status(), StatusCode::OK);
+        assert_eq!(
+            streams.count(&one, answer("text/event-stream"), Basis::of(hand.clone())).status(),
+            StatusCode::OK
+        );
         assert_eq!(streams.lock().all, 0);
     }
 }

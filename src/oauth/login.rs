@@ -13,7 +13,7 @@ use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
-use crate::store::{Login, NewCode, NewLogin};
+use crate::store::{FromLogin, Login, NewCode, NewLogin};
 use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 
 use super::authorize::error_redirect;
@@ -100,6 +100,10 @@ pub async fn depart(
         verifier: seal_verifier(app, state.hash(), &verifier)?,
         request: match purpose {
             Purpose::Client(request) => Some(request.to_json()),
+            Purpose::Browser => None,
+        },
+        client: match purpose {
+            Purpose::Client(request) => Some(request.client.clone()),
             Purpose::Browser => None,
         },
         user: user.cloned(),
@@ -246,6 +250,13 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
     {
         return stop(LoginProblem::Disabled);
     }
+    // Who disconnected it before they were disabled does not come back as somebody new.
+    if known.is_none()
+        && let Some(former) = app.vault.former_of(&login)
+        && app.store.is_disabled_former(former).await?
+    {
+        return stop(LoginProblem::Disabled);
+    }
     if let Some(expected) = &login.expected {
         match (&known, app.store.user(expected).await?) {
             (Some(link), Some(_)) if link.user != *expected => return stop(LoginProblem::WrongAccount),
@@ -303,8 +314,11 @@ async fn welcome(
 ) -> Result<Arrival, Failure> {
     // What the login replaced (an older scope, a dead link) must not be remembered on this server.
     app.notice_revocations().await;
-    let set =
-        vec![cookies::clear_login(state, https(app)), sessions::begin(app, &linked.user, visitor).await?];
+    let login = FromLogin { state, last: request.is_none() };
+    let Some(session) = sessions::begin(app, &linked.user, login, visitor).await? else {
+        return problem(app, LoginProblem::Expired, request.as_ref(), visitor).await;
+    };
+    let set = vec![cookies::clear_login(state, https(app)), session];
     let Some(request) = request else { return Ok(Arrival::Account { user: linked.user, cookies: set }) };
 
     let code = Token::mint(TokenKind::Code, &app.dice.bytes());
@@ -319,6 +333,7 @@ async fn welcome(
         scopes: request.scopes,
         now,
         expires_at: now.plus(app.config.auth.lifetimes.code),
+        login: Some(FromLogin { state, last: true }),
     };
     let event = Event::new(EventCode::ConsentGranted)
         .by(&linked.user)
@@ -327,7 +342,9 @@ async fn welcome(
         .request(&visitor.request)
         .detail("scope", request.scopes.to_string())
         .detail("redirect_uri", request.redirect_uri.as_str());
-    app.store.issue_code(&new, &[app.stamp(event)]).await?;
+    if !app.store.issue_code(&new, &[app.stamp(event)]).await? {
+        return problem(app, LoginProblem::Expired, Some(&request), visitor).await;
+    }
     let issuer = app.issuer();
     let mut parameters = vec![("code", code.expose())];
     parameters.extend(request.state.as_deref().map(|state| ("state", state)));

@@ -7,7 +7,7 @@ use crate::crypto::token::{Token, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::{SessionId, UserId};
 use crate::failure::Failure;
-use crate::store::{BrowserSession, NewBrowserSession};
+use crate::store::{BrowserSession, FromLogin, NewBrowserSession};
 
 use super::{Visitor, cookies};
 
@@ -28,8 +28,13 @@ pub async fn current(app: &App, visitor: &Visitor) -> Result<Option<BrowserSessi
 }
 
 /// Begins a session for somebody who has just logged in: always a fresh token (ASVS v5.0.0-7.2.4). The session that
-/// the browser had before ends. Returns the `Set-Cookie`.
-pub async fn begin(app: &App, user: &UserId, visitor: &Visitor) -> Result<String, Failure> {
+/// the browser had before ends. Returns the `Set-Cookie`; `None` where the login was ended meanwhile.
+pub async fn begin(
+    app: &App,
+    user: &UserId,
+    login: FromLogin,
+    visitor: &Visitor,
+) -> Result<Option<String>, Failure> {
     if let Some(before) = current(app, visitor).await? {
         end(app, &before.user, &before.id, visitor).await?;
     }
@@ -43,13 +48,15 @@ pub async fn begin(app: &App, user: &UserId, visitor: &Visitor) -> Result<String
         now,
         expires_at: now.plus(lifetime),
         most: i64::from(app.config.security.max_sessions_per_user),
+        login: Some(login),
     };
     let event = event(EventCode::SessionCreated, user, &session.id, visitor);
-    let evicted = app.store.begin_browser_session(&session, &[app.stamp(event)]).await?;
+    let begun = app.store.begin_browser_session(&session, &[app.stamp(event)]).await?;
+    let Some(evicted) = begun else { return Ok(None) };
     for id in evicted {
         app.audit.record(self::event(EventCode::ExcessSessionsExceeded, user, &id, visitor)).await?;
     }
-    Ok(cookies::set_session(&token, lifetime, app.issuer().starts_with("https:")))
+    Ok(Some(cookies::set_session(&token, lifetime, app.issuer().starts_with("https:"))))
 }
 
 /// Ends one session of a person.

@@ -5,7 +5,8 @@ use crate::crypto::token::TokenHash;
 use crate::domain::{SessionId, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, lock_person, reading, record, transaction, writing};
+use super::logins::login_stands;
+use super::{FromLogin, Recorded, Store, corrupt, lock_person, reading, record, transaction, writing};
 
 /// A session to begin.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct NewBrowserSession {
     pub expires_at: Timestamp,
     /// How many sessions the person may have; the least recently used go.
     pub most: i64,
+    /// The login that it comes from; `None`: from none that could be ended.
+    pub login: Option<FromLogin>,
 }
 
 /// A live session.
@@ -46,12 +49,13 @@ const LIVE: &str = "SELECT s.id, s.user_id, s.agent, s.created_at, s.last_seen_a
     WHERE s.revoked_at IS NULL AND u.disabled_at IS NULL AND s.expires_at > $2 AND ";
 
 impl Store {
-    /// Begins a session, and ends the person's least recently used ones beyond their limit; returns those ids.
+    /// Begins a session, and ends the person's least recently used ones beyond their limit; returns those ids. `None`,
+    /// with nothing done, where the login was ended meanwhile.
     pub async fn begin_browser_session(
         &self,
         session: &NewBrowserSession,
         events: &[Recorded],
-    ) -> Result<Vec<SessionId>, Failure> {
+    ) -> Result<Option<Vec<SessionId>>, Failure> {
         let begin =
             "INSERT INTO browser_sessions (id, hash, user_id, agent, created_at, last_seen_at, expires_at)
             VALUES ($1, $2, $3, $4, $5, $5, $6)";
@@ -60,23 +64,27 @@ impl Store {
                 SELECT id FROM browser_sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $3 AND id <> $4
                 ORDER BY last_seen_at DESC, created_at DESC, id LIMIT 1000 OFFSET $2)
             RETURNING id";
-        let evicted: Vec<String> = transaction!(self, tx => {
+        let evicted: Option<Vec<String>> = transaction!(self, tx => {
             // Two logins at once must see each other's session.
             if !lock_person!(tx, session.user) {
                 return Err(Failure::new("a session cannot begin: the person was deleted meanwhile"));
+            }
+            if !login_stands!(tx, &session.login, session.user) {
+                return Ok(None);
             }
             sqlx::query(begin)
                 .bind(session.id.as_str()).bind(&session.hash.as_bytes()[..]).bind(session.user.as_str())
                 .bind(&session.agent).bind(session.now.secs()).bind(session.expires_at.secs())
                 .execute(&mut *tx).await?;
-            let evicted = sqlx::query_scalar(evict)
+            let evicted: Vec<String> = sqlx::query_scalar(evict)
                 .bind(session.user.as_str()).bind(session.most.max(1) - 1)
                 .bind(session.now.secs()).bind(session.id.as_str())
                 .fetch_all(&mut *tx).await?;
             record!(tx, events);
-            evicted
+            Some(evicted)
         });
-        evicted.iter().map(|id| id.parse().map_err(corrupt)).collect()
+        let Some(evicted) = evicted else { return Ok(None) };
+        evicted.iter().map(|id| id.parse().map_err(corrupt)).collect::<Result<_, _>>().map(Some)
     }
 
     /// The live session behind a cookie.

@@ -84,6 +84,16 @@ impl Store {
         row.map(Row::parse).transpose()
     }
 
+    /// Whether anything here is of this client: the client itself, expired or not, or what people gave it.
+    pub async fn knows_client(&self, id: &ClientId) -> Result<bool, Failure> {
+        let sql = "SELECT (SELECT COUNT(*) FROM clients WHERE id = $1) + (SELECT COUNT(*) FROM grants WHERE client_id = $1)
+            + (SELECT COUNT(*) FROM consents WHERE client_id = $1)
+            + (SELECT COUNT(*) FROM mcp_sessions WHERE client_id = $1)";
+        let found: i64 =
+            reading!(self, pool => sqlx::query_scalar(sql).bind(id.as_str()).fetch_one(pool).await)?;
+        Ok(found > 0)
+    }
+
     /// Notes that a client was used, and puts off its expiry.
     pub async fn touch_client(
         &self,

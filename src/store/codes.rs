@@ -9,7 +9,8 @@ use crate::domain::resource::Resource;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, lock_person, reading, record, transaction, writing};
+use super::logins::login_stands;
+use super::{FromLogin, Recorded, Store, corrupt, lock_person, reading, record, transaction, writing};
 
 /// A code to issue, with the consent that it stands on.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct NewCode {
     pub now: Timestamp,
     /// When the code dies.
     pub expires_at: Timestamp,
+    /// The login that it comes from; `None`: from none that could be ended.
+    pub login: Option<FromLogin>,
 }
 
 /// A stored code: what redemption decides by, and what it then needs.
@@ -48,10 +51,11 @@ pub struct CodeRow {
 impl Store {
     /// Issues a code and remembers the consent behind it, beside what was approved for the same client and redirect URI
     /// before. Of a program on the person's own computer only the last address is kept: it changes with every start.
-    pub async fn issue_code(&self, code: &NewCode, events: &[Recorded]) -> Result<(), Failure> {
+    /// `false`, with nothing done, where the login was ended meanwhile.
+    pub async fn issue_code(&self, code: &NewCode, events: &[Recorded]) -> Result<bool, Failure> {
         let issue = "INSERT INTO codes
-            (hash, user_id, client_id, redirect_uri, challenge, resource, scope, expires_at, failures)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)";
+            (hash, user_id, client_id, redirect_uri, challenge, resource, scope, expires_at, failures, issued_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9)";
         let consent = "INSERT INTO consents (user_id, client_id, redirect_uri, scope, granted_at)
             VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (user_id, client_id, redirect_uri)
@@ -60,9 +64,12 @@ impl Store {
         let moved =
             "DELETE FROM consents WHERE user_id = $1 AND client_id = $2 AND redirect_uri NOT LIKE 'https:%'";
         let (user, client, uri) = (code.user.as_str(), code.client.as_str(), code.redirect_uri.as_str());
-        transaction!(self, tx => {
+        let issued = transaction!(self, tx => {
             // Whether the person is there is the foreign key's to say.
             let _ = lock_person!(tx, &code.user);
+            if !login_stands!(tx, &code.login, code.user) {
+                return Ok(false);
+            }
             sqlx::query(issue)
                 .bind(&code.hash.as_bytes()[..])
                 .bind(code.user.as_str())
@@ -72,6 +79,7 @@ impl Store {
                 .bind(code.resource.path())
                 .bind(code.scopes.to_string())
                 .bind(code.expires_at.secs())
+                .bind(code.now.secs())
                 .execute(&mut *tx).await?;
             let approved: Option<String> = sqlx::query_scalar(before)
                 .bind(user).bind(client).bind(uri)
@@ -88,8 +96,9 @@ impl Store {
                 .bind(code.now.secs())
                 .execute(&mut *tx).await?;
             record!(tx, events);
+            true
         });
-        Ok(())
+        Ok(issued)
     }
 
     /// A code by its hash, dead or alive.

@@ -134,9 +134,12 @@ impl Store {
         Ok(ended)
     }
 
-    /// How many Spotify accounts are linked, and of how many people: grants that only Spotify can end.
-    pub async fn count_links(&self) -> Result<(i64, i64), Failure> {
-        let sql = "SELECT COUNT(*), COUNT(DISTINCT user_id) FROM linked_accounts";
-        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?)
+    /// How many Spotify accounts are linked, and of how many people: grants that only Spotify can end. Of one person, or
+    /// of all.
+    pub async fn count_links(&self, user: Option<&UserId>) -> Result<(i64, i64), Failure> {
+        let sql =
+            "SELECT COUNT(*), COUNT(DISTINCT user_id) FROM linked_accounts WHERE user_id = $1 OR $1 = ''";
+        let user = user.map_or("", UserId::as_str);
+        Ok(reading!(self, pool => sqlx::query_as(sql).bind(user).fetch_one(pool).await)?)
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
-use crate::domain::{AppId, Neighbourhood, UserId};
+use crate::domain::{AppId, ClientId, Neighbourhood, UserId};
 use crate::failure::Failure;
 
 use super::{Store, circles, corrupt, district, transaction, writing};
@@ -23,6 +23,8 @@ pub struct NewLogin {
     pub verifier: Vec<u8>,
     /// The waiting client's authorization request, as JSON.
     pub request: Option<String>,
+    /// The client that waits.
+    pub client: Option<ClientId>,
     /// Who was logged in here when it began.
     pub user: Option<UserId>,
     /// The Spotify scopes asked for.
@@ -58,7 +60,7 @@ macro_rules! insert {
     ($values:literal) => {
         concat!(
             "INSERT INTO logins (state_hash, browser_hash, purpose, app_id, verifier, request, user_id, spotify_scope,
-            created_at, expires_at, district) ",
+            created_at, expires_at, district, epoch, client_id) ",
             $values
         )
     };
@@ -72,12 +74,16 @@ macro_rules! in_progress {
 }
 
 const IF_ROOM: &str = concat!(
-    insert!("SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE "),
-    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $12"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $13 AND $14) < $15"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $16")
+    insert!(
+        "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12 WHERE "
+    ),
+    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $13"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $14 AND $15) < $16"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $17")
 );
-const AT_ONCE: &str = insert!("VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+const AT_ONCE: &str = insert!(
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12)"
+);
 
 /// The one row that logins without room lock; SQLite's writers are one after the other anyway.
 const IN_ORDER: &str = "UPDATE login_order SET last_at = $1 WHERE id = 1";
@@ -108,6 +114,7 @@ macro_rules! bound {
             .bind($login.now.secs())
             .bind($login.expires_at.secs())
             .bind(district($login.from))
+            .bind($login.client.as_ref().map(ClientId::as_str))
     };
 }
 
@@ -185,3 +192,47 @@ impl Store {
 
 /// Purpose, app, verifier, request, user, Spotify scope.
 type Row = (String, String, Vec<u8>, Option<String>, Option<String>, String);
+
+/// The login that a session or a code comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct FromLogin {
+    /// Hash of its state.
+    pub state: TokenHash,
+    /// Whether nothing else comes from it.
+    pub last: bool,
+}
+
+/// Whether a login was ended neither by itself nor with everything of the person that began before. Asked after the
+/// person's row is locked, and before what comes from the login is stored: whoever ends logins waits for this one.
+macro_rules! login_stands {
+    ($tx:ident, $login:expr, $user:expr) => {
+        match $login {
+            None => true,
+            Some(login) => {
+                let sql =
+                    if login.last { $crate::store::logins::COMPLETED } else { $crate::store::logins::HELD };
+                sqlx::query(sql)
+                    .bind(&login.state.as_bytes()[..])
+                    .bind($user.as_str())
+                    .execute(&mut *$tx)
+                    .await?
+                    .rows_affected()
+                    == 1
+            }
+        }
+    };
+}
+
+macro_rules! standing {
+    ($change:literal) => {
+        concat!(
+            $change,
+            " WHERE state_hash = $1 AND used_at IS NOT NULL
+            AND epoch >= (SELECT COALESCE(logins_void_before, 0) FROM users WHERE id = $2)"
+        )
+    };
+}
+pub(super) const COMPLETED: &str = standing!("DELETE FROM logins");
+pub(super) const HELD: &str = standing!("UPDATE logins SET used_at = used_at");
+
+pub(super) use login_stands;

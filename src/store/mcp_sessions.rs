@@ -123,6 +123,23 @@ impl Store {
         row.map(Row::parse).transpose()
     }
 
+    /// The session of this public id, or of what a client holds; of browsers too, by public id. `None`: there is none that
+    /// lives.
+    pub async fn session_called(
+        &self,
+        id: Result<&SessionId, TokenHash>,
+    ) -> Result<Option<SessionId>, Failure> {
+        let (id, hash) = match id {
+            Ok(id) => (id.as_str(), String::new()),
+            Err(hash) => ("", hash.hex()),
+        };
+        let sql = "SELECT id FROM mcp_sessions WHERE id = $1 OR session_id = $2
+            UNION SELECT id FROM browser_sessions WHERE id = $1 AND revoked_at IS NULL";
+        let found: Option<String> = reading!(self, pool =>
+            sqlx::query_scalar(sql).bind(id).bind(&hash).fetch_optional(pool).await)?;
+        found.map(|id| id.parse().map_err(corrupt)).transpose()
+    }
+
     /// Notes the first use, and ends the person's least recently used sessions beyond their limit; returns those.
     /// `recent` knows uses that are not stored yet. Nothing ends where another request was first. `evicted` makes
     /// the event of each end.

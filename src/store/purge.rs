@@ -38,6 +38,9 @@ const KEPT_AFTER_END: Duration = Duration::from_secs(24 * 3600);
 /// How long what a retired key of the server's own has made may still come back; twice as long as it is taken.
 const RETIRED_KEY: Duration = Duration::from_secs(2 * 3600);
 
+/// How long it may take at most to complete a login that Spotify has answered.
+const COMPLETION: Duration = Duration::from_secs(120);
+
 /// How long its owner still sees that a key has expired.
 const EXPIRED_KEY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most 2025-era sessions of everybody together that nobody used after `initialize`.
@@ -48,7 +51,7 @@ impl Store {
     /// way leaves the rest to the next time.
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, Failure> {
         let (grace_over, ended) = (now.minus(GRACE).secs(), now.minus(KEPT_AFTER_END).secs());
-        let taken = now.minus(RETIRED_KEY).secs();
+        let (taken, completed) = (now.minus(RETIRED_KEY).secs(), now.minus(COMPLETION).secs());
         let (expired_key, now) = (now.minus(EXPIRED_KEY).secs(), now.secs());
         self.run("DELETE FROM purpose_keys WHERE state = 'retired' AND retired_at <= $1", taken).await?;
         self.run(
@@ -57,7 +60,8 @@ impl Store {
         )
         .await?;
         let purged = Purged {
-            logins: self.run("DELETE FROM logins WHERE expires_at <= $1 OR used_at IS NOT NULL", now).await?,
+            logins: self.run("DELETE FROM logins WHERE expires_at <= $1 AND used_at IS NULL", now).await?
+                + self.run("DELETE FROM logins WHERE used_at <= $1", completed).await?,
             codes: self.run("DELETE FROM codes WHERE expires_at <= $1", ended).await?,
             tokens: self.run("DELETE FROM access_tokens WHERE expires_at <= $1", ended).await?
                 + self
@@ -99,10 +103,11 @@ impl Store {
     }
 
     /// On SQLite, what was deleted still stands in the write-ahead log until that is folded into the file and cut
-    /// to nothing. A reader in the way puts it off until the next purge, so the result does not matter.
-    pub(super) async fn empty_log(&self) {
-        if let Pool::Sqlite { write, .. } = &self.pool {
-            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await;
-        }
+    /// to nothing. `false` where a reader is in the way, which puts it off until the next purge.
+    pub async fn empty_log(&self) -> bool {
+        let Pool::Sqlite { write, .. } = &self.pool else { return true };
+        let done: Result<(i64, i64, i64), _> =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(write).await;
+        done.is_ok_and(|(busy, ..)| busy == 0)
     }
 }

@@ -68,6 +68,14 @@ impl Store {
         ids.iter().map(|id| id.parse().map_err(corrupt)).collect()
     }
 
+    /// Whether this is the account that somebody disconnected last who is disabled now.
+    pub async fn is_disabled_former(&self, former: TokenHash) -> Result<bool, Failure> {
+        let sql = "SELECT COUNT(*) FROM users WHERE former_identity = $1 AND disabled_at IS NOT NULL";
+        let count: i64 = reading!(self, pool =>
+            sqlx::query_scalar(sql).bind(&former.as_bytes()[..]).fetch_one(pool).await)?;
+        Ok(count > 0)
+    }
+
     /// How many people there are.
     pub async fn count_users(&self) -> Result<i64, Failure> {
         Ok(reading!(self, pool => sqlx::query_scalar("SELECT COUNT(*) FROM users").fetch_one(pool).await)?)

@@ -77,6 +77,11 @@ impl Vault {
         TokenHash::from_slice(&key.authenticate(&parts))
     }
 
+    /// What would be kept of this login's account if it were disconnected.
+    pub fn former_of(&self, login: &LoginAtSpotify) -> Option<TokenHash> {
+        self.former(&identity(login))
+    }
+
     /// Whether the account of this login is the one that was disconnected last.
     pub fn comes_back(&self, login: &LoginAtSpotify, former: Option<TokenHash>) -> bool {
         former.is_some() && former == self.former(&identity(login))

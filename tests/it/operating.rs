@@ -10,6 +10,7 @@ mod hygiene;
 mod key_sources;
 mod reload;
 mod restore_killed;
+mod runbook;
 mod tombstones;
 
 use std::process::Output;

@@ -16,6 +16,7 @@ mod outbox;
 mod purge;
 mod races;
 mod refresh_tokens;
+mod revoking;
 mod sealed_configurations;
 mod sessions;
 mod usage;

@@ -26,7 +26,7 @@ pub async fn result(server: &TestServer, arguments: &[&str]) -> Value {
 }
 
 /// Exit status and code of a command that did not do all that was asked.
-async fn refusal(server: &TestServer, arguments: &[&str]) -> (i32, String) {
+pub async fn refusal(server: &TestServer, arguments: &[&str]) -> (i32, String) {
     let output = command(server, &[arguments, &["--format", "json", "--quiet"]].concat()).await;
     let said: Value = serde_json::from_slice(&output.stderr)
         .unwrap_or_else(|_| panic!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)));
@@ -119,7 +119,7 @@ async fn a_key_is_its_owners_and_allows_what_it_was_given() {
     assert!(created.is_some(), "{trail}");
 }
 
-fn trail(server: &TestServer) -> String {
+pub fn trail(server: &TestServer) -> String {
     let files = super::files(&[&server.data_dir().join("audit")]);
     let text = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap_or_default();
     files.iter().filter(|path| path.extension().is_some_and(|kind| kind == "ndjson")).map(text).collect()

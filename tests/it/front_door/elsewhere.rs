@@ -107,14 +107,14 @@ async fn a_token_that_somebody_else_made_is_nobodys() {
 }
 
 /// A way to a database that can be cut.
-struct Cable {
-    port: u16,
-    whole: watch::Sender<bool>,
+pub struct Cable {
+    pub port: u16,
+    pub whole: watch::Sender<bool>,
     carried: Arc<AtomicU32>,
 }
 
 impl Cable {
-    async fn to(host: String) -> Self {
+    pub async fn to(host: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (whole, state) = watch::channel(true);

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use spotify_mcp::domain::{Scope, ScopeSet};
 use spotify_mcp::mcp::{ExpectedDigest, InsufficientScope, NotServed};
 
-use super::rig::{HOST, Rig, modern, plain};
+use super::rig::{HOST, Rig, modern, plain, standing};
 
 #[tokio::test]
 async fn what_is_no_message_gets_a_json_rpc_error() {
@@ -83,7 +83,7 @@ async fn a_credential_that_ends_while_the_body_comes_runs_nothing() {
     let rig = Rig::quiet().await;
     let mut request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
     request.extensions_mut().insert(Arc::new(rig.caller.clone()));
-    let refused = rig.server.handle(request, std::future::ready(Err(NotServed::Ended))).await.unwrap_err();
+    let refused = rig.server.handle(request, standing(Err(NotServed::Ended))).await.unwrap_err();
     assert_eq!(refused, NotServed::Ended);
 }
 
@@ -112,5 +112,5 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 async fn without_an_identity_nothing_runs() {
     let rig = Rig::quiet().await;
     let request = modern("tools/call", json!({"name": "get_status", "arguments": {}}));
-    assert!(rig.server.handle(request, std::future::ready(Ok(()))).await.is_err());
+    assert!(rig.server.handle(request, standing(Ok(()))).await.is_err());
 }

@@ -18,7 +18,7 @@ use spotify_mcp::domain::ids::RequestId;
 use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::failure::Failure;
-use spotify_mcp::mcp::{Caller, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
+use spotify_mcp::mcp::{Caller, Credential, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
 use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
 use spotify_mcp::store::Link;
 use spotify_mcp::vault::CallError;
@@ -209,7 +209,7 @@ impl Rig {
 
     pub async fn send(&self, mut request: Request<Body>) -> Result<Reply, NotServed> {
         request.extensions_mut().insert(Arc::new(self.caller.clone()));
-        let response = self.server.handle(request, std::future::ready(Ok(()))).await?;
+        let response = self.server.handle(request, standing(Ok(()))).await?;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
@@ -279,4 +279,21 @@ pub fn modern(method: &str, mut params: Value) -> Request<Body> {
         headers.insert("mcp-name", name.parse().unwrap());
     }
     request
+}
+
+/// A credential that is looked at with this result, always.
+pub fn standing(found: Result<(), NotServed>) -> Arc<dyn Credential> {
+    Arc::new(Standing(found))
+}
+
+struct Standing(Result<(), NotServed>);
+
+impl Credential for Standing {
+    fn still_good(&self) -> BoxFuture<'_, Result<(), NotServed>> {
+        Box::pin(std::future::ready(self.0))
+    }
+
+    fn news(&self) -> tokio::sync::watch::Receiver<u64> {
+        tokio::sync::watch::channel(0).1
+    }
 }

@@ -13,7 +13,7 @@ use super::usage::calls;
 use crate::support::database::{TestDatabase, on_both};
 
 /// Something of this person in every table that can hold it, some of it past the store, for what comes later.
-async fn live(db: &TestDatabase, name: &str) -> Person {
+pub async fn live(db: &TestDatabase, name: &str) -> Person {
     let person = person(db, name).await;
     let told = Event::new(EventCode::AuthnLoginSuccess).by(&person.user).link(&person.link);
     let id = grant(db, &person, name).await;

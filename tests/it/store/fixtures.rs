@@ -145,6 +145,7 @@ impl Person {
             now: at(now),
             expires_at: at(now + 30 * 86_400),
             most,
+            login: None,
         }
     }
 
@@ -159,6 +160,7 @@ impl Person {
             scopes: ScopeSet::known("read player"),
             now: at(0),
             expires_at: at(60),
+            login: None,
         }
     }
 }

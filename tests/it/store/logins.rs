@@ -16,6 +16,7 @@ pub fn login(state: &str, user: Option<UserId>) -> NewLogin {
         app: AppId::mint(fresh()),
         verifier: b"sealed verifier".to_vec(),
         request: Some(r#"{"client_id":"c"}"#.to_owned()),
+        client: None,
         user,
         spotify_scope: "user-library-read".to_owned(),
         now: at(0),

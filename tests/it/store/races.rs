@@ -193,7 +193,7 @@ async fn sessions_never_exceed_their_limit() {
             })
             .await;
             assert_eq!(db.browser_sessions(&arthur.user, at(1)).await.unwrap().len(), 3);
-            let mut ended: Vec<_> = ended.into_iter().flatten().collect();
+            let mut ended: Vec<_> = ended.into_iter().flatten().flatten().collect();
             ended.sort();
             ended.dedup();
             assert_eq!(ended.len(), CONTENDERS - 3, "each ended once");

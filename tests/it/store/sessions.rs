@@ -10,7 +10,7 @@ async fn a_session_lives_until_its_end() {
     on_both(async |db| {
         let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
         let new = arthur.session("cookie", 0, 3);
-        assert!(db.begin_browser_session(&new, &[event()]).await.unwrap().is_empty());
+        assert!(db.begin_browser_session(&new, &[event()]).await.unwrap().unwrap().is_empty());
         let session = db.browser_session(hash("cookie"), at(1)).await.unwrap().unwrap();
         assert_eq!((&session.id, &session.user, &session.agent), (&new.id, &arthur.user, &new.agent));
         assert_eq!((session.created_at, session.last_seen_at), (at(0), at(0)));
@@ -40,10 +40,10 @@ async fn the_least_recently_used_session_goes() {
         db.begin_browser_session(&ford.session("ford", 0, 3), &[]).await.unwrap();
         let sessions: Vec<_> = (0..4).map(|n| arthur.session(&format!("cookie{n}"), n, 3)).collect();
         for session in &sessions[..3] {
-            assert!(db.begin_browser_session(session, &[]).await.unwrap().is_empty());
+            assert!(db.begin_browser_session(session, &[]).await.unwrap().unwrap().is_empty());
         }
         db.touch_browser_session(&sessions[0].id, at(50)).await.unwrap();
-        let gone = db.begin_browser_session(&sessions[3], &[]).await.unwrap();
+        let gone = db.begin_browser_session(&sessions[3], &[]).await.unwrap().unwrap();
         assert_eq!(gone, [sessions[1].id.clone()]);
         let kept = db.browser_sessions(&arthur.user, at(60)).await.unwrap();
         let kept: Vec<_> = kept.into_iter().map(|session| session.id).collect();

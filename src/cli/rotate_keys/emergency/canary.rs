@@ -91,6 +91,7 @@ impl Canary {
             now,
             expires_at,
             most: 10,
+            login: None,
         };
         desk.store.begin_browser_session(&browser, &[]).await?;
         canary.add_key(desk, ring, name).await?;

@@ -11,14 +11,11 @@ use super::super::runner::stalled;
 use super::Facts;
 use crate::ambient::Timestamp;
 use crate::cli::administer::Desk;
+use crate::cli::beyond::{at_spotify, in_words as in_words_of};
 use crate::cli::output::{Exit, Refused};
 use crate::failure::Failure;
 use crate::vault::KeyRing;
 use crate::vault::rotation;
-
-/// Where the operator and everybody else end what Spotify granted.
-const DASHBOARD: &str = "https://developer.spotify.com/dashboard";
-const APPS: &str = "https://www.spotify.com/account/apps/";
 
 /// Where an emergency's evidence lies.
 pub(super) fn path(desk: &Desk, id: &str) -> PathBuf {
@@ -100,30 +97,14 @@ async fn old_root(desk: &Desk, facts: &Facts) -> Result<Value, Failure> {
 
 /// What lives on elsewhere, and who ends it where.
 async fn beyond(desk: &Desk) -> Result<Value, Failure> {
-    let (links, people) = desk.store.count_links().await?;
-    let apps: Vec<&str> = desk.config.spotify.apps.iter().map(|app| app.client_id.as_str()).collect();
-    Ok(json!([
-        {
-            "what": format!(
-                "what Spotify granted: {links} linked accounts of {people} people. Refresh tokens that were copied go on \
-                 working at Spotify with the app's client secret"
-            ),
-            "operator": format!("rotate the client secret of {} in {DASHBOARD} (the app, Settings), and give it to the \
-                servers", apps.join(", ")),
-            "people": format!("remove the app's access at {APPS}, and log in here again"),
-        },
-        {
-            "what": "Spotify's access tokens that were copied: each dies by itself within an hour",
-            "operator": "wait, or have people remove the app's access",
-            "people": format!("remove the app's access at {APPS}"),
-        },
-        {
-            "what": "copies of the database, of backups and of a sealed configuration from before: the old key opens them",
-            "operator": "find and delete copies that are in wrong hands' reach; replace every secret of the configuration \
-                where it came from",
-            "people": "nothing",
-        },
-    ]))
+    let mut all = at_spotify(desk, None).await?;
+    all.push(json!({
+        "what": "copies of the database, of backups and of a sealed configuration from before: the old key opens them",
+        "operator": "find and delete copies that are in wrong hands' reach; replace every secret of the configuration where \
+            it came from",
+        "people": "nothing",
+    }));
+    Ok(Value::Array(all))
 }
 
 fn in_words(evidence: &Value, path: &std::path::Path) -> String {
@@ -150,10 +131,8 @@ fn in_words(evidence: &Value, path: &std::path::Path) -> String {
         }
     }
     text += &format!("  running server: {}\n", said(&probes["running_server"]));
-    for left in evidence["cannot_be_ended_here"].as_array().into_iter().flatten() {
-        text += &format!("  NOT ENDED: {}\n", said(&left["what"]));
-        text += &format!("    operator: {}\n", said(&left["operator"]));
-        text += &format!("    people: {}\n", said(&left["people"]));
+    if let Some(beyond) = evidence["cannot_be_ended_here"].as_array() {
+        text += &in_words_of(beyond);
     }
     text + &format!("  evidence: {}\n", path.display())
 }

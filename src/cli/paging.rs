@@ -1,0 +1,58 @@
+//! Lists in pages, and tables that fit 80 columns.
+
+use crate::ambient::Timestamp;
+
+use super::output::Output;
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Page {
+    /// So many at most
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: u32,
+    /// After so many
+    #[arg(long, value_name = "COUNT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000_000_000))]
+    pub(super) offset: u32,
+}
+
+impl Page {
+    /// How many to read: one more than are shown, to know whether there are more.
+    pub(super) const fn fetch(self) -> u32 {
+        self.limit + 1
+    }
+
+    /// The page; where there are more after it, that is said.
+    pub(super) fn cut<T>(self, mut rows: Vec<T>, output: &Output) -> Vec<T> {
+        let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if rows.len() > most {
+            rows.truncate(most);
+            output.note(&format!("There are more: --offset {}", self.offset.saturating_add(self.limit)));
+        }
+        rows
+    }
+}
+
+/// A text of so many characters at most; of a longer one, its beginning.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// A UTC day.
+pub(super) fn day(at: Timestamp) -> String {
+    at.rfc3339()[..10].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_and_say_so() {
+        assert_eq!(cut("Sigur Rós", 9), "Sigur Rós");
+        assert_eq!(cut("Sigur Rós", 6), "Sigur…");
+        assert_eq!(cut("", 0), "");
+    }
+}

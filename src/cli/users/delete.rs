@@ -1,0 +1,108 @@
+//! `spotify-mcp users delete`: people and everything of theirs, in the database and in the bytes of its files.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::administer::{Desk, Place, at_database, broken};
+use crate::cli::output::{Exit, Refused};
+use crate::domain::UserId;
+use crate::domain::event::{Event, EventCode};
+
+/// How long readers of a SQLite database may keep its log from being emptied.
+const PATIENCE: u32 = 50;
+const BETWEEN: Duration = Duration::from_millis(200);
+
+/// What `users delete` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Removes the person, their linked accounts with Spotify's tokens, keys, clients' access, sessions, API keys, approvals and \
+usage. Of a SQLite database what was deleted is overwritten, and its write-ahead log is emptied before this says that it \
+is done. The audit trail keeps what was done under their id (u_...), which then names nobody. Backups from before still \
+hold them until they are deleted; restoring one deletes them again.
+
+What Spotify granted cannot be revoked from here: they remove it at spotify.com/account/apps. Export first, if they ask \
+what was held: 'users export'.
+
+Examples:
+  spotify-mcp users delete ada --dry-run
+  spotify-mcp users delete ada --yes")]
+pub struct Args {
+    /// Who: our id (u_...), a Spotify user id or account id
+    #[arg(value_name = "USER", required = true)]
+    users: Vec<String>,
+    /// Why, for the audit trail. It stays there: name nobody
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Say what would be deleted, and delete nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask; needed where there is no terminal
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Deletes everybody who is named.
+pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
+    at_database(place, async |desk| {
+        let people = super::everybody(desk, &args.users).await?;
+        if args.dry_run {
+            return would_delete(desk, &people).await;
+        }
+        desk.confirm(
+            &format!("Delete {} and everything of theirs? This cannot be undone.", super::so_many(&people)),
+            args.yes,
+        )?;
+        for user in &people {
+            let event = Event::new(EventCode::UserDeleted).subject(user.as_str()).operation("users delete");
+            let event = match &args.reason {
+                Some(reason) => event.because(reason),
+                None => event,
+            };
+            let gone = desk.store.delete_user(user, desk.clock.now(), &[desk.stamp(event)]).await;
+            if !gone.map_err(|failure| broken(&failure))? {
+                desk.output.note(&format!("{user} was deleted by somebody else just now."));
+            }
+        }
+        without_traces(desk).await?;
+        let text: String =
+            people.iter().map(|user| format!("Deleted {user} and everything of theirs.\n")).collect();
+        desk.output.result(&text, &json!({ "dry_run": false, "deleted": people }));
+        Ok(Exit::Done)
+    })
+}
+
+async fn would_delete(desk: &Desk, people: &[UserId]) -> Result<Exit, Refused> {
+    let (mut text, mut document) = (String::new(), Vec::new());
+    for user in people {
+        let held = desk.store.holdings(user).await.map_err(|failure| broken(&failure))?;
+        let Some(held) = held else { return Err(super::gone_meanwhile(user)) };
+        let rows = held.as_object().into_iter().flatten();
+        let counts: serde_json::Map<_, _> = rows
+            .filter_map(|(name, rows)| Some((name.clone(), json!(rows.as_array()?.len()))))
+            .filter(|(_, count)| *count != 0)
+            .collect();
+        let said: Vec<_> =
+            counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+        let with = if said.is_empty() { "nothing else".to_owned() } else { said.join(", ") };
+        text += &format!("Would delete {user}, with {with}.\n");
+        document.push(json!({ "id": user, "rows": counts }));
+    }
+    desk.output.result(&text, &json!({ "dry_run": true, "deleted": document }));
+    Ok(Exit::Done)
+}
+
+/// Waits until nothing of what was deleted is left in SQLite's log.
+async fn without_traces(desk: &Desk) -> Result<(), Refused> {
+    for _ in 0..PATIENCE {
+        if desk.store.empty_log().await {
+            return Ok(());
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
+    Err(Refused::incomplete(
+        "LOG_NOT_EMPTIED",
+        "they are deleted, and the database's write-ahead log still holds old bytes: something reads it all the time",
+        "a running server empties it within a minute; look for a long query or a copy of the database in progress",
+    ))
+}

@@ -1,0 +1,71 @@
+//! `spotify-mcp users export`: all that is held of one person, as JSON, without what opens anything.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::administer::{Place, at_database, broken};
+use crate::cli::output::{Exit, Output, Refused, io_cause};
+use crate::domain::event::{Event, EventCode, clean};
+
+/// What `users export` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Writes every row that the database holds of the person, ended ones too; no token, no hash of one, nothing sealed. What \
+was done by them and to them is in the audit trail, under their id. The export is recorded there as well.
+
+Examples:
+  spotify-mcp users export ada
+  spotify-mcp users export ada -o ada.json")]
+pub struct Args {
+    /// Who: our id (u_...), a Spotify user id or account id
+    #[arg(value_name = "USER")]
+    user: String,
+    /// Write to this new file with mode 0600 instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Writes it all down.
+pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
+    at_database(place, async |desk| {
+        let user = desk.person(&args.user).await?;
+        let held = desk.store.holdings(&user).await.map_err(|failure| broken(&failure))?;
+        let Some(held) = held else { return Err(super::gone_meanwhile(&user)) };
+        let event = Event::new(EventCode::UserDataExported).subject(user.as_str()).operation("users export");
+        // Recorded first: what is given out without a record was never given out.
+        desk.store.record(&[desk.stamp(event)]).await.map_err(|failure| broken(&failure))?;
+        let document = json!({
+            "schema": "spotify-mcp/person/v1",
+            "exported_at": desk.clock.now().rfc3339(),
+            "held": held,
+        });
+        match &args.output {
+            None => desk.output.raw(&format!("{document:#}\n")),
+            Some(path) => write(path, &document, &desk.output)?,
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn write(path: &Path, document: &Value, output: &Output) -> Result<(), Refused> {
+    let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(
+        |mut file| {
+            file.write_all(format!("{document:#}\n").as_bytes())?;
+            file.sync_all()
+        },
+    );
+    let name = clean(&path.display().to_string());
+    written.map_err(|error| {
+        let why = if error.kind() == std::io::ErrorKind::AlreadyExists {
+            "it is there already".to_owned()
+        } else {
+            io_cause(&error)
+        };
+        Refused::incomplete("OUTPUT_UNWRITABLE", format!("cannot write {name}: {why}"), "name another file")
+    })?;
+    output.result(&format!("Wrote {name}.\n"), &json!({ "written": name }));
+    Ok(())
+}

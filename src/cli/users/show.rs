@@ -1,0 +1,166 @@
+//! `spotify-mcp users show`: one person as an operator needs to see them.
+
+use serde_json::{Value, json};
+
+use crate::ambient::Timestamp;
+use crate::cli::administer::{Desk, Place, at_database, broken};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::paging::day;
+use crate::domain::event::clean;
+use crate::domain::{Scope, ScopeSet, UserId};
+use crate::failure::Failure;
+use crate::store::{UsageFilter, UsageKey};
+
+/// What `users show` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Shows what lives: what has ended or expired is in 'users export'. Names come from Spotify, from clients and from browsers: \
+anybody may have chosen them.
+
+Examples:
+  spotify-mcp users show ada
+  spotify-mcp users show u_0123456789abcdef0123456789abcdef --format json")]
+pub struct Args {
+    /// Who: our id (u_...), a Spotify user id or account id
+    #[arg(value_name = "USER")]
+    user: String,
+}
+
+/// Prints the person.
+pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
+    at_database(place, async |desk| {
+        let user = desk.person(&args.user).await?;
+        let document = document(desk, &user).await.map_err(|failure| broken(&failure))?;
+        let Some(document) = document else { return Err(super::gone_meanwhile(&user)) };
+        desk.output.result(&in_words(&document), &document);
+        Ok(Exit::Done)
+    })
+}
+
+async fn document(desk: &Desk, user: &UserId) -> Result<Option<Value>, Failure> {
+    let (store, now) = (&desk.store, desk.clock.now());
+    let Some(person) = store.user(user).await? else { return Ok(None) };
+    let names = |scopes: ScopeSet| scopes.iter().map(Scope::name).collect::<Vec<_>>();
+    let accounts: Vec<_> = store
+        .links(user)
+        .await?
+        .iter()
+        .map(|link| {
+            json!({
+                "id": link.id, "spotify_user_id": link.spotify_user_id, "display_name": link.display_name,
+                "alias": link.alias, "primary": link.primary, "authorized_at": link.authorized_at.rfc3339(),
+                "reconnect_reason": link.reconnect.as_ref().map(|(_, reason)| reason),
+            })
+        })
+        .collect();
+    let clients: Vec<_> = store
+        .connected_clients(user, now)
+        .await?
+        .iter()
+        .map(|client| {
+            json!({
+                "grant_id": client.grant, "client_id": client.client.as_str(), "name": client.name,
+                "scopes": names(client.scopes), "created_at": client.created_at.rfc3339(),
+                "last_used_at": client.last_used_at.rfc3339(),
+            })
+        })
+        .collect();
+    let mut sessions: Vec<_> = store
+        .browser_sessions(user, now)
+        .await?
+        .iter()
+        .map(|session| {
+            json!({
+                "id": session.id, "kind": "browser", "with": session.agent,
+                "created_at": session.created_at.rfc3339(), "last_used_at": session.last_seen_at.rfc3339(),
+            })
+        })
+        .collect();
+    sessions.extend(store.mcp_sessions(user, now).await?.iter().map(|session| {
+        json!({
+            "id": session.id, "kind": "mcp", "with": session.client,
+            "created_at": session.created_at.rfc3339(), "last_used_at": session.last_active.rfc3339(),
+        })
+    }));
+    let keys: Vec<_> = store
+        .api_keys(Some(user))
+        .await?
+        .iter()
+        .map(|key| {
+            json!({
+                "id": key.id, "name": key.name, "prefix": key.prefix, "scopes": names(key.scopes),
+                "created_at": key.created_at.rfc3339(), "expires_at": key.expires_at.map(Timestamp::rfc3339),
+                "last_used_at": key.last_used_at.map(Timestamp::rfc3339),
+            })
+        })
+        .collect();
+    let month = day(now.minus(std::time::Duration::from_secs(30 * 86_400)));
+    let filter =
+        UsageFilter { user: Some(user.clone()), since: Some(month), ..UsageFilter::by(&[UsageKey::Tool]) };
+    let usage: Vec<_> = store
+        .usage(&filter)
+        .await?
+        .iter()
+        .map(|row| {
+            json!({
+                "tool": row.keys[0], "calls": row.calls, "errors": row.errors,
+            })
+        })
+        .collect();
+    Ok(Some(json!({
+        "id": user,
+        "display_name": person.display_name,
+        "created_at": person.created_at.rfc3339(),
+        "last_seen_at": person.last_seen_at.rfc3339(),
+        "disabled": person.disabled_at.is_some(),
+        "disabled_at": person.disabled_at.map(Timestamp::rfc3339),
+        "accounts": accounts,
+        "clients": clients,
+        "sessions": sessions,
+        "api_keys": keys,
+        "usage_of_30_days": usage,
+    })))
+}
+
+fn in_words(document: &Value) -> String {
+    let text = |value: &Value| clean(value.as_str().unwrap_or_default());
+    let date = |value: &Value| value.as_str().map_or("never".to_owned(), |at| at[..10].to_owned());
+    let mut said = format!("{}  {}\n", text(&document["id"]), text(&document["display_name"]));
+    said += &format!(
+        "  since {}, last login {}\n",
+        date(&document["created_at"]),
+        date(&document["last_seen_at"])
+    );
+    if document["disabled"] == true {
+        said += &format!("  DISABLED since {}\n", date(&document["disabled_at"]));
+    }
+    let mut section = |head: &str, rows: &Value, line: &dyn Fn(&Value) -> String| {
+        let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+        said += &format!(
+            "\n{head}: {}\n",
+            if rows.is_empty() { "none".to_owned() } else { rows.len().to_string() }
+        );
+        rows.iter().for_each(|row| said += &format!("  {}\n", line(row)));
+    };
+    section("Spotify accounts", &document["accounts"], &|row| {
+        let primary = if row["primary"] == true { ", primary" } else { "" };
+        let again =
+            row["reconnect_reason"].as_str().map(|why| format!(", must log in again ({})", clean(why)));
+        let (id, alias) = (text(&row["spotify_user_id"]), text(&row["alias"]));
+        format!("{id} ({alias}{primary}{})", again.unwrap_or_default())
+    });
+    section("Connected clients", &document["clients"], &|row| {
+        format!("{}  {}, used {}", text(&row["client_id"]), text(&row["name"]), date(&row["last_used_at"]))
+    });
+    section("Sessions", &document["sessions"], &|row| {
+        let kind = if row["kind"] == "browser" { "browser" } else { "2025-era" };
+        format!("{}  {kind}, used {}", text(&row["id"]), date(&row["last_used_at"]))
+    });
+    section("API keys", &document["api_keys"], &|row| {
+        format!("{}  {}, used {}", text(&row["id"]), text(&row["name"]), date(&row["last_used_at"]))
+    });
+    section("Calls in 30 days", &document["usage_of_30_days"], &|row| {
+        format!("{}: {}, {} failed", text(&row["tool"]), row["calls"], row["errors"])
+    });
+    said
+}
