@@ -3,6 +3,7 @@
 //! Handlers here only parse, ask [`crate::oauth`] and reply with [`crate::web`] pages or JSON.
 
 mod account;
+mod account_export;
 mod account_sessions;
 mod answers;
 mod api_keys;
@@ -134,6 +135,7 @@ pub fn front(http: &Shared) -> Front {
         .route(routes::API_KEYS, post(api_keys::create))
         .route(routes::REVOKE_KEY, post(api_keys::revoke))
         .route(routes::END_MCP_SESSION, post(account_sessions::end))
+        .route(routes::EXPORT, post(account_export::export))
         .route(routes::DELETE, get(account::confirm_deletion).post(account::delete))
         .route(login::callback_path(&http.app.config), get(login::callback))
         .layer(from_fn_with_state(http.clone(), layers::to_public_origin));

@@ -82,7 +82,7 @@ pub use registrations::{Registered, RegistrationBounds};
 pub use resealing::{OldDataKey, Resealed, SealedApiKey, SealedLink};
 pub use restore::{Settled, Survivors};
 pub use retry::is_unavailable;
-pub use revoking::{Besides, Revoked, Revoking};
+pub use revoking::{Besides, Revoked, Revoking, Told};
 pub use rewrapping::{Batch, Change, Rewritten, Under, WrappedRow, WrappedTable};
 pub use rotations::{ExceptionRow, NewRotation, RotationRow, StagedMaster, Turn};
 pub use sealed_configurations::{Revision, UsedRevision};

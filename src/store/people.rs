@@ -11,7 +11,7 @@ use super::{Store, corrupt, reading};
 /// Which people to list.
 #[derive(Clone, Debug, Default)]
 pub struct PeopleFilter {
-    /// Part of a name, a Spotify id or an id of ours, whatever its case; empty: everybody.
+    /// Part of a name or a Spotify id, or the beginning of an id of ours, whatever its case; empty: everybody.
     pub search: String,
     /// Only the disabled, or only the others.
     pub disabled: Option<bool>,
@@ -48,7 +48,7 @@ const LIST: &str = "SELECT u.id, u.display_name, u.created_at, u.last_seen_at, u
         + (SELECT COUNT(*) FROM mcp_sessions m LEFT JOIN grants g ON g.id = m.grant_id
             WHERE m.user_id = u.id AND m.expires_at > $1 AND g.revoked_at IS NULL) AS sessions
     FROM users u
-    WHERE ($2 = '' OR LOWER(u.display_name) LIKE $2 ESCAPE '!' OR u.id LIKE $2 ESCAPE '!' OR EXISTS (
+    WHERE ($2 = '' OR LOWER(u.display_name) LIKE $2 ESCAPE '!' OR u.id LIKE $6 ESCAPE '!' OR EXISTS (
         SELECT 1 FROM linked_accounts l WHERE l.user_id = u.id
         AND (LOWER(l.spotify_user_id) LIKE $2 ESCAPE '!' OR LOWER(l.identity) LIKE $2 ESCAPE '!')))
     AND ($3 < 0 OR (u.disabled_at IS NOT NULL AND $3 = 1) OR (u.disabled_at IS NULL AND $3 = 0))
@@ -62,6 +62,7 @@ impl Store {
         let rows: Vec<Row> = reading!(self, pool => sqlx::query_as(LIST)
             .bind(now.secs()).bind(&search).bind(disabled)
             .bind(i64::from(filter.limit)).bind(i64::from(filter.offset))
+            .bind(search.strip_prefix('%').unwrap_or_default())
             .fetch_all(pool).await)?;
         let mut accounts = self.spotify_ids(&rows).await?.into_iter().peekable();
         let mut people = Vec::with_capacity(rows.len());

@@ -30,6 +30,9 @@ pub struct Revoking<'a> {
     pub now: Timestamp,
 }
 
+/// Makes the events of what was ended.
+pub type Told<'a> = &'a (dyn Fn(&Revoked) -> Vec<Recorded> + Sync);
+
 /// What else is done to whose credentials end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Besides {
@@ -125,7 +128,7 @@ impl Store {
     pub async fn revoke(
         &self,
         what: Revoking<'_>,
-        told: Option<&(dyn Fn(&Revoked) -> Vec<Recorded> + Sync)>,
+        told: Option<Told<'_>>,
     ) -> Result<Option<Revoked>, Failure> {
         let because = format!("revoked:{}", what.event.as_str());
         let mut statements = Statement::all(what.selection);

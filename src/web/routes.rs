@@ -26,6 +26,8 @@ pub const REVOKE_KEY: &str = "/account/api-keys/revoke";
 pub const END_MCP_SESSION: &str = "/account/mcp-sessions/end";
 /// GET: asks for the typed confirmation. POST (`csrf`, `confirm`): deletes everything about the person.
 pub const DELETE: &str = "/account/delete";
+/// POST (`csrf`): all that this server holds about the person, as a file.
+pub const EXPORT: &str = "/account/export";
 /// Assets, `/assets/{file}`.
 pub const ASSETS: &str = "/assets";
 /// RFC 9116.

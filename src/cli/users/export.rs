@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::app::administration::export_of;
 use crate::cli::administer::{Place, at_database, broken};
 use crate::cli::output::{Exit, Output, Refused, io_cause};
 use crate::domain::event::{Event, EventCode, clean};
@@ -32,16 +33,12 @@ pub struct Args {
 pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     at_database(place, async |desk| {
         let user = desk.person(&args.user).await?;
-        let held = desk.store.holdings(&user).await.map_err(|failure| broken(&failure))?;
-        let Some(held) = held else { return Err(super::gone_meanwhile(&user)) };
+        let exported = export_of(&desk.store, &user, desk.clock.now()).await;
+        let document = exported.map_err(|failure| broken(&failure))?;
+        let Some(document) = document else { return Err(super::gone_meanwhile(&user)) };
         let event = Event::new(EventCode::UserDataExported).subject(user.as_str()).operation("users export");
         // Recorded first: what is given out without a record was never given out.
         desk.store.record(&[desk.stamp(event)]).await.map_err(|failure| broken(&failure))?;
-        let document = json!({
-            "schema": "spotify-mcp/person/v1",
-            "exported_at": desk.clock.now().rfc3339(),
-            "held": held,
-        });
         match &args.output {
             None => desk.output.raw(&format!("{document:#}\n")),
             Some(path) => write(path, &document, &desk.output)?,

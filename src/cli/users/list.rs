@@ -21,7 +21,7 @@ Examples:
   spotify-mcp users list --disabled
   spotify-mcp users list --limit 50 --offset 100")]
 pub struct Args {
-    /// Only people whose name, Spotify id or id of ours contains this, whatever its case
+    /// Only people whose name or Spotify id contains this, or whose id begins so, whatever its case
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     search: String,
     /// Only people who are disabled

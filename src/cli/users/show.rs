@@ -1,5 +1,7 @@
 //! `spotify-mcp users show`: one person as an operator needs to see them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
@@ -7,9 +9,9 @@ use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::cli::paging::day;
 use crate::domain::event::clean;
-use crate::domain::{Scope, ScopeSet, UserId};
+use crate::domain::{Scope, ScopeSet, SessionId, UserId};
 use crate::failure::Failure;
-use crate::store::{UsageFilter, UsageKey};
+use crate::store::{ApiKey, ConnectedClient, Link, Store, Usage, UsageFilter, UsageKey};
 
 /// What `users show` takes.
 #[derive(Debug, clap::Args)]
@@ -40,73 +42,6 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
 async fn document(desk: &Desk, user: &UserId) -> Result<Option<Value>, Failure> {
     let (store, now) = (&desk.store, desk.clock.now());
     let Some(person) = store.user(user).await? else { return Ok(None) };
-    let names = |scopes: ScopeSet| scopes.iter().map(Scope::name).collect::<Vec<_>>();
-    let accounts: Vec<_> = store
-        .links(user)
-        .await?
-        .iter()
-        .map(|link| {
-            json!({
-                "id": link.id, "spotify_user_id": link.spotify_user_id, "display_name": link.display_name,
-                "alias": link.alias, "primary": link.primary, "authorized_at": link.authorized_at.rfc3339(),
-                "reconnect_reason": link.reconnect.as_ref().map(|(_, reason)| reason),
-            })
-        })
-        .collect();
-    let clients: Vec<_> = store
-        .connected_clients(user, now)
-        .await?
-        .iter()
-        .map(|client| {
-            json!({
-                "grant_id": client.grant, "client_id": client.client.as_str(), "name": client.name,
-                "scopes": names(client.scopes), "created_at": client.created_at.rfc3339(),
-                "last_used_at": client.last_used_at.rfc3339(),
-            })
-        })
-        .collect();
-    let mut sessions: Vec<_> = store
-        .browser_sessions(user, now)
-        .await?
-        .iter()
-        .map(|session| {
-            json!({
-                "id": session.id, "kind": "browser", "with": session.agent,
-                "created_at": session.created_at.rfc3339(), "last_used_at": session.last_seen_at.rfc3339(),
-            })
-        })
-        .collect();
-    sessions.extend(store.mcp_sessions(user, now).await?.iter().map(|session| {
-        json!({
-            "id": session.id, "kind": "mcp", "with": session.client,
-            "created_at": session.created_at.rfc3339(), "last_used_at": session.last_active.rfc3339(),
-        })
-    }));
-    let keys: Vec<_> = store
-        .api_keys(Some(user))
-        .await?
-        .iter()
-        .map(|key| {
-            json!({
-                "id": key.id, "name": key.name, "prefix": key.prefix, "scopes": names(key.scopes),
-                "created_at": key.created_at.rfc3339(), "expires_at": key.expires_at.map(Timestamp::rfc3339),
-                "last_used_at": key.last_used_at.map(Timestamp::rfc3339),
-            })
-        })
-        .collect();
-    let month = day(now.minus(std::time::Duration::from_secs(30 * 86_400)));
-    let filter =
-        UsageFilter { user: Some(user.clone()), since: Some(month), ..UsageFilter::by(&[UsageKey::Tool]) };
-    let usage: Vec<_> = store
-        .usage(&filter)
-        .await?
-        .iter()
-        .map(|row| {
-            json!({
-                "tool": row.keys[0], "calls": row.calls, "errors": row.errors,
-            })
-        })
-        .collect();
     Ok(Some(json!({
         "id": user,
         "display_name": person.display_name,
@@ -114,12 +49,70 @@ async fn document(desk: &Desk, user: &UserId) -> Result<Option<Value>, Failure> 
         "last_seen_at": person.last_seen_at.rfc3339(),
         "disabled": person.disabled_at.is_some(),
         "disabled_at": person.disabled_at.map(Timestamp::rfc3339),
-        "accounts": accounts,
-        "clients": clients,
-        "sessions": sessions,
-        "api_keys": keys,
-        "usage_of_30_days": usage,
+        "accounts": store.links(user).await?.iter().map(account).collect::<Vec<_>>(),
+        "clients": store.connected_clients(user, now).await?.iter().map(client).collect::<Vec<_>>(),
+        "sessions": sessions(store, user, now).await?,
+        "api_keys": store.api_keys(Some(user)).await?.iter().map(key).collect::<Vec<_>>(),
+        "usage_of_30_days": usage(store, user, now).await?,
     })))
+}
+
+fn account(link: &Link) -> Value {
+    json!({
+        "id": link.id,
+        "spotify_user_id": link.spotify_user_id,
+        "display_name": link.display_name,
+        "alias": link.alias,
+        "primary": link.primary,
+        "authorized_at": link.authorized_at.rfc3339(),
+        "reconnect_reason": link.reconnect.as_ref().map(|(_, reason)| reason),
+    })
+}
+
+fn client(client: &ConnectedClient) -> Value {
+    json!({
+        "grant_id": client.grant,
+        "client_id": client.client.as_str(),
+        "name": client.name,
+        "scopes": names(client.scopes),
+        "created_at": client.created_at.rfc3339(),
+        "last_used_at": client.last_used_at.rfc3339(),
+    })
+}
+
+fn key(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": names(key.scopes),
+        "created_at": key.created_at.rfc3339(),
+        "expires_at": key.expires_at.map(Timestamp::rfc3339),
+        "last_used_at": key.last_used_at.map(Timestamp::rfc3339),
+    })
+}
+
+async fn sessions(store: &Store, user: &UserId, now: Timestamp) -> Result<Vec<Value>, Failure> {
+    let one = |id: &SessionId, kind: &str, with: &str, (since, used): (Timestamp, Timestamp)| {
+        let (since, used) = (since.rfc3339(), used.rfc3339());
+        json!({ "id": id, "kind": kind, "with": with, "created_at": since, "last_used_at": used })
+    };
+    let (browsers, others) = (store.browser_sessions(user, now).await?, store.mcp_sessions(user, now).await?);
+    let browsers = browsers.iter().map(|s| one(&s.id, "browser", &s.agent, (s.created_at, s.last_seen_at)));
+    let others = others.iter().map(|s| one(&s.id, "mcp", &s.client, (s.created_at, s.last_active)));
+    Ok(browsers.chain(others).collect())
+}
+
+async fn usage(store: &Store, user: &UserId, now: Timestamp) -> Result<Vec<Value>, Failure> {
+    let month = day(now.minus(Duration::from_secs(30 * 86_400)));
+    let by = UsageFilter::by(&[UsageKey::Tool]);
+    let filter = UsageFilter { user: Some(user.clone()), since: Some(month), ..by };
+    let one = |row: &Usage| json!({ "tool": row.keys[0], "calls": row.calls, "errors": row.errors });
+    Ok(store.usage(&filter).await?.iter().map(one).collect())
+}
+
+fn names(scopes: ScopeSet) -> Vec<&'static str> {
+    scopes.iter().map(Scope::name).collect()
 }
 
 fn in_words(document: &Value) -> String {

@@ -75,56 +75,64 @@ async fn people_are_listed_in_pages_and_shown_one_by_one() {
         assert!(table.starts_with("ID ") && table.contains("ada") && table.lines().count() == 4, "{table}");
         fits(&table);
 
-        let output = command(&server, &["users", "list", "--limit", "2", "--format", "json"]).await;
-        assert_eq!(names(&serde_json::from_slice(&output.stdout).unwrap()), ["Ada", "Ben"]);
-        assert!(String::from_utf8(output.stderr).unwrap().contains("--offset 2"));
-        assert_eq!(
-            names(&result(&server, &["users", "list", "--limit", "1", "--offset", "1"]).await),
-            ["Ben"]
-        );
-        assert_eq!(names(&result(&server, &["users", "list", "--search", "BE"]).await), ["Ben"]);
-        assert_eq!(result(&server, &["users", "list", "--search", "_"]).await, json!([]), "no pattern");
-        assert_eq!(result(&server, &["users", "list", "--disabled"]).await, json!([]));
-        result(&server, &["users", "disable", "ben", "--yes"]).await;
-        assert_eq!(names(&result(&server, &["users", "list", "--disabled"]).await), ["Ben"]);
-        assert_eq!(result(&server, &["users", "list", "--enabled"]).await.as_array().unwrap().len(), 2);
-        assert!(text(&server, &["users", "list", "--disabled"]).await.contains("disabled"));
-
-        made(&server, "ada", &[]).await;
-        ada.call("get_status", json!({})).await.content();
-        let shown = result(&server, &["users", "show", "ada"]).await;
-        assert_eq!((&shown["id"], &shown["disabled"]), (&all[0]["id"], &json!(false)));
-        assert_eq!(shown["clients"][0]["client_id"], json!(ada.client.id));
-        assert_eq!(
-            (&shown["sessions"][0]["kind"], &shown["api_keys"][0]["name"]),
-            (&json!("browser"), &json!("a test"))
-        );
-        assert_eq!(shown["accounts"][0]["primary"], true);
-        let words = text(&server, &["users", "show", all[0]["id"].as_str().unwrap()]).await;
-        assert!(words.contains("Connected clients: 1") && words.contains("Sessions: 1"), "{words}");
-        assert!(text(&server, &["users", "show", "ben"]).await.contains("DISABLED since"));
-        let secrets =
-            [ada.pair().access, ada.pair().refresh, ada.browser.cookie("smcp").unwrap_or("none".into())];
-        assert!(
-            secrets.iter().all(
-                |secret| !words.contains(secret.as_str()) && !shown.to_string().contains(secret.as_str())
-            )
-        );
-        for (arguments, exit, code) in [
-            (&["users", "show", "nobody"][..], 3, "USER_UNKNOWN"),
-            (&["users", "show"][..], 2, "USAGE"),
-            (&["users", "list", "--limit", "0"][..], 2, "USAGE"),
-            (&["users", "list", "--disabled", "--enabled"][..], 2, "USAGE"),
-            (&["users", "disable", "ada"][..], 2, "CONFIRMATION_NEEDED"),
-            (&["users", "delete", "ada"][..], 2, "CONFIRMATION_NEEDED"),
-            (&["users", "delete", "ada", "nobody", "--yes"][..], 3, "USER_UNKNOWN"),
-            (&["users", "enable", "nobody"][..], 3, "USER_UNKNOWN"),
-        ] {
-            assert_eq!(refusal(&server, arguments).await, (exit, code.to_owned()), "{arguments:?}");
-        }
-        assert_eq!(names(&result(&server, &["users", "list"]).await).len(), 3, "nobody went");
+        in_pages(&server).await;
+        shown(&server, &ada, all[0]["id"].as_str().unwrap()).await;
+        wrong_words(&server).await;
     })
     .await;
+}
+
+async fn in_pages(server: &TestServer) {
+    let output = command(server, &["users", "list", "--limit", "2", "--format", "json"]).await;
+    assert_eq!(names(&serde_json::from_slice(&output.stdout).unwrap()), ["Ada", "Ben"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--offset 2"));
+    assert_eq!(names(&result(server, &["users", "list", "--limit", "1", "--offset", "1"]).await), ["Ben"]);
+    assert_eq!(names(&result(server, &["users", "list", "--search", "BE"]).await), ["Ben"]);
+    assert_eq!(result(server, &["users", "list", "--search", "%"]).await, json!([]), "no pattern");
+    assert_eq!(result(server, &["users", "list", "--disabled"]).await, json!([]));
+    result(server, &["users", "disable", "ben", "--yes"]).await;
+    assert_eq!(names(&result(server, &["users", "list", "--disabled"]).await), ["Ben"]);
+    assert_eq!(result(server, &["users", "list", "--enabled"]).await.as_array().unwrap().len(), 2);
+    assert!(text(server, &["users", "list", "--disabled"]).await.contains("disabled"));
+}
+
+async fn shown(server: &TestServer, ada: &Listener, id: &str) {
+    made(server, "ada", &[]).await;
+    ada.call("get_status", json!({})).await.content();
+    let shown = result(server, &["users", "show", "ada"]).await;
+    assert_eq!((&shown["id"], &shown["disabled"]), (&json!(id), &json!(false)));
+    assert_eq!(shown["clients"][0]["client_id"], json!(ada.client.id));
+    assert_eq!(
+        (&shown["sessions"][0]["kind"], &shown["api_keys"][0]["name"]),
+        (&json!("browser"), &json!("a test"))
+    );
+    assert_eq!(shown["accounts"][0]["primary"], true);
+    let words = text(server, &["users", "show", id]).await;
+    assert!(words.contains("Connected clients: 1") && words.contains("Sessions: 1"), "{words}");
+    assert!(text(server, &["users", "show", "ben"]).await.contains("DISABLED since"));
+    let secrets =
+        [ada.pair().access, ada.pair().refresh, ada.browser.cookie("smcp").unwrap_or("none".into())];
+    assert!(
+        secrets
+            .iter()
+            .all(|secret| !words.contains(secret.as_str()) && !shown.to_string().contains(secret.as_str()))
+    );
+}
+
+async fn wrong_words(server: &TestServer) {
+    for (arguments, exit, code) in [
+        (&["users", "show", "nobody"][..], 3, "USER_UNKNOWN"),
+        (&["users", "show"][..], 2, "USAGE"),
+        (&["users", "list", "--limit", "0"][..], 2, "USAGE"),
+        (&["users", "list", "--disabled", "--enabled"][..], 2, "USAGE"),
+        (&["users", "disable", "ada"][..], 2, "CONFIRMATION_NEEDED"),
+        (&["users", "delete", "ada"][..], 2, "CONFIRMATION_NEEDED"),
+        (&["users", "delete", "ada", "nobody", "--yes"][..], 3, "USER_UNKNOWN"),
+        (&["users", "enable", "nobody"][..], 3, "USER_UNKNOWN"),
+    ] {
+        assert_eq!(refusal(server, arguments).await, (exit, code.to_owned()), "{arguments:?}");
+    }
+    assert_eq!(names(&result(server, &["users", "list"]).await).len(), 3, "nobody went");
 }
 
 #[tokio::test]

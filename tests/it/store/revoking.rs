@@ -3,7 +3,7 @@
 use spotify_mcp::domain::UserId;
 use spotify_mcp::domain::ids::EventId;
 use spotify_mcp::domain::selection::{Parts, Selection};
-use spotify_mcp::store::{Besides, FromLogin, NewBrowserSession, Recorded, Revoked, Revoking, Store};
+use spotify_mcp::store::{Besides, FromLogin, NewBrowserSession, Recorded, Revoked, Revoking, Store, Told};
 
 use super::erasure::live;
 use super::fixtures::{Person, at, client_id, event, fresh, hash, person, waiting};
@@ -21,7 +21,7 @@ async fn revoke(db: &Store, selection: &Selection, ends: bool) -> Revoked {
         now: at(20),
     };
     let told = |_: &Revoked| -> Vec<Recorded> { vec![event()] };
-    let told: Option<&(dyn Fn(&Revoked) -> Vec<Recorded> + Sync)> = if ends { Some(&told) } else { None };
+    let told: Option<Told<'_>> = if ends { Some(&told) } else { None };
     db.revoke(what, told).await.unwrap().unwrap()
 }
 

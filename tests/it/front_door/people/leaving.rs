@@ -33,12 +33,8 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-#[tokio::test]
-async fn of_a_deleted_person_no_file_holds_name_spotify_id_or_a_byte_of_a_token() {
-    let mut server = Setup::on(Place::sqlite()).env("LOG_LEVEL", "info").start().await;
-    let ben = server.listener("ben").await;
-    let (gone, key, id) = zaphod(&server).await;
-    sleep(Duration::from_millis(600)).await;
+/// What tells of a person: names, and every byte that is kept of what opens something.
+async fn traces(server: &TestServer, gone: &Listener, id: &str) -> Vec<(String, Vec<u8>)> {
     let raw = server.place.raw().await;
     let sealed = |column: &str, table: &str, of: &str| {
         format!("SELECT lower(hex({column})) FROM {table} WHERE {of} = '{id}' AND {column} IS NOT NULL")
@@ -60,7 +56,16 @@ async fn of_a_deleted_person_no_file_holds_name_spotify_id_or_a_byte_of_a_token(
         assert_eq!(found.len(), 1, "{table}.{column}");
         traces.push((format!("{table}.{column}"), bytes(&found[0])));
     }
-    drop(raw);
+    traces
+}
+
+#[tokio::test]
+async fn of_a_deleted_person_no_file_holds_name_spotify_id_or_a_byte_of_a_token() {
+    let mut server = Setup::on(Place::sqlite()).env("LOG_LEVEL", "info").start().await;
+    let ben = server.listener("ben").await;
+    let (gone, key, id) = zaphod(&server).await;
+    sleep(Duration::from_millis(600)).await;
+    let traces = traces(&server, &gone, &id).await;
     let folder = server.place.file().parent().unwrap().to_owned();
     let holds = |trace: &[u8], server: &TestServer| -> Vec<String> {
         let all = files(&[&folder, &server.data]);
@@ -164,6 +169,15 @@ async fn an_export_has_every_table_of_a_person_and_nothing_that_opens_anything()
             assert!(!opens || value.len() < 20 || !text.contains(value), "{column}");
         }
         complete(&raw.columns().await, held);
+
+        // The person's own way is the same, for a form of their own alone.
+        let page = zaphod.browser.open("/account").await;
+        let taken = zaphod.browser.submit(&page, "/account/export", &[]).await;
+        assert_eq!(taken.headers["content-type"], "application/json");
+        assert!(taken.headers["content-disposition"].to_str().unwrap().starts_with("attachment"));
+        let own: Value = serde_json::from_str(&taken.text).unwrap();
+        assert_eq!(own["held"]["person"], held["person"]);
+        assert_eq!(zaphod.browser.post("/account/export", &[]).await.code(), "FORM_EXPIRED");
 
         let file = server.data.join("zaphod.json");
         let named = file.display().to_string();
