@@ -13,6 +13,7 @@ use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
 use crate::egress::Refusal;
 use crate::failure::Failure;
+use crate::telemetry::metrics::Figure;
 
 use super::App;
 use super::revocation::EVERY;
@@ -126,7 +127,10 @@ async fn drain(app: Arc<App>, stop: CancellationToken) {
 async fn purge(app: Arc<App>, stop: CancellationToken) {
     loop {
         match app.store.purge(app.now()).await {
-            Ok(gone) => tracing::debug!(?gone, "expired rows removed"),
+            Ok(gone) => {
+                Figure::SessionTimeout.add(gone.timed_out);
+                tracing::debug!(?gone, "expired rows removed");
+            }
             Err(failure) => tracing::error!(cause = failure.chain(), "the purge failed"),
         }
         app.keep_tombstones().await;

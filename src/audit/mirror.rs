@@ -1,12 +1,14 @@
-//! Each audit event once more in the operational log: target `security`, its code in `event=`, ids only.
+//! Each audit event once more in the operational log (target `security`, its code in `event=`, ids only) and counted.
 //!
 //! The log is for watching, the trail is the evidence: the address and the details stay in the trail.
 
 use crate::domain::event::{Event, EventCode, Outcome, Severity};
 use crate::domain::ids::EventId;
+use crate::telemetry::metrics;
 
-/// Logs the event at the level of its severity; what every call causes goes to `debug`.
+/// Counts the event, and logs it at the level of its severity; what every call causes goes to `debug`.
 pub(super) fn log(event: &Event, uid: &EventId) {
+    metrics::count_event(event.code());
     macro_rules! say {
         ($level:ident) => {
             tracing::event!(

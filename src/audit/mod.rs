@@ -133,6 +133,16 @@ impl Audit {
         &self.writer
     }
 
+    /// Up to which byte of which segment the trail is on disk: what stands there is there for good.
+    pub fn durable(&self) -> (u32, u64) {
+        self.queue.durable()
+    }
+
+    /// How many records are queued or not yet on disk.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// Whether the last write succeeded. False while the disk refuses: not ready to serve.
     pub fn is_writable(&self) -> bool {
         self.queue.is_writable()

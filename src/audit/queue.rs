@@ -3,7 +3,7 @@
 //! A semaphore counts the room, so that callers wait without blocking the executor; a condition variable wakes
 //! the writer, which lets notes gather for a moment and comes at once for a caller that waits.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,9 @@ const GROUP: usize = 256;
 const SPARE: usize = 2048;
 /// Larger ones (in bytes) are not.
 const LARGEST_SPARE: usize = 2048;
+
+/// A place in the trail is one number: a segment has less than a terabyte, and there are fewer than 16 million.
+const LENGTH_BITS: u32 = 40;
 
 /// One piece of work for the writer.
 pub(super) enum Work {
@@ -54,6 +57,8 @@ pub(super) struct Queue {
     room: Semaphore,
     spare: Mutex<Vec<Vec<u8>>>,
     writable: AtomicBool,
+    /// See [`Queue::durable`].
+    durable: AtomicU64,
     finished: AtomicBool,
     done: Notify,
 }
@@ -79,6 +84,7 @@ impl Queue {
             room: Semaphore::new(ROOM),
             spare: Mutex::default(),
             writable: AtomicBool::new(true),
+            durable: AtomicU64::new(0),
             finished: AtomicBool::new(false),
             done: Notify::new(),
         }
@@ -143,6 +149,22 @@ impl Queue {
     /// Gives room back for `rows` records that are written, or were refused.
     pub(super) fn release(&self, rows: usize) {
         self.room.add_permits(rows);
+    }
+
+    /// How many records are queued or not yet on disk.
+    pub(super) fn waiting(&self) -> usize {
+        ROOM.saturating_sub(self.room.available_permits())
+    }
+
+    /// Up to which byte of which segment the trail is on disk, whatever becomes of what stands after it.
+    pub(super) fn durable(&self) -> (u32, u64) {
+        let both = self.durable.load(Ordering::Acquire);
+        (u32::try_from(both >> LENGTH_BITS).unwrap_or(u32::MAX), both & ((1 << LENGTH_BITS) - 1))
+    }
+
+    /// So far it is on disk.
+    pub(super) fn set_durable(&self, segment: u32, length: u64) {
+        self.durable.store((u64::from(segment) << LENGTH_BITS) | length, Ordering::Release);
     }
 
     pub(super) fn is_writable(&self) -> bool {

@@ -110,6 +110,11 @@ impl Trail {
         Ok((Self { dir: dir.to_owned(), number, file, len, overhang: false, _lock: lock }, tail))
     }
 
+    /// Number of the current segment.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Length of the current segment, in bytes.
     pub(super) fn len(&self) -> u64 {
         self.len

@@ -51,6 +51,7 @@ pub(super) fn start(
         let event = Event::new(EventCode::AuditTailRepaired).detail("bytes", tail.torn.to_string());
         backlog.push(Draft::of(&Stamped { uid: uid(), at: clock.now(), event }, Vec::new()));
     }
+    queue.set_durable(trail.number(), trail.len());
     let writer = Writer {
         durable: Mark { len: trail.len(), chain: chain.clone() },
         trail,
@@ -202,6 +203,7 @@ impl Writer {
     /// All that was appended so far is durable.
     fn settle(&mut self) {
         self.durable = Mark { len: self.trail.len(), chain: self.chain.clone() };
+        self.queue.set_durable(self.trail.number(), self.trail.len());
         self.queue.take_back(self.unsynced.drain(..).map(Draft::into_memory));
         self.synced_at = Instant::now();
         if self.backlog.is_empty() {

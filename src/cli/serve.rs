@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
@@ -13,7 +14,7 @@ use crate::app::{App, Mode};
 use crate::config::LogFormat;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::http::{Http, Listening, front, listen};
+use crate::http::{Http, Listening, ServeError, front, listen};
 use crate::mcp::{HttpPolicy, Linked, McpDeps, Server};
 
 use super::control::Control;
@@ -84,6 +85,7 @@ async fn serve(
         true => None,
         false => Some(listen(config.server.listen()).await.map_err(serve_start::refused_port)?),
     };
+    let metrics = metrics_listener(args, config.telemetry.metrics_listen).await?;
     let renewal = config.server.tls.clone().filter(|_| !args.stdio).map(serve_start::renewal).transpose()?;
     if let Some(listening) = &listening {
         serve_start::adopt_port(&mut config, listening.address().port());
@@ -122,21 +124,47 @@ async fn serve(
                 let reloader = Reloader { again, app: app.clone(), http: http.clone(), log, told };
                 tasks.spawn(reloader.keep(hangup, control(&app), tasks_stop.clone()));
             }
+            spawn_metrics(metrics, &http, &mut tasks, &tasks_stop);
             announce(&app, &listening, sandbox.as_ref(), &output);
             over_http(&http, listening, calls_stop).await
         }
     };
     tasks_stop.cancel();
     while tasks.join_next().await.is_some() {}
+    record_end(&app).await;
+    app.audit.close().await;
+    app.store.close().await;
+    served.map(|()| Exit::Done).map_err(internal)
+}
+
+/// The end is recorded where the disk takes it in time.
+async fn record_end(app: &App) {
     let recorded = app.audit.record(Event::new(EventCode::SysShutdown));
     match tokio::time::timeout(LAST_RECORD, recorded).await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::error!(cause = failure.chain(), "the end could not be recorded"),
         Err(_) => tracing::error!("the end could not be recorded: the audit trail has no room"),
     }
-    app.audit.close().await;
-    app.store.close().await;
-    served.map(|()| Exit::Done).map_err(internal)
+}
+
+/// Where metrics have a listener of their own. Of several local servers over standard input none does.
+async fn metrics_listener(args: &Args, address: Option<SocketAddr>) -> Result<Option<Listening>, Refused> {
+    match address.filter(|_| !args.stdio) {
+        None => Ok(None),
+        Some(address) => listen(address).await.map(Some).map_err(|error| refused_metrics_port(&error)),
+    }
+}
+
+fn spawn_metrics(
+    metrics: Option<Listening>,
+    http: &Arc<Http>,
+    tasks: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) {
+    if let Some(metrics) = metrics {
+        tracing::info!(address = %metrics.address(), "metrics");
+        tasks.spawn(metrics.serve_metrics(http.clone(), stop.clone()));
+    }
 }
 
 /// Serves until a signal, then drains: not ready, a pause for load balancers, calls in flight finish.
@@ -164,6 +192,21 @@ async fn over_http(
     calls_stop.cancel();
     serving.abort();
     Ok(())
+}
+
+/// Why the address of metrics cannot be listened on.
+fn refused_metrics_port(error: &ServeError) -> Refused {
+    let code = if error.cause.kind() == std::io::ErrorKind::AddrInUse {
+        "PORT_TAKEN"
+    } else {
+        "ADDRESS_UNAVAILABLE"
+    };
+    let text = format!("cannot listen on {} for metrics: {}", error.address, error.cause.kind());
+    Refused::incomplete(
+        code,
+        text,
+        "set telemetry.metrics_listen to a free address of this machine, or leave it out",
+    )
 }
 
 /// Where commands reach this server; without it, SIGHUP still does.

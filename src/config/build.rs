@@ -312,7 +312,10 @@ impl Build<'_> {
     }
 
     fn telemetry(&mut self) -> TelemetryConfig {
+        let (metrics_listen, metrics_token) = self.metrics();
         TelemetryConfig {
+            metrics_listen,
+            metrics_token,
             log_level: level(&self.text("telemetry.log_level")),
             log_file: self.optional_text("telemetry.log_file").map(PathBuf::from),
             log_format: match self.text("telemetry.log_format").as_str() {

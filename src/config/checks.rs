@@ -1,6 +1,6 @@
 //! What makes one piece of text a valid value. Each check says why not, and what to write instead.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use url::{Host, Url};
 
@@ -50,6 +50,29 @@ pub fn ip(text: &str) -> Result<(), Wrong> {
         format!("{} is not an IP address", quoted(text)),
         "write 127.0.0.1, or 0.0.0.0 for every interface",
     ))
+}
+
+/// An address and port to listen on.
+pub fn socket(text: &str) -> Result<(), Wrong> {
+    if text.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is not an address and port", quoted(text)),
+        "write for example 127.0.0.1:9464",
+    ))
+}
+
+/// What a program presents as a bearer token (RFC 6750 2.1); never quoted.
+pub fn bearer(text: &str) -> Result<(), Wrong> {
+    let fix = "write at least 16 random letters and digits, for example from 'openssl rand -hex 32'";
+    if text.len() < 16 {
+        return Err(Wrong::new("it is shorter than 16 characters", fix));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
+        return Ok(());
+    }
+    Err(Wrong::new("it has characters that no bearer token has", fix))
 }
 
 /// An http or https origin: scheme, host, optional port.
@@ -282,5 +305,11 @@ mod tests {
         all(ip, &["127.0.0.1", "::1", "localhost", "0.0.0.0"], &["example.org", "127.0.0.1:80", ""]);
         all(client_id, &["0123456789abcdef0123456789abcdef"], &["", "abc", "your client id here"]);
         all(passphrase, &["correct horse battery"], &["short"]);
+        all(socket, &["127.0.0.1:9464", "[::1]:0"], &["9464", "127.0.0.1", "localhost:9464", ""]);
+        all(
+            bearer,
+            &["0123456789abcdef", "YWJjZGVmZ2hpamtsbW5v+/=="],
+            &["short", "0123456789 abcdef", "0123456789abcdé"],
+        );
     }
 }

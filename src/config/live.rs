@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::keys::{KeySpec, Role};
 use super::table::TABLE;
 use super::value::{self, Value};
-use super::{Config, LimitsConfig, Loaded, LogLevel, Signup};
+use super::{Config, KeyAges, LimitsConfig, Loaded, LogLevel, Signup};
 
 /// The values of live keys that something reads while the server runs.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Live {
     pub limits: LimitsConfig,
     /// The least severe level that is written.
     pub log_level: LogLevel,
+    /// How old each key may become before rotation is due.
+    pub max_key_age: KeyAges,
 }
 
 impl Live {
@@ -33,6 +35,7 @@ impl Live {
             security_contact: config.server.security_contact.clone(),
             limits: config.limits,
             log_level: config.telemetry.log_level,
+            max_key_age: config.security.max_key_age,
         }
     }
 }

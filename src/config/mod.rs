@@ -4,6 +4,7 @@
 //! network, printing. Values of secrets never enter a message.
 
 mod build;
+mod build_metrics;
 mod build_spotify;
 mod build_values;
 pub mod certificate;

@@ -52,6 +52,8 @@ const READ_AS: &[(&str, &str)] = &[
     ("api.timeout", "api.timeout"),
     ("audit.dir", "audit.dir"),
     ("telemetry.log_level", "telemetry.log_level"),
+    ("telemetry.metrics_listen", "telemetry.metrics_listen"),
+    ("telemetry.metrics_token", "telemetry.metrics_token"),
 ];
 
 /// Its one value is what is served: nothing has to ask.

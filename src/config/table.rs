@@ -114,6 +114,8 @@ pub static TABLE: &[KeySpec] = &[
     key("telemetry.log_format", Choice(&["text", "json"]), "How a log line looks.").or("text"),
     key("telemetry.log_rotation", Choice(&["daily", "hourly", "never"]), "When a new log file begins.").or("daily"),
     key("telemetry.log_keep", Count(1, 10_000), "How many log files stay.").or("14"),
+    key("telemetry.metrics_listen", Text(checks::socket), "Address and port of a listener of its own for metrics (docs/monitoring.md), for example 127.0.0.1:9464; beyond loopback it wants telemetry.metrics_token. Default: none."),
+    key("telemetry.metrics_token", Text(checks::bearer), "What whoever reads metrics presents as a bearer token; it also opens /metrics on the server's own address, which is not there without it.").secret(Secret),
 ];
 
 /// What is done with a variable that belongs to a neighbouring system (product.md 3, last rows).

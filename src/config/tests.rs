@@ -66,8 +66,12 @@ fn nothing_at_all_is_a_development_server_on_loopback() {
 
 #[test]
 fn every_key_of_the_table_reaches_the_typed_configuration() {
-    let source =
-        concat!(include_str!("build.rs"), include_str!("build_spotify.rs"), include_str!("clients.rs"));
+    let source = concat!(
+        include_str!("build.rs"),
+        include_str!("build_metrics.rs"),
+        include_str!("build_spotify.rs"),
+        include_str!("clients.rs")
+    );
     for spec in table::TABLE.iter().filter(|spec| spec.role == keys::Role::Setting) {
         // `server.transports` has one possible value so far, and so nothing to build from it.
         let is_read = source.contains(&format!("\"{}\"", spec.path)) || spec.path == "server.transports";

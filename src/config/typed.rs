@@ -39,7 +39,7 @@ pub struct Config {
     pub api: ApiConfig,
     /// Where the audit trail lives.
     pub audit: AuditConfig,
-    /// The operational log.
+    /// The operational log and metrics.
     pub telemetry: TelemetryConfig,
 }
 
@@ -322,7 +322,7 @@ pub struct AuditConfig {
     pub dir: PathBuf,
 }
 
-/// The operational log.
+/// The operational log and metrics.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
     /// The least severe level that is written.
@@ -335,6 +335,10 @@ pub struct TelemetryConfig {
     pub log_rotation: LogRotation,
     /// How many old files stay.
     pub log_keep: u32,
+    /// Where metrics have a listener of their own; on loopback, or there is a token.
+    pub metrics_listen: Option<SocketAddr>,
+    /// What whoever reads metrics presents; without it `/metrics` is not there.
+    pub metrics_token: Option<SecretString>,
 }
 
 /// The least severe level that is written.

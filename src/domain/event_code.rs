@@ -193,6 +193,7 @@ codes! {
     ConfigMergeAccepted, "config_merge_accepted", ApplicationLifecycle / 8, High, "Somebody vouched for a sealed configuration after a merge";
     CertificateReplaced, "certificate_replaced", ApplicationLifecycle / 8, Informational, "A renewed TLS certificate was taken over";
     CertificateRefused, "certificate_refused", ApplicationLifecycle / 8, Medium, "A changed TLS certificate could not be used, and the one before stays";
+    AdvisoryFound, "advisory_found", ApplicationLifecycle / 99, High, "A security advisory is about something in this program";
     CertificateExpires, "certificate_expires", ApplicationLifecycle / 99, High, "The server's TLS certificate ends soon";
     EmergencyContainment, "emergency_containment", Authentication / 2, Critical, "Everything that anybody held was ended at once";
     IssuanceFrozen, "issuance_frozen", ApplicationLifecycle / 99, Critical, "An emergency began: no server issues anything until it is over";

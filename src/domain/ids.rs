@@ -72,6 +72,8 @@ ids! {
     EventId, "e_", "an event id";
     /// A backup, `b_...`.
     BackupId, "b_", "a backup id";
+    /// An alert, `al_...`.
+    AlertId, "al_", "an alert id";
     /// A request, for matching an error page with the log, `r_...`.
     RequestId, "r_", "a request id";
     /// A rotation of keys, `rot_...`.

@@ -16,6 +16,7 @@ pub mod limit;
 pub mod mcp_session;
 mod neighbourhood;
 pub mod pkce;
+pub mod probing;
 pub mod redirect;
 pub mod refresh;
 mod registration_mode;
@@ -28,7 +29,7 @@ mod signature_fields;
 pub mod strict_json;
 
 pub use ids::{
-    ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId, LinkId,
+    AlertId, ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId, LinkId,
     RotationId, SessionId, UserId,
 };
 pub use key_purpose::KeyPurpose;

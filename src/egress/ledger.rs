@@ -44,6 +44,28 @@ pub struct Counters {
     pub refusals_lost: u64,
 }
 
+impl Counters {
+    /// What two gates have seen together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            answers: self.answers + other.answers,
+            bytes: self.bytes + other.bytes,
+            connections: self.connections + other.connections,
+            hosts_refused: self.hosts_refused + other.hosts_refused,
+            addresses_refused: self.addresses_refused + other.addresses_refused,
+            connect_failures: self.connect_failures + other.connect_failures,
+            tls_failures: self.tls_failures + other.tls_failures,
+            certificate_failures: self.certificate_failures + other.certificate_failures,
+            timeouts: self.timeouts + other.timeouts,
+            too_large: self.too_large + other.too_large,
+            broken: self.broken + other.broken,
+            refusals_lost: self.refusals_lost + other.refusals_lost,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Cells {
     requests: AtomicU64,

@@ -11,7 +11,7 @@ use crate::oauth::Visitor;
 use crate::web::headers::Class;
 use crate::web::{Problem, routes};
 
-use super::{Http, health, login, reply};
+use super::{Http, health, login, metrics, reply};
 
 /// What a server without the key says; it names none.
 const KEYLESS: &str = "this server waits for its operator to give it the key in use; nothing is lost, do not connect again: try later";
@@ -29,7 +29,8 @@ enum Why {
 
 /// The answer to a request that cannot be served at present; `None` where it can.
 pub(super) async fn answer(http: &Http, path: &str, (class, visitor): (Class, &Visitor)) -> Option<Response> {
-    if health::is_probe(path) || path.starts_with(routes::ASSETS) || path.contains("/.well-known/") {
+    let told = health::is_probe(path) || path == metrics::PATH;
+    if told || path.starts_with(routes::ASSETS) || path.contains("/.well-known/") {
         return None;
     }
     let why = if http.app.keys.is_keyless() {

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::in_flight::InFlight;
 use super::line::{Ending, Line, Waits};
+use crate::telemetry::metrics::{Figure, Gauge};
 
 /// A client that has not sent its headers (before them, its part of TLS) after this long is not served (product.md 7).
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -47,6 +48,9 @@ const PROMPT: Duration = Duration::from_millis(500);
 
 /// The log says at most so often that connections are shed.
 const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// Open connections of all listeners.
+pub(super) static OPEN: Gauge = Gauge::new();
 
 /// All open connections of a listener.
 pub(super) struct Connections {
@@ -103,6 +107,7 @@ impl Connections {
         let id = open.next;
         open.next += 1;
         open.lines.insert(id, line.clone());
+        OPEN.enter();
         Place { connections: self.clone(), id, line }
     }
 
@@ -128,6 +133,7 @@ impl Connections {
                 line.give_way(if waited.0 == Waits::Idle { Ending::Shed } else { Ending::Broken });
                 open.going += 1;
                 self.shed.fetch_add(1, Ordering::Relaxed);
+                Figure::ConnectionShed.count();
                 return true;
             }
         }
@@ -253,6 +259,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.connections.open();
         open.lines.remove(&self.id);
+        OPEN.leave();
         if self.line.gives_way() {
             open.going = open.going.saturating_sub(1);
         }

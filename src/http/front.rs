@@ -13,13 +13,17 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
-use crate::web::headers;
+use crate::domain::probing::shows_injection;
+use crate::telemetry::metrics::Figure;
+use crate::web::headers::{self, Class};
 
 use super::layers::{authority, class_of, refused, unknown_host};
-use super::{Http, Shared, closed, health, protocol, reply, visitor};
+use super::measured::{Route, is_malformed};
+use super::{Http, Shared, closed, health, login, protocol, reply, visitor};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -60,10 +64,15 @@ impl Service<http::Request<Body>> for Front {
 async fn surround(http: &Http, routes: Router, mut request: Request) -> Response {
     let visitor = visitor::identify(http, &request);
     let id = visitor.request.clone();
+    let began = Instant::now();
     let path = request.uri().path();
     let (class, probe) = (class_of(path), health::is_probe(path));
+    let route = Route::of(path, login::callback_path(&http.app.config));
+    look_for_injection(&request, class);
     // Outside the Host check: probes ask by address.
-    let closed = match refused(&request, class) {
+    let refused = refused(&request, class);
+    let disordered = refused.is_some();
+    let closed = match refused {
         None => closed::answer(http, path, (class, &visitor)).await,
         refused => refused,
     };
@@ -85,6 +94,12 @@ async fn surround(http: &Http, routes: Router, mut request: Request) -> Response
     } else {
         unknown_host()
     };
+    route.answered(response.status(), began.elapsed());
+    match response.status() {
+        status if disordered || is_malformed(status, class) => Figure::MalformedRequest.count(),
+        StatusCode::BAD_REQUEST if class == Class::Page => Figure::ValidationError.count(),
+        _ => {}
+    }
     let class = headers::class_of(&response, class);
     let headers = response.headers_mut();
     headers.reserve(MOST_OF_OURS);
@@ -94,4 +109,12 @@ async fn surround(http: &Http, routes: Router, mut request: Request) -> Response
         headers.insert(&REQUEST_ID, value);
     }
     response
+}
+
+/// Counted whatever is answered; the protocol's calls have no target but their endpoint.
+fn look_for_injection(request: &Request, class: Class) {
+    let shows = || request.uri().path_and_query().is_some_and(|target| shows_injection(target.as_str()));
+    if class != Class::Protocol && shows() {
+        Figure::InjectionAttempt.count();
+    }
 }

@@ -23,6 +23,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Whether two readers would end the body in different places, which smuggles a request in.
+    pub(super) const fn smuggles(self) -> bool {
+        matches!(self, Self::Chunks | Self::Coding)
+    }
+
     /// What is told of it.
     pub(super) fn answer(self) -> Response {
         let (status, said) = match self {

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use crate::config::ServerConfig;
+use crate::telemetry::metrics::Figure;
 use crate::web::headers::{self, Class};
 
 use super::{Shared, heads};
@@ -20,6 +21,9 @@ const MOST_TARGET_BYTES: usize = 16 * 1024;
 /// What is refused whatever the route and whoever asks.
 pub(super) fn refused(request: &Request, class: Class) -> Option<Response> {
     if let Some(fault) = heads::fault(request) {
+        if fault.smuggles() {
+            Figure::InjectionAttempt.count();
+        }
         return Some(fault.answer());
     }
     if !has_bounded_headers(request.headers()) {
@@ -73,7 +77,7 @@ pub(crate) fn class_of(path: &str) -> Class {
     match path {
         "/mcp" | "/mcp/" | "/claude-mcp" | "/claude-mcp/" => Class::Protocol,
         "/token" | "/register" | "/revoke" | "/introspect" | "/auth/status" | "/health" | "/livez"
-        | "/readyz" => Class::Json,
+        | "/readyz" | "/metrics" => Class::Json,
         path if path.contains("/.well-known/") => Class::Json,
         _ => Class::Page,
     }

@@ -13,6 +13,7 @@ use crate::domain::ClientId;
 use crate::domain::event::{Event, EventCode};
 use crate::oauth::Visitor;
 use crate::oauth::login::NoDeparture;
+use crate::telemetry::metrics::Figure;
 use crate::web::Problem;
 
 use super::{Http, reply};
@@ -69,6 +70,7 @@ pub(super) async fn attempt_failed(
     because: &'static str,
     client: Option<&ClientId>,
 ) -> Option<Limited> {
+    Figure::InvalidToken.count();
     let verdict = http.app.limits.attempt_failed(visitor.address).await;
     if verdict == Verdict::Fits {
         let mut event = Event::new(EventCode::AuthenticationFailure).because(because);

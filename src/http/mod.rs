@@ -14,6 +14,7 @@ mod connections;
 mod cors;
 mod descriptors;
 mod discovery;
+mod exposed;
 mod front;
 mod heads;
 mod health;
@@ -23,6 +24,8 @@ mod leftover;
 mod limited;
 mod line;
 mod login;
+mod measured;
+mod metrics;
 mod pages;
 mod pieces;
 pub(crate) mod posted;
@@ -44,6 +47,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, options, post};
 
+use crate::ambient::Timestamp;
 use crate::app::App;
 use crate::domain::UserId;
 use crate::mcp;
@@ -69,6 +73,9 @@ pub struct Http {
     /// Whether it issues nothing while an emergency is dealt with.
     heeds_freeze: bool,
     draining: AtomicBool,
+    started: Timestamp,
+    /// What metrics say of the database.
+    known: exposed::Known,
 }
 
 /// The loopback page of `serve --stdio`.
@@ -84,8 +91,17 @@ impl Http {
     pub fn new(app: Arc<App>, mcp: Option<mcp::Server>, local: Option<LocalLogin>) -> Self {
         let server = &app.config.server;
         let site = Site::new(&server.public_url, app.sandbox, server.security_contact.as_deref());
-        let hosts = layers::Hosts::of(server);
-        Self { app, site, mcp, local, hosts, heeds_freeze: true, draining: AtomicBool::new(false) }
+        Self {
+            hosts: layers::Hosts::of(server),
+            site,
+            mcp,
+            local,
+            heeds_freeze: true,
+            draining: AtomicBool::new(false),
+            started: app.now(),
+            known: exposed::Known::default(),
+            app,
+        }
     }
 
     /// The same for the command that deals with an emergency: it tries what servers would answer without the freeze.
@@ -165,6 +181,7 @@ pub fn front(http: &Shared) -> Front {
         .route("/assets/{file}", get(assets::serve))
         .route(routes::SECURITY_TXT, get(pages::security_txt))
         .merge(health::routes())
+        .merge(metrics::routes())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
         .with_state(http.clone());

@@ -21,6 +21,7 @@ use crate::mcp::{self, Caller, ExpectedDigest, NotServed};
 use crate::oauth::challenge::Challenge;
 use crate::oauth::{Visitor, refusals};
 use crate::store::KeyGrant;
+use crate::telemetry::metrics::Figure;
 
 use super::limited::{self, Limited};
 use super::signed::{by_signature, flawed};
@@ -293,6 +294,7 @@ async fn not_accepted(
         Refused::Invalid => refused(http, visitor, reason).await,
         // One of ours once: whoever holds it need not guess.
         Refused::Over => {
+            Figure::InvalidToken.count();
             if http.app.limits.is_news(&TokenHash::of(presented), TELL_EVERY) {
                 let event = event(EventCode::AuthenticationFailure, visitor).because(reason);
                 refusals::note(&http.app, visitor, event.detail("known", "expired or ended")).await;

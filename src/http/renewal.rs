@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::tls::Tls;
+use super::tls::{self, Tls};
 use crate::ambient::Timestamp;
 use crate::app::App;
 use crate::config::certificate::{self, Pair, TlsFiles};
@@ -43,6 +43,7 @@ type Stamp = [Option<(u64, u64, i64, i64)>; 2];
 impl Renewal {
     /// Looks at the files until `stop`, and at once where a reload is asked for.
     pub async fn keep(mut self, app: Arc<App>, reload: Arc<Notify>, stop: CancellationToken) {
+        tls::note_end(self.pair.ends);
         let mut seen = self.stamp();
         let (mut announced, mut summed_up) = (None::<Instant>, Instant::now());
         loop {
@@ -78,6 +79,7 @@ impl Renewal {
             Ok(pair) => {
                 self.tls.current.replace(pair.certified.clone());
                 self.pair = pair;
+                tls::note_end(self.pair.ends);
                 let event = Event::new(EventCode::CertificateReplaced);
                 app.audit.note(event.detail("not_after", self.pair.ends.rfc3339())).await;
                 self.warn_of_name(app);

@@ -10,6 +10,7 @@ use crate::domain::ids::RequestId;
 use crate::failure::Failure;
 use crate::oauth::{OAuthError, Reply, Visitor};
 use crate::store::is_unavailable;
+use crate::telemetry::metrics::Figure;
 use crate::web::{Page, Problem, problem};
 
 use super::Http;
@@ -32,6 +33,7 @@ pub(super) fn failed_page(http: &Http, failure: &Failure, visitor: &Visitor) -> 
 pub(super) fn oauth_error(reply: Reply<OAuthError>, visitor: &Visitor) -> Response {
     match reply {
         Reply::Refused(error) => {
+            count(&error);
             let body = json!({"error": error.code, "error_description": error.description});
             let mut response = (error.status, Json(body)).into_response();
             if error.basic_challenge {
@@ -62,6 +64,16 @@ pub(super) fn failed_json(failure: &Failure, visitor: &Visitor) -> Response {
         "error_description": format!("internal error; tell the operator {}", visitor.request),
     });
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}
+
+/// What is wrong with a request by the measure of its endpoint; what may be a guess was counted as one before.
+fn count(error: &OAuthError) {
+    match (error.code, error.status) {
+        _ if error.attempt.is_some() => {}
+        ("invalid_grant", _) => Figure::InvalidToken.count(),
+        (_, StatusCode::BAD_REQUEST) => Figure::ValidationError.count(),
+        _ => {}
+    }
 }
 
 /// A client may come again after some seconds.

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::mcp::ExpectedDigest;
 use crate::oauth::{Visitor, refusals};
 use crate::store::Spent;
+use crate::telemetry::metrics::Figure;
 
 use super::protocol::{Denied, Proof, Proven, TELL_EVERY, caller_of, event, refused};
 use super::{Http, layers, limited};
@@ -109,6 +110,7 @@ pub(super) async fn flawed(http: &Http, visitor: &Visitor, flaw: Flaw, key: Opti
             None => Denied::Signature(flaw),
         };
     }
+    Figure::InvalidToken.count();
     let event = event(EventCode::AuthenticationFailure, visitor).because(flaw.reason());
     let event = match key {
         Some(key) => event.subject(key.as_str()),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use rustls::ServerConfig;
@@ -18,11 +18,26 @@ use tokio_rustls::server::TlsStream;
 
 use super::line::Ending;
 use super::line::{Line, Watched};
+use crate::ambient::Timestamp;
 use crate::config::certificate;
 use crate::failure::{During as _, Failure};
+use crate::telemetry::metrics::Figure;
 
 /// Handshakes at once; beyond them the longest lasting goes. Each may take ten seconds (see [`super::connections`]).
 const MOST_HANDSHAKES: usize = 1024;
+
+/// When the certificate in use ends, in Unix seconds; 0 where there is none.
+static ENDS: AtomicI64 = AtomicI64::new(0);
+
+/// When the certificate in use ends.
+pub(super) fn ends() -> Option<Timestamp> {
+    Some(ENDS.load(Ordering::Relaxed)).filter(|ends| *ends > 0).map(Timestamp::from_secs)
+}
+
+/// Notes when the certificate in use ends.
+pub(super) fn note_end(ends: Timestamp) {
+    ENDS.store(ends.secs(), Ordering::Relaxed);
+}
 
 /// What secures the connections of a listener.
 pub struct Tls {
@@ -78,6 +93,7 @@ impl Tls {
         };
         done.inspect_err(|error| {
             self.failures.fetch_add(1, Ordering::Relaxed);
+            Figure::TlsFailure.count();
             tracing::debug!(why = kind(error), "a TLS handshake failed");
         })
         .ok()

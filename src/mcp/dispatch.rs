@@ -12,10 +12,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
+use super::measured;
 use super::server::Inner;
 use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
 use crate::policy::ToolPolicy;
+use crate::telemetry::metrics::Figure;
 
 /// How guarded work ended.
 pub(super) enum Ended<T> {
@@ -109,7 +111,12 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
     };
     let failed = !matches!(&ended, Ended::Done(Ok(_)));
     server.usage.count(&call.caller.user, call.tool, failed, server.clock.now());
-    server.audit.note(note(call, &ended, began)).await;
+    let event = note(call, &ended, began);
+    measured::called(call.tool, event.outcome(), began.elapsed());
+    if event.status_text() == "INVALID_ARGUMENT" {
+        Figure::ValidationError.count();
+    }
+    server.audit.note(event).await;
     match ended {
         Ended::Done(outcome) => Ok(outcome),
         Ended::Panicked => Err(broken(call.tool)),

@@ -16,6 +16,7 @@ mod guard;
 mod handler;
 mod http_policy;
 mod limits;
+pub(crate) mod measured;
 pub(crate) mod message;
 pub(crate) mod prompts;
 mod refusal;

@@ -13,6 +13,7 @@ use http::{StatusCode, header};
 use http_body_util::BodyExt as _;
 
 use super::basis::Basis;
+use super::measured::STREAMS;
 use super::refusal::refusal;
 use crate::domain::UserId;
 
@@ -66,6 +67,7 @@ impl Streams {
             return None;
         }
         open.all += 1;
+        STREAMS.enter();
         open.people.insert(user.clone(), theirs + 1);
         drop(open);
         Some(Place { streams: self.clone(), user: user.clone() })
@@ -89,6 +91,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        STREAMS.leave();
         let mut open = self.streams.lock();
         open.all = open.all.saturating_sub(1);
         let left = open.people.get(&self.user).map_or(0, |theirs| theirs.saturating_sub(1));

@@ -14,6 +14,7 @@ use crate::domain::{Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
 use crate::store::{FromLogin, Login, NewCode, NewLogin};
+use crate::telemetry::metrics::Figure;
 use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 
 use super::authorize::error_redirect;
@@ -354,6 +355,7 @@ async fn welcome(
 
 /// Nobody began a login here, or in another browser: anybody can come with that, as often as they like.
 async fn stranger(app: &App, why: LoginProblem, visitor: &Visitor) -> Arrival {
+    Figure::FailedLogin.count();
     refusals::note(app, visitor, Event::new(EventCode::AuthnLoginFail).because(why.word())).await;
     Arrival::Problem(why)
 }
@@ -365,6 +367,7 @@ async fn problem(
     request: Option<&AuthorizationRequest>,
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
+    Figure::FailedLogin.count();
     let code = if why == LoginProblem::WrongAccount {
         EventCode::AccountMismatch
     } else {

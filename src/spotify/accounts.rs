@@ -10,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::form_urlencoded::Serializer;
 
+use super::measured::{self, Service};
 use super::token::{TokenSet, is_token};
 use super::{AccessToken, AccountsError, BaseUrl, Foreign, GrantFault, lenient, reply};
 use crate::ambient::Clock;
@@ -143,7 +145,10 @@ impl Accounts {
         let request = self.request(app, fields).ok_or_else(|| {
             AccountsError::Refused("the client id or secret cannot be put into a request".to_owned())
         })?;
-        match self.gate.send(request, Limits::within(self.timeout, MAX_BODY)).await {
+        let began = Instant::now();
+        let answer = self.gate.send(request, Limits::within(self.timeout, MAX_BODY)).await;
+        measured::asked(Service::Accounts, &answer, began.elapsed());
+        match answer {
             Ok(answer) if answer.status() == StatusCode::OK => understood(answer.body()),
             Ok(answer) => Err(self.refused(&answer)),
             Err(error) => Err(unanswered(&error)),

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::base::Address;
 use super::error::ApiError;
+use super::measured::{self, Service};
 use super::quota::QuotaMode;
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
@@ -120,8 +121,10 @@ impl Api {
         limits: Limits,
         write: bool,
     ) -> Result<Response<Bytes>, ApiError> {
-        let answer =
-            self.gate.send(request, limits).await.map_err(|error| ApiError::from_egress(error, write))?;
+        let began = Instant::now();
+        let answer = self.gate.send(request, limits).await;
+        measured::asked(Service::Api, &answer, began.elapsed());
+        let answer = answer.map_err(|error| ApiError::from_egress(error, write))?;
         if answer.status().is_success() {
             return Ok(answer);
         }

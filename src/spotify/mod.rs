@@ -12,6 +12,7 @@ pub mod error;
 mod ids;
 mod lenient;
 mod library;
+pub(crate) mod measured;
 pub mod models;
 pub mod page;
 mod player;

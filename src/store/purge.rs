@@ -13,6 +13,8 @@ use super::{Pool, Store, transaction, writing};
 pub struct Purged {
     /// Logins in progress that were not finished in time.
     pub logins: u64,
+    /// Of these, and of sessions of both kinds: whose time was over.
+    pub timed_out: u64,
     /// Codes.
     pub codes: u64,
     /// Access and refresh tokens.
@@ -59,19 +61,24 @@ impl Store {
             grace_over,
         )
         .await?;
+        let logins = self.run("DELETE FROM logins WHERE expires_at <= $1 AND used_at IS NULL", now).await?;
+        let browsers = "DELETE FROM browser_sessions WHERE expires_at <= $1 AND revoked_at IS NULL";
+        let browsers = self.run(browsers, now).await?;
+        let sessions = self.run("DELETE FROM mcp_sessions WHERE expires_at <= $1", now).await?;
         let purged = Purged {
-            logins: self.run("DELETE FROM logins WHERE expires_at <= $1 AND used_at IS NULL", now).await?
-                + self.run("DELETE FROM logins WHERE used_at <= $1", completed).await?,
+            timed_out: logins + browsers + sessions,
+            logins: logins + self.run("DELETE FROM logins WHERE used_at <= $1", completed).await?,
             codes: self.run("DELETE FROM codes WHERE expires_at <= $1", ended).await?,
             tokens: self.run("DELETE FROM access_tokens WHERE expires_at <= $1", ended).await?
                 + self
                     .run("DELETE FROM refresh_tokens WHERE expires_at <= $1 AND rotated_at IS NULL", ended)
                     .await?,
             grants: self.run("DELETE FROM grants WHERE expires_at <= $1 OR revoked_at <= $1", ended).await?,
-            sessions: self
-                .run("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now)
-                .await?,
-            mcp_sessions: self.purge_mcp_sessions(now, MOST_UNUSED_SESSIONS).await?,
+            sessions: browsers
+                + self
+                    .run("DELETE FROM browser_sessions WHERE expires_at <= $1 OR revoked_at IS NOT NULL", now)
+                    .await?,
+            mcp_sessions: sessions + self.purge_mcp_sessions(now, MOST_UNUSED_SESSIONS).await?,
             clients: self.purge_clients(now).await? + self.purge_documents(now).await?,
             keys: self.run("DELETE FROM api_keys WHERE revoked_at <= $1", ended).await?
                 + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?

@@ -1,14 +1,17 @@
-//! The operational log: tracing, its format, file and rotation.
+//! The operational log: tracing, its format, file and rotation. Beside it, what is counted and how that is written.
 //!
 //! For watching and debugging; the evidence is in the audit trail. A full or stalled log never stalls the server:
 //! lines are dropped and counted. Never: a secret, a panic's formatted payload, a library's debug lines, two lines
 //! where one was meant.
 
 pub(crate) mod escape;
+pub mod exposition;
 mod fields;
+pub mod metrics;
 mod panic;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use tracing::Subscriber;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -25,10 +28,17 @@ use escape::Escaping;
 /// Lines that may wait for the file or for standard error; further ones are dropped and counted.
 const BUFFERED_LINES: usize = 16_384;
 
+/// Lines that were dropped because the file or standard error did not keep up.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// How many lines of the log were dropped since the start; `None` where this process keeps none.
+pub fn dropped_lines() -> Option<usize> {
+    DROPPED.get().map(ErrorCounter::dropped_lines)
+}
+
 /// The running log: keep it until the process ends, or the last lines are lost.
 pub struct Log {
     level: reload::Handle<Targets, Registry>,
-    dropped: ErrorCounter,
     _worker: WorkerGuard,
 }
 
@@ -43,12 +53,12 @@ impl Log {
             None => builder.finish(std::io::stderr()),
             Some(path) => builder.finish(appender(path, config)?),
         };
-        let dropped = writer.error_counter();
+        let _ = DROPPED.set(writer.error_counter());
         let (filter, level) = reload::Layer::new(targets(config.log_level));
         let subscriber = Registry::default().with(filter).with(lines(config.log_format, writer));
         tracing::subscriber::set_global_default(subscriber).during("starting the log")?;
         panic::log_panics();
-        Ok(Self { level, dropped, _worker: worker })
+        Ok(Self { level, _worker: worker })
     }
 
     /// Changes the level of our own modules while the process runs.
@@ -57,11 +67,6 @@ impl Log {
     /// Where the log has ended.
     pub fn set_level(&self, level: LogLevel) -> Result<(), Failure> {
         self.level.reload(targets(level)).during("changing the log level")
-    }
-
-    /// How many lines were dropped because the file or standard error did not keep up.
-    pub fn dropped_lines(&self) -> usize {
-        self.dropped.dropped_lines()
     }
 }
 
@@ -125,6 +130,8 @@ mod tests {
             log_format: format,
             log_rotation: LogRotation::Never,
             log_keep: 1,
+            metrics_listen: None,
+            metrics_token: None,
         };
         let (writer, guard) = NonBlockingBuilder::default().finish(appender(&path, &config).unwrap());
         let subscriber = Registry::default().with(targets(level)).with(lines(format, writer));

@@ -37,7 +37,7 @@ impl Class {
             Self::Redirect => "redirects",
             Self::Asset => "stylesheet, script and icon, named by their hash",
             Self::Json => {
-                "`/token`, `/register`, `/revoke`, `/introspect`, metadata, health; an asset that is not there"
+                "`/token`, `/register`, `/revoke`, `/introspect`, metadata, health, `/metrics`; an asset that is not there"
             }
             Self::Protocol => "`/mcp`, `/claude-mcp`",
             Self::Text => "`security.txt`",

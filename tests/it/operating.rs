@@ -8,6 +8,8 @@ mod database_document;
 mod full_disk;
 mod hygiene;
 mod key_sources;
+mod metrics;
+mod monitoring_document;
 mod reload;
 mod restore_killed;
 mod runbook;

@@ -5,4 +5,5 @@ pub mod browser;
 pub mod client;
 pub mod database;
 pub mod listener;
+pub mod prometheus;
 pub mod server;
