@@ -10,6 +10,7 @@ use serde_json::json;
 use spotify_mcp::spotify::sandbox::Fault;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::trail;
 use crate::support::listener::{Era, speak};
@@ -92,8 +93,13 @@ async fn whoever_has_the_token_reads_metrics_and_nobody_else() {
     let last = guesses.into_iter().map(|reply| reply.unwrap().status()).collect::<Vec<_>>();
     assert!(last.contains(&StatusCode::TOO_MANY_REQUESTS), "{last:?}");
     assert_eq!(right().send().await.unwrap().status(), StatusCode::OK);
-    let told = trail(&server).iter().any(|record| record.to_string().contains("metrics_token"));
-    assert!(told, "a wrong token is in the trail");
+    // The trail is written behind the answers.
+    let told = || trail(&server).iter().any(|record| record.to_string().contains("metrics_token"));
+    let until = Instant::now() + Duration::from_secs(10);
+    while !told() {
+        assert!(Instant::now() < until, "a wrong token is in the trail");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert!(!server.logged().contains(TOKEN));
 }
 
