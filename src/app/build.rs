@@ -3,11 +3,12 @@
 use std::sync::{Arc, RwLock};
 
 use crate::ambient::{Clock, Dice};
-use crate::audit::{self, Audit};
+use crate::audit;
 use crate::backup::Mirror;
 use crate::config::sealed::Refusal;
 use crate::config::{self, Config, Live, SealedFile};
 use crate::crypto::keys::RootKey;
+use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
 use crate::egress::{Gate, GatePolicy};
 use crate::failure::Failure;
@@ -65,16 +66,13 @@ impl App {
     ) -> Result<Self, BuildError> {
         let gate = Gate::new(gate_policy(&config)?, clock.clone());
         let clients = Clients::build(&config, &clock)?;
-        let url = config.storage.url.expose();
-        let store = match mode.sandbox {
-            true => Store::open_apart(url, "spotify_mcp_sandbox").await,
-            false => Store::open(url).await,
-        };
-        let store = store.map_err(BuildError::Store)?;
+        let store = open_store(&config, mode).await?;
         let keys = open_ring(&store, roots, (&clock, &dice)).await?;
         check_revision(&config, &store, (&clock, &dice)).await?;
         super::due::warn_of_due_keys(&store, &config.security.max_key_age, clock.now()).await?;
-        let (audit, drains_outbox) = open_trail(&config, mode, &clock, &dice).map_err(BuildError::Audit)?;
+        let (audit, drains_outbox) =
+            super::trail::open_in_turn(&config, mode, (&store, &keys), (&clock, &dice)).await?;
+        let trail_key = *keys.own(KeyPurpose::Evidence)?.id();
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;
         let at = (clock.now(), &dice);
@@ -98,6 +96,7 @@ impl App {
             revocation.clone(),
             (clock.clone(), dice.clone()),
         );
+        let anchors = super::anchors::configured(&config.audit.anchors, &gate);
         Ok(Self {
             config,
             sandbox: mode.sandbox,
@@ -118,8 +117,19 @@ impl App {
             limits,
             live: RwLock::new(live),
             tombstones: Mirror::new(&data_dir).into(),
+            trail_key: trail_key.into(),
+            anchors,
         })
     }
+}
+
+async fn open_store(config: &Config, mode: Mode) -> Result<Store, BuildError> {
+    let url = config.storage.url.expose();
+    let store = match mode.sandbox {
+        true => Store::open_apart(url, "spotify_mcp_sandbox").await,
+        false => Store::open(url).await,
+    };
+    store.map_err(BuildError::Store)
 }
 
 /// Opens the key ring. With the key in use, the way from the one before it is forgotten: it has done its work.
@@ -147,9 +157,6 @@ async fn open_ring(
     }
     Ok(Arc::new(ring))
 }
-
-/// Programs that each start a server of their own over standard input share one database and one folder.
-const MOST_LOCAL_SERVERS: u32 = 32;
 
 /// Refuses a sealed configuration of an older revision than was used before, unless somebody said why.
 async fn check_revision(
@@ -187,28 +194,6 @@ pub(super) async fn note_revision(
     Ok(noted.map_err(|seen| Refusal::RolledBack { found: file.rev, seen }))
 }
 
-/// The trail, and whether this process writes the outbox into it. One chain has one writer: a local server that
-/// finds the trail taken writes its own beside it, and leaves the outbox to the first.
-fn open_trail(
-    config: &Config,
-    mode: Mode,
-    clock: &Clock,
-    dice: &Dice,
-) -> Result<(Audit, bool), audit::OpenError> {
-    let open = |dir: &std::path::Path| Audit::open(dir, clock.clone(), dice.clone());
-    let first = match open(&config.audit.dir) {
-        Err(audit::OpenError::InUse(dir)) if mode.stdio => audit::OpenError::InUse(dir),
-        other => return other.map(|audit| (audit, true)),
-    };
-    for n in 1..=MOST_LOCAL_SERVERS {
-        match open(&config.audit.dir.join(format!("local-{n}"))) {
-            Err(audit::OpenError::InUse(_)) => {}
-            other => return other.map(|audit| (audit, false)),
-        }
-    }
-    Err(first)
-}
-
 fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Api), BuildError> {
     let base = |key, url: &url::Url| {
         BaseUrl::parse(url.as_str()).map_err(|why| BuildError::Host(key, why.to_string()))
@@ -234,7 +219,8 @@ fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
         ("spotify.api_url", spotify.api_url.as_str()),
     ];
     let others = config.network.allowed_hosts.iter().map(|host| ("network.allowed_hosts", host.as_str()));
-    for (key, host) in upstream.into_iter().chain(others) {
+    let webhook = config.audit.anchors.webhook.as_ref().map(|url| ("audit.anchors.webhook", url.as_str()));
+    for (key, host) in upstream.into_iter().chain(others).chain(webhook) {
         policy = policy.allow(host).map_err(|why| BuildError::Host(key, why.to_string()))?;
     }
     Ok(policy)

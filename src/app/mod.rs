@@ -1,6 +1,7 @@
 //! The composition root: one plain struct that every handler shares. No behaviour beyond what joins its parts.
 
 pub mod administration;
+mod anchors;
 mod api_keys;
 mod bearers;
 mod build;
@@ -11,14 +12,17 @@ pub mod limits;
 mod mcp_sessions;
 mod revocation;
 mod tasks;
+mod trail;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::audit::Audit;
+use crate::audit::anchors::Anchor;
 use crate::backup::Mirror;
 use crate::config::sealed::Refusal;
 use crate::config::{Config, Live, SealedFile};
+use crate::crypto::keys::KeyId;
 use crate::domain::event::Event;
 use crate::egress::Gate;
 use crate::failure::Failure;
@@ -33,6 +37,7 @@ pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
 pub use revocation::Revocation;
+pub use trail::{Drained, drain_if_alone};
 
 /// Everything that a request may need.
 pub struct App {
@@ -74,6 +79,10 @@ pub struct App {
     live: RwLock<Arc<Live>>,
     /// Deletions, outside the database.
     tombstones: tokio::sync::Mutex<Mirror>,
+    /// Who is told of the trail's checkpoints.
+    anchors: Vec<Anchor>,
+    /// The evidence key that signs the trail.
+    trail_key: tokio::sync::Mutex<KeyId>,
 }
 
 impl App {

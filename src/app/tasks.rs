@@ -8,11 +8,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::OutboxRow;
 use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
 use crate::egress::Refusal;
-use crate::failure::Failure;
 use crate::telemetry::metrics::Figure;
 
 use super::App;
@@ -24,8 +22,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often uses of API keys are written down.
 const KEY_USES_EVERY: Duration = Duration::from_secs(5);
 
-/// Events taken from the outbox at once.
-const BATCH: i64 = 500;
+/// How soon the database is told again how far the trail is signed, where it failed.
+const MARK_AGAIN: Duration = Duration::from_secs(2);
 
 impl App {
     /// Starts the tasks; they end after `stop`, the outbox drained once more.
@@ -35,9 +33,13 @@ impl App {
         if self.drains_outbox {
             tasks.spawn(drain(self.clone(), stop.clone()));
         }
+        tasks.spawn(keep_marks(self.clone(), stop.clone()));
         tasks.spawn(purge(self.clone(), stop.clone()));
         tasks.spawn(write_key_uses(self.clone(), stop.clone()));
         tasks.spawn(note_uses(self.clone(), stop.clone()));
+        for anchor in &self.anchors {
+            tasks.spawn(super::anchors::keep_telling(self.clone(), anchor.clone(), stop.clone()));
+        }
         for gate in std::iter::once(&self.gate).chain(self.clients.gates()) {
             tasks.spawn(refusals(self.clone(), gate.refusals(), stop.clone()));
         }
@@ -50,6 +52,7 @@ impl App {
         self.api_keys.forget_all();
         self.mcp_sessions.forget_all();
         self.vault.forget_all();
+        self.audit.forget_people();
     }
 
     /// Reads the epoch now and drops memory where it moved: what this server itself ended is dead at once.
@@ -62,6 +65,12 @@ impl App {
             }
             self.forget();
             self.keep_tombstones().await;
+            if let Err(failure) = self.follow_evidence_key().await {
+                tracing::error!(
+                    cause = failure.chain(),
+                    "the audit trail does not yet know the key that signs it"
+                );
+            }
         } else if moved.sessions {
             self.mcp_sessions.forget_all();
         }
@@ -88,22 +97,6 @@ impl App {
             tracing::error!(cause = failure.chain(), "deletions are not yet kept outside the database");
         }
     }
-
-    async fn drain_outbox(&self) -> Result<(), Failure> {
-        loop {
-            let waiting = self.store.outbox(BATCH).await?;
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            let ids: Vec<_> = waiting.iter().map(|recorded| recorded.id.clone()).collect();
-            let rows = waiting
-                .into_iter()
-                .map(|recorded| OutboxRow { uid: recorded.id, at: recorded.at, event: recorded.event })
-                .collect();
-            self.audit.append_batch(rows).await?;
-            self.store.outbox_drained(&ids).await?;
-        }
-    }
 }
 
 async fn watch(app: Arc<App>, stop: CancellationToken) {
@@ -115,11 +108,37 @@ async fn watch(app: Arc<App>, stop: CancellationToken) {
 async fn drain(app: Arc<App>, stop: CancellationToken) {
     loop {
         let last = stopped_within(&stop, EVERY).await;
-        if let Err(failure) = app.drain_outbox().await {
+        if let Err(failure) = super::trail::drain(&app.audit, &app.store, &app.clock).await {
             tracing::error!(cause = failure.chain(), "audit events wait in the outbox");
         }
         if last {
             return;
+        }
+    }
+}
+
+/// Keeps in the database how far the trail was signed, whenever it was; again after a while where that failed.
+async fn keep_marks(app: Arc<App>, stop: CancellationToken) {
+    let mut signed = app.audit.signed();
+    loop {
+        signed.borrow_and_update();
+        let kept = app.keep_mark().await;
+        let wait = async {
+            match kept {
+                Ok(()) => signed.changed().await.is_ok(),
+                Err(failure) => {
+                    tracing::error!(
+                        cause = failure.chain(),
+                        "the database does not know how far the trail is signed"
+                    );
+                    tokio::time::sleep(MARK_AGAIN).await;
+                    true
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            more = wait => if !more { return },
         }
     }
 }
@@ -132,6 +151,9 @@ async fn purge(app: Arc<App>, stop: CancellationToken) {
                 tracing::debug!(?gone, "expired rows removed");
             }
             Err(failure) => tracing::error!(cause = failure.chain(), "the purge failed"),
+        }
+        if let Err(failure) = app.retire_trail().await {
+            tracing::error!(cause = failure.chain(), "old parts of the audit trail stay for now");
         }
         app.keep_tombstones().await;
         if stopped_within(&stop, PURGE_EVERY).await {

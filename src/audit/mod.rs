@@ -2,40 +2,104 @@
 //!
 //! [`Audit::record`] returns when the line is durable, so that an operation can wait for it or fail with it;
 //! [`Audit::note`] queues to the same writer. Nothing is ever dropped: a full disk makes the first fail and the
-//! second wait. Never: deciding anything, carrying a secret, writing a person's name.
+//! second wait. What is durable is signed from time to time ([`Signed`]). Never: deciding anything, carrying a secret,
+//! writing a person's name.
 
+mod about;
+pub mod anchors;
+mod checkpoints;
 mod draft;
 pub mod merkle;
 mod mirror;
 pub mod note;
+pub mod people;
 mod queue;
 pub(crate) mod record;
+pub(crate) mod resume;
+mod retention;
 pub(crate) mod segment;
+mod signer;
 mod text;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
 use crate::failure::Failure;
+pub use checkpoints::{CHECKPOINTS, Marked, Signed};
 use draft::Draft;
+use people::Hidden;
+pub use people::People;
 use queue::{Queue, Work};
 pub use record::ZERO_HASH;
-pub use segment::{OpenError, SEGMENT_BYTES};
+pub use segment::{OpenError, SEGMENT_BYTES, is_in_use};
+pub use signer::Signer;
 
 /// Most rows that [`Audit::append_batch`] hands to the writer at once; longer batches go in parts.
 const BATCH: usize = 256;
+
+/// How a trail is kept.
+#[derive(Clone)]
+pub struct Settings {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The size, in bytes, at which a new segment is begun.
+    pub segment_bytes: u64,
+    /// Who signs it.
+    pub signer: Signer,
+    /// How often.
+    pub pace: Pace,
+    /// Its people.
+    pub people: People,
+}
+
+impl Settings {
+    /// A trail in this folder that is signed by this key, segments and pace as usual.
+    pub fn new(dir: impl Into<PathBuf>, signer: Signer, people: People) -> Self {
+        Self { dir: dir.into(), segment_bytes: SEGMENT_BYTES, signer, pace: Pace::default(), people }
+    }
+}
+
+/// How often what is durable is signed, whichever comes first. Beside it: at the end of a segment, with another key, and
+/// at the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// After so many records.
+    pub records: u64,
+    /// After so long, where there are any.
+    pub every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { records: 10_000, every: Duration::from_secs(30) }
+    }
+}
+
+/// Where a trail stood when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The name of its chain.
+    pub chain_uid: String,
+    /// How many records it had.
+    pub size: u64,
+}
 
 /// The trail of this node. Cheap to clone; the last clone to go lets the writer finish and stop.
 #[derive(Clone)]
 pub struct Audit {
     queue: Arc<Queue>,
     writer: Arc<str>,
+    standing: Arc<Standing>,
+    signed: watch::Receiver<Option<Marked>>,
+    people: People,
+    dir: Arc<Path>,
     clock: Clock,
     dice: Dice,
     _closer: Arc<Closer>,
@@ -53,59 +117,59 @@ pub struct OutboxRow {
 }
 
 /// An event with its id and its instant: what the writer turns into a line.
-#[derive(Debug)]
 struct Stamped {
     uid: EventId,
     at: Timestamp,
     event: Event,
+    hidden: Hidden,
 }
 
-impl From<OutboxRow> for Stamped {
-    fn from(OutboxRow { uid, at, event }: OutboxRow) -> Self {
-        Self { uid, at, event }
+impl Stamped {
+    /// An event that names nobody.
+    fn of_nobody(event: Event, clock: &Clock, dice: &Dice) -> Self {
+        Self { uid: EventId::mint(dice.bytes()), at: clock.now(), event, hidden: Hidden::default() }
     }
 }
 
 impl Audit {
-    /// Opens the trail in `dir` (made with mode 0700 where it is missing), cuts off a line that a crash tore, goes
-    /// on where the last record ends, and starts the writer's thread. Blocks for a few milliseconds.
+    /// Opens the trail in its folder (made with mode 0700 where it is missing), cuts off a line that a crash tore, goes
+    /// on where the last record ends, and starts the writer's thread. Reads the newest segment.
     ///
     /// # Errors
-    /// Where another process writes this trail, its last complete record cannot be read, or the disk refuses.
-    pub fn open(dir: &Path, clock: Clock, dice: Dice) -> Result<Self, OpenError> {
-        Self::open_with(dir, clock, dice, SEGMENT_BYTES)
-    }
-
-    /// [`Audit::open`] with another size (in bytes) at which a new segment is begun.
-    ///
-    /// # Errors
-    /// As [`Audit::open`].
-    pub fn open_with(dir: &Path, clock: Clock, dice: Dice, segment_bytes: u64) -> Result<Self, OpenError> {
+    /// Where another process writes this trail, its newest segment does not hold together or is not what was signed, or
+    /// the disk refuses.
+    pub fn open(settings: Settings, clock: Clock, dice: Dice) -> Result<Self, OpenError> {
         let queue = Arc::new(Queue::new());
-        writer::start(dir, segment_bytes, queue.clone(), clock.clone(), dice.clone())?;
+        let (sender, signed) = watch::channel(None);
+        let (dir, people) = (settings.dir.clone(), settings.people.clone());
+        let standing = writer::start(settings, queue.clone(), sender, (clock.clone(), dice.clone()))?;
         let closer = Arc::new(Closer(queue.clone()));
-        let writer = segment::writer_name(dir, dice.bytes())?.into();
-        Ok(Self { _closer: closer, queue, writer, clock, dice })
+        let writer = segment::writer_name(&dir, dice.bytes())?.into();
+        let (standing, dir) = (Arc::new(standing), dir.into());
+        Ok(Self { _closer: closer, queue, writer, standing, signed, people, dir, clock, dice })
     }
 
     /// Writes the event and returns when it is on disk. Waiting callers share one write and one `fdatasync`.
     /// Dropping the future does not take the event back.
     ///
     /// # Errors
-    /// Where the disk refuses: then the event is *not* in the trail, and the operation must fail too.
+    /// Where the disk refuses, or the database does not say what to call the person: then the event is *not* in the trail,
+    /// and the operation must fail too.
     pub async fn record(&self, event: Event) -> Result<(), Failure> {
-        let stamped = self.stamp(event);
-        mirror::log(&stamped.event, &stamped.uid);
-        let draft = Draft::of(&stamped, Vec::new());
+        let (uid, at) = self.stamp();
+        mirror::log(&event, &uid);
+        let hidden = self.people.hide(&event, at).await?;
+        let draft = Draft::of(&Stamped { uid, at, event, hidden }, Vec::new());
         self.submit(1, |ack| Work::Record(draft, ack)).await
     }
 
     /// Queues the event; waits only while the queue is full (then the disk refuses, or cannot keep up). For
     /// records of high rate: they are in the file within hundredths of a second and durable within a tenth.
     pub async fn note(&self, event: Event) {
-        let stamped = self.stamp(event);
-        mirror::log(&stamped.event, &stamped.uid);
-        let draft = Draft::of(&stamped, self.queue.memory());
+        let (uid, at) = self.stamp();
+        mirror::log(&event, &uid);
+        let hidden = self.people.hide_anyhow(&event, at).await;
+        let draft = Draft::of(&Stamped { uid, at, event, hidden }, self.queue.memory());
         if let Err(draft) = self.queue.push(1, Work::Note(draft)).await {
             tracing::error!(event = draft.name(), "an event came after the audit trail was closed");
         }
@@ -119,7 +183,11 @@ impl Audit {
     /// Where the disk refuses: keep the rows and try again later.
     pub async fn append_batch(&self, rows: Vec<OutboxRow>) -> Result<(), Failure> {
         for part in rows.chunks(BATCH) {
-            let drafts: Vec<_> = part.iter().cloned().map(Stamped::from).map(written).collect();
+            let mut drafts = Vec::with_capacity(part.len());
+            for OutboxRow { uid, at, event } in part.iter().cloned() {
+                let hidden = self.people.hide(&event, at).await?;
+                drafts.push((uid.clone(), Draft::of(&Stamped { uid, at, event, hidden }, Vec::new())));
+            }
             self.submit(drafts.len(), |ack| Work::Rows(drafts, ack)).await?;
             // Only now: a batch that the disk refused comes again, and is one event all the same.
             part.iter().for_each(|row| mirror::log(&row.event, &row.uid));
@@ -143,6 +211,29 @@ impl Audit {
         self.queue.waiting()
     }
 
+    /// The trail's folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the trail stood when it was opened.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The newest checkpoint, and whenever there is another.
+    pub fn signed(&self) -> watch::Receiver<Option<Marked>> {
+        self.signed.clone()
+    }
+
+    /// Another key signs from now on: returns when the change is on record.
+    ///
+    /// # Errors
+    /// Where the disk refuses: the change is written before the next record.
+    pub async fn change_key(&self, signer: Signer) -> Result<(), Failure> {
+        self.submit(1, |ack| Work::Key(Box::new(signer), ack)).await
+    }
+
     /// Whether the last write succeeded. False while the disk refuses: not ready to serve.
     pub fn is_writable(&self) -> bool {
         self.queue.is_writable()
@@ -154,8 +245,13 @@ impl Audit {
         self.queue.closed().await;
     }
 
-    fn stamp(&self, event: Event) -> Stamped {
-        Stamped { uid: EventId::mint(self.dice.name()), at: self.clock.now(), event }
+    /// Forgets what it remembers of people: some may have been deleted.
+    pub fn forget_people(&self) {
+        self.people.forget();
+    }
+
+    fn stamp(&self) -> (EventId, Timestamp) {
+        (EventId::mint(self.dice.name()), self.clock.now())
     }
 
     async fn submit(&self, rows: usize, work: impl FnOnce(Ack) -> Work) -> Result<(), Failure> {
@@ -164,12 +260,6 @@ impl Audit {
         self.queue.push(rows, work(ack)).await.map_err(|_| closed())?;
         done.await.map_err(|_| closed())?
     }
-}
-
-/// A row of the outbox with its record.
-fn written(row: Stamped) -> (EventId, Draft) {
-    let draft = Draft::of(&row, Vec::new());
-    (row.uid, draft)
 }
 
 /// How the writer tells a waiting caller.

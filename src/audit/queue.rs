@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::Ack;
 use super::draft::Draft;
+use super::signer::Signer;
 use crate::domain::ids::EventId;
 
 /// Most records in flight; the next caller waits.
@@ -35,6 +36,8 @@ pub(super) enum Work {
     Record(Draft, Ack),
     /// Rows of the outbox, perhaps for the second time.
     Rows(Vec<(EventId, Draft)>, Ack),
+    /// Another key signs from here on.
+    Key(Box<Signer>, Ack),
 }
 
 impl Work {
@@ -47,6 +50,7 @@ impl Work {
         match self {
             Self::Note(one) | Self::Record(one, _) => one.code,
             Self::Rows(rows, _) => rows.first().map_or("", |(_, row)| row.code),
+            Self::Key(..) => "audit_key_changed",
         }
     }
 }

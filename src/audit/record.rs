@@ -4,22 +4,21 @@
 //! `type_uid`, `metadata.event_code`), severity (`severity_id`), user (`actor.user`), address (`src_endpoint`),
 //! request (`api`), answer (`status_id`, `status_code`) and rationale (`status_detail`). A class that OCSF gives no
 //! place for one of them carries it under `unmapped`. What tells of a person stands in `actor.user`, `user` and
-//! `src_endpoint.ip`, and nowhere else.
+//! `src_endpoint`, as [`super::people`] writes it.
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::Stamped;
+use super::about::About;
 use super::draft::Draft;
-use super::text::Text;
+use super::merkle::{Frontier, leaf_hash};
+use super::people::{ADDRESS_ERASED, Hidden};
+use super::text::{Filling, Text};
 use crate::domain::event::{Class, Event, Outcome};
 use crate::domain::ids::EventId;
 
 /// `prev` of the first record of a chain.
 pub const ZERO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
-/// The chain's key epoch before any key signs it.
-const EPOCH: u32 = 0;
 
 const PRODUCT: &str = "spotify-mcp";
 
@@ -28,39 +27,38 @@ const PRODUCT: &str = "spotify-mcp";
 pub(crate) struct Chain {
     /// Names the chain: one per node and trail.
     pub(crate) uid: String,
-    /// Number of the last record; 0 before the first.
-    pub(crate) seq: u64,
+    /// Which of the chain's keys is in force: counts up with every change of it.
+    pub(crate) epoch: u32,
+    /// The tree over all lines.
+    pub(crate) frontier: Frontier,
     /// SHA-256 of the last line without its newline, in hexadecimal.
     pub(crate) prev: String,
 }
 
 impl Chain {
+    /// A chain without records, under its first key.
+    pub(crate) fn new(uid: String) -> Self {
+        Self { uid, epoch: 1, frontier: Frontier::new(), prev: ZERO_HASH.to_owned() }
+    }
+
+    /// Number of the last record; 0 before the first.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.frontier.size()
+    }
+
     /// Appends the next record, newline included, to `out` and moves on.
     pub(super) fn append(&mut self, draft: &Draft, out: &mut Vec<u8>) {
         let start = out.len();
-        draft.fill(out, (self.seq + 1, &self.uid, &self.prev));
-        self.seq += 1;
-        self.prev = hash(&out[start..]);
+        let number = self.seq() + 1;
+        draft.fill(out, Filling { number, name: &self.uid, epoch: self.epoch, hash: &self.prev });
+        self.take(&out[start..]);
         out.push(b'\n');
     }
 
-    /// Where the chain stands after this last line (without newline).
-    pub(crate) fn after(line: &[u8]) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Last {
-            metadata: Sequence,
-            unmapped: ChainUid,
-        }
-        #[derive(Deserialize)]
-        struct Sequence {
-            sequence: u64,
-        }
-        #[derive(Deserialize)]
-        struct ChainUid {
-            chain_uid: String,
-        }
-        let last: Last = serde_json::from_slice(line)?;
-        Ok(Self { uid: last.unmapped.chain_uid, seq: last.metadata.sequence, prev: hash(line) })
+    /// Moves on by a line (without its newline) that is there.
+    pub(super) fn take(&mut self, line: &[u8]) {
+        self.frontier.append(leaf_hash(line));
+        self.prev = hash(line);
     }
 }
 
@@ -75,14 +73,14 @@ fn hash(line: &[u8]) -> String {
 }
 
 /// Writes an event as a record, in the memory of an earlier one. Members stand in the order of their names.
-pub(super) fn write(Stamped { uid, at, event }: &Stamped, memory: Vec<u8>) -> Text {
+pub(super) fn write(Stamped { uid, at, event, hidden }: &Stamped, about: &About, memory: Vec<u8>) -> Text {
     let (code, class) = (event.code(), event.code().class());
     let succeeded = event.outcome() == Outcome::Success;
     let mut record = Text::new(memory);
     record.number("activity_id", code.activity());
     record.object("actor", |actor| {
         actor.text_if("app_uid", event.client_id());
-        actor.object("user", |user| write_person(user, who(event)));
+        actor.object("user", |user| write_person(user, who(event), hidden));
     });
     if has_api(class) {
         write_api(&mut record, event);
@@ -98,7 +96,9 @@ pub(super) fn write(Stamped { uid, at, event }: &Stamped, memory: Vec<u8>) -> Te
             database.number("type_id", 1);
         }),
         Class::Network => record.object("dst_endpoint", |host| host.text("hostname", subject(event))),
-        Class::EntityManagement => record.object("entity", |entity| entity.text("uid", subject(event))),
+        Class::EntityManagement => {
+            record.object("entity", |entity| entity.text("uid", hidden.name(subject(event))))
+        }
         Class::EventLog => record.text("log_name", "audit"),
         _ => {}
     }
@@ -112,7 +112,7 @@ pub(super) fn write(Stamped { uid, at, event }: &Stamped, memory: Vec<u8>) -> Te
     }
     record.number("severity_id", code.severity() as u8);
     if has_source(class) {
-        write_source(&mut record, event);
+        write_source(&mut record, event, hidden);
     }
     record.text("status", if succeeded { "Success" } else { "Failure" });
     record.text("status_code", event.status_text());
@@ -121,9 +121,9 @@ pub(super) fn write(Stamped { uid, at, event }: &Stamped, memory: Vec<u8>) -> Te
     record.number("time", at.millis());
     record.text("time_dt", &at.rfc3339());
     record.number("type_uid", u32::from(class.uid()) * 100 + u32::from(code.activity()));
-    record.object("unmapped", |unmapped| write_unmapped(unmapped, event));
+    record.object("unmapped", |unmapped| write_unmapped(unmapped, (event, hidden), about));
     if let Some(person) = affected(event) {
-        record.object("user", |user| write_person(user, person));
+        record.object("user", |user| write_person(user, person, hidden));
     }
     record
 }
@@ -139,23 +139,27 @@ fn write_metadata(metadata: &mut Text, uid: &EventId, event: &Event) {
 }
 
 /// What the class has no place for.
-fn write_unmapped(unmapped: &mut Text, event: &Event) {
+fn write_unmapped(unmapped: &mut Text, (event, hidden): (&Event, &Hidden), about: &About) {
     let class = event.code().class();
     if !has_api(class) {
         write_api(unmapped, event);
     }
     unmapped.gap("chain_uid");
     if !event.details().is_empty() {
-        unmapped.texts("details", event.details());
+        let details = event.details().iter().map(|(key, value)| (key.as_str(), hidden.name(value)));
+        unmapped.texts("details", details);
     }
-    unmapped.number("epoch", EPOCH);
+    unmapped.gap("epoch");
+    about.write_key_change(unmapped);
     unmapped.text_if("link_uid", event.link_id());
     unmapped.text("outcome", event.outcome().name());
     unmapped.gap("prev");
+    about.write_segment(unmapped);
     if !has_source(class) {
-        write_source(unmapped, event);
+        write_source(unmapped, event, hidden);
     }
-    unmapped.text_if("subject", event.subject_text().filter(|_| !names_its_subject(class)));
+    let subject = event.subject_text().filter(|_| !names_its_subject(class));
+    unmapped.text_if("subject", subject.map(|subject| hidden.name(subject)));
 }
 
 /// A person, or who stands in a person's place.
@@ -165,11 +169,11 @@ enum Person<'a> {
     System,
 }
 
-fn write_person(text: &mut Text, person: Person<'_>) {
+fn write_person(text: &mut Text, person: Person<'_>, hidden: &Hidden) {
     match person {
         Person::Known(uid) => {
             text.number("type_id", 1);
-            text.text("uid", uid);
+            text.text("uid", hidden.name(uid));
         }
         Person::Unknown => {
             text.text("name", "unknown");
@@ -197,10 +201,16 @@ fn write_api(text: &mut Text, event: &Event) {
     });
 }
 
-/// Where it came from: an address, or this process where no request caused it.
-fn write_source(text: &mut Text, event: &Event) {
+/// Where it came from: an address, sealed, or this process where no request caused it.
+fn write_source(text: &mut Text, event: &Event, hidden: &Hidden) {
     text.object("src_endpoint", |source| match event.address() {
-        Some(address) => source.shown("ip", address),
+        Some(_) => match hidden.address() {
+            ADDRESS_ERASED => source.text("name", ADDRESS_ERASED),
+            sealed => {
+                source.text("name", "sealed");
+                source.text("uid", sealed);
+            }
+        },
         None => source.text("name", "local"),
     });
 }
@@ -248,9 +258,14 @@ mod tests {
     use crate::domain::event::EventCode;
 
     fn line(event: Event) -> Vec<u8> {
-        let mut chain = Chain { uid: "c".into(), seq: 0, prev: ZERO_HASH.into() };
+        let mut chain = Chain::new("c".into());
         let mut out = Vec::new();
-        let stamped = Stamped { uid: EventId::mint([9; 16]), at: Timestamp::from_secs(1_795_233_600), event };
+        let stamped = Stamped {
+            uid: EventId::mint([9; 16]),
+            at: Timestamp::from_secs(1_795_233_600),
+            event,
+            hidden: Hidden::default(),
+        };
         chain.append(&Draft::of(&stamped, Vec::new()), &mut out);
         assert_eq!(out.pop(), Some(b'\n'));
         out
@@ -289,35 +304,26 @@ mod tests {
 
     #[test]
     fn no_text_of_an_event_is_taken_for_its_place_in_the_chain() {
-        let mut chain = Chain { uid: "a\"b".into(), seq: 6, prev: "p".into() };
+        let mut chain = Chain { prev: "p".into(), ..Chain::new("a\"b".into()) };
         let mut out = Vec::new();
         let event = Event::new(EventCode::ToolCalled).subject("null").operation("\"prev\":null");
-        let event = ["sequence", "chain_uid", "prev"]
+        let event = ["sequence", "chain_uid", "epoch", "prev"]
             .iter()
             .fold(event, |event, key| event.detail(key, "null").detail("x", "\n:null\":null"));
-        let stamped = Stamped { uid: EventId::mint([9; 16]), at: Timestamp::from_secs(0), event };
+        let stamped = Stamped {
+            uid: EventId::mint([9; 16]),
+            at: Timestamp::from_secs(0),
+            event,
+            hidden: Hidden::default(),
+        };
         chain.append(&Draft::of(&stamped, Vec::new()), &mut out);
         let record: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(record["metadata"]["sequence"], 7);
+        assert_eq!((&record["metadata"]["sequence"], &record["unmapped"]["epoch"]), (&1.into(), &1.into()));
         assert_eq!(
             (&record["unmapped"]["chain_uid"], &record["unmapped"]["prev"]),
             (&"a\"b".into(), &"p".into())
         );
         assert_eq!(record["unmapped"]["details"]["prev"], "null");
         assert_eq!(record["api"]["operation"], "\"prev\":null");
-    }
-
-    #[test]
-    fn the_chain_is_read_back_from_its_last_line() {
-        let mut chain = Chain { uid: "c".into(), seq: 41, prev: ZERO_HASH.into() };
-        let mut out = Vec::new();
-        let stamped = Stamped {
-            uid: EventId::mint([9; 16]),
-            at: Timestamp::from_secs(0),
-            event: Event::new(EventCode::SysStartup),
-        };
-        chain.append(&Draft::of(&stamped, Vec::new()), &mut out);
-        assert_eq!(Chain::after(&out[..out.len() - 1]).unwrap(), chain);
-        assert_eq!(chain.seq, 42);
     }
 }

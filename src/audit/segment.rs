@@ -1,7 +1,7 @@
 //! The files of the trail: `audit-<n>.ndjson`, mode 0600, only ever appended to, one writer at a time.
 //!
 //! A line counts from its newline on. What stands after the last newline was torn by a crash before anybody was
-//! told that it is durable, so it is cut off at the next start. Never: reading a whole trail.
+//! told that it is durable, so it is cut off at the next start.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
 
-use super::record::Chain;
-use crate::domain::ids::EventId;
+use super::checkpoints::Checkpoints;
+use super::resume::{self, Tail};
 
 /// Size in bytes at which the trail goes on in a new segment.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -28,6 +28,12 @@ pub enum OpenError {
     /// The last complete record is not one of ours: somebody edited it, or the disk damaged it.
     #[error("the last record of {0} cannot be read: move the file away for inspection, then start again")]
     Damaged(PathBuf),
+    /// Records that were signed are not there, or not as they were signed.
+    #[error(
+        "the audit trail in {0} is not what was signed: records were taken away or changed. 'audit verify' says where; \
+         keep the folder as evidence, move it away, and start again with a new trail"
+    )]
+    Changed(PathBuf),
     /// The file system refused.
     #[error("cannot {doing} {path}: {source}; check the folder's owner, mode and free space (audit.dir)")]
     Disk {
@@ -46,6 +52,7 @@ impl OpenError {
         match self {
             Self::InUse(_) => "AUDIT_IN_USE",
             Self::Damaged(_) => "AUDIT_DAMAGED",
+            Self::Changed(_) => "AUDIT_CHANGED",
             Self::Disk { .. } => "AUDIT_DISK",
         }
     }
@@ -57,6 +64,8 @@ pub(super) struct Trail {
     number: u32,
     file: File,
     len: u64,
+    /// Whether the segment has had its last line.
+    closed: bool,
     /// Whether bytes may stand after `len` that must go before anything is appended.
     overhang: bool,
     _lock: Lock,
@@ -73,41 +82,47 @@ impl Drop for Lock {
     }
 }
 
-/// What the trail's end tells a new writer.
-#[derive(Default)]
-pub(crate) struct Tail {
-    /// Where the chain stands; nothing in an empty trail.
-    pub(crate) chain: Option<Chain>,
-    /// The ids of the last records, oldest first.
-    pub(crate) recent: Vec<EventId>,
-    /// Bytes of a torn line that were cut off.
-    pub(crate) torn: u64,
-}
-
 impl Trail {
     /// Locks the trail, repairs its end and reads it.
-    pub(super) fn open(dir: &Path) -> Result<(Self, Tail), OpenError> {
+    pub(super) fn open(dir: &Path) -> Result<(Self, Checkpoints, Tail), OpenError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(disk("make", dir))?;
         let lock = lock(dir)?;
         let numbers = segments(dir).map_err(disk("list", dir))?;
         let number = numbers.last().copied().unwrap_or(1);
         let path = segment_path(dir, number);
         let mut file = open_segment(&path).map_err(disk("open", &path))?;
+        let (torn, len) = repair(&mut file).map_err(disk("repair", &path))?;
+        let (checkpoints, signed) = Checkpoints::open(dir)?;
         sync_folder(dir).map_err(disk("sync", dir))?;
 
-        let (mut tail, len) = repair(&mut file).map_err(disk("repair", &path))?;
+        let mut tail = resume::read(dir, &numbers, signed)?;
         let mut left = TAIL_BYTES;
         for number in numbers.iter().rev() {
             let path = segment_path(dir, *number);
             let lines = end_of(&path, left).map_err(disk("read", &path))?;
             left = left.saturating_sub(lines.len() as u64);
-            tail.read(&lines).map_err(|_| OpenError::Damaged(path))?;
+            tail.recent.extend(resume::ids(&lines));
             if left == 0 {
                 break;
             }
         }
         tail.recent.reverse();
-        Ok((Self { dir: dir.to_owned(), number, file, len, overhang: false, _lock: lock }, tail))
+        tail.torn = torn;
+        let trail = Self {
+            dir: dir.to_owned(),
+            number,
+            file,
+            len,
+            closed: tail.is_closed,
+            overhang: false,
+            _lock: lock,
+        };
+        Ok((trail, checkpoints, tail))
+    }
+
+    /// Length of the current segment, in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Number of the current segment.
@@ -115,9 +130,14 @@ impl Trail {
         self.number
     }
 
-    /// Length of the current segment, in bytes.
-    pub(super) fn len(&self) -> u64 {
-        self.len
+    /// Whether the current segment takes no more lines.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// What was appended last ends the current segment.
+    pub(super) fn set_closed(&mut self) {
+        self.closed = true;
     }
 
     /// Appends whole lines. After an error, what was written of them is taken back.
@@ -153,7 +173,8 @@ impl Trail {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the next segment is not empty"));
         }
         sync_folder(&self.dir)?;
-        (self.number, self.file, self.len, self.overhang) = (number, file, 0, false);
+        (self.number, self.file, self.len) = (number, file, 0);
+        (self.closed, self.overhang) = (false, false);
         Ok(())
     }
 
@@ -166,28 +187,6 @@ impl Trail {
     }
 }
 
-impl Tail {
-    /// Takes in the end of one segment; called from the newest to the oldest.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), serde_json::Error> {
-        for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()) {
-            if self.chain.is_none() {
-                self.chain = Some(Chain::after(line)?);
-            }
-            self.recent.extend(uid_of(line));
-        }
-        Ok(())
-    }
-}
-
-/// The record's id, found without parsing: inside a JSON string the quotes would be escaped.
-fn uid_of(line: &[u8]) -> Option<EventId> {
-    const KEY: &str = "\"uid\":\"e_";
-    let line = std::str::from_utf8(line).ok()?;
-    let at = line.find(KEY)? + KEY.len() - 2;
-    let id = line.get(at..at + 34)?;
-    line[at + 34..].starts_with('"').then(|| id.parse().ok())?
-}
-
 fn lock(dir: &Path) -> Result<Lock, OpenError> {
     let path = dir.join("audit.lock");
     let file = private().create(true).write(true).open(&path).map_err(disk("open", &path))?;
@@ -198,8 +197,15 @@ fn lock(dir: &Path) -> Result<Lock, OpenError> {
     }
 }
 
+/// Whether a process has the trail in this folder open.
+pub fn is_in_use(dir: &Path) -> bool {
+    let Ok(file) = private().write(true).open(dir.join("audit.lock")) else { return false };
+    let taken = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    taken.map(|()| Lock(file)).is_err()
+}
+
 /// The numbers of the segments, ascending.
-fn segments(dir: &Path) -> io::Result<Vec<u32>> {
+pub(super) fn segments(dir: &Path) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in dir.read_dir()? {
         let name = entry?.file_name();
@@ -210,7 +216,7 @@ fn segments(dir: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-fn segment_path(dir: &Path, number: u32) -> PathBuf {
+pub(super) fn segment_path(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("audit-{number}.ndjson"))
 }
 
@@ -220,7 +226,6 @@ fn open_segment(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Nobody else reads the trail, and a symbolic link in its place is refused.
 /// The name that this trail's writer goes by, start after start; minted at the first. The trail must be locked:
 /// whoever finds the name in use elsewhere then knows that it was a predecessor's.
 pub(super) fn writer_name(dir: &Path, fresh: [u8; 16]) -> Result<String, OpenError> {
@@ -241,14 +246,15 @@ pub(super) fn writer_name(dir: &Path, fresh: [u8; 16]) -> Result<String, OpenErr
     Ok(name)
 }
 
-fn private() -> OpenOptions {
+/// Nobody else reads the trail, and a symbolic link in its place is refused.
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
     options
 }
 
 /// Cuts off what stands after the last newline. Gives what was cut and the length that remains.
-fn repair(file: &mut File) -> io::Result<(Tail, u64)> {
+pub(super) fn repair(file: &mut File) -> io::Result<(u64, u64)> {
     let before = file.metadata()?.len();
     let mut end = before;
     let mut block = [0; 64 << 10];
@@ -267,11 +273,11 @@ fn repair(file: &mut File) -> io::Result<(Tail, u64)> {
         file.set_len(end)?;
         file.sync_all()?;
     }
-    Ok((Tail { torn: before - end, ..Tail::default() }, end))
+    Ok((before - end, end))
 }
 
 /// The last whole lines of a segment, at most `limit` bytes of them.
-fn end_of(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(super) fn end_of(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut file = private().read(true).open(path)?;
     let len = file.metadata()?.len();
     let start = len.saturating_sub(limit);
@@ -286,11 +292,11 @@ fn end_of(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Makes a new file's name durable.
-fn sync_folder(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Disk { doing, path, source }
 }

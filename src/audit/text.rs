@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 /// What stands in a gap: how JSON says nothing.
 const NOTHING: &[u8] = b"null";
 /// A record has so many gaps.
-pub(super) const GAPS: usize = 3;
+pub(super) const GAPS: usize = 4;
 
 /// A JSON object under construction.
 pub(super) struct Text {
@@ -27,7 +27,7 @@ impl Text {
 
     /// The finished object, and where its gaps begin.
     pub(super) fn finish(mut self) -> (Vec<u8>, [usize; GAPS]) {
-        debug_assert_eq!(self.noted, GAPS, "a record has three gaps");
+        debug_assert_eq!(self.noted, GAPS, "a record has four gaps");
         self.bytes.push(b'}');
         (self.bytes, self.gaps)
     }
@@ -49,14 +49,6 @@ impl Text {
     pub(super) fn number(&mut self, key: &'static str, value: impl Into<i64>) {
         self.key(key);
         self.show(value.into());
-    }
-
-    /// A member whose words need no escapes: an address.
-    pub(super) fn shown(&mut self, key: &'static str, value: impl fmt::Display) {
-        self.key(key);
-        self.bytes.push(b'"');
-        self.show(value);
-        self.bytes.push(b'"');
     }
 
     /// A member that is filled in later.
@@ -81,7 +73,7 @@ impl Text {
     pub(super) fn texts<'a>(
         &mut self,
         key: &'static str,
-        members: impl IntoIterator<Item = (&'a String, &'a String)>,
+        members: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) {
         self.object(key, |object| {
             for (key, value) in members {
@@ -128,20 +120,31 @@ impl Text {
     }
 }
 
-/// Fills the gaps of a finished record: with a number, a name and a hash.
-pub(super) fn fill(
-    out: &mut Vec<u8>,
-    (text, gaps): (&[u8], [usize; GAPS]),
-    (number, name, hash): (u64, &str, &str),
-) {
-    let [number_at, name_at, hash_at] = gaps;
+/// What goes into the gaps, in the order in which they stand in a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Filling<'a> {
+    /// The record's number.
+    pub(super) number: u64,
+    /// The chain's name.
+    pub(super) name: &'a str,
+    /// The chain's key epoch.
+    pub(super) epoch: u32,
+    /// The hash of the record before.
+    pub(super) hash: &'a str,
+}
+
+/// Fills the gaps of a finished record.
+pub(super) fn fill(out: &mut Vec<u8>, (text, gaps): (&[u8], [usize; GAPS]), filling: Filling<'_>) {
+    let [number_at, name_at, epoch_at, hash_at] = gaps;
     let after = |gap: usize| gap + NOTHING.len();
     out.extend_from_slice(&text[..number_at]);
-    let _ = write!(Bytes(out), "{number}");
+    let _ = write!(Bytes(out), "{}", filling.number);
     out.extend_from_slice(&text[after(number_at)..name_at]);
-    push_quoted(out, name);
-    out.extend_from_slice(&text[after(name_at)..hash_at]);
-    push_quoted(out, hash);
+    push_quoted(out, filling.name);
+    out.extend_from_slice(&text[after(name_at)..epoch_at]);
+    let _ = write!(Bytes(out), "{}", filling.epoch);
+    out.extend_from_slice(&text[after(epoch_at)..hash_at]);
+    push_quoted(out, filling.hash);
     out.extend_from_slice(&text[after(hash_at)..]);
 }
 
@@ -200,12 +203,14 @@ mod tests {
         text.list("f", []);
         text.list("g", ["x", "y"]);
         text.gap("h");
+        text.gap("hh");
         text.text_if("i", None);
-        text.shown("j", std::net::Ipv6Addr::LOCALHOST);
+        text.text("j", "::1");
         let (text, gaps) = text.finish();
         let mut out = Vec::new();
-        fill(&mut out, (&text, gaps), (7, "n\"", "h"));
-        let expected = br#"{"a":7,"b":{"c":"n\"","d":{},"e":-5},"f":[],"g":["x","y"],"h":"h","j":"::1"}"#;
+        fill(&mut out, (&text, gaps), Filling { number: 7, name: "n\"", epoch: 3, hash: "h" });
+        let expected =
+            br#"{"a":7,"b":{"c":"n\"","d":{},"e":-5},"f":[],"g":["x","y"],"h":3,"hh":"h","j":"::1"}"#;
         assert_eq!(String::from_utf8(out).unwrap(), String::from_utf8(expected.to_vec()).unwrap());
     }
 
@@ -214,8 +219,8 @@ mod tests {
         fn texts_are_written_as_serde_writes_them(value: String, key: String) {
             let mut text = Text::new(Vec::new());
             text.text("t", &value);
-            text.texts("u", [(&key, &value)]);
-            ["x", "y", "z"].into_iter().for_each(|key| text.gap(key));
+            text.texts("u", [(key.as_str(), value.as_str())]);
+            ["w", "x", "y", "z"].into_iter().for_each(|key| text.gap(key));
             let (text, _) = text.finish();
             let written: serde_json::Value = serde_json::from_slice(&text).unwrap();
             prop_assert_eq!(written.to_string().into_bytes(), text);

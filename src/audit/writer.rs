@@ -3,22 +3,28 @@
 //! A failed write or sync takes the trail back to what was last known durable. Callers that wait are told so;
 //! notes stay and are written as soon as the disk takes them. Never: dropping a note, or blocking the executor.
 
-use std::collections::{HashSet, VecDeque};
+mod group;
+mod upkeep;
+
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
+use super::checkpoints::{Checkpoints, Marked};
 use super::draft::Draft;
 use super::queue::{Queue, Taken, Work};
-use super::record::{Chain, ZERO_HASH};
+use super::record::Chain;
 use super::segment::{OpenError, Trail};
-use super::{Ack, Stamped};
+use super::signer::Signer;
+use super::{Ack, Pace, Settings, Stamped, Standing};
 use crate::ambient::{Clock, Dice};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::EventId;
 use crate::failure::Failure;
+use group::{Group, Seen};
 
 /// A note is durable after at most this long.
 const SYNC_EVERY: Duration = Duration::from_millis(100);
@@ -28,49 +34,59 @@ const SYNC_AT: usize = 1024;
 const RETRY: Duration = Duration::from_millis(250);
 /// How long a shutdown waits for a disk that refuses.
 const LAST_TRIES: Duration = Duration::from_secs(5);
-/// How many row ids are remembered, to recognise rows that come again.
-const REMEMBERED: usize = 65_536;
 
 /// Opens the trail and starts the thread.
 pub(super) fn start(
-    dir: &Path,
-    limit: u64,
+    settings: Settings,
     queue: Arc<Queue>,
-    clock: Clock,
-    dice: Dice,
-) -> Result<(), OpenError> {
-    let (trail, tail) = Trail::open(dir)?;
+    signed: watch::Sender<Option<Marked>>,
+    (clock, dice): (Clock, Dice),
+) -> Result<Standing, OpenError> {
+    let (trail, checkpoints, tail) = Trail::open(&settings.dir)?;
     let uid = || EventId::mint(dice.bytes());
-    let chain = tail.chain.unwrap_or_else(|| Chain {
-        uid: uid().as_str().trim_start_matches("e_").to_owned(),
-        seq: 0,
-        prev: ZERO_HASH.to_owned(),
-    });
+    let fresh = || Chain::new(uid().as_str().trim_start_matches("e_").to_owned());
+    let chain = tail.chain.unwrap_or_else(fresh);
+    let standing = Standing { chain_uid: chain.uid.clone(), size: chain.seq() };
     let mut backlog = Vec::new();
     if tail.torn > 0 {
         let event = Event::new(EventCode::AuditTailRepaired).detail("bytes", tail.torn.to_string());
-        backlog.push(Draft::of(&Stamped { uid: uid(), at: clock.now(), event }, Vec::new()));
+        backlog.push(Draft::of(&Stamped::of_nobody(event, &clock, &dice), Vec::new()));
+    }
+    let marked = tail.signed.as_ref().map_or(0, |signed| signed.size);
+    if let (Some(last), Some(key)) = (tail.signed, tail.key.clone()) {
+        signed.send_replace(Some(Marked { signed: last, chain_uid: chain.uid.clone(), key }));
     }
     queue.set_durable(trail.number(), trail.len());
     let writer = Writer {
-        durable: Mark { len: trail.len(), chain: chain.clone() },
+        durable: Mark { len: trail.len(), chain: chain.clone(), lines: tail.lines },
         trail,
-        limit,
+        limit: settings.segment_bytes,
         chain,
+        lines: tail.lines,
         unsynced: Vec::new(),
         owed: 0,
         backlog,
         seen: Seen::new(tail.recent),
         synced_at: Instant::now(),
+        key: tail.key,
+        vkey: settings.signer.vkey(&standing.chain_uid),
+        signer: settings.signer,
+        former: None,
+        pace: settings.pace,
+        checkpoints,
+        marked,
+        marked_at: None,
+        refused_at: None,
+        signed,
+        clock,
+        dice,
         _finish: Finish(queue.clone()),
         queue,
     };
     let spawned = thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run());
-    spawned.map(drop).map_err(|source| OpenError::Disk {
-        doing: "start the writer of",
-        path: dir.to_owned(),
-        source,
-    })
+    let path = settings.dir;
+    spawned.map_err(|source| OpenError::Disk { doing: "start the writer of", path, source })?;
+    Ok(standing)
 }
 
 struct Writer {
@@ -78,6 +94,8 @@ struct Writer {
     limit: u64,
     /// After the last line that was appended.
     chain: Chain,
+    /// Lines in the current segment.
+    lines: u64,
     /// What is known to be on disk.
     durable: Mark,
     /// Notes that were appended and not yet synced: kept in case the sync fails.
@@ -88,6 +106,23 @@ struct Writer {
     owed: usize,
     seen: Seen,
     synced_at: Instant,
+    /// The key that the chain says signs, in its text form.
+    key: Option<String>,
+    signer: Signer,
+    /// The signer's key in its text form.
+    vkey: String,
+    /// The key before, until a checkpoint is signed by both.
+    former: Option<Signer>,
+    pace: Pace,
+    checkpoints: Checkpoints,
+    /// Records in the last checkpoint.
+    marked: u64,
+    marked_at: Option<Instant>,
+    /// When the disk refused a checkpoint, until it takes one.
+    refused_at: Option<Instant>,
+    signed: watch::Sender<Option<Marked>>,
+    clock: Clock,
+    dice: Dice,
     queue: Arc<Queue>,
     /// Last, so that the trail's lock is free when a caller of `close` goes on.
     _finish: Finish,
@@ -96,15 +131,7 @@ struct Writer {
 struct Mark {
     len: u64,
     chain: Chain,
-}
-
-/// Lines under construction, and who is to be told about them.
-struct Group {
-    lines: Vec<u8>,
-    chain: Chain,
-    notes: Vec<Draft>,
-    rows: Vec<EventId>,
-    acks: Vec<(usize, Ack)>,
+    lines: u64,
 }
 
 impl Writer {
@@ -124,23 +151,24 @@ impl Writer {
     /// How long to wait for work before there is something to do without any.
     fn patience(&self) -> Option<Duration> {
         if !self.backlog.is_empty() {
-            Some(RETRY)
-        } else if !self.unsynced.is_empty() {
-            Some(SYNC_EVERY.saturating_sub(self.synced_at.elapsed()))
-        } else {
-            None
+            return Some(RETRY);
         }
+        let sync = SYNC_EVERY.saturating_sub(self.synced_at.elapsed());
+        let sync = (!self.unsynced.is_empty()).then_some(sync);
+        sync.into_iter().chain(self.until_checkpoint()).min()
     }
 
     fn write(&mut self, items: Vec<Work>, closing: bool) {
-        let fresh_notes = items.iter().filter(|item| matches!(item, Work::Note(_))).count();
-        self.owed += fresh_notes;
-        let mut group = self.compose(items);
+        let ready = self.prepare(&items);
+        self.owed += items.iter().filter(|item| matches!(item, Work::Note(_))).count();
+        let backlog = std::mem::take(&mut self.backlog);
+        let mut group = Group::compose(self.chain.clone(), &self.seen, backlog, items);
         let pending = self.unsynced.len() + group.notes.len();
         let overdue = pending > 0 && self.synced_at.elapsed() >= SYNC_EVERY;
         let sync = closing || overdue || pending >= SYNC_AT || !group.acks.is_empty();
-        match self.put(&group.lines, sync) {
+        match ready.and_then(|()| self.put(&group.lines, sync)) {
             Ok(()) => {
+                self.lines += group.chain.seq() - self.chain.seq();
                 self.chain = group.chain;
                 self.seen.extend(group.rows);
                 self.unsynced.append(&mut group.notes);
@@ -154,47 +182,14 @@ impl Writer {
                 self.tell(group.acks, Some(&error));
             }
         }
+        if closing || self.until_checkpoint() == Some(Duration::ZERO) {
+            self.checkpoint();
+        }
     }
 
-    /// Turns the backlog and the new items into lines, in the order in which they came.
-    fn compose(&mut self, items: Vec<Work>) -> Group {
-        let mut group = Group {
-            lines: Vec::with_capacity(1024 * (items.len() + self.backlog.len())),
-            chain: self.chain.clone(),
-            notes: Vec::new(),
-            rows: Vec::new(),
-            acks: Vec::new(),
-        };
-        for note in std::mem::take(&mut self.backlog) {
-            group.note(note);
-        }
-        for item in items {
-            match item {
-                Work::Note(note) => group.note(note),
-                Work::Record(record, ack) => {
-                    group.line(&record);
-                    group.acks.push((1, ack));
-                }
-                Work::Rows(rows, ack) => {
-                    group.acks.push((rows.len(), ack));
-                    for (uid, row) in rows.into_iter().filter(|(uid, _)| !self.seen.contains(uid)) {
-                        group.row(uid, &row);
-                    }
-                }
-            }
-        }
-        group
-    }
-
-    /// Appends the lines, in a new segment where the current one is full, and syncs if asked.
+    /// Appends the lines, and syncs if asked.
     fn put(&mut self, lines: &[u8], sync: bool) -> io::Result<()> {
         if !lines.is_empty() {
-            if self.trail.len() >= self.limit {
-                self.trail.sync()?;
-                self.settle();
-                self.trail.begin_next()?;
-                self.durable.len = 0;
-            }
             self.trail.append(lines)?;
         }
         if sync { self.trail.sync() } else { Ok(()) }
@@ -202,7 +197,7 @@ impl Writer {
 
     /// All that was appended so far is durable.
     fn settle(&mut self) {
-        self.durable = Mark { len: self.trail.len(), chain: self.chain.clone() };
+        self.durable = Mark { len: self.trail.len(), chain: self.chain.clone(), lines: self.lines };
         self.queue.set_durable(self.trail.number(), self.trail.len());
         self.queue.take_back(self.unsynced.drain(..).map(Draft::into_memory));
         self.synced_at = Instant::now();
@@ -219,6 +214,7 @@ impl Writer {
     fn back_out(&mut self, notes: Vec<Draft>) {
         self.trail.rewind(self.durable.len);
         self.chain = self.durable.chain.clone();
+        self.lines = self.durable.lines;
         self.backlog.append(&mut self.unsynced);
         self.backlog.extend(notes);
     }
@@ -255,55 +251,6 @@ impl Writer {
                 events = self.backlog.len(),
                 "the disk refused the last events of the audit trail"
             );
-        }
-    }
-}
-
-impl Group {
-    fn note(&mut self, note: Draft) {
-        self.line(&note);
-        self.notes.push(note);
-    }
-
-    fn row(&mut self, uid: EventId, row: &Draft) {
-        if !self.rows.contains(&uid) {
-            self.line(row);
-            self.rows.push(uid);
-        }
-    }
-
-    fn line(&mut self, draft: &Draft) {
-        self.chain.append(draft, &mut self.lines);
-    }
-}
-
-/// The ids of recent records, first in first out.
-struct Seen {
-    ids: HashSet<EventId>,
-    order: VecDeque<EventId>,
-}
-
-impl Seen {
-    fn new(recent: Vec<EventId>) -> Self {
-        let mut seen = Self { ids: HashSet::new(), order: VecDeque::new() };
-        seen.extend(recent);
-        seen
-    }
-
-    fn contains(&self, id: &EventId) -> bool {
-        self.ids.contains(id)
-    }
-
-    fn extend(&mut self, ids: Vec<EventId>) {
-        for id in ids {
-            if self.ids.insert(id.clone()) {
-                self.order.push_back(id);
-            }
-        }
-        while self.order.len() > REMEMBERED {
-            if let Some(oldest) = self.order.pop_front() {
-                self.ids.remove(&oldest);
-            }
         }
     }
 }

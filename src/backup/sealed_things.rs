@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::people;
 use crate::crypto::envelope::{self, OpenError};
 use crate::crypto::keys::{KeyId, RootKey, SealingKey};
 use crate::crypto::succession::Passage;
@@ -92,6 +93,7 @@ pub async fn open_all(store: &Store, root: &RootKey) -> Result<SealedThings, Fai
     tokens(&mut things, store, root).await?;
     signing_keys(&mut things, store, root).await?;
     logins(&mut things, store, &own).await?;
+    audit_keys(&mut things, store, &own).await?;
     let elsewhere = |count: i64| Tally { elsewhere: count.unsigned_abs(), ..Tally::default() };
     things.kinds.insert("refresh_tokens.successor", elsewhere(store.count_sealed_successors().await?));
     things.kinds.insert("spotify_apps.client_secret", elsewhere(store.count_sealed_app_secrets().await?));
@@ -202,6 +204,26 @@ async fn logins(things: &mut SealedThings, store: &Store, own: &[SealingKey]) ->
                 Err(why) => Err(why),
             };
             things.note(KIND, "a login in progress", opens);
+        }
+    }
+}
+
+async fn audit_keys(things: &mut SealedThings, store: &Store, own: &[SealingKey]) -> Result<(), Failure> {
+    const KIND: &str = "audit_keys.wrapped";
+    things.kinds.entry(KIND).or_default();
+    let mut after = String::new();
+    loop {
+        let rows = store.audit_keys_after(&after, BATCH).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after.clone_from(&last.id);
+        for row in &rows {
+            let key = envelope::key_id(&row.wrapped).map(|id| own.iter().find(|key| *key.id() == id));
+            let opens = match key {
+                Ok(Some(key)) => people::open(row, key).map(drop),
+                Ok(None) => Err(OpenError::WrongKey),
+                Err(why) => Err(why),
+            };
+            things.note(KIND, &row.id, opens);
         }
     }
 }

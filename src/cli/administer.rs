@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::store::{OpenStoreError, Recorded, Store};
 
 use super::output::{Exit, Output, Refused};
-use super::{Global, configured, serve_sandbox};
+use super::{Global, configured, outbox, serve_sandbox};
 
 /// What such a command works with.
 pub(super) struct Desk {
@@ -76,6 +76,7 @@ pub(super) fn at_database(
         let (output, clock, dice) = (place.global.output(), Clock::system(), Dice::system());
         let desk = Desk { config, config_file, store, output, clock, dice };
         let done = work(&desk).await;
+        outbox::settle(&desk).await;
         desk.store.close().await;
         done
     })

@@ -17,6 +17,7 @@ mod healthcheck_tls;
 mod help;
 mod hygiene;
 mod man;
+mod outbox;
 pub mod output;
 mod paging;
 mod revoke_sessions;

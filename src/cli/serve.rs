@@ -131,20 +131,24 @@ async fn serve(
     };
     tasks_stop.cancel();
     while tasks.join_next().await.is_some() {}
-    record_end(&app).await;
-    app.audit.close().await;
-    app.store.close().await;
+    end(&app).await;
     served.map(|()| Exit::Done).map_err(internal)
 }
 
-/// The end is recorded where the disk takes it in time.
-async fn record_end(app: &App) {
+/// Records the end, closes the trail, and after it the database, which keeps how far the trail was signed.
+async fn end(app: &App) {
     let recorded = app.audit.record(Event::new(EventCode::SysShutdown));
     match tokio::time::timeout(LAST_RECORD, recorded).await {
         Ok(Ok(())) => {}
         Ok(Err(failure)) => tracing::error!(cause = failure.chain(), "the end could not be recorded"),
         Err(_) => tracing::error!("the end could not be recorded: the audit trail has no room"),
     }
+    app.audit.close().await;
+    if let Err(failure) = app.keep_mark().await {
+        tracing::error!(cause = failure.chain(), "the database does not know how far the trail is signed");
+    }
+    app.tell_the_last().await;
+    app.store.close().await;
 }
 
 /// Where metrics have a listener of their own. Of several local servers over standard input none does.

@@ -1,6 +1,6 @@
 //! `serve --sandbox`: the simulated Spotify beside the server, with state, database and keys of its own.
 
-use crate::config::{Config, Engine, QuotaMode, SpotifyApp};
+use crate::config::{AnchorsConfig, Config, Engine, QuotaMode, SpotifyApp};
 use crate::crypto::SecretString;
 use crate::failure::Failure;
 use crate::spotify::sandbox::{CLIENT_ID, RunningSandbox, Sandbox, SandboxOptions};
@@ -18,6 +18,7 @@ pub(super) fn set_apart(config: &mut Config) -> Result<(), Refused> {
     }
     config.storage.data_dir = config.storage.data_dir.join("sandbox");
     config.audit.dir = config.storage.data_dir.join("audit");
+    config.audit.anchors = AnchorsConfig::default();
     if config.storage.engine == Engine::Sqlite {
         let file = config.storage.data_dir.join("spotify-mcp.sqlite");
         config.storage.url = SecretString::new(format!("sqlite://{}", file.display()));

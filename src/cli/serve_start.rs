@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
 use crate::app::BuildError;
+use crate::audit::OpenError;
 use crate::backup::DataDirLock;
 use crate::config::certificate;
 use crate::config::master_key::{KeyPlace, KeyRefusal, MasterKey, make_data_dir, master_key};
@@ -364,8 +365,13 @@ pub(super) fn refused_build(error: BuildError, database: &str) -> Refused {
             )
         }
         BuildError::Audit(error) => {
-            let text = error.to_string();
-            Refused::incomplete(error.code(), text, "see audit.dir in the configuration; nothing was lost")
+            let next = match error {
+                OpenError::Changed(_) => {
+                    "run 'audit verify', keep what it says with the folder, and then give audit.dir a new one"
+                }
+                _ => "see audit.dir in the configuration; nothing was lost",
+            };
+            Refused::incomplete(error.code(), error.to_string(), next)
         }
         BuildError::Host(key, why) => {
             let part = Part {

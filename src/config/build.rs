@@ -15,6 +15,7 @@ use super::gather::{Gathered, Variables};
 use super::problem::Wrong;
 use super::{checks, typed::*};
 use crate::crypto::SecretString;
+use crate::domain::SyslogPlace;
 use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
 
@@ -32,7 +33,7 @@ pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMa
         limits: build.limits(),
         network: NetworkConfig { allowed_hosts: build.lower_list("network.allowed_hosts") },
         api: ApiConfig { timeout: build.span("api.timeout") },
-        audit: AuditConfig { dir: build.audit_dir(&storage.data_dir) },
+        audit: build.audit(&storage.data_dir),
         telemetry: build.telemetry(),
         server,
         storage,
@@ -172,6 +173,24 @@ impl Build<'_> {
         };
         self.derived.insert("storage.data_dir", path.display().to_string());
         path
+    }
+
+    fn audit(&mut self, data_dir: &Path) -> AuditConfig {
+        let days = |build: &Self, key| Some(build.number(key)).filter(|days| *days > 0);
+        AuditConfig {
+            dir: self.audit_dir(data_dir),
+            segment_bytes: self.count("audit.segment_megabytes") << 20,
+            checkpoint_records: self.count("audit.checkpoint_records"),
+            checkpoint_every: Duration::from_secs(self.count("audit.checkpoint_seconds")),
+            keep: days(self, "audit.keep_days").map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+            keep_addresses_days: days(self, "audit.keep_addresses_days"),
+            anchors: AnchorsConfig {
+                file: self.optional_text("audit.anchors.file").map(PathBuf::from),
+                syslog: self.optional_text("audit.anchors.syslog").and_then(|text| SyslogPlace::parse(&text)),
+                webhook: self.optional_text("audit.anchors.webhook").and_then(|text| Url::parse(&text).ok()),
+                webhook_token: self.secret("audit.anchors.webhook_token").map(|(token, _)| token),
+            },
+        }
     }
 
     fn audit_dir(&mut self, data_dir: &Path) -> PathBuf {

@@ -106,6 +106,15 @@ pub fn upstream(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Where a syslog server listens.
+pub fn syslog(text: &str) -> Result<(), Wrong> {
+    if crate::domain::SyslogPlace::parse(text).is_some() {
+        return Ok(());
+    }
+    let fix = "write unix:/dev/log, udp://192.0.2.1:514 or tcp://[2001:db8::1]:514: an address, because no name is looked up";
+    Err(Wrong::new(format!("{} is no syslog server", quoted(text)), fix))
+}
+
 fn web_url(text: &str, fix: &str) -> Result<Url, Wrong> {
     let url = Url::parse(text)
         .map_err(|error| Wrong::new(format!("{} is not a URL: {error}", quoted(text)), fix))?;

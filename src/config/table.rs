@@ -108,6 +108,15 @@ pub static TABLE: &[KeySpec] = &[
     key("cache.db_path", Text(checks::plain), "Accepted and ignored.").role(Role::Unused("caches stay in memory, nothing is written there")),
 
     key("audit.dir", Text(checks::plain), "The folder of the audit trail. Default: audit in the data directory."),
+    key("audit.segment_megabytes", Count(1, 1_024), "The size at which the trail goes on in a new segment.").or("64"),
+    key("audit.checkpoint_records", Count(1, MANY), "After how many records the trail is signed.").or("10000"),
+    key("audit.checkpoint_seconds", Count(1, DAY), "After how long it is signed, where there are any.").or("30"),
+    key("audit.keep_days", Count(0, 36_500), "How long complete segments of the trail are kept; 0: for ever.").or("0"),
+    key("audit.keep_addresses_days", Count(0, 36_500), "How long addresses in the trail of people who were not known can be read; 0: for ever.").or("90"),
+    key("audit.anchors.file", Text(checks::plain), "A file that every checkpoint of the trail is appended to, best on another machine's disk."),
+    key("audit.anchors.syslog", Text(checks::syslog), "A syslog server that is sent every checkpoint: unix:/dev/log, udp://ADDRESS:PORT or tcp://ADDRESS:PORT."),
+    key("audit.anchors.webhook", Text(checks::upstream), "An https URL that every checkpoint is posted to."),
+    key("audit.anchors.webhook_token", Text(checks::plain), "A bearer token for it.").secret(Secret),
 
     key("telemetry.log_level", Choice(checks::LOG_LEVELS), "The least severe level that is written.").env(&["LOG_LEVEL"]).or("info").live(),
     key("telemetry.log_file", Text(checks::plain), "Where the log goes; the day, or the hour, of each file is added to the name. Default: standard error."),

@@ -11,6 +11,7 @@ use url::Url;
 
 use super::{ConfiguredClient, DocumentsConfig, Network, TlsFiles};
 use crate::crypto::SecretString;
+use crate::domain::SyslogPlace;
 use crate::domain::client::RegistrationMode;
 use crate::policy::Environment;
 
@@ -315,11 +316,36 @@ impl ApiConfig {
     }
 }
 
-/// Where the audit trail lives.
+/// Where the audit trail lives, and how it is kept.
 #[derive(Clone, Debug)]
 pub struct AuditConfig {
     /// The folder of its segments.
     pub dir: PathBuf,
+    /// The size, in bytes, at which a new segment is begun.
+    pub segment_bytes: u64,
+    /// After how many records it is signed.
+    pub checkpoint_records: u64,
+    /// After how long it is signed, where there are any.
+    pub checkpoint_every: Duration,
+    /// How long complete segments are kept; `None`: for ever.
+    pub keep: Option<Duration>,
+    /// For how many days addresses of people who were not known can be read; `None`: for ever.
+    pub keep_addresses_days: Option<u32>,
+    /// Who is told of every checkpoint.
+    pub anchors: AnchorsConfig,
+}
+
+/// Places outside that are told of the trail's checkpoints.
+#[derive(Clone, Debug, Default)]
+pub struct AnchorsConfig {
+    /// A file that is appended to.
+    pub file: Option<PathBuf>,
+    /// A syslog server.
+    pub syslog: Option<SyslogPlace>,
+    /// A URL that takes a POST.
+    pub webhook: Option<Url>,
+    /// A bearer token for it.
+    pub webhook_token: Option<SecretString>,
 }
 
 /// The operational log and metrics.

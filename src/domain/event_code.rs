@@ -208,7 +208,12 @@ codes! {
     KeyHandOverEnded, "key_hand_over_ended", EntityManagement / 3, Low, "A server started with the new master key: the one before leads nowhere now";
     SandboxEnabled, "sandbox_enabled", ApplicationLifecycle / 6, Medium, "The server runs against a simulated Spotify";
     AuditTailRepaired, "audit_tail_repaired", EventLog / 99, Medium, "A record torn by a crash was cut off the trail";
-    AuditSegmentStarted, "audit_segment_started", EventLog / 5, Informational, "The trail goes on in a new segment";
+    AuditSegmentOpened, "audit_segment_opened", EventLog / 6, Informational, "The trail goes on in a new segment";
+    AuditSegmentClosed, "audit_segment_closed", EventLog / 5, Informational, "A segment of the trail is complete";
+    AuditAnchorFailed, "audit_anchor_failed", EventLog / 99, High, "A place outside cannot be told of the trail's checkpoints";
+    AuditAnchorRecovered, "audit_anchor_recovered", EventLog / 99, Low, "A place outside hears of the trail's checkpoints again";
+    AuditSegmentsRemoved, "audit_segments_removed", EventLog / 2, Medium, "Old segments of the trail were removed";
+    AuditKeyChanged, "audit_key_changed", EventLog / 99, Medium, "Another key signs the trail from here on";
 }
 
 #[cfg(test)]

@@ -17,11 +17,13 @@ pub enum KeyPurpose {
     ClientSecrets,
     /// Authenticates the deletions that are kept outside the database.
     Tombstones,
+    /// Wraps the keys under which the audit trail's personal fields are sealed.
+    AuditPeople,
 }
 
 impl KeyPurpose {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PendingLogins,
         Self::BrowserTickets,
         Self::FormerIdentities,
@@ -29,6 +31,7 @@ impl KeyPurpose {
         Self::Evidence,
         Self::ClientSecrets,
         Self::Tombstones,
+        Self::AuditPeople,
     ];
 
     /// Its stable name.
@@ -41,6 +44,7 @@ impl KeyPurpose {
             Self::Evidence => "evidence",
             Self::ClientSecrets => "client-secrets",
             Self::Tombstones => "tombstones",
+            Self::AuditPeople => "audit-people",
         }
     }
 

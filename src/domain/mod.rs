@@ -27,6 +27,7 @@ pub mod selection;
 pub mod signature;
 mod signature_fields;
 pub mod strict_json;
+mod syslog;
 
 pub use ids::{
     AlertId, ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId, LinkId,
@@ -35,3 +36,4 @@ pub use ids::{
 pub use key_purpose::KeyPurpose;
 pub use neighbourhood::{Neighbourhood, district_share, region_share};
 pub use scope::{Scope, ScopeSet};
+pub use syslog::SyslogPlace;

@@ -9,6 +9,7 @@ mod error;
 mod gate;
 mod ledger;
 mod policy;
+mod syslog;
 
 pub use address::{AddressClass, classify};
 pub use connect::Resolver;
@@ -17,3 +18,4 @@ pub use gate::{Gate, Limits};
 pub use hyper::body::Bytes;
 pub use ledger::Counters;
 pub use policy::{GatePolicy, NotAHost};
+pub use syslog::send_syslog;

@@ -7,6 +7,8 @@
 
 mod api_keys;
 mod apps;
+mod audit_chains;
+mod audit_keys;
 mod backups;
 mod browser_sessions;
 mod canaries;
@@ -54,6 +56,8 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::{App, AppRow};
+pub use audit_chains::ChainMark;
+pub use audit_keys::{AuditKeyOwner, AuditKeyRow, ERASED};
 pub use backups::BackupRow;
 pub use browser_sessions::{BrowserSession, NewBrowserSession};
 pub use canaries::Canary;

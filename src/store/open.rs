@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (15, "data rotations", include_str!("migrations/0015_data_rotations.sql")),
     (16, "client secrets", include_str!("migrations/0016_client_secrets.sql")),
     (17, "emergencies", include_str!("migrations/0017_emergencies.sql")),
+    (18, "audit trail", include_str!("migrations/0018_audit_trail.sql")),
     (19, "administration", include_str!("migrations/0019_administration.sql")),
 ];
 

@@ -1,5 +1,7 @@
 //! The outbox of the audit trail: events wait here, in the transaction of the change that they report.
 
+use std::time::Duration;
+
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
@@ -29,6 +31,12 @@ impl Recorded {
     }
 }
 
+/// How long a claimed event is left to whoever claimed it.
+const CLAIM: Duration = Duration::from_secs(60);
+
+/// Id, when, what.
+type Row = (String, i64, String);
+
 impl Store {
     /// Puts events into the outbox by themselves, where nothing else changes.
     pub async fn record(&self, events: &[Recorded]) -> Result<(), Failure> {
@@ -39,17 +47,34 @@ impl Store {
     /// The oldest events that wait, at most `most`.
     pub async fn outbox(&self, most: i64) -> Result<Vec<Recorded>, Failure> {
         let sql = "SELECT id, at, event FROM audit_outbox ORDER BY at, id LIMIT $1";
-        let rows: Vec<(String, i64, String)> =
-            reading!(self, pool => sqlx::query_as(sql).bind(most).fetch_all(pool).await)?;
-        rows.into_iter()
-            .map(|(id, at, event)| {
-                Ok(Recorded {
-                    id: id.parse().map_err(corrupt)?,
-                    at: Timestamp::from_millis(at),
-                    event: serde_json::from_str(&event).map_err(corrupt)?,
-                })
-            })
-            .collect()
+        let rows: Vec<Row> = reading!(self, pool => sqlx::query_as(sql).bind(most).fetch_all(pool).await)?;
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// Claims the oldest events that wait for one writer of a trail, at most `most`, those that it claimed before among
+    /// them. What another has claimed is left to it for a minute: it may be in that trail already.
+    pub async fn claim_outbox(
+        &self,
+        writer: &str,
+        now: Timestamp,
+        most: i64,
+    ) -> Result<Vec<Recorded>, Failure> {
+        // Where nothing waits, which is nearly always, nothing is locked.
+        if self.outbox(1).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The condition stands twice: on PostgreSQL only the outer one is looked at again behind a lock.
+        let sql = "UPDATE audit_outbox SET claimed_by = $1, claimed_until = $3
+            WHERE id IN (SELECT id FROM audit_outbox
+                WHERE claimed_by IS NULL OR claimed_by = $1 OR claimed_until <= $2 ORDER BY at, id LIMIT $4)
+            AND (claimed_by IS NULL OR claimed_by = $1 OR claimed_until <= $2)
+            RETURNING id, at, event";
+        let mut rows: Vec<Row> = transaction!(self, tx => {
+            sqlx::query_as(sql).bind(writer).bind(now.millis()).bind(now.plus(CLAIM).millis()).bind(most)
+                .fetch_all(&mut *tx).await?
+        });
+        rows.sort_by(|(a_id, a_at, _), (b_id, b_at, _)| (a_at, a_id).cmp(&(b_at, b_id)));
+        rows.into_iter().map(parse).collect()
     }
 
     /// Removes events that the trail now holds.
@@ -61,4 +86,12 @@ impl Store {
         });
         Ok(())
     }
+}
+
+fn parse((id, at, event): Row) -> Result<Recorded, Failure> {
+    Ok(Recorded {
+        id: id.parse().map_err(corrupt)?,
+        at: Timestamp::from_millis(at),
+        event: serde_json::from_str(&event).map_err(corrupt)?,
+    })
 }

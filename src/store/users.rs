@@ -5,6 +5,7 @@ use crate::crypto::token::TokenHash;
 use crate::domain::UserId;
 use crate::failure::Failure;
 
+use super::audit_keys::{audit_pseudonym, erase_audit_key};
 use super::tombstones::bury;
 use super::{Recorded, Store, corrupt, end_cached, lock_person, reading, record, transaction};
 
@@ -82,7 +83,8 @@ impl Store {
     }
 
     /// Removes a person and everything of theirs, from the files too, and for restored backups as well; `false` where
-    /// there was nobody. What the outbox still holds of them belongs to the trail.
+    /// there was nobody. What the outbox still holds of them belongs to the trail, which calls them by a pseudonym that from
+    /// now on leads nowhere.
     pub async fn delete_user(
         &self,
         id: &UserId,
@@ -96,12 +98,14 @@ impl Store {
             if !lock_person!(tx, id) {
                 return Ok(false);
             }
+            let pseudonym = audit_pseudonym!(tx, id);
             sqlx::query(through).bind(id.as_str()).execute(&mut *tx).await?;
             // Everything else of theirs goes by ON DELETE CASCADE.
             sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
             bury!(tx, id.as_str(), now);
             end_cached!(tx);
             record!(tx, events);
+            erase_audit_key!(tx, id, pseudonym);
             true
         });
         if gone {

@@ -1,5 +1,8 @@
 //! The audit trail through its door: shape, order, repair, a full disk, rows that come twice.
 
+mod retention;
+mod signing;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use spotify_mcp::ambient::{Clock, Dice, Timestamp};
-use spotify_mcp::audit::{Audit, OpenError, OutboxRow, ZERO_HASH};
+use spotify_mcp::audit::{Audit, OpenError, OutboxRow, People, Settings, Signer, ZERO_HASH};
+use spotify_mcp::crypto::Key;
+use spotify_mcp::crypto::keys::{KeyId, SealingKey};
 use spotify_mcp::domain::UserId;
 use spotify_mcp::domain::event::{Event, EventCode};
 use spotify_mcp::domain::ids::{EventId, RequestId};
@@ -35,8 +40,13 @@ async fn a_record_is_durable_private_and_has_the_eight_fields() {
     assert_eq!(record["metadata"]["event_code"], "authz_fail");
     assert_eq!((record["class_uid"].as_i64(), record["type_uid"].as_i64()), (Some(6003), Some(600_399)));
     assert_eq!(record["severity_id"], 3);
-    assert_eq!(record["actor"]["user"]["uid"], user.as_str());
-    assert_eq!(record["src_endpoint"]["ip"], "203.0.113.9");
+    // Of the person and the address only what stands for them.
+    let called = record["actor"]["user"]["uid"].as_str().unwrap();
+    assert!(called.starts_with("p_") && called.len() == 34, "{called}");
+    let sealed = record["src_endpoint"]["uid"].as_str().unwrap();
+    assert!(sealed.starts_with(&format!("{called}.")), "{sealed}");
+    assert_eq!(record["src_endpoint"]["name"], "sealed");
+    assert!(!record.to_string().contains(user.as_str()) && !record.to_string().contains("203.0.113.9"));
     assert_eq!(record["api"]["operation"], "tools/call play");
     assert_eq!(record["api"]["request"]["uid"], request.as_str());
     assert_eq!(
@@ -55,7 +65,8 @@ async fn many_callers_share_commits_and_the_chain_stays_whole_across_restarts_an
     let dir = Folder::new("chain");
     for _ in 0..3 {
         // Segments of 20,000 bytes: about 25 records each.
-        let audit = Audit::open_with(dir.path(), Clock::system(), Dice::system(), 20_000).unwrap();
+        let settings = Settings { segment_bytes: 20_000, ..settings(dir.path()) };
+        let audit = Audit::open(settings, Clock::system(), Dice::system()).unwrap();
         let callers = (0..8).map(|caller| tokio::spawn(call(audit.clone(), caller)));
         for caller in callers.collect::<Vec<_>>() {
             caller.await.unwrap();
@@ -91,10 +102,14 @@ async fn a_torn_line_is_cut_off_and_the_repair_is_on_record() {
     audit.close().await;
     let path = dir.path().join("audit-1.ndjson");
     let whole = fs::read(&path).unwrap();
+    // As a process leaves it that is killed before it signs.
+    fs::remove_file(dir.path().join("checkpoints.ndjson")).unwrap();
 
-    for cut in [1, 7, whole.len() - 1] {
-        let torn = [whole.as_slice(), &whole[..cut]].concat();
+    let last = whole.split_inclusive(|byte| *byte == b'\n').next_back().unwrap();
+    for cut in [1, 7, last.len() - 1] {
+        let torn = [whole.as_slice(), &last[..cut]].concat();
         fs::write(&path, torn).unwrap();
+        let _ = fs::remove_file(dir.path().join("checkpoints.ndjson"));
         let audit = open(dir.path());
         audit.record(Event::new(EventCode::SysShutdown)).await.unwrap();
         audit.close().await;
@@ -111,14 +126,14 @@ async fn an_edited_last_record_and_a_second_writer_are_refused_with_a_remedy() {
     let dir = Folder::new("refused");
     let audit = open(dir.path());
     audit.record(Event::new(EventCode::SysStartup)).await.unwrap();
-    let second = Audit::open(dir.path(), Clock::system(), Dice::system()).err().unwrap();
+    let second = Audit::open(settings(dir.path()), Clock::system(), Dice::system()).err().unwrap();
     assert!(matches!(second, OpenError::InUse(_)), "{second}");
     assert!(second.to_string().contains("stop it"));
     audit.close().await;
     assert!(audit.record(Event::new(EventCode::SysStartup)).await.is_err(), "closed");
 
     fs::write(dir.path().join("audit-1.ndjson"), "{\"not\":\"ours\"}\n").unwrap();
-    let damaged = Audit::open(dir.path(), Clock::system(), Dice::system()).err().unwrap();
+    let damaged = Audit::open(settings(dir.path()), Clock::system(), Dice::system()).err().unwrap();
     assert_eq!(damaged.code(), "AUDIT_DAMAGED");
 }
 
@@ -238,7 +253,16 @@ async fn child_that_is_killed() {
 }
 
 fn open(dir: &Path) -> Audit {
-    Audit::open(dir, Clock::system(), Dice::system()).unwrap()
+    Audit::open(settings(dir), Clock::system(), Dice::system()).unwrap()
+}
+
+/// A trail that is signed by the tests' own key.
+pub fn settings(dir: &Path) -> Settings {
+    Settings::new(dir, signer(1), People::of_nobody((&Clock::system(), &Dice::system())))
+}
+
+fn signer(byte: u8) -> Signer {
+    Signer::new(&SealingKey::new(KeyId::new([byte; 16]), Key::new([byte; 32])), Vec::new()).unwrap()
 }
 
 fn assert_chained(dir: &Path) {
@@ -253,7 +277,13 @@ fn assert_chained(dir: &Path) {
     }
 }
 
+/// What happened: every record but what the trail says of its own segments.
 fn read(dir: &Path) -> Vec<Value> {
+    let of_segments = |record: &Value| record["unmapped"]["segment"].is_object();
+    all(dir).into_iter().filter(|record| !of_segments(record)).collect()
+}
+
+fn all(dir: &Path) -> Vec<Value> {
     lines(dir).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

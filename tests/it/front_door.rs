@@ -1,6 +1,7 @@
 //! The running server through its front door: browsers, clients and listeners against the real binary.
 
 mod account;
+mod anchors;
 mod api_keys;
 mod authorizing;
 mod client_documents;
@@ -36,6 +37,8 @@ mod starting;
 mod strict;
 mod tls;
 mod token_endpoint;
+mod trail;
+mod trail_full;
 mod upstream;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The store's contract, on both engines: every function's happy and refusing path, and every race that it decides.
 
 mod api_keys;
+mod audit;
 mod client_documents;
 mod clients;
 mod codes;

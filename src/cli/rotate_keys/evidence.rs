@@ -14,6 +14,7 @@ use super::genuine;
 use super::runner::{stalled, took};
 use crate::ambient::Timestamp;
 use crate::cli::administer::Desk;
+use crate::cli::outbox;
 use crate::cli::output::{Exit, Refused};
 use crate::config::master_key::{make_data_dir, write_new};
 use crate::crypto::SecretString;
@@ -202,8 +203,9 @@ pub(super) fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
     }))
 }
 
-/// Where the rotation's events stand in the trail: they wait in the outbox until a server writes them there.
+/// Where the rotation's events stand in the trail: a server writes them there, or this command where none runs.
 pub(super) async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
+    outbox::settle(desk).await;
     let until = desk.clock.now().plus(PATIENCE);
     loop {
         let found = sequences(&desk.config.audit.dir, events);
@@ -225,7 +227,10 @@ fn sequences(dir: &Path, events: &[String]) -> Vec<u64> {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|end| end == "ndjson"))
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with("audit-") && name.ends_with(".ndjson")
+        })
         .collect();
     segments.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
     let mut found = Vec::new();

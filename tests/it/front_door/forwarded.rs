@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::support::server::{Setup, TestServer};
+use crate::support::trail;
 
 /// Headers of a request: names and values, in order, the values as bytes.
 type Sent<'a> = &'a [(&'a str, &'a [u8])];
@@ -31,18 +32,12 @@ async fn register(server: &TestServer, name: &str, sent: Sent<'_>) -> (StatusCod
 async fn recorded(server: &TestServer, client: &str) -> String {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
-        let files = super::files(&[&server.data_dir().join("audit")]);
-        let trail: String = files.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
-        let found =
-            trail.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|record| {
-                record["metadata"]["event_code"] == "client_registered" && record.to_string().contains(client)
-            });
+        let found = trail::records(&server.data_dir().join("audit")).into_iter().find(|record| {
+            record["metadata"]["event_code"] == "client_registered" && record.to_string().contains(client)
+        });
         if let Some(record) = found {
-            let addresses: Vec<&str> = ["/src_endpoint/ip", "/unmapped/src_endpoint/ip"]
-                .iter()
-                .filter_map(|place| record.pointer(place)?.as_str())
-                .collect();
-            return addresses.first().unwrap_or_else(|| panic!("no address: {record}")).to_string();
+            let address = trail::Reader::of(server).await.address(&record).await;
+            return address.unwrap_or_else(|| panic!("no address: {record}"));
         }
         assert!(Instant::now() < until, "no record of {client}");
         sleep(Duration::from_millis(50)).await;

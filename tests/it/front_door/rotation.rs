@@ -105,7 +105,7 @@ async fn the_master_key_is_rotated_while_people_listen() {
         assert_eq!(keys["after"], json!({ new: 3 }));
         assert_eq!((&keys["verified"], &keys["quarantined"]), (&json!(3), &json!(0)));
         assert_eq!(evidence["negative_probe"]["opened"], 0);
-        assert_eq!(evidence["negative_probe"]["tried"], 10);
+        assert_eq!(evidence["negative_probe"]["tried"], 11);
         assert_eq!(evidence["outcome"], "completed");
         let audit = &evidence["audit"];
         assert_eq!(audit["in_trail"], audit["events"].as_array().unwrap().len(), "{evidence}");
@@ -189,8 +189,8 @@ async fn the_status_names_every_key_without_needing_one() {
     let keys = status["keys"].as_array().unwrap();
     let of = |kind: &str| keys.iter().find(|line| line["kind"] == kind).unwrap();
     assert_eq!(of("master")["id"].as_str().unwrap().len(), 32);
-    // Three wrapped data keys and the server's own seven.
-    assert_eq!((&of("master")["seals"], &of("data")["keys"]), (&json!(10), &json!(3)));
+    // Three wrapped data keys and the server's own eight.
+    assert_eq!((&of("master")["seals"], &of("data")["keys"]), (&json!(11), &json!(3)));
     assert!(of("data")["seals"].as_i64().unwrap() >= 2);
     for own in KeyPurpose::ALL {
         assert_eq!(of(own.name())["state"], "active");

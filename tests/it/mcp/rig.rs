@@ -164,7 +164,7 @@ impl Rig {
         let gate = Gate::new(GatePolicy::new().with_loopback().allow(&fake.origin).unwrap(), clock.clone());
         let base = BaseUrl::parse(&format!("{}/v1", fake.origin)).unwrap();
         let api_timeout = Duration::from_millis(500);
-        let audit = Audit::open(&folder, clock.clone(), Dice::system()).unwrap();
+        let audit = Audit::open(crate::audit::settings(&folder), clock.clone(), Dice::system()).unwrap();
         let link = link(clock.now());
         let caller = Caller {
             user: link.user.clone(),

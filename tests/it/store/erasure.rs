@@ -48,6 +48,11 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         u128::from_be_bytes(super::fixtures::fresh())
     ))
     .await;
+    raw.run(&format!(
+        "INSERT INTO audit_keys (id, user_id, wrapped, created_at) VALUES ('{}', '{user}', {hash}, 1)",
+        pseudonym(name)
+    ))
+    .await;
     // An account of theirs through their own app.
     let own = raw.texts(&format!("SELECT id FROM spotify_apps WHERE owner_id = '{user}'")).await;
     let second = person.second(&own[0].parse().unwrap(), &format!("second-{name}"));
@@ -55,11 +60,22 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
     person
 }
 
+/// What the trail calls this person: nothing that tells of them.
+fn pseudonym(name: &str) -> String {
+    format!("p_{}", name.chars().rev().collect::<String>())
+}
+
 /// Everything that tells of this person.
 fn traces(person: &Person) -> Vec<String> {
     [person.user.as_str(), person.link.as_str(), person.data_key.as_str(), &person.name]
         .map(str::to_owned)
         .to_vec()
+}
+
+/// An event that tells of a person, and where they were.
+fn told_of(person: &Person) -> Recorded {
+    let told = Event::new(EventCode::UserDeleted).by(&person.user).detail("owner", person.user.as_str());
+    Recorded { event: told.from("203.0.113.9".parse().unwrap()), ..event() }
 }
 
 #[tokio::test]
@@ -82,6 +98,7 @@ async fn nothing_of_a_deleted_person_is_left_and_everything_of_the_others() {
             "mcp_sessions",
             "api_keys",
             "usage",
+            "audit_keys",
             "audit_outbox",
         ] {
             assert!(tables.contains(&table.to_owned()));
@@ -93,12 +110,17 @@ async fn nothing_of_a_deleted_person_is_left_and_everything_of_the_others() {
         }
 
         let epoch = db.epoch().await.unwrap();
-        // The outbox belongs to the trail.
+        // The outbox belongs to the trail: what waits of the person from here on tells of the pseudonym alone.
         let ids: Vec<_> = db.outbox(100).await.unwrap().into_iter().map(|event| event.id).collect();
         db.outbox_drained(&ids).await.unwrap();
+        db.record(&[told_of(&zaphod), told_of(&arthur)]).await.unwrap();
+        let before = waiting(db).await;
         assert!(db.delete_user(&zaphod.user, at(9), &[event()]).await.unwrap());
         assert!(!db.delete_user(&zaphod.user, at(9), &[event()]).await.unwrap(), "twice");
-        assert_eq!((db.epoch().await.unwrap(), waiting(db).await), (epoch + 1, 1));
+        assert_eq!((db.epoch().await.unwrap(), waiting(db).await), (epoch + 1, before + 1));
+        let texts = db.raw().await.texts("SELECT event FROM audit_outbox").await;
+        assert_eq!(texts.iter().filter(|text| text.contains(&pseudonym("zaphod"))).count(), 1, "{texts:?}");
+        assert_eq!(texts.iter().filter(|text| text.contains(arthur.user.as_str())).count(), 1, "{texts:?}");
 
         let after = db.raw().await.dump().await;
         for trace in traces(&zaphod) {

@@ -7,3 +7,4 @@ pub mod database;
 pub mod listener;
 pub mod prometheus;
 pub mod server;
+pub mod trail;

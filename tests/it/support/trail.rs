@@ -1,0 +1,79 @@
+//! A server's audit trail as its operator may read it: with the database and the master key at hand.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use spotify_mcp::ambient::{Clock, Dice};
+use spotify_mcp::audit::people;
+use spotify_mcp::crypto::Key;
+use spotify_mcp::crypto::keys::{RootKey, SealingKey};
+use spotify_mcp::domain::{KeyPurpose, UserId};
+use spotify_mcp::store::{AuditKeyOwner, Store};
+use spotify_mcp::vault::KeyRing;
+
+use super::server::TestServer;
+
+/// The segments of a trail, in order.
+pub fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut numbered: Vec<(u32, PathBuf)> = std::fs::read_dir(dir)
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name()?.to_str()?;
+            let number = name.strip_prefix("audit-")?.strip_suffix(".ndjson")?.parse().ok()?;
+            Some((number, path))
+        })
+        .collect();
+    numbered.sort();
+    numbered.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Every record, as it stands there.
+pub fn records(dir: &Path) -> Vec<Value> {
+    let texts = segments(dir).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// What opens addresses and knows people.
+pub struct Reader {
+    pub store: Store,
+    pub ring: Arc<KeyRing>,
+    keys: HashMap<String, Option<SealingKey>>,
+}
+
+impl Reader {
+    pub async fn of(server: &TestServer) -> Self {
+        let store = Store::open(&server.place.url).await.unwrap();
+        let key = STANDARD.decode(&server.environment["SPOTIFY_MCP_MASTER_KEY"]).unwrap();
+        let root = RootKey::new(Key::new(key.try_into().unwrap()));
+        let ring = KeyRing::open(&store, &[root], (&Clock::system(), &Dice::system())).await.unwrap();
+        Self { store, ring: Arc::new(ring.unwrap().0), keys: HashMap::new() }
+    }
+
+    /// What the trail calls a person.
+    pub async fn pseudonym(&self, user: &UserId) -> Option<String> {
+        let owner = AuditKeyOwner::Person(user.clone());
+        self.store.audit_key_of(&owner).await.unwrap().map(|row| row.id)
+    }
+
+    /// The address in a record; `None` where it has none that can be opened.
+    pub async fn address(&mut self, record: &Value) -> Option<String> {
+        let places = ["/src_endpoint/uid", "/unmapped/src_endpoint/uid"];
+        let sealed = places.iter().find_map(|place| record.pointer(place)?.as_str())?;
+        let pseudonym = sealed.split_once('.').unwrap().0.to_owned();
+        if !self.keys.contains_key(&pseudonym) {
+            let row = self.store.audit_key(&pseudonym).await.unwrap();
+            let wrapping = self.ring.own(KeyPurpose::AuditPeople).unwrap();
+            let key = row.map(|row| people::open(&row, &wrapping).unwrap());
+            self.keys.insert(pseudonym.clone(), key);
+        }
+        let key = self.keys[&pseudonym].as_ref()?;
+        people::open_address(sealed, key).map(|address| address.to_string())
+    }
+}
