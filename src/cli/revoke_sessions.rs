@@ -35,7 +35,8 @@ Spotify has no way to revoke what it granted: the output says who ends it where.
 Examples:
   spotify-mcp revoke-sessions --user ada --reason 'lost laptop'
   spotify-mcp revoke-sessions --client https://client.example/id.json --dry-run
-  spotify-mcp revoke-sessions --user ada --client c_0123456789abcdef0123456789abcdef
+  spotify-mcp revoke-sessions --user ada \\
+      --client c_0123456789abcdef0123456789abcdef
   spotify-mcp revoke-sessions --issued-before 2026-11-21T04:00:00Z --yes
   spotify-mcp revoke-sessions --all --api-keys --yes --format json")]
 pub struct Args {

@@ -64,7 +64,7 @@ async fn of_a_deleted_person_no_file_holds_name_spotify_id_or_a_byte_of_a_token(
     let mut server = Setup::on(Place::sqlite()).env("LOG_LEVEL", "info").start().await;
     let ben = server.listener("ben").await;
     let (gone, key, id) = zaphod(&server).await;
-    sleep(Duration::from_millis(600)).await;
+    sleep(Duration::from_secs(2)).await;
     let traces = traces(&server, &gone, &id).await;
     let folder = server.place.file().parent().unwrap().to_owned();
     let holds = |trace: &[u8], server: &TestServer| -> Vec<String> {
@@ -92,7 +92,7 @@ async fn of_a_deleted_person_no_file_holds_name_spotify_id_or_a_byte_of_a_token(
     assert_eq!(gone.client.refresh(&gone.pair().refresh).await.1["error"], "invalid_grant");
     ben.call("get_current_track", json!({})).await.content();
     assert_eq!(refusal(&server, &["users", "show", SPOTIFY_ID]).await, (3, "USER_UNKNOWN".to_owned()));
-    sleep(Duration::from_millis(600)).await;
+    sleep(Duration::from_secs(2)).await;
     let trail = crate::front_door::api_keys::trail(&server);
     assert!(trail.lines().any(|line| line.contains("\"user_deleted\"") && line.contains("asked for it")));
     // For backups that are restored, by a mark that names nobody.
@@ -192,7 +192,7 @@ async fn an_export_has_every_table_of_a_person_and_nothing_that_opens_anything()
         let nowhere = server.data.join("no such folder/x").display().to_string();
         assert_eq!(refusal(&server, &["users", "export", &id, "-o", &nowhere]).await.1, "OUTPUT_UNWRITABLE");
         assert_eq!(refusal(&server, &["users", "export", "nobody"]).await, (3, "USER_UNKNOWN".to_owned()));
-        sleep(Duration::from_millis(600)).await;
+        sleep(Duration::from_secs(2)).await;
         assert!(crate::front_door::api_keys::trail(&server).contains("\"user_data_exported\""));
     })
     .await;

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{HEARD, Holder, revoke};
 use crate::front_door::elsewhere::Cable;
+use crate::front_door::signatures::{BODY, Draft};
 use crate::support::database::Place;
 use crate::support::listener::{Era, speak};
 use crate::support::server::{Setup, TestServer, free_port};
@@ -53,10 +54,12 @@ struct Trier {
 enum How {
     Bearer(String, Option<String>),
     Cookie(String),
+    /// A fresh signature each time, by the key of this id.
+    Signature(Draft),
 }
 
 impl Trier {
-    fn all(holder: &Holder, name: &str, origin: &str) -> Vec<Self> {
+    fn all(server: &TestServer, holder: &Holder, name: &str, origin: &str) -> Vec<Self> {
         let access = holder.listener.pair().access;
         let cookie = holder.listener.browser.cookies();
         let cookie =
@@ -75,6 +78,7 @@ impl Trier {
             of("session", How::Bearer(access, Some(holder.session.clone()))),
             of("API key", How::Bearer(holder.key.clone(), None)),
             of("browser", How::Cookie(cookie)),
+            of("signature", How::Signature(Draft::new(server, &(holder.key_id.clone(), holder.key.clone())))),
         ]
     }
 
@@ -104,6 +108,22 @@ impl Trier {
                 let reply = speak(request, Era::Legacy, "tools/call", params).send().await.unwrap();
                 reply.status() == StatusCode::OK
             }
+            How::Signature(draft) => {
+                static COUNT: AtomicUsize = AtomicUsize::new(0);
+                let nonce = format!("nonce-of-a-node-{:08}", COUNT.fetch_add(1, Ordering::SeqCst));
+                let created = spotify_mcp::ambient::Clock::system().now().secs();
+                let signed = Draft { nonce, created, ..draft.clone() };
+                let request = http.post(format!("{}/mcp", self.origin)).header("host", &self.host);
+                let request = signed
+                    .headers()
+                    .into_iter()
+                    .fold(request, |request, (name, value)| request.header(name, value));
+                let request = request
+                    .header("accept", "application/json, text/event-stream")
+                    .header("content-type", "application/json")
+                    .header("mcp-protocol-version", "2025-11-25");
+                request.body(BODY).send().await.unwrap().status() == StatusCode::OK
+            }
             How::Cookie(cookie) => {
                 let request = http
                     .get(format!("{}/auth/status", self.origin))
@@ -125,8 +145,8 @@ async fn every_kind_is_dead_on_every_node_within_a_second_and_nobody_else_notice
     let (_child, second) = beside(&server, None).await;
     let (ada, ben) = (Holder::new(&server, "ada").await, Holder::new(&server, "ben").await);
     let origins = [&server.origin, &second];
-    let adas: Vec<_> = origins.iter().flat_map(|origin| Trier::all(&ada, "ada", origin)).collect();
-    let bens: Vec<_> = origins.iter().flat_map(|origin| Trier::all(&ben, "ben", origin)).collect();
+    let adas: Vec<_> = origins.iter().flat_map(|origin| Trier::all(&server, &ada, "ada", origin)).collect();
+    let bens: Vec<_> = origins.iter().flat_map(|origin| Trier::all(&server, &ben, "ben", origin)).collect();
     let stop = AtomicBool::new(false);
     let trying = join_all(adas.iter().chain(&bens).map(|trier| trier.try_on(&server.http, &stop)));
     let revoking = async {
@@ -168,8 +188,8 @@ async fn a_node_that_cannot_hear_lets_nobody_in_who_was_revoked() {
     let server = Setup::on(place).env("LOG_LEVEL", "info").start().await;
     let (_child, second) = beside(&server, Some(url.as_str())).await;
     let (ada, ben) = (Holder::new(&server, "ada").await, Holder::new(&server, "ben").await);
-    let adas = Trier::all(&ada, "ada", &second);
-    let bens_here = Trier::all(&ben, "ben", &server.origin);
+    let adas = Trier::all(&server, &ada, "ada", &second);
+    let bens_here = Trier::all(&server, &ben, "ben", &server.origin);
     for trier in adas.iter().chain(&bens_here) {
         assert!(trier.once(&server.http).await, "{}", trier.name);
     }
@@ -184,7 +204,7 @@ async fn a_node_that_cannot_hear_lets_nobody_in_who_was_revoked() {
     }
     // And when it hears again, it has not forgotten.
     cable.whole.send(true).unwrap();
-    let bens = Trier::all(&ben, "ben", &second);
+    let bens = Trier::all(&server, &ben, "ben", &second);
     let end = Instant::now() + Duration::from_secs(30);
     while !bens[0].once(&server.http).await {
         assert!(Instant::now() < end, "it does not come back");
