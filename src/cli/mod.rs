@@ -4,6 +4,7 @@
 
 mod administer;
 mod api_keys;
+mod audit;
 mod backup;
 mod beyond;
 mod boundaries;
@@ -125,6 +126,8 @@ enum Command {
     Usage(usage::Args),
     /// Put other keys in the place of those in use, while servers run
     RotateKeys(rotate_keys::Args),
+    /// Verify, search and prove the audit trail
+    Audit(audit::Args),
     /// Make, verify, list and restore sealed backups
     Backup(backup::Args),
     /// Print the completion script of a shell
@@ -176,6 +179,7 @@ impl Command {
             Self::Clients(args) => clients::run(args, global),
             Self::Usage(args) => usage::run(args, global),
             Self::RotateKeys(args) => rotate_keys::run(args, global),
+            Self::Audit(args) => audit::run(args, global),
             Self::Backup(args) => backup::run(args, global),
             Self::Completions(args) => completions::run(args, &global.output()),
             Self::Man(args) => man::run(args, &global.output()),

@@ -223,6 +223,12 @@ impl Output {
         let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
 
+    /// One piece of a result that goes on; false where its reader has gone away.
+    pub fn line(&self, text: &str) -> bool {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+    }
+
     /// Something to know, on standard error; `-q` silences it.
     pub fn note(&self, text: &str) {
         if !self.quiet {

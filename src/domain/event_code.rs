@@ -214,6 +214,7 @@ codes! {
     AuditAnchorRecovered, "audit_anchor_recovered", EventLog / 99, Low, "A place outside hears of the trail's checkpoints again";
     AuditSegmentsRemoved, "audit_segments_removed", EventLog / 2, Medium, "Old segments of the trail were removed";
     AuditKeyChanged, "audit_key_changed", EventLog / 99, Medium, "Another key signs the trail from here on";
+    AuditPersonalRead, "audit_personal_read", EventLog / 99, Medium, "Somebody read who people in the trail are and where they came from";
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod spotify;
 mod stored;
 mod text;
 mod tokens;
+mod trail;
 
 /// A fuzz target: reads the bytes in every way that is meant by its name, and panics where something does not hold.
 pub type Target = fn(&[u8]);
@@ -48,6 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("text", text::text),
     ("tickets", oauth::tickets),
     ("tokens", tokens::tokens),
+    ("trail", trail::trail),
 ];
 
 /// Runs the target of this name.

@@ -1,5 +1,6 @@
 //! What an operator does with a server: backups, reloads, keys from every source, a look into the database.
 
+mod audit;
 mod backup_reader;
 mod backups;
 mod backups_refused;
