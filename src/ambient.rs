@@ -159,6 +159,11 @@ impl Dice {
         bytes
     }
 
+    /// A number from 0 up to, and without, this one. For spreading in time, never for a secret.
+    pub fn below(&self, bound: u64) -> u64 {
+        u64::from_be_bytes(self.bytes()) % bound.max(1)
+    }
+
     /// 16 unpredictable bytes to name something by: a request, an event. Read from the system for many names at once,
     /// because every call takes two; each byte is given out once. Never for what must stay secret: what is read
     /// ahead waits in memory.

@@ -20,6 +20,7 @@
 //! | [`spotify`] | the upstream and its simulator behind the same seam | knowing our users |
 //! | [`vault`] | the only door to upstream tokens: open, refresh once, reseal | |
 //! | [`audit`] | the only door to the trail | |
+//! | [`alerts`] | rules over the trail, and whom to tell | deciding anything about a request |
 //! | [`backup`] | sealed copies of the database, and what restoring one takes | the network |
 //! | [`app`] | the composition root: one plain struct | |
 //! | [`check`] | facts, rules, findings, reports | printing |
@@ -50,6 +51,8 @@ pub mod spotify;
 pub mod vault;
 
 pub mod audit;
+
+pub mod alerts;
 
 pub mod backup;
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, RwLock};
 
+use crate::alerts::Alerts;
 use crate::ambient::{Clock, Dice};
 use crate::audit;
 use crate::backup::Mirror;
@@ -86,6 +87,8 @@ impl App {
             (clock.clone(), dice.clone()),
             audit.writer(),
         );
+        let alerts = Alerts::new(&config, &store, &audit, (&clock, &dice));
+        let alerts = alerts.map_err(|why| BuildError::Host("alerts.webhook_url", why.to_string()))?;
         let live = Arc::new(Live::of(&config));
         let data_dir = config.storage.data_dir.clone();
         let limits = Limits::new(&config.limits, &store, &keys, &clock);
@@ -110,6 +113,7 @@ impl App {
             api,
             vault,
             audit,
+            alerts: Arc::new(alerts),
             bearers: Bearers::default(),
             api_keys: ApiKeys::default(),
             revocation,

@@ -16,6 +16,7 @@ mod trail;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::alerts::Alerts;
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::audit::Audit;
 use crate::audit::anchors::Anchor;
@@ -65,6 +66,8 @@ pub struct App {
     pub vault: Vault,
     /// The trail.
     pub audit: Audit,
+    /// Who is told what the trail says.
+    pub alerts: Arc<Alerts>,
     /// Our access tokens.
     pub bearers: Bearers,
     /// API keys.

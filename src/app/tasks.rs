@@ -32,6 +32,8 @@ impl App {
         tasks.spawn(watch(self.clone(), stop.clone()));
         if self.drains_outbox {
             tasks.spawn(drain(self.clone(), stop.clone()));
+            // One trail, one judge.
+            self.alerts.spawn(&mut tasks, stop);
         }
         tasks.spawn(keep_marks(self.clone(), stop.clone()));
         tasks.spawn(purge(self.clone(), stop.clone()));
@@ -40,7 +42,7 @@ impl App {
         for anchor in &self.anchors {
             tasks.spawn(super::anchors::keep_telling(self.clone(), anchor.clone(), stop.clone()));
         }
-        for gate in std::iter::once(&self.gate).chain(self.clients.gates()) {
+        for gate in std::iter::once(&self.gate).chain(self.clients.gates()).chain(self.alerts.gates()) {
             tasks.spawn(refusals(self.clone(), gate.refusals(), stop.clone()));
         }
         tasks

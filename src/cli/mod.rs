@@ -3,6 +3,7 @@
 //! A file holds `Args` and `run`. Parsing needs no async runtime: the commands that do start their own.
 
 mod administer;
+mod alerts;
 mod api_keys;
 mod audit;
 mod backup;
@@ -124,6 +125,8 @@ enum Command {
     Clients(clients::Args),
     /// Add up calls by person, tool or day
     Usage(usage::Args),
+    /// Test who is told what happens; list alerts, send them again
+    Alerts(alerts::Args),
     /// Put other keys in the place of those in use, while servers run
     RotateKeys(rotate_keys::Args),
     /// Verify, search and prove the audit trail
@@ -178,6 +181,7 @@ impl Command {
             Self::Users(args) => users::run(args, global),
             Self::Clients(args) => clients::run(args, global),
             Self::Usage(args) => usage::run(args, global),
+            Self::Alerts(args) => alerts::run(args, global),
             Self::RotateKeys(args) => rotate_keys::run(args, global),
             Self::Audit(args) => audit::run(args, global),
             Self::Backup(args) => backup::run(args, global),

@@ -34,6 +34,7 @@ pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMa
         network: NetworkConfig { allowed_hosts: build.lower_list("network.allowed_hosts") },
         api: ApiConfig { timeout: build.span("api.timeout") },
         audit: build.audit(&storage.data_dir),
+        alerts: build.alerts(),
         telemetry: build.telemetry(),
         server,
         storage,

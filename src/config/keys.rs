@@ -142,8 +142,7 @@ pub fn find_file_form(path: &str) -> Option<&'static KeySpec> {
 
 /// Whether some key lies below this path.
 pub fn is_section(path: &str) -> bool {
-    path == "alerts"
-        || TABLE.iter().any(|spec| spec.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    TABLE.iter().any(|spec| spec.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The known name nearest to an unknown one; always some, since a far suggestion still shows the form.

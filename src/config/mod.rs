@@ -3,6 +3,7 @@
 //! One [`table`] of keys drives everything. Layers: file, environment, flags; later wins. Never: the store, the
 //! network, printing. Values of secrets never enter a message.
 
+mod alerts;
 mod build;
 mod build_metrics;
 mod build_spotify;
@@ -35,6 +36,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+pub use alerts::{AlertsConfig, WebhookConfig};
 pub use certificate::TlsFiles;
 pub use checks::{client_id as check_client_id, is_on_loopback};
 pub use clients::{ConfiguredClient, DocumentsConfig};

@@ -54,7 +54,7 @@ fn display(spec: &KeySpec, value: &Value) -> String {
         Value::Count(count) => count.to_string(),
         Value::Span(span) => spell(*span),
         // Arguments of a program can hold what should not be seen.
-        Value::List(items) if spec.path == "security.master_key_command" => {
+        Value::List(items) if matches!(spec.path, "security.master_key_command" | "alerts.command") => {
             items.first().map(|program| format!("{program} ...")).unwrap_or_default()
         }
         Value::List(items) => items.join(", "),

@@ -1,10 +1,10 @@
 //! The one table of configuration keys (product.md 3 and 7). Parsing, `config show`, suggestions,
 //! `deploy/env.example` and `deploy/configuration.md` are all made from it.
 
-use super::checks;
 use super::keys::Kind::{Apps, Choice, Clients, Command, Count, Flag, List, Span, Text};
 use super::keys::Secrecy::{Password, Secret};
 use super::keys::{KeySpec, Role};
+use super::{alerts, checks};
 
 const DAY: u64 = 86_400;
 const MANY: u64 = 1_000_000;
@@ -117,6 +117,12 @@ pub static TABLE: &[KeySpec] = &[
     key("audit.anchors.syslog", Text(checks::syslog), "A syslog server that is sent every checkpoint: unix:/dev/log, udp://ADDRESS:PORT or tcp://ADDRESS:PORT."),
     key("audit.anchors.webhook", Text(checks::upstream), "An https URL that every checkpoint is posted to."),
     key("audit.anchors.webhook_token", Text(checks::plain), "A bearer token for it.").secret(Secret),
+
+    key("alerts.webhook_url", Text(alerts::webhook_url), "Who is told what happened, by Standard Webhooks (docs/monitoring.md): an https URL that the egress gate may reach. A secret, because many receivers know their senders by it.").secret(Secret),
+    key("alerts.webhook_secret", Text(alerts::webhook_secret), "What webhooks are signed with: whsec_ and base64 of 24 to 64 bytes.").secret(Secret),
+    key("alerts.command", Command, "A program and its arguments that is told: no shell, an empty environment, the alert as JSON on its standard input, 20 s."),
+    key("alerts.rules", List(alerts::rule), "Other thresholds and windows than those of 'spotify-mcp alerts rules': NAME=COUNT/WINDOW, for example failed_logins=50/10m, or NAME=off."),
+    key("alerts.max_attempts", Count(1, 20), "How often telling is tried, over some eight hours with the default, before an alert is given up.").or("8"),
 
     key("telemetry.log_level", Choice(checks::LOG_LEVELS), "The least severe level that is written.").env(&["LOG_LEVEL"]).or("info").live(),
     key("telemetry.log_file", Text(checks::plain), "Where the log goes; the day, or the hour, of each file is added to the name. Default: standard error."),

@@ -67,6 +67,7 @@ fn nothing_at_all_is_a_development_server_on_loopback() {
 #[test]
 fn every_key_of_the_table_reaches_the_typed_configuration() {
     let source = concat!(
+        include_str!("alerts.rs"),
         include_str!("build.rs"),
         include_str!("build_metrics.rs"),
         include_str!("build_spotify.rs"),

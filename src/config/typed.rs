@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{ConfiguredClient, DocumentsConfig, Network, TlsFiles};
+use super::{AlertsConfig, ConfiguredClient, DocumentsConfig, Network, TlsFiles};
 use crate::crypto::SecretString;
 use crate::domain::SyslogPlace;
 use crate::domain::client::RegistrationMode;
@@ -40,6 +40,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// Where the audit trail lives.
     pub audit: AuditConfig,
+    /// Whom to tell what happened.
+    pub alerts: AlertsConfig,
     /// The operational log and metrics.
     pub telemetry: TelemetryConfig,
 }

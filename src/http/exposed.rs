@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::alerts::{CHANNELS, raised};
 use crate::ambient::Timestamp;
 use crate::config::KeyAges;
 use crate::domain::KeyPurpose;
@@ -35,6 +36,8 @@ pub(super) struct Known(tokio::sync::Mutex<Option<(Instant, Option<Arc<Stored>>)
 struct Stored {
     gauges: Gauges,
     ages: Vec<Age>,
+    /// Deliveries by channel and state.
+    deliveries: Vec<(&'static str, &'static str, i64)>,
 }
 
 /// The oldest key in use of a kind.
@@ -60,6 +63,7 @@ pub(super) async fn text(http: &Http) -> String {
     egress(&mut out, http);
     trail(&mut out, http, stored.as_deref());
     standing(&mut out, http, stored.as_deref());
+    told(&mut out, stored.as_deref());
     if let Some(stored) = &stored {
         ages(&mut out, &stored.ages, http.app.now());
     }
@@ -128,13 +132,16 @@ fn security(out: &mut Exposition, http: &Http) {
 }
 
 fn all_gates(http: &Http) -> Vec<Counters> {
-    std::iter::once(&http.app.gate).chain(http.app.clients.gates()).map(Gate::counters).collect()
+    let app = &http.app;
+    let all = std::iter::once(&app.gate).chain(app.clients.gates()).chain(app.alerts.gates());
+    all.map(Gate::counters).collect()
 }
 
 /// What passed the gates and what did not.
 fn egress(out: &mut Exposition, http: &Http) {
     let clients = http.app.clients.gates().map(Gate::counters).fold(Counters::default(), Counters::with);
-    let gates = [("spotify", http.app.gate.counters()), ("client_documents", clients)];
+    let alerts = http.app.alerts.gates().map(Gate::counters).fold(Counters::default(), Counters::with);
+    let gates = [("spotify", http.app.gate.counters()), ("client_documents", clients), ("alerts", alerts)];
     let help =
         "Outgoing requests by the gate that they went through, and how they ended. An answer has any status.";
     let mut family = out.family("spotify_mcp_egress_requests_total", Kind::Counter, help);
@@ -226,6 +233,19 @@ fn standing(out: &mut Exposition, http: &Http, stored: Option<&Stored>) {
     }
 }
 
+/// What somebody was told, or could not be.
+fn told(out: &mut Exposition, stored: Option<&Stored>) {
+    let help = "Alerts that this server raised.";
+    out.one(("spotify_mcp_alerts_raised_total", Kind::Counter), help, raised());
+    if let Some(stored) = stored {
+        let help = "Deliveries of alerts that wait, and that were given up, of all servers together.";
+        let mut family = out.family("spotify_mcp_alert_deliveries", Kind::Gauge, help);
+        for (channel, state, count) in &stored.deliveries {
+            family.sample(&[("channel", channel), ("state", state)], count);
+        }
+    }
+}
+
 fn ages(out: &mut Exposition, ages: &[Age], now: Timestamp) {
     let help = "Age of the oldest key in use of its kind.";
     let mut family = out.family("spotify_mcp_key_age_seconds", Kind::Gauge, help);
@@ -286,5 +306,14 @@ async fn ask(store: &Store, policy: &KeyAges, now: Timestamp) -> Result<Stored, 
             note("spotify-client", since, Some(policy.spotify_client));
         }
     }
-    Ok(Stored { gauges: store.gauges(now).await?, ages })
+    let counted = store.count_deliveries().await?;
+    let count = |channel: &str, state: &str| {
+        let found = counted.iter().find(|(of, is, _)| of == channel && is == state);
+        found.map_or(0, |(.., count)| *count)
+    };
+    let each = CHANNELS
+        .iter()
+        .flat_map(|channel| ["due", "dead"].map(|state| (*channel, state, count(channel, state))));
+    let deliveries = each.collect();
+    Ok(Stored { gauges: store.gauges(now).await?, ages, deliveries })
 }

@@ -5,6 +5,7 @@
 //! `ON CONFLICT`, `RETURNING`, `UPDATE ... WHERE <old state> RETURNING` for everything that may happen once.
 //! PostgreSQL runs at READ COMMITTED: a condition on *other* rows counts only in a statement after the lock.
 
+mod alerts;
 mod api_keys;
 mod apps;
 mod audit_chains;
@@ -54,6 +55,7 @@ mod users;
 
 use sqlx::{PgPool, SqlitePool};
 
+pub use alerts::{AlertRow, Counted, Cursor, DeliveryRow, Tried};
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::{App, AppRow};
 pub use audit_chains::ChainMark;

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (17, "emergencies", include_str!("migrations/0017_emergencies.sql")),
     (18, "audit trail", include_str!("migrations/0018_audit_trail.sql")),
     (19, "administration", include_str!("migrations/0019_administration.sql")),
+    (21, "alerts", include_str!("migrations/0021_alerts.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

@@ -16,6 +16,7 @@ const ORDER: &[&str] = &[
     "spotify",
     "vault",
     "audit",
+    "alerts",
     "backup",
     "app",
     "check",

@@ -14,6 +14,7 @@ mod monitoring_document;
 mod reload;
 mod restore_killed;
 mod runbook;
+mod telling;
 mod tombstones;
 
 use std::process::Output;
