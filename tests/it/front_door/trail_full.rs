@@ -102,19 +102,22 @@ async fn a_full_disk_stops_what_must_be_on_record_and_loses_nothing() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
     assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
     assert!(server.logged().contains("the audit trail cannot be written"), "the log says so");
-    // What must be on record fails: nobody registers unseen.
-    let register = server.http.post(format!("{}/register", server.origin));
-    let body = json!({"client_name": "unseen", "redirect_uris": ["http://127.0.0.1:1/callback"]});
-    assert!(register.json(&body).send().await.unwrap().status().is_server_error());
+    // What is saved together with its event goes on, and the event waits with it.
+    let newcomer = server.client().await;
+    let registered = |dir: &Path| {
+        let told = |record: &&Value| record["metadata"]["event_code"] == "client_registered";
+        records(dir).iter().filter(told).any(|record| record.to_string().contains(&newcomer.id))
+    };
+    assert!(!registered(&dir));
 
     std::fs::remove_file(dir.join("filler")).unwrap();
     until("it does not go on", async || server.ready().await == Some(StatusCode::OK)).await;
     ada.call("get_current_track", json!({})).await.content();
     // Every call that was answered is on record, each once; a refused one caused nothing at Spotify.
     until("calls are missing", async || calls(&dir) > answered).await;
+    until("the registration is missing", async || registered(&dir)).await;
     sleep(Duration::from_millis(300)).await;
     assert_eq!(calls(&dir), answered + 1);
     assert_chained(&dir);
-    server.client().await;
     drop(child);
 }
