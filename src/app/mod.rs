@@ -37,7 +37,7 @@ pub use build::{BuildError, Mode, OtherApps, accounts, accounts_url, credentials
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
-pub use revocation::Revocation;
+pub use revocation::{Closed, Revocation};
 pub use trail::{Drained, drain_if_alone};
 
 /// Everything that a request may need.

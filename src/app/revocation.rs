@@ -16,11 +16,21 @@ pub(super) const EVERY: Duration = Duration::from_millis(250);
 /// How old the last good reading may be before memory is not trusted.
 const TRUSTED: Duration = Duration::from_secs(1);
 
+/// What is closed for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// Nothing may be issued: an emergency is dealt with.
+    pub frozen: bool,
+    /// Nothing may be answered but probes of health.
+    pub locked: bool,
+}
+
 /// The last reading.
 pub struct Revocation {
     epoch: AtomicI64,
     sessions: AtomicI64,
     frozen: AtomicBool,
+    locked: watch::Sender<bool>,
     read_at: AtomicI64,
     /// Counts up after memory was dropped, and while nothing can be read.
     news: watch::Sender<u64>,
@@ -40,10 +50,10 @@ impl Revocation {
     /// Starts from a reading that has just been made.
     pub fn new(reading: Reading, clock: Clock) -> Self {
         let read_at = AtomicI64::new(clock.now().millis());
-        let Reading { epoch, sessions, frozen } = reading;
+        let Reading { epoch, sessions, frozen, locked } = reading;
         let (epoch, sessions) = (AtomicI64::new(epoch), AtomicI64::new(sessions));
-        let (frozen, news) = (AtomicBool::new(frozen), watch::channel(0).0);
-        Self { epoch, sessions, frozen, read_at, news, clock }
+        let (frozen, locked) = (AtomicBool::new(frozen), watch::Sender::new(locked));
+        Self { epoch, sessions, frozen, locked, read_at, news: watch::Sender::new(0), clock }
     }
 
     /// Whether what is remembered may be used without asking the database.
@@ -63,15 +73,23 @@ impl Revocation {
         self.news.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Whether nothing may be issued, because an emergency is dealt with: as last read, or asked where that is too old.
+    /// What is closed, as last read, however long ago.
+    pub fn last_closed(&self) -> Closed {
+        Closed { frozen: self.frozen.load(Ordering::Acquire), locked: *self.locked.borrow() }
+    }
+
+    /// What is closed, asked of the database.
     ///
     /// # Errors
-    /// Where the database does not answer.
-    pub async fn is_frozen(&self, store: &Store) -> Result<bool, Failure> {
-        if self.memory_is_good() {
-            return Ok(self.frozen.load(Ordering::Acquire));
-        }
-        Ok(store.revocations().await?.frozen)
+    /// Where that does not answer.
+    pub async fn ask_closed(&self, store: &Store) -> Result<Closed, Failure> {
+        let Reading { frozen, locked, .. } = store.revocations().await?;
+        Ok(Closed { frozen, locked })
+    }
+
+    /// Follows the lockdown: what is in progress when it begins has to be broken off.
+    pub fn lockdown(&self) -> watch::Receiver<bool> {
+        self.locked.subscribe()
     }
 
     /// The epoch as last read.
@@ -88,7 +106,13 @@ impl Revocation {
     pub(super) async fn read(&self, store: &Store) -> Moved {
         let began = self.clock.now();
         match store.revocations().await {
-            Ok(Reading { epoch, sessions, frozen }) => {
+            Ok(Reading { epoch, sessions, frozen, locked }) => {
+                if self.locked.send_replace(locked) != locked {
+                    tracing::warn!(
+                        locked,
+                        "locked down, or not any more: while it is, only probes are answered"
+                    );
+                }
                 if self.frozen.swap(frozen, Ordering::AcqRel) != frozen {
                     tracing::warn!(
                         frozen,

@@ -55,7 +55,7 @@ impl<C: clap::Subcommand> Group<C> {
 }
 
 impl Place<'_> {
-    const fn purpose(&self) -> Purpose {
+    pub(super) const fn purpose(&self) -> Purpose {
         Purpose::Administer { sandbox: self.sandbox }
     }
 }

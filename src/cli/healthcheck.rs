@@ -117,6 +117,15 @@ fn is_alive(answer: &str) -> bool {
         && answer.split_once("\r\n\r\n").is_some_and(|(_, body)| body.trim_end() == ALIVE)
 }
 
+/// The status with which a server answers a path, within three seconds.
+pub(super) fn status((server, tls): (SocketAddr, bool), path: &str) -> std::io::Result<u16> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+    let answer = sent((server, tls), request.as_bytes(), (MAX_ANSWER as u64, LIMIT))?;
+    let text = String::from_utf8_lossy(&answer);
+    let status = first_line(&text).split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("what listens there does not speak HTTP"))
+}
+
 /// Sends a request that asks for the connection to be closed, and reads the answer: at most `most` bytes, until `limit`.
 pub(super) fn sent(
     (server, tls): (SocketAddr, bool),

@@ -18,6 +18,7 @@ pub mod healthcheck;
 mod healthcheck_tls;
 mod help;
 mod hygiene;
+mod incident;
 mod man;
 mod outbox;
 pub mod output;
@@ -127,6 +128,8 @@ enum Command {
     Usage(usage::Args),
     /// Test who is told what happens; list alerts, send them again
     Alerts(alerts::Args),
+    /// Respond to an incident, step by step, and prove what was done
+    Incident(incident::Args),
     /// Put other keys in the place of those in use, while servers run
     RotateKeys(rotate_keys::Args),
     /// Verify, search and prove the audit trail
@@ -182,6 +185,7 @@ impl Command {
             Self::Clients(args) => clients::run(args, global),
             Self::Usage(args) => usage::run(args, global),
             Self::Alerts(args) => alerts::run(args, global),
+            Self::Incident(args) => incident::run(args, global),
             Self::RotateKeys(args) => rotate_keys::run(args, global),
             Self::Audit(args) => audit::run(args, global),
             Self::Backup(args) => backup::run(args, global),

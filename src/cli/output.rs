@@ -165,6 +165,11 @@ impl Refused {
         self.0.exit
     }
 
+    /// What happened, without code and advice.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     fn as_json(&self) -> Value {
         let mut error = json!({ "code": self.0.code, "message": self.0.message, "next": self.0.next });
         if !self.0.parts.is_empty() {

@@ -163,6 +163,27 @@ async fn order(args: &Args, desk: &Desk) -> Result<Order, Refused> {
     })
 }
 
+/// What an incident selects; nothing given: everything.
+pub(super) async fn selection(
+    desk: &Desk,
+    (user, client, issued_before): (Option<&str>, Option<&str>, Option<&str>),
+) -> Result<Selection, Refused> {
+    let args = Args {
+        all: user.is_none() && client.is_none() && issued_before.is_none(),
+        user: user.map(str::to_owned),
+        client: client.map(str::to_owned),
+        session: None,
+        issued_before: issued_before.map(str::to_owned),
+        reason: None,
+        api_keys: false,
+        spotify_links: false,
+        dry_run: false,
+        yes: true,
+        sandbox: false,
+    };
+    order(&args, desk).await.map(|order| order.selection)
+}
+
 /// A client that is known here: a word with a typo must not end nothing and look like success.
 async fn client(named: &str, desk: &Desk) -> Result<ClientId, Refused> {
     let unknown = || {

@@ -4,6 +4,7 @@ mod client;
 mod client_places;
 mod client_steps;
 mod emergency;
+mod ended;
 mod everything;
 mod evidence;
 mod genuine;
@@ -15,7 +16,7 @@ mod sealed_configuration;
 mod status;
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -23,6 +24,11 @@ use super::Global;
 use super::administer::{Desk, Place, at_database, broken};
 use super::output::{Exit, Refused};
 use crate::domain::rotation::Kind;
+
+pub(super) use emergency::in_words;
+pub(super) use ended::{Proof, Tried, emergency_since, make_ready, remove_tried, roots, signing_since};
+pub(super) use evidence::{binary, sign, trail};
+pub(super) use runner::Runner;
 
 /// What `rotate-keys` takes.
 #[derive(Debug, clap::Args)]
@@ -95,6 +101,24 @@ enum What {
 }
 
 impl Args {
+    /// For an incident, which has asked by itself.
+    fn for_incident(what: What, new_master_key_file: Option<&Path>, again: bool) -> Self {
+        Self {
+            what,
+            new_master_key_file: new_master_key_file.map(Path::to_owned),
+            new_client_secret_file: None,
+            client_id: None,
+            new_client_id: None,
+            status: false,
+            emergency: what == What::Master,
+            max_rows_per_sec: None,
+            again,
+            dry_run: false,
+            yes: true,
+            sandbox: false,
+        }
+    }
+
     /// What belongs to one kind says nothing about the others.
     fn check(&self) -> Result<(), Refused> {
         let of_client =

@@ -2,16 +2,16 @@
 //! on record; what needs a restart is named and stays as it was.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 use tokio::signal::unix::Signal;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::configured;
 use super::control::{Asked, Control, Question};
 use super::serve_start::{Again, RunningLog};
+use super::{configured, rotate_keys};
 use crate::app::{App, OtherApps};
 use crate::config::master_key::{self, MasterKey};
 use crate::config::unseal::in_words;
@@ -314,11 +314,18 @@ impl Reloader {
             "ok": true,
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
+            "program": program(),
             "master_key_id": self.app.keys.active().id().to_string(),
             "needs_master_key": self.app.keys.missing(),
             "started_with": sealed,
         })
     }
+}
+
+/// The SHA-256 of the program that runs, which its file may not be any more.
+fn program() -> Option<&'static str> {
+    static DIGEST: OnceLock<Option<String>> = OnceLock::new();
+    DIGEST.get_or_init(|| rotate_keys::binary().ok()).as_deref()
 }
 
 impl Taken {

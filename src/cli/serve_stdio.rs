@@ -54,6 +54,12 @@ struct Local {
 impl Local {
     /// The local person, or what they have to do first.
     async fn caller(&self) -> Result<Caller, String> {
+        if self.app.revocation.last_closed().locked {
+            return Err(
+                "This server is locked down by its operator: nothing is answered until that is over."
+                    .to_owned(),
+            );
+        }
         let failed = |failure: Failure| {
             tracing::error!(cause = failure.chain(), "the local user cannot be read");
             "The local user cannot be read: see the log.".to_owned()

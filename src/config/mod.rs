@@ -43,6 +43,7 @@ pub use clients::{ConfiguredClient, DocumentsConfig};
 pub use live::{Differences, Effective, Live};
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
+pub use show::{MASK, Row};
 pub use typed::*;
 pub use unseal::SealedFile;
 

@@ -124,6 +124,8 @@ impl Purpose {
 pub struct RootKey {
     id: KeyId,
     key: Key,
+    /// Derived once: a rotation wraps and unwraps by the hundred thousand.
+    wrapping: SealingKey,
 }
 
 const HKDF_SALT: &[u8] = b"spotify-mcp/v1/root";
@@ -133,7 +135,7 @@ impl RootKey {
     pub fn new(master: Key) -> Self {
         let mut id = [0; 16];
         expand(&master, b"key-id", &mut id);
-        Self { id: KeyId(id), key: master }
+        Self::named(KeyId(id), master)
     }
 
     /// The master key's public name.
@@ -141,8 +143,9 @@ impl RootKey {
         &self.id
     }
 
-    pub(super) const fn named(id: KeyId, key: Key) -> Self {
-        Self { id, key }
+    pub(super) fn named(id: KeyId, key: Key) -> Self {
+        let wrapping = derive(id, &key, Purpose::WrapDataKeys);
+        Self { id, key, wrapping }
     }
 
     pub(super) const fn master(&self) -> &Key {
@@ -151,9 +154,7 @@ impl RootKey {
 
     /// The key for one purpose.
     pub fn derive(&self, purpose: Purpose) -> SealingKey {
-        let mut derived = Zeroizing::new([0; 32]);
-        expand(&self.key, purpose.label(), &mut *derived);
-        SealingKey { id: self.id, key: Key::new(*derived) }
+        derive(self.id, &self.key, purpose)
     }
 
     /// HMAC-SHA256 under the key for `purpose`; compare with `TokenHash` or constant-time equality only.
@@ -164,15 +165,13 @@ impl RootKey {
     /// Wraps a person's data key for its row in `data_keys`.
     pub fn wrap(&self, data_key: &SealingKey, user: &str, entropy: &SealEntropy) -> Vec<u8> {
         let row = data_key.id.to_string();
-        let wrapping = self.derive(Purpose::WrapDataKeys);
-        envelope::seal(&wrapping, &data_key_place(user, &row), data_key.key.expose(), entropy)
+        envelope::seal(&self.wrapping, &data_key_place(user, &row), data_key.key.expose(), entropy)
     }
 
     /// Unwraps what [`RootKey::wrap`] wrapped for the same person and key id.
     pub fn unwrap(&self, id: KeyId, user: &str, wrapped: &[u8]) -> Result<SealingKey, OpenError> {
         let row = id.to_string();
-        let opened =
-            envelope::open(&self.derive(Purpose::WrapDataKeys), &data_key_place(user, &row), wrapped)?;
+        let opened = envelope::open(&self.wrapping, &data_key_place(user, &row), wrapped)?;
         let bytes = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| OpenError::Format)?;
         Ok(SealingKey { id, key: Key::new(bytes) })
     }
@@ -180,6 +179,12 @@ impl RootKey {
 
 const fn data_key_place<'a>(user: &'a str, row: &'a str) -> Place<'a> {
     Place { table: "data_keys", column: "wrapped", user, row, version: 0 }
+}
+
+fn derive(id: KeyId, root: &Key, purpose: Purpose) -> SealingKey {
+    let mut derived = Zeroizing::new([0; 32]);
+    expand(root, purpose.label(), &mut *derived);
+    SealingKey { id, key: Key::new(*derived) }
 }
 
 fn expand(key: &Key, label: &[u8], out: &mut [u8]) {

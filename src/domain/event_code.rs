@@ -199,6 +199,11 @@ codes! {
     IssuanceFrozen, "issuance_frozen", ApplicationLifecycle / 99, Critical, "An emergency began: no server issues anything until it is over";
     IssuanceResumed, "issuance_resumed", ApplicationLifecycle / 99, High, "What an emergency had to end is ended, and servers issue again";
     EmergencyContained, "emergency_contained", ApplicationLifecycle / 99, High, "An emergency is over, with what was tried of what is dead";
+    IncidentStarted, "incident_started", ApplicationLifecycle / 99, High, "An operator began to respond to an incident";
+    IncidentStep, "incident_step", ApplicationLifecycle / 99, Medium, "A step of the response to an incident is done";
+    IncidentEnded, "incident_ended", ApplicationLifecycle / 99, High, "The response to an incident came to its end";
+    LockdownBegan, "lockdown_began", ApplicationLifecycle / 7, Critical, "Every server was told to answer nothing but probes of its health";
+    LockdownLifted, "lockdown_lifted", ApplicationLifecycle / 6, High, "Servers may answer again after a lockdown";
     MasterKeyTakenOver, "master_key_taken_over", EntityManagement / 3, Medium, "A running server took over the master key in use from its source";
     KeyRotationStarted, "key_rotation_started", EntityManagement / 3, Medium, "A rotation of keys began";
     KeyRotationStep, "key_rotation_step", EntityManagement / 3, Low, "A rotation of keys came to its next state";

@@ -80,6 +80,8 @@ ids! {
     RotationId, "rot_", "a rotation id";
     /// An emergency, `em_...`.
     EmergencyId, "em_", "an emergency id";
+    /// An incident that is responded to, `inc_...`.
+    IncidentId, "inc_", "an incident id";
 }
 
 /// An OAuth `client_id` as presented: ours (`c_...`), configured, or a metadata document's URL.

@@ -30,8 +30,8 @@ pub mod strict_json;
 mod syslog;
 
 pub use ids::{
-    AlertId, ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId, LinkId,
-    RotationId, SessionId, UserId,
+    AlertId, ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId,
+    IncidentId, LinkId, RotationId, SessionId, UserId,
 };
 pub use key_purpose::KeyPurpose;
 pub use neighbourhood::{Neighbourhood, district_share, region_share};

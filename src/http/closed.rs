@@ -1,11 +1,13 @@
-//! What is closed for a while: everything, where this server was not given the master key in use; what issues anything,
-//! while an emergency is dealt with. Never for good: each answer is 503 and says so.
+//! What is closed for a while: everything, while servers are locked down or where this one was not given the master key in
+//! use; what issues anything, while an emergency is dealt with. Never for good: each answer is 503 and says so.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::json;
 
+use crate::app::Closed;
+use crate::failure::Failure;
 use crate::mcp;
 use crate::oauth::Visitor;
 use crate::web::headers::Class;
@@ -20,43 +22,82 @@ const KEYLESS: &str = "this server waits for its operator to give it the key in 
 const FROZEN: &str =
     "the operator deals with an emergency, and nothing is issued until it is over: try again in some minutes";
 
+/// What a server says that is locked down.
+const LOCKED: &str = "this server is locked down by its operator: nothing is answered until that is over";
+
 /// Why a request is not served at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
+    Locked,
     Keyless,
     Frozen,
 }
 
+impl Why {
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Locked => LOCKED,
+            Self::Keyless => KEYLESS,
+            Self::Frozen => FROZEN,
+        }
+    }
+
+    const fn problem(self) -> Problem {
+        match self {
+            Self::Locked => Problem::LockedDown,
+            Self::Keyless => Problem::WithoutKey,
+            Self::Frozen => Problem::Frozen,
+        }
+    }
+}
+
 /// The answer to a request that cannot be served at present; `None` where it can.
 pub(super) async fn answer(http: &Http, path: &str, (class, visitor): (Class, &Visitor)) -> Option<Response> {
-    let told = health::is_probe(path) || path == metrics::PATH;
-    if told || path.starts_with(routes::ASSETS) || path.contains("/.well-known/") {
+    if health::is_probe(path) || path.starts_with(routes::ASSETS) {
         return None;
     }
-    let why = if http.app.keys.is_keyless() {
+    let closed = match closed(http, path).await {
+        Ok(closed) => closed,
+        // Nothing is issued on a guess.
+        Err(failure) if class == Class::Json => return Some(reply::failed_json(&failure, visitor)),
+        Err(failure) => return Some(reply::failed_page(http, &failure, visitor)),
+    };
+    let why = if closed.locked {
+        Why::Locked
+    } else if path == metrics::PATH || path.contains("/.well-known/") {
+        return None;
+    } else if http.app.keys.is_keyless() {
         Why::Keyless
-    } else if http.heeds_freeze && issues(http, path) {
-        match Box::pin(http.app.revocation.is_frozen(&http.app.store)).await {
-            Ok(false) => return None,
-            Ok(true) => Why::Frozen,
-            // Whoever is asked next finds the same, and says it in its own words.
-            Err(_) => return None,
-        }
+    } else if closed.frozen && issues(http, path) {
+        Why::Frozen
     } else {
         return None;
     };
-    let response = match (class, why) {
-        (Class::Protocol, Why::Keyless) => mcp::refusal(StatusCode::SERVICE_UNAVAILABLE, KEYLESS),
-        (Class::Protocol, Why::Frozen) => mcp::refusal(StatusCode::SERVICE_UNAVAILABLE, FROZEN),
-        (Class::Json, why) => {
-            let said = if why == Why::Keyless { KEYLESS } else { FROZEN };
-            let body = json!({ "error": "temporarily_unavailable", "error_description": said });
+    let response = match class {
+        Class::Protocol => mcp::refusal(StatusCode::SERVICE_UNAVAILABLE, why.said()),
+        Class::Json => {
+            let body = json!({ "error": "temporarily_unavailable", "error_description": why.said() });
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
-        (_, Why::Keyless) => reply::page(http, Problem::WithoutKey, visitor).into_response(),
-        (_, Why::Frozen) => reply::page(http, Problem::Frozen, visitor).into_response(),
+        _ => reply::page(http, why.problem(), visitor).into_response(),
     };
     Some(reply::soon(response))
+}
+
+/// What is closed at present. Where that cannot be known, it is as it last was for what issues nothing: such a request
+/// finds for itself that nothing can be read.
+async fn closed(http: &Http, path: &str) -> Result<Closed, Failure> {
+    let revocation = &http.app.revocation;
+    if !http.heeds_freeze {
+        return Ok(Closed::default());
+    }
+    if revocation.memory_is_good() {
+        return Ok(revocation.last_closed());
+    }
+    match Box::pin(revocation.ask_closed(&http.app.store)).await {
+        Err(_) if !issues(http, path) => Ok(revocation.last_closed()),
+        asked => asked,
+    }
 }
 
 /// Whether something may be issued there: a code, a token, a key, a client, a login or its session.

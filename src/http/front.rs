@@ -14,6 +14,7 @@ use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Service, ServiceExt as _};
 
@@ -40,6 +41,11 @@ pub struct Front {
 impl Front {
     pub(super) const fn new(http: Shared, routes: Router) -> Self {
         Self { http, routes }
+    }
+
+    /// Follows the lockdown.
+    pub(super) fn lockdown(&self) -> watch::Receiver<bool> {
+        self.http.app.revocation.lockdown()
     }
 }
 

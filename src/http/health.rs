@@ -39,6 +39,10 @@ async fn is_ready(http: &Http) -> bool {
         tracing::warn!("not ready: the audit trail cannot be written");
         return false;
     }
+    if http.app.revocation.last_closed().locked {
+        tracing::warn!("not ready: locked down");
+        return false;
+    }
     if http.app.keys.is_keyless() {
         tracing::warn!("not ready: this server was not given the master key in use");
         return false;

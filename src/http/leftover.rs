@@ -151,7 +151,7 @@ mod tests {
         let listening = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = listening.address();
         let router = Router::new().route("/", post(|| async { StatusCode::UNAUTHORIZED }));
-        tokio::spawn(listening.serve_with(router, 0, CancellationToken::new()));
+        tokio::spawn(listening.serve_with(router, 0, CancellationToken::new(), None));
         TcpStream::connect(address).await.unwrap()
     }
 

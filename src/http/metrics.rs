@@ -101,7 +101,7 @@ impl Listening {
     /// Serves metrics alone until `stop`.
     pub async fn serve_metrics(self, http: Shared, stop: CancellationToken) {
         let front = MetricsFront { http, address: self.address().ip() };
-        self.serve_with(front, CONNECTIONS, stop).await;
+        self.serve_with(front, CONNECTIONS, stop, None).await;
     }
 }
 

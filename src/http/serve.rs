@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -57,14 +58,22 @@ impl Listening {
         Self { tls, ..self }
     }
 
-    /// Serves until `stop`, then lets what is in flight finish: see `Listening::serve_with`.
+    /// Serves until `stop`, then lets what is in flight finish: see `Listening::serve_with`. A lockdown breaks off what
+    /// is in flight.
     pub async fn serve(self, front: Front, connections: u32, stop: CancellationToken) {
-        self.serve_with(front, connections, stop).await;
+        let lockdown = front.lockdown();
+        self.serve_with(front, connections, stop, Some(lockdown)).await;
     }
 
     /// Serves until `stop`, then lets what is in flight finish. At most `connections` at once (0: as many as the
     /// limit on open files allows), the longest idle going first.
-    pub(super) async fn serve_with<S: Answers>(self, service: S, connections: u32, stop: CancellationToken) {
+    pub(super) async fn serve_with<S: Answers>(
+        self,
+        service: S,
+        connections: u32,
+        stop: CancellationToken,
+        lockdown: Option<watch::Receiver<bool>>,
+    ) {
         let connections = Arc::new(Connections::new(descriptors::room_for(connections)));
         let watched = connections.clone();
         let _watch = AbortOnDropHandle::new(tokio::spawn(async move { watched.watch().await }));
@@ -72,6 +81,7 @@ impl Listening {
         tokio::select! {
             () = stop.cancelled() => {}
             () = accept_all(&self.listener, &connections, &speaker) => {}
+            () = break_off(lockdown, &connections) => {}
         }
         drop(self.listener);
         connections.end_all(Ending::Drained);
@@ -80,6 +90,18 @@ impl Listening {
             connections.end_all(Ending::Broken);
         }
     }
+}
+
+/// Ends every connection whenever a lockdown begins: calls, streams and answers on their way go with theirs.
+async fn break_off(lockdown: Option<watch::Receiver<bool>>, connections: &Connections) {
+    if let Some(mut lockdown) = lockdown {
+        while lockdown.changed().await.is_ok() {
+            if *lockdown.borrow_and_update() {
+                connections.end_all(Ending::Broken);
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Accepts for ever.

@@ -188,7 +188,7 @@ mod tests {
         let tls = Tls { most_handshakes: 2, ..Tls::new(certified()).unwrap() };
         let listening = listen(([127, 0, 0, 1], 0).into()).await.unwrap().secured(Some(Arc::new(tls)));
         let address = listening.address();
-        tokio::spawn(listening.serve_with(Router::new(), 0, CancellationToken::new()));
+        tokio::spawn(listening.serve_with(Router::new(), 0, CancellationToken::new(), None));
         let mut open = Vec::new();
         for _ in 0..4 {
             let mut stream = TcpStream::connect(address).await.unwrap();

@@ -8,7 +8,7 @@ use crate::domain::{ClientId, GrantId, UserId};
 use crate::failure::Failure;
 
 use super::grants::insert_tokens;
-use super::{DataKeyRow, NewTokens, Store, transaction};
+use super::{DataKeyRow, NewTokens, Store, end_cached, transaction};
 
 /// What is stored of a canary; its sessions and API key are added as anybody's.
 #[derive(Clone, Debug)]
@@ -30,6 +30,19 @@ pub struct Canary {
     /// When all of it dies by itself.
     pub expires_at: Timestamp,
 }
+
+/// Removes canaries in the running transaction. Whoever has a linked account is none.
+macro_rules! remove_canaries {
+    ($tx:ident, $canaries:expr) => {
+        for (user, client) in $canaries {
+            let person = "DELETE FROM users WHERE id = $1
+                AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)";
+            sqlx::query(person).bind(user.as_str()).execute(&mut *$tx).await?;
+            sqlx::query("DELETE FROM clients WHERE id = $1").bind(client.as_str()).execute(&mut *$tx).await?;
+        }
+    };
+}
+pub(super) use remove_canaries;
 
 impl Store {
     /// Stores a canary.
@@ -66,6 +79,15 @@ impl Store {
                 .bind(Resource::Mcp.path()).bind(now).bind(end)
                 .execute(&mut *tx).await?;
             insert_tokens!(tx, &canary.grant, &tokens);
+        });
+        Ok(())
+    }
+
+    /// Removes canaries, with all that they held.
+    pub async fn remove_canaries(&self, canaries: &[(UserId, ClientId)]) -> Result<(), Failure> {
+        transaction!(self, tx => {
+            remove_canaries!(tx, canaries);
+            end_cached!(tx);
         });
         Ok(())
     }

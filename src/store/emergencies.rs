@@ -5,6 +5,7 @@ use crate::ambient::Timestamp;
 use crate::domain::{ClientId, UserId};
 use crate::failure::Failure;
 
+use super::canaries::remove_canaries;
 use super::containment::end_everything;
 use super::{Recorded, Store, end_cached, reading, record, transaction, writing};
 
@@ -120,13 +121,7 @@ impl Store {
             if moved.rows_affected() == 0 {
                 return Ok(false);
             }
-            for (user, client) in canaries {
-                // Whoever has a linked account is no canary.
-                let person = "DELETE FROM users WHERE id = $1
-                    AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)";
-                sqlx::query(person).bind(user.as_str()).execute(&mut *tx).await?;
-                sqlx::query("DELETE FROM clients WHERE id = $1").bind(client.as_str()).execute(&mut *tx).await?;
-            }
+            remove_canaries!(tx, canaries);
             end_cached!(tx);
             record!(tx, events);
             true

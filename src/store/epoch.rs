@@ -18,6 +18,8 @@ pub struct Reading {
     pub sessions: i64,
     /// Whether nothing may be issued, because an emergency is dealt with.
     pub frozen: bool,
+    /// Whether nothing may be answered at all but probes of health.
+    pub locked: bool,
 }
 
 impl Store {
@@ -44,15 +46,15 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?)
     }
 
-    /// The same, and whether nothing may be issued at present.
+    /// The same, and what is closed at present.
     pub async fn revocations(&self) -> Result<Reading, Failure> {
         if let Pool::Sqlite { file, .. } = &self.pool {
             file.still_there()?;
         }
-        let sql = "SELECT epoch, sessions, frozen_by FROM revocation WHERE id = 1";
-        let (epoch, sessions, frozen_by): (i64, i64, Option<String>) =
+        let sql = "SELECT epoch, sessions, frozen_by, locked_by FROM revocation WHERE id = 1";
+        let (epoch, sessions, frozen_by, locked_by): (i64, i64, Option<String>, Option<String>) =
             reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
-        Ok(Reading { epoch, sessions, frozen: frozen_by.is_some() })
+        Ok(Reading { epoch, sessions, frozen: frozen_by.is_some(), locked: locked_by.is_some() })
     }
 
     /// Moves the epoch: every server drops what it remembers.

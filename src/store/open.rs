@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (17, "emergencies", include_str!("migrations/0017_emergencies.sql")),
     (18, "audit trail", include_str!("migrations/0018_audit_trail.sql")),
     (19, "administration", include_str!("migrations/0019_administration.sql")),
+    (20, "incidents", include_str!("migrations/0020_incidents.sql")),
     (21, "alerts", include_str!("migrations/0021_alerts.sql")),
 ];
 
@@ -198,6 +199,8 @@ async fn sqlite_with(options: SqliteConnectOptions) -> Result<Pool, OpenStoreErr
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
         .foreign_keys(true)
+        // The thread that reads waits for the one that takes its rows only after so many.
+        .row_buffer_size(1_000)
         // What is deleted is overwritten, not merely unlinked.
         .pragma("secure_delete", "ON");
     let file = DatabaseFile::create_private(options.get_filename()).map_err(sqlite_refused)?;

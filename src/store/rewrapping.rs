@@ -5,7 +5,7 @@ use crate::ambient::Timestamp;
 use crate::failure::Failure;
 
 use super::rotations::still_runner;
-use super::{ExceptionRow, Recorded, Store, Turn, reading, record, transaction};
+use super::{ExceptionRow, Pool, Recorded, Store, Turn, reading, record, transaction};
 
 /// A table of keys that a master key wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct WrappedRow {
     pub owner: String,
     /// The envelope.
     pub wrapped: Vec<u8>,
+    /// Where it stands in the order in which its table is gone through.
+    pub place: String,
 }
 
 /// A key wrapped anew.
@@ -65,7 +67,7 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// Could not be opened.
     pub exceptions: Vec<ExceptionRow>,
-    /// The last row of the batch.
+    /// The place of the batch's last row.
     pub position: String,
 }
 
@@ -78,8 +80,8 @@ pub struct Rewritten {
     pub overtaken: u64,
 }
 
-/// Rows in one statement: parameters are bounded.
-const AT_ONCE: usize = 250;
+/// Rows in one statement: the driver asks SQLite for the name of each parameter, which looks through all before it.
+const AT_ONCE: usize = 50;
 
 /// A row that is not under the new master key, by its column or by the envelope itself (whose bytes 5 to 20 name the
 /// key): a changed column hides nothing. `$1` is the new key's id, `$2` its bytes, `$3` the rotation.
@@ -89,6 +91,14 @@ fn not_under(table: WrappedTable) -> String {
             WHERE e.rotation_id = $3 AND e.in_table = '{}' AND e.row_id = t.id)",
         table.name()
     )
+}
+
+/// How a table is gone through.
+struct Order {
+    /// The column that says where a row stands.
+    column: &'static str,
+    /// The place `$4`, which is stored as text and empty before the first row, as that column has it.
+    after: &'static str,
 }
 
 /// Which rows a rotation of the master key still has to do with.
@@ -103,6 +113,16 @@ pub struct Under<'a> {
 }
 
 impl Store {
+    /// The order in which a table is gone through: as its rows lie in the file, so that a batch rewrites few pages and not
+    /// one for each of its rows (ids are random). PostgreSQL, which moves a row that it changes, goes by id. A row that
+    /// `VACUUM` moves meanwhile may be passed over or met again: verifying looks at all of them.
+    const fn order(&self) -> Order {
+        match &self.pool {
+            Pool::Sqlite { .. } => Order { column: "t.rowid", after: "CAST($4 AS BIGINT)" },
+            Pool::Postgres(_) => Order { column: "t.id", after: "$4" },
+        }
+    }
+
     /// The next rows after a position that are not under the new key.
     pub async fn wrapped_elsewhere(
         &self,
@@ -110,8 +130,10 @@ impl Store {
         under: Under<'_>,
         (after, most): (&str, i64),
     ) -> Result<Vec<WrappedRow>, Failure> {
+        let Order { column, after: place } = self.order();
         let sql = format!(
-            "SELECT t.id, t.{} AS owner, t.wrapped FROM {} t WHERE {} AND t.id > $4 ORDER BY t.id LIMIT $5",
+            "SELECT t.id, t.{} AS owner, t.wrapped, CAST({column} AS TEXT) AS place FROM {} t
+            WHERE {} AND {column} > {place} ORDER BY {column} LIMIT $5",
             table.owner(),
             table.name(),
             not_under(table)
@@ -128,7 +150,12 @@ impl Store {
         under: Under<'_>,
         after: &str,
     ) -> Result<u64, Failure> {
-        let sql = format!("SELECT COUNT(*) FROM {} t WHERE {} AND t.id > $4", table.name(), not_under(table));
+        let Order { column, after: place } = self.order();
+        let sql = format!(
+            "SELECT COUNT(*) FROM {} t WHERE {} AND {column} > {place}",
+            table.name(),
+            not_under(table)
+        );
         let count: i64 = reading!(self, pool => sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .bind(under.key).bind(under.bytes).bind(under.rotation).bind(after)
             .fetch_one(pool).await)?;
@@ -141,8 +168,11 @@ impl Store {
         table: WrappedTable,
         (after, most): (&str, i64),
     ) -> Result<Vec<WrappedRow>, Failure> {
+        let Order { column, .. } = self.order();
+        let place = self.order().after.replace("$4", "$1");
         let sql = format!(
-            "SELECT id, {} AS owner, wrapped FROM {} WHERE id > $1 ORDER BY id LIMIT $2",
+            "SELECT t.id, t.{} AS owner, t.wrapped, CAST({column} AS TEXT) AS place FROM {} t
+            WHERE {column} > {place} ORDER BY {column} LIMIT $2",
             table.owner(),
             table.name()
         );

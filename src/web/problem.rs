@@ -57,6 +57,8 @@ pub enum Problem {
     WithoutKey,
     /// Nothing is issued while the operator deals with an emergency.
     Frozen,
+    /// The operator has locked every server down.
+    LockedDown,
     /// Something that should not have happened.
     Internal,
 }
@@ -66,7 +68,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -90,6 +92,7 @@ impl Problem {
         Self::Unavailable,
         Self::WithoutKey,
         Self::Frozen,
+        Self::LockedDown,
         Self::Internal,
     ];
 
@@ -132,7 +135,7 @@ impl Problem {
             | Self::NotAllowlisted
             | Self::SignupClosed
             | Self::UserDisabled => self.said_of_people(),
-            Self::Unavailable | Self::WithoutKey | Self::Frozen => self.said_of_pauses(),
+            Self::Unavailable | Self::WithoutKey | Self::Frozen | Self::LockedDown => self.said_of_pauses(),
             _ => self.said_of_servers(),
         }
     }
@@ -285,6 +288,13 @@ impl Problem {
                 "This server waits for its key",
                 "Its operator has put another key in use and has not given it to this server yet. Nothing of yours is lost.",
                 "Try again in some minutes. You need not disconnect or connect anything.",
+            ),
+            Self::LockedDown => Said(
+                "LOCKED_DOWN",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "This server is locked down",
+                "Its operator deals with an incident and has closed everything meanwhile.",
+                "Try again later. The operator will say when it is over.",
             ),
             _ => Said(
                 "ISSUANCE_FROZEN",

@@ -56,6 +56,7 @@ fn the_readme_explains_every_code_of_commands_and_starts() {
         "XDG_DATA_HOME",
         "XDG_RUNTIME_DIR",
         "NO_COLOR",
+        "SUDO_USER",
         "CARGO_PKG_VERSION",
         "CARGO_MANIFEST_DIR",
     ];

@@ -14,6 +14,7 @@ mod forwarded;
 mod http;
 mod http2;
 mod http2_heads;
+mod incidents;
 mod introspection;
 mod isolation;
 mod kill;

@@ -13,9 +13,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use self::ask::At;
-use self::canary::{Canary, Name};
-use self::probes::{Probe, Trial};
+pub(super) use self::ask::At;
+pub(super) use self::canary::{Canary, Name};
+use self::probes::Probe;
+pub(super) use self::probes::Trial;
 use self::refusals::{elsewhere, no_other_key, not_contained, not_tried};
 use super::evidence::Shown;
 use super::runner::{Follow, Runner, stalled};
@@ -29,13 +30,13 @@ use crate::domain::event::{Event, EventCode};
 use crate::domain::rotation::{CONTAINED_AGAIN, Kind, State, answers_again};
 use crate::domain::{ClientId, EmergencyId, UserId};
 use crate::failure::Failure;
-use crate::store::{Living, Recorded};
+use crate::store::{EmergencyRow, Living, Recorded};
 use crate::vault::KeyRing;
 use crate::vault::rotation::Witness as _;
 
 /// How long every server needs at most to hear that something is frozen, or is not any more: one that has not read it
 /// by then trusts nothing that it remembers.
-const HEARD: Duration = Duration::from_millis(1_300);
+pub(super) const HEARD: Duration = Duration::from_millis(1_300);
 
 /// What is remembered of an emergency beside its state, for the next run and for the evidence.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -80,11 +81,17 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Result<Exit, Refused> {
     }
     let in_progress = desk.store.emergency_in_progress().await.map_err(|failure| broken(&failure))?;
     if in_progress.is_none()
-        && let Some(exit) = contained_already(args, desk).await?
+        && let Some(shown) = contained_already(args, desk).await?
     {
-        return Ok(exit);
+        return Ok(super::evidence::print(desk, &[shown], false));
     }
     desk.confirm(&format!("Rotate every key and end {}?", in_words(&living)), args.yes)?;
+    contained(args, desk).await.map(|shown| super::evidence::print(desk, &[shown], false))
+}
+
+/// Contains it, or goes on containing it, and gives the evidence.
+pub(super) async fn contained(args: &Args, desk: &Desk) -> Result<Shown, Refused> {
+    let in_progress = desk.store.emergency_in_progress().await.map_err(|failure| broken(&failure))?;
     let _alone = Runner::take_emergency(desk)?;
     let follow = Follow::new(desk.output);
     let mut course = match in_progress {
@@ -106,7 +113,7 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Result<Exit, Refused> {
 }
 
 /// The same command again, because somebody did not see its end.
-async fn contained_already(args: &Args, desk: &Desk) -> Result<Option<Exit>, Refused> {
+async fn contained_already(args: &Args, desk: &Desk) -> Result<Option<Shown>, Refused> {
     let last = desk.store.last_emergency().await.map_err(|failure| broken(&failure))?;
     let Some(row) = last.filter(|_| !args.again) else { return Ok(None) };
     let Some(ended) = row.ended_at.map(Timestamp::from_millis) else { return Ok(None) };
@@ -118,11 +125,21 @@ async fn contained_already(args: &Args, desk: &Desk) -> Result<Option<Exit>, Ref
          '--again' rotates and ends everything once more.",
         ended.rfc3339()
     ));
+    shown_of(args, desk, &row).await.map(Some)
+}
+
+/// The evidence of the last emergency, which is over.
+pub(super) async fn show_last(args: &Args, desk: &Desk) -> Result<Shown, Refused> {
+    let last = desk.store.last_emergency().await.map_err(|failure| broken(&failure))?;
+    shown_of(args, desk, &last.ok_or_else(elsewhere)?).await
+}
+
+async fn shown_of(args: &Args, desk: &Desk, row: &EmergencyRow) -> Result<Shown, Refused> {
     let roots = master::roots(args, desk)?;
     let (ring, _) = serve_start::ring(&desk.store, &roots, (&desk.clock, &desk.dice)).await?;
     let facts: Facts = serde_json::from_str(&row.facts).unwrap_or_default();
     let rotations = rotations_shown(desk, &ring, &facts).await?;
-    proof::show(desk, &ring, &row.id, &rotations).await.map(Some)
+    proof::show(desk, &ring, &row.id, &rotations).await
 }
 
 impl<'a> Course<'a> {
@@ -168,7 +185,7 @@ impl<'a> Course<'a> {
     }
 
     /// Tries the running server, removes every canary, and writes the evidence.
-    async fn end(mut self, old: Option<(Canary, Vec<(&'static str, String)>)>) -> Result<Exit, Refused> {
+    async fn end(mut self, old: Option<(Canary, Vec<(&'static str, String)>)>) -> Result<Shown, Refused> {
         let ring = self.ring().await?;
         match old {
             Some((old, before)) => {
@@ -362,7 +379,8 @@ fn text(facts: &Facts) -> String {
     serde_json::to_string(facts).unwrap_or_default()
 }
 
-fn in_words(living: &Living) -> String {
+/// What is good, in one line.
+pub(in crate::cli) fn in_words(living: &Living) -> String {
     format!(
         "{} grants, {} access tokens, {} browser sessions, {} MCP sessions, {} codes and logins, {} API keys",
         living.grants,

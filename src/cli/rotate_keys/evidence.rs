@@ -63,11 +63,11 @@ fn went_well(row: &RotationRow, exceptions: &[ExceptionRow]) -> bool {
 }
 
 /// The evidence of one rotation, or what one would do, to be printed.
-pub(super) struct Shown {
-    pub(super) rotation: String,
-    pub(super) words: String,
-    pub(super) document: Value,
-    pub(super) exit: Exit,
+pub(in crate::cli) struct Shown {
+    pub(in crate::cli) rotation: String,
+    pub(in crate::cli) words: String,
+    pub(in crate::cli) document: Value,
+    pub(in crate::cli) exit: Exit,
 }
 
 impl Shown {
@@ -187,7 +187,7 @@ fn tables(facts: &Facts, quarantined: &dyn Fn(&str) -> usize) -> Map<String, Val
 }
 
 /// Signed is the evidence's JSON with sorted keys and without white space, as it stands in the document.
-pub(super) fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
+pub(in crate::cli) fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
     let key = ring.own(KeyPurpose::Evidence)?;
     let signed = signature::sign(key.key(), evidence.to_string().as_bytes())
         .ok_or(Failure::new("the evidence cannot be signed"))?;
@@ -203,8 +203,8 @@ pub(super) fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Failure> {
     }))
 }
 
-/// Where the rotation's events stand in the trail: a server writes them there, or this command where none runs.
-pub(super) async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
+/// Where events stand in the trail: a server writes them there, or this command where none runs.
+pub(in crate::cli) async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
     outbox::settle(desk).await;
     let until = desk.clock.now().plus(PATIENCE);
     loop {
@@ -247,9 +247,14 @@ fn sequences(dir: &Path, events: &[String]) -> Vec<u64> {
     found
 }
 
-/// SHA-256 of the program that did it.
-pub(super) fn binary() -> Result<String, Failure> {
-    let path = std::env::current_exe().during("finding this program")?;
+/// SHA-256 of the program that runs: of what the kernel has open, where it can be asked.
+pub(in crate::cli) fn binary() -> Result<String, Failure> {
+    let open = Path::new("/proc/self/exe");
+    let path = if open.exists() {
+        open.to_owned()
+    } else {
+        std::env::current_exe().during("finding this program")?
+    };
     let bytes = std::fs::read(path).during("reading this program")?;
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

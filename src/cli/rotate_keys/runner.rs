@@ -18,7 +18,7 @@ use crate::store::Turn;
 use crate::vault::rotation::{Bench, Stopped, Witness};
 
 /// The right to run rotations from this data directory, held until it is dropped.
-pub(super) struct Runner {
+pub(in crate::cli) struct Runner {
     name: String,
     _lock: File,
 }
@@ -33,6 +33,11 @@ impl Runner {
     /// The same for a whole emergency, which takes the other one for each of its rotations.
     pub(super) fn take_emergency(desk: &Desk) -> Result<Self, Refused> {
         Self::take_by(desk, "emergency.lock")
+    }
+
+    /// The same for the response to an incident.
+    pub(in crate::cli) fn take_incident(desk: &Desk) -> Result<Self, Refused> {
+        Self::take_by(desk, "incident.lock")
     }
 
     fn take_by(desk: &Desk, name: &str) -> Result<Self, Refused> {

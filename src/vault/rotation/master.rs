@@ -12,7 +12,7 @@ use crate::domain::DataKeyId;
 use crate::domain::rotation::{self, Kind, State};
 use crate::failure::Failure;
 use crate::store::{
-    Batch, Change, ExceptionRow, RotationRow, StagedMaster, Store, Under, WrappedRow, WrappedTable,
+    Batch, Change, ExceptionRow, Rewritten, RotationRow, StagedMaster, Store, Under, WrappedRow, WrappedTable,
 };
 
 use super::facts::{Facts, Probe, count_wrapped};
@@ -97,14 +97,14 @@ impl Master {
         let mut facts = Facts::parse(&row.facts);
         (facts.verified, facts.probe) = Default::default();
         for table in WrappedTable::ALL {
-            let (mut after, mut opened) = (String::new(), 0);
-            loop {
-                let begun = bench.clock.now();
-                let rows = bench.store.wrapped_rows(table, (&after, bench.pace.batch(BATCH))).await?;
-                let Some(last) = rows.last() else { break };
-                let count = rows.len();
-                after.clone_from(&last.id);
-                let (good, exceptions) = self.tried(table, rows, &is_known, &mut facts.probe);
+            let read =
+                async |after: &str| bench.store.wrapped_rows(table, (after, bench.pace.batch(BATCH))).await;
+            let (mut rows, mut opened) = (read("").await?, 0);
+            while let Some(last) = rows.last() {
+                let (begun, count, after) = (bench.clock.now(), rows.len(), last.place.clone());
+                let trying = async { self.tried(table, rows, &is_known, &mut facts.probe) };
+                let (ahead, (good, exceptions)) = tokio::join!(read(&after), trying);
+                rows = ahead?;
                 opened += good;
                 self.set_aside(bench, row, (table, &after), exceptions).await?;
                 bench.rest(count, begun).await;
@@ -140,6 +140,22 @@ impl Master {
             }
         }
         (opened, exceptions)
+    }
+
+    /// Wraps one batch anew and stores it, with the place of its last row.
+    async fn write(
+        &self,
+        bench: &Bench<'_>,
+        row: &RotationRow,
+        (table, rows, place): (WrappedTable, Vec<WrappedRow>, String),
+    ) -> Result<Rewritten, Stopped> {
+        let batch = self.wrapped_anew(table, rows, place, bench.dice);
+        let events: Vec<_> =
+            batch.exceptions.iter().map(|exception| quarantined(bench, row, exception)).collect();
+        let key = (table, row.new_key.as_str());
+        let written =
+            bench.store.write_wrapped(bench.turn, key, &batch, (bench.clock.now(), &events)).await?;
+        written.ok_or(Stopped::TurnLost)
     }
 
     async fn set_aside(
@@ -213,20 +229,18 @@ impl Steps for Master {
         let total = Facts::parse(&row.facts).before.values().flat_map(|keys| keys.values()).sum::<i64>();
         let mut done = row.rewritten;
         for (table, after) in ahead_of(&row.position) {
-            let mut after = after.to_owned();
-            loop {
-                let (begun, most) = (bench.clock.now(), bench.pace.batch(BATCH));
-                let rows = bench.store.wrapped_elsewhere(table, self.under(row), (&after, most)).await?;
-                let Some(last) = rows.last() else { break };
-                let count = rows.len();
-                after.clone_from(&last.id);
-                let batch = self.wrapped_anew(table, rows, after.clone(), bench.dice);
-                let events: Vec<_> =
-                    batch.exceptions.iter().map(|exception| quarantined(bench, row, exception)).collect();
-                let key = (table, row.new_key.as_str());
-                let now = bench.clock.now();
-                let written = bench.store.write_wrapped(bench.turn, key, &batch, (now, &events)).await?;
-                done += written.ok_or(Stopped::TurnLost)?.rewritten.cast_signed();
+            // While one batch is wrapped and written, the next is read.
+            let read = async |after: &str| {
+                let most = bench.pace.batch(BATCH);
+                bench.store.wrapped_elsewhere(table, self.under(row), (after, most)).await
+            };
+            let mut rows = read(after).await?;
+            while let Some(last) = rows.last() {
+                let (begun, count, after) = (bench.clock.now(), rows.len(), last.place.clone());
+                let (ahead, written) =
+                    tokio::join!(read(&after), self.write(bench, row, (table, rows, after.clone())));
+                done += written?.rewritten.cast_signed();
+                rows = ahead?;
                 bench.witness.progress(done.unsigned_abs(), total.max(done).unsigned_abs());
                 bench.witness.passed("batch");
                 bench.rest(count, begun).await;

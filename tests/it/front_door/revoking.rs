@@ -1,7 +1,7 @@
 //! `revoke-sessions`: each selection ends what it says on the running server, and nothing of anybody else; what is on its
 //! way, and what runs, goes too.
 
-mod nodes;
+pub(super) mod nodes;
 
 use std::time::Duration;
 

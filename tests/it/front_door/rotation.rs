@@ -5,7 +5,7 @@ mod again;
 mod client;
 mod client_ways;
 mod data;
-mod emergency;
+pub(super) mod emergency;
 mod killed;
 mod many;
 mod paced;
@@ -71,7 +71,7 @@ fn signed(document: &Value) -> Value {
     document["evidence"].clone()
 }
 
-async fn listens(listener: &Listener) {
+pub(super) async fn listens(listener: &Listener) {
     let answer = listener.call("get_current_track", json!({})).await;
     assert!(answer.text.contains(&listener.marker()), "{answer:?}");
 }
@@ -81,7 +81,7 @@ async fn forgets(server: &TestServer) {
     super::epoch_moves(&server.place.raw().await).await;
 }
 
-async fn three(server: &TestServer) -> Vec<Listener> {
+pub(super) async fn three(server: &TestServer) -> Vec<Listener> {
     let mut listeners = Vec::new();
     for name in ["user0001", "user0002", "user0003"] {
         listeners.push(server.listener(name).await);

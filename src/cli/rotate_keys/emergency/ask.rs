@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const LONGEST: usize = 256 * 1024;
 
 /// Who is asked.
-pub(super) enum At {
+pub(in crate::cli::rotate_keys) enum At {
     /// The server that listens where the configuration says, and whether it speaks TLS.
     Server(SocketAddr, bool),
     /// The same code in this process.
@@ -31,7 +31,7 @@ pub(super) enum At {
 }
 
 /// The server's code in this process.
-pub(super) struct Here {
+pub(in crate::cli::rotate_keys) struct Here {
     app: Arc<App>,
     front: Front,
     stop: CancellationToken,
@@ -39,28 +39,28 @@ pub(super) struct Here {
 }
 
 /// One question.
-pub(super) struct Question {
-    pub(super) method: &'static str,
-    pub(super) path: &'static str,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: String,
+pub(in crate::cli::rotate_keys) struct Question {
+    pub(in crate::cli::rotate_keys) method: &'static str,
+    pub(in crate::cli::rotate_keys) path: &'static str,
+    pub(in crate::cli::rotate_keys) headers: Vec<(&'static str, String)>,
+    pub(in crate::cli::rotate_keys) body: String,
 }
 
 /// Its answer.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(in crate::cli::rotate_keys) struct Reply {
+    pub(in crate::cli::rotate_keys) status: u16,
+    pub(in crate::cli::rotate_keys) body: String,
 }
 
 impl At {
     /// The server of this configuration, whether one runs or not.
-    pub(super) fn server(desk: &Desk) -> Self {
+    pub(in crate::cli::rotate_keys) fn server(desk: &Desk) -> Self {
         let server = &desk.config.server;
         Self::Server(healthcheck::reachable(server.listen()), server.tls.is_some())
     }
 
     /// The server's code with this root: its own trail is apart and goes again, as the server's has one writer.
-    pub(super) async fn here(desk: &Desk, root: &RootKey) -> Result<Self, Failure> {
+    pub(in crate::cli::rotate_keys) async fn here(desk: &Desk, root: &RootKey) -> Result<Self, Failure> {
         let trail = desk.config.storage.data_dir.join("emergency-probe");
         let mut config = desk.config.clone();
         config.audit.dir.clone_from(&trail);
@@ -77,7 +77,11 @@ impl At {
     }
 
     /// Asks.
-    pub(super) async fn ask(&self, host: &str, question: Question) -> Result<Reply, Failure> {
+    pub(in crate::cli::rotate_keys) async fn ask(
+        &self,
+        host: &str,
+        question: Question,
+    ) -> Result<Reply, Failure> {
         match self {
             Self::Server(address, tls) => {
                 let (at, text) = ((*address, *tls), written(host, &question));
@@ -90,7 +94,7 @@ impl At {
     }
 
     /// Lets go of everything.
-    pub(super) async fn close(self) {
+    pub(in crate::cli::rotate_keys) async fn close(self) {
         if let Self::Here(here) = self {
             here.stop.cancel();
             here.app.audit.close().await;

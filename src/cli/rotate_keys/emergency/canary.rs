@@ -20,27 +20,27 @@ use crate::vault::{KeyRing, seal_signing_key};
 const LIFE: Duration = Duration::from_secs(3600);
 
 /// What a canary holds.
-pub(super) struct Canary {
-    pub(super) access: Token,
-    pub(super) refresh: Token,
-    pub(super) client: ClientId,
-    pub(super) browser: Token,
-    pub(super) session: Token,
-    pub(super) api_key: Token,
-    pub(super) api_key_id: ApiKeyId,
+pub(in crate::cli::rotate_keys) struct Canary {
+    pub(in crate::cli::rotate_keys) access: Token,
+    pub(in crate::cli::rotate_keys) refresh: Token,
+    pub(in crate::cli::rotate_keys) client: ClientId,
+    pub(in crate::cli::rotate_keys) browser: Token,
+    pub(in crate::cli::rotate_keys) session: Token,
+    pub(in crate::cli::rotate_keys) api_key: Token,
+    pub(in crate::cli::rotate_keys) api_key_id: ApiKeyId,
     /// The key of forms at its time, and its id.
-    pub(super) forms: std::sync::Arc<SealingKey>,
+    pub(in crate::cli::rotate_keys) forms: std::sync::Arc<SealingKey>,
 }
 
 /// Who a canary is, to be removed again.
 #[derive(Clone, Debug)]
-pub(super) struct Name {
-    pub(super) user: UserId,
-    pub(super) client: ClientId,
+pub(in crate::cli::rotate_keys) struct Name {
+    pub(in crate::cli::rotate_keys) user: UserId,
+    pub(in crate::cli::rotate_keys) client: ClientId,
 }
 
 impl Name {
-    pub(super) fn mint(desk: &Desk) -> Self {
+    pub(in crate::cli::rotate_keys) fn mint(desk: &Desk) -> Self {
         let client = ClientId::from(DynamicClientId::mint(desk.dice.bytes()));
         Self { user: UserId::mint(desk.dice.bytes()), client }
     }
@@ -48,7 +48,11 @@ impl Name {
 
 impl Canary {
     /// Stores one as a server would have issued its credentials.
-    pub(super) async fn plant(desk: &Desk, ring: &KeyRing, name: &Name) -> Result<Self, Failure> {
+    pub(in crate::cli::rotate_keys) async fn plant(
+        desk: &Desk,
+        ring: &KeyRing,
+        name: &Name,
+    ) -> Result<Self, Failure> {
         let (now, dice) = (desk.clock.now(), &desk.dice);
         let token = |kind| Token::mint(kind, &dice.bytes());
         let canary = Self {

@@ -17,38 +17,38 @@ const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// One credential that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Probe {
+pub(in crate::cli::rotate_keys) struct Probe {
     /// Which.
-    pub(super) probe: String,
+    pub(in crate::cli::rotate_keys) probe: String,
     /// What came of it while it was good; `None` where that was not tried.
-    pub(super) before: Option<String>,
+    pub(in crate::cli::rotate_keys) before: Option<String>,
     /// What has to come of it now.
-    pub(super) expected: String,
+    pub(in crate::cli::rotate_keys) expected: String,
     /// What came of it.
-    pub(super) found: String,
+    pub(in crate::cli::rotate_keys) found: String,
 }
 
 impl Probe {
     /// Whether it is as it has to be.
-    pub(super) fn is_good(&self) -> bool {
+    pub(in crate::cli::rotate_keys) fn is_good(&self) -> bool {
         self.found == self.expected
     }
 }
 
 /// The trying of credentials at one place.
-pub(super) struct Trial<'a> {
-    pub(super) desk: &'a Desk,
-    pub(super) at: &'a At,
+pub(in crate::cli::rotate_keys) struct Trial<'a> {
+    pub(in crate::cli::rotate_keys) desk: &'a Desk,
+    pub(in crate::cli::rotate_keys) at: &'a At,
 }
 
 impl Trial<'_> {
     /// What comes of a good access token: `200` where a server of this database serves.
-    pub(super) async fn serves(&self, canary: &Canary) -> String {
+    pub(in crate::cli::rotate_keys) async fn serves(&self, canary: &Canary) -> String {
         self.tried(self.ping(bearer(canary.access.expose()))).await
     }
 
     /// What comes of a canary's credentials while they are good, in the order of [`Trial::after`].
-    pub(super) async fn before(&self, old: &Canary) -> Vec<(&'static str, String)> {
+    pub(in crate::cli::rotate_keys) async fn before(&self, old: &Canary) -> Vec<(&'static str, String)> {
         let access = self.serves(old).await;
         let session = [bearer(old.access.expose()), vec![session(old)]].concat();
         let session = self.tried(self.ping(session)).await;
@@ -66,7 +66,7 @@ impl Trial<'_> {
 
     /// What comes of them now. `fresh` was issued after they ended: what is tried beside another credential is tried
     /// beside a good one.
-    pub(super) async fn after(
+    pub(in crate::cli::rotate_keys) async fn after(
         &self,
         old: &Canary,
         fresh: &Canary,

@@ -28,7 +28,7 @@ pub(super) async fn show(
     ring: &KeyRing,
     id: &str,
     rotations: &[Shown],
-) -> Result<Exit, Refused> {
+) -> Result<Shown, Refused> {
     let path = path(desk, id);
     if !path.exists() {
         let document = build(desk, ring, rotations).await.map_err(|failure| stalled(&failure))?;
@@ -42,8 +42,8 @@ pub(super) async fn show(
         "emergency": document,
         "rotations": rotations.iter().map(|one| &one.document).collect::<Vec<_>>(),
     });
-    desk.output.result(&words, &all);
-    Ok(rotations.iter().map(|one| one.exit).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done))
+    let exit = rotations.iter().map(|one| one.exit).find(|exit| *exit != Exit::Done).unwrap_or(Exit::Done);
+    Ok(Shown { rotation: id.to_owned(), words, document: all, exit })
 }
 
 async fn build(desk: &Desk, ring: &KeyRing, rotations: &[Shown]) -> Result<Value, Failure> {

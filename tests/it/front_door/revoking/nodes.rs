@@ -18,7 +18,10 @@ use crate::support::listener::{Era, speak};
 use crate::support::server::{Setup, TestServer, free_port};
 
 /// A second server on the database of the first, perhaps over a way of its own.
-async fn beside(server: &TestServer, database: Option<&str>) -> (tokio::process::Child, String) {
+pub(in crate::front_door) async fn beside(
+    server: &TestServer,
+    database: Option<&str>,
+) -> (tokio::process::Child, String) {
     let port = free_port();
     let mut command = server.command();
     command.env("SERVER_PORT", port.to_string()).env("PUBLIC_URL", &server.origin);

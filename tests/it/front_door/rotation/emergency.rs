@@ -55,7 +55,7 @@ async fn all_is_dead(server: &TestServer, listeners: &[Listener], key: &str) {
 }
 
 /// A server that has its key from a file, and that file.
-pub(super) async fn keyed_by_file(place: Place) -> (TestServer, std::path::PathBuf) {
+pub(in crate::front_door) async fn keyed_by_file(place: Place) -> (TestServer, std::path::PathBuf) {
     let mut server = Setup::on(place).people(3).prepare().await;
     let file = server.data.join("the.key");
     let key = server.environment.remove("SPOTIFY_MCP_MASTER_KEY").unwrap();

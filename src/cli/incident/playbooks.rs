@@ -1,0 +1,209 @@
+//! The playbooks: what each is for, and its steps in order. Pure data, so that a run, a dry run, the list and the report
+//! say the same.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Common, Compromise, Exposure, Vulnerability};
+
+/// A playbook, with what it was asked.
+#[derive(Clone, Debug)]
+pub(super) enum Playbook {
+    /// Credentials are in wrong hands.
+    Authentication(Compromise),
+    /// A dependency has a hole.
+    Dependency(Vulnerability),
+    /// The configuration or a key leaked.
+    Configuration(Exposure),
+    /// Somebody is in the network or on the machine.
+    Network(Exposure),
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// What the trail, the keys and the program are now.
+    Preserve,
+    /// No server answers anything.
+    Lockdown,
+    /// What is selected is ended.
+    Revoke,
+    /// The keys of tickets, pending logins and evidence are replaced.
+    SigningKeys,
+    /// Every key is replaced, everything is ended, and what is dead is tried.
+    Emergency,
+    /// Which program and which dependencies run.
+    Inventory,
+    /// The mended program is there.
+    Replaced,
+    /// What the configuration holds that whoever has read it now knows.
+    Exposed,
+    /// What this server may reach, and what was refused.
+    Network,
+    /// That what was ended is dead.
+    Prove,
+    /// What the trail says of the days before.
+    Review,
+    /// What only people can do.
+    ByHand,
+}
+
+impl Step {
+    /// Its name in the report and the trail.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Preserve => "preserve",
+            Self::Lockdown => "lockdown",
+            Self::Revoke => "revoke",
+            Self::SigningKeys => "signing-keys",
+            Self::Emergency => "emergency-rotation",
+            Self::Inventory => "inventory",
+            Self::Replaced => "program-replaced",
+            Self::Exposed => "exposed-values",
+            Self::Network => "network",
+            Self::Prove => "prove",
+            Self::Review => "review",
+            Self::ByHand => "by-hand",
+        }
+    }
+
+    /// What it does, for people.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Preserve => "Note the trail, the keys and the program as they are",
+            Self::Lockdown => "Lock down: every server answers nothing but probes of its health",
+            Self::Revoke => "End the credentials that are concerned, API keys included",
+            Self::SigningKeys => "Replace the keys of tickets, pending logins and evidence",
+            Self::Emergency => "Replace every key, end everything that anybody holds, and try what is dead",
+            Self::Inventory => "Say which program runs, and which dependencies it was built from",
+            Self::Replaced => "See that another program has taken this one's place",
+            Self::Exposed => "Name the secrets that whoever has read the configuration knows",
+            Self::Network => "Say what this server may reach, and what it was kept from",
+            Self::Prove => "See that nothing of what was ended is good any more",
+            Self::Review => "Count what the trail says of the days before",
+            Self::ByHand => "What only people can do",
+        }
+    }
+}
+
+impl Playbook {
+    /// Its name on the command line.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Authentication(_) => "authentication-compromise",
+            Self::Dependency(_) => "dependency-vulnerability",
+            Self::Configuration(_) => "configuration-exposure",
+            Self::Network(_) => "network-breach",
+        }
+    }
+
+    /// Its steps, in order.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        match self {
+            Self::Authentication(of) if of.is_everybody() => {
+                vec![Step::Preserve, Step::Revoke, Step::SigningKeys, Step::Prove, Step::Review, Step::ByHand]
+            }
+            // Others' tickets and logins on their way are theirs.
+            Self::Authentication(_) => {
+                vec![Step::Preserve, Step::Revoke, Step::Prove, Step::Review, Step::ByHand]
+            }
+            Self::Dependency(of) => {
+                let mut steps = vec![Step::Preserve, Step::Inventory];
+                steps.extend(of.lockdown.then_some(Step::Lockdown));
+                steps.extend([Step::Replaced, Step::Review, Step::ByHand]);
+                steps
+            }
+            Self::Configuration(_) => {
+                vec![Step::Preserve, Step::Exposed, Step::Emergency, Step::Review, Step::ByHand]
+            }
+            Self::Network(_) => vec![
+                Step::Preserve,
+                Step::Lockdown,
+                Step::Emergency,
+                Step::Exposed,
+                Step::Network,
+                Step::Review,
+                Step::ByHand,
+            ],
+        }
+    }
+
+    /// What every playbook takes.
+    pub(super) const fn common(&self) -> &Common {
+        match self {
+            Self::Authentication(of) => &of.common,
+            Self::Dependency(of) => &of.common,
+            Self::Configuration(of) | Self::Network(of) => &of.common,
+        }
+    }
+
+    /// Where the new master key is, or comes.
+    pub(super) fn new_master_key_file(&self) -> Option<&Path> {
+        match self {
+            Self::Configuration(of) | Self::Network(of) => of.new_master_key_file.as_deref(),
+            Self::Authentication(_) | Self::Dependency(_) => None,
+        }
+    }
+
+    /// What was asked, as the report has it.
+    pub(super) fn asked(&self) -> Value {
+        match self {
+            Self::Authentication(of) => json!({
+                "everybody": of.is_everybody(), "user": of.user, "client": of.client, "issued_before": of.issued_before,
+            }),
+            Self::Dependency(of) => json!({
+                "advisories": of.advisory, "packages": of.package, "lockdown": of.lockdown,
+            }),
+            Self::Configuration(_) | Self::Network(_) => Value::Null,
+        }
+    }
+
+    /// What is asked before it begins.
+    pub(super) const fn question(&self) -> &'static str {
+        match self {
+            Self::Authentication(of) if of.is_everybody() => {
+                "End every session, token and API key of everybody, and replace the keys of tickets?"
+            }
+            Self::Authentication(_) => "End what is selected, API keys included?",
+            Self::Dependency(of) if of.lockdown => {
+                "Lock every server down until the mended program is there?"
+            }
+            Self::Dependency(_) => "Begin the response to this advisory?",
+            Self::Configuration(_) => "Replace every key, and end everything that anybody holds?",
+            Self::Network(_) => {
+                "Lock every server down, replace every key, and end everything that anybody holds?"
+            }
+        }
+    }
+}
+
+impl Compromise {
+    /// Whether nothing narrows it.
+    pub(super) const fn is_everybody(&self) -> bool {
+        self.user.is_none() && self.client.is_none() && self.issued_before.is_none()
+    }
+}
+
+/// Every playbook with what it is for, for the list.
+pub(super) const ALL: [(&str, &str); 6] = [
+    (
+        "authentication-compromise",
+        "credentials are in wrong hands: end them (everybody's, or by --user, --client, --issued-before), replace the keys \
+         of tickets, prove it",
+    ),
+    (
+        "dependency-vulnerability",
+        "a dependency has a hole: say what runs, lock down if asked, wait for the mended program, prove that it runs",
+    ),
+    (
+        "configuration-exposure",
+        "the configuration or a key leaked: replace every key, end everything, prove it, name the secrets to replace",
+    ),
+    (
+        "network-breach",
+        "somebody is in the network or on the machine: lock down, replace every key, end everything, prove it",
+    ),
+    ("lockdown", "every server answers nothing but probes of its health, until 'lift'"),
+    ("lift", "look whether it is safe, and let servers answer again"),
+];

@@ -1,0 +1,235 @@
+//! The report of an incident: every step with who took it, when, and what shows it; as JSON and as Markdown, in
+//! `<data_dir>/evidence`, mode 0600. Signed as the evidence of rotations is, where a master key is at hand. Never: a secret.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::facts::{Done, Facts, Outcome};
+use super::playbooks::Step;
+use crate::ambient::Timestamp;
+use crate::cli::administer::{Desk, broken};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::rotate_keys::{roots, sign, trail};
+use crate::cli::serve_start;
+use crate::config::master_key::make_data_dir;
+use crate::failure::{During as _, Failure};
+use crate::store::IncidentRow;
+
+/// Shows the report of an incident as it is now, writes it beside the data, and where it was asked for.
+pub(super) async fn conclude(
+    desk: &Desk,
+    (id, asked): (&str, Option<&Path>),
+    new_master_key_file: Option<&Path>,
+) -> Result<Exit, Refused> {
+    let row = desk.store.incident(id).await.map_err(|failure| broken(&failure))?;
+    let row = row.ok_or_else(|| unknown(id))?;
+    let facts = Facts::parse(&row.facts);
+    let document =
+        build(desk, (&row, &facts), new_master_key_file).await.map_err(|failure| broken(&failure))?;
+    let page = in_markdown(&document);
+    let kept = kept_at(desk, id);
+    write(&kept, &format!("{document:#}\n")).map_err(|failure| unwritten(&kept, &failure))?;
+    let beside = kept.with_extension("md");
+    write(&beside, &page).map_err(|failure| unwritten(&beside, &failure))?;
+    if let Some(path) = asked {
+        let is_json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+        let text = if is_json { format!("{document:#}\n") } else { page.clone() };
+        write(path, &text).map_err(|failure| unwritten(path, &failure))?;
+    }
+    desk.output.result(&in_words(&row, &facts, &document, &kept), &document);
+    Ok(if row.ended_at.is_some() && facts.is_complete() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// No such incident.
+pub(super) fn unknown(id: &str) -> Refused {
+    Refused::incomplete(
+        "INCIDENT_UNKNOWN",
+        format!("there is no incident {}", crate::domain::event::clean(id)),
+        "'spotify-mcp incident list' shows those that there are",
+    )
+}
+
+fn kept_at(desk: &Desk, id: &str) -> PathBuf {
+    desk.config.storage.data_dir.join("evidence").join(format!("{id}.json"))
+}
+
+async fn build(
+    desk: &Desk,
+    (row, facts): (&IncidentRow, &Facts),
+    new_master_key_file: Option<&Path>,
+) -> Result<Value, Failure> {
+    let at = |millis: i64| Timestamp::from_millis(millis).rfc3339();
+    let steps: Vec<Value> = facts.steps.iter().map(|done| step(done, &at)).collect();
+    let evidence = json!({
+        "schema": "spotify-mcp/incident-report/v1",
+        "incident_id": row.id,
+        "playbook": row.playbook,
+        "state": row.state,
+        "complete": row.ended_at.is_some() && facts.is_complete(),
+        "reason": facts.reason,
+        "asked": facts.asked,
+        "begun_by": facts.by,
+        "began_at": at(row.began_at),
+        "ended_at": row.ended_at.map(at),
+        "taken_up_again": facts.interrupted,
+        "steps": steps,
+        "audit": trail(desk, &facts.events).await?,
+        "program": { "version": facts.version, "sha256": facts.binary },
+        "written_at": desk.clock.now().rfc3339(),
+    });
+    signed(desk, evidence, new_master_key_file).await
+}
+
+fn step(done: &Done, at: &dyn Fn(i64) -> String) -> Value {
+    json!({
+        "step": done.step,
+        "title": title(&done.step),
+        "outcome": done.outcome,
+        "by": done.by,
+        "began_at": at(done.began_at),
+        "ended_at": done.ended_at.map(at),
+        "said": done.said,
+        "evidence": done.evidence,
+    })
+}
+
+fn title(step: &str) -> &'static str {
+    const ALL: [Step; 12] = [
+        Step::Preserve,
+        Step::Lockdown,
+        Step::Revoke,
+        Step::SigningKeys,
+        Step::Emergency,
+        Step::Inventory,
+        Step::Replaced,
+        Step::Exposed,
+        Step::Network,
+        Step::Prove,
+        Step::Review,
+        Step::ByHand,
+    ];
+    let known = ALL.into_iter().find(|known| known.name() == step);
+    known.map_or("Look whether it is safe, and let servers answer again", Step::title)
+}
+
+/// With the key at hand that is in use; without one, the report says so.
+async fn signed(desk: &Desk, evidence: Value, new_master_key_file: Option<&Path>) -> Result<Value, Failure> {
+    let unsigned = |why: &str| {
+        Ok(json!({
+            "evidence": evidence,
+            "signature": null,
+            "unsigned_because": why,
+        }))
+    };
+    // An emergency's new key is not yet where servers have theirs from.
+    let Ok(roots) = roots(desk, new_master_key_file) else {
+        return unsigned("no master key was at hand: 'incident report' where it is signs it");
+    };
+    match serve_start::ring(&desk.store, &roots, (&desk.clock, &desk.dice)).await {
+        Ok((ring, _)) => sign(&ring, evidence),
+        Err(_) => {
+            unsigned("the master key at hand is not the one in use: 'incident report' with it signs it")
+        }
+    }
+}
+
+/// One page for people.
+fn in_markdown(document: &Value) -> String {
+    let of = &document["evidence"];
+    let said = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut page =
+        format!("# Incident {}: {}\n\n| | |\n|---|---|\n", said(&of["incident_id"]), said(&of["playbook"]));
+    for (name, member) in [
+        ("state", "state"),
+        ("complete", "complete"),
+        ("reason", "reason"),
+        ("asked", "asked"),
+        ("begun by", "begun_by"),
+        ("began", "began_at"),
+        ("ended", "ended_at"),
+        ("taken up again", "taken_up_again"),
+    ] {
+        if !of[member].is_null() {
+            page += &format!("| {name} | {} |\n", cell(&said(&of[member])));
+        }
+    }
+    for (at, step) in of["steps"].as_array().into_iter().flatten().enumerate() {
+        let outcome: Outcome = serde_json::from_value(step["outcome"].clone()).unwrap_or_default();
+        page += &format!(
+            "\n## {}. {}\n\n{}, by {}",
+            at + 1,
+            said(&step["title"]),
+            outcome.words(),
+            said(&step["by"])
+        );
+        page += &format!(", from {} to {}.\n\n", said(&step["began_at"]), said(&step["ended_at"]));
+        for line in step["said"].as_array().into_iter().flatten() {
+            page += &format!("- {}\n", said(line));
+        }
+        if !step["evidence"].is_null() {
+            page += &format!("\n```json\n{:#}\n```\n", step["evidence"]);
+        }
+    }
+    page += &format!("\n## Evidence\n\n- audit trail: {}\n", of["audit"]);
+    page += &match document["signature"]["value"].as_str() {
+        Some(value) => format!(
+            "- signed with the evidence key {} (Ed25519): `{value}`. What is signed is the member `evidence` of the JSON report.\n",
+            said(&document["signature"]["key_id"])
+        ),
+        None => format!("- NOT SIGNED: {}\n", said(&document["unsigned_because"])),
+    };
+    page
+}
+
+/// A text in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+fn in_words(row: &IncidentRow, facts: &Facts, document: &Value, kept: &Path) -> String {
+    let state = if row.ended_at.is_some() { row.state.as_str() } else { "OPEN" };
+    let mut text = format!("Incident {} ({}): {state}\n", row.id, row.playbook);
+    for (at, done) in facts.steps.iter().enumerate() {
+        text += &format!("  {}. {}: {}\n", at + 1, title(&done.step), done.outcome.words());
+        for line in &done.said {
+            text += &format!("       {line}\n");
+        }
+    }
+    if row.ended_at.is_none() {
+        text += &format!("  It is not over: run 'incident {}' with the same options again.\n", row.playbook);
+    }
+    if let Some(why) = document["unsigned_because"].as_str() {
+        text += &format!("  NOT SIGNED: {why}\n");
+    }
+    text + &format!("  report: {} and .md beside it\n", kept.display())
+}
+
+/// Writes a report, or another state of it, in one rename; 0600.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.exists() {
+        make_data_dir(folder).during("making the folder of the report")?;
+    }
+    let mut name = path.file_name().ok_or(Failure::new("a report needs a file name"))?.to_owned();
+    name.push(".new");
+    let next = folder.join(name);
+    let _left_behind = std::fs::remove_file(&next);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).during("writing the report")?;
+    std::fs::rename(&next, path).during("putting the report in its place")
+}
+
+fn unwritten(path: &Path, failure: &Failure) -> Refused {
+    Refused::unexpected(
+        "REPORT_UNWRITTEN",
+        failure,
+        format!(
+            "what was done stays done and is stored; see that {} can be written, and run 'incident report'",
+            path.display()
+        ),
+    )
+}

@@ -1,0 +1,174 @@
+//! Incidents that are responded to, and the lockdown: each step is one transaction that a killed command finds done or
+//! not begun.
+
+use crate::ambient::Timestamp;
+use crate::failure::Failure;
+
+use super::{Recorded, Store, end_cached, reading, record, transaction};
+
+/// An incident as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct IncidentRow {
+    /// Its id.
+    pub id: String,
+    /// Which playbook.
+    pub playbook: String,
+    /// `open` or `contained`.
+    pub state: String,
+    /// JSON.
+    pub facts: String,
+    /// When it began, in milliseconds.
+    pub began_at: i64,
+    /// When its playbook came to its end, in milliseconds.
+    pub ended_at: Option<i64>,
+}
+
+/// An incident that begins.
+#[derive(Clone, Copy, Debug)]
+pub struct NewIncident<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Which playbook.
+    pub playbook: &'a str,
+    /// JSON.
+    pub facts: &'a str,
+    /// Now.
+    pub now: Timestamp,
+}
+
+const LOCK: &str = "UPDATE revocation SET locked_by = $1 WHERE id = 1 AND locked_by IS NULL";
+
+/// `$4` is 1 for the one incident that is in progress, and null for what may happen beside it.
+const BEGIN: &str = "INSERT INTO incidents (id, playbook, state, facts, unfinished, began_at)
+    VALUES ($1, $2, 'open', $3, $4, $5) ON CONFLICT (unfinished) DO NOTHING";
+
+macro_rules! select {
+    () => {
+        "SELECT id, playbook, state, facts, began_at, ended_at FROM incidents"
+    };
+}
+
+macro_rules! begin {
+    ($tx:ident, $new:expr, $unfinished:expr) => {
+        sqlx::query(BEGIN)
+            .bind($new.id)
+            .bind($new.playbook)
+            .bind($new.facts)
+            .bind($unfinished)
+            .bind($new.now.millis())
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected()
+    };
+}
+
+impl Store {
+    /// The incident in progress.
+    pub async fn incident_in_progress(&self) -> Result<Option<IncidentRow>, Failure> {
+        let sql = concat!(select!(), " WHERE unfinished = 1");
+        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_optional(pool).await)?)
+    }
+
+    /// One incident.
+    pub async fn incident(&self, id: &str) -> Result<Option<IncidentRow>, Failure> {
+        let sql = concat!(select!(), " WHERE id = $1");
+        Ok(reading!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?)
+    }
+
+    /// The last incidents, the newest first.
+    pub async fn incidents(&self, most: i64) -> Result<Vec<IncidentRow>, Failure> {
+        let sql = concat!(select!(), " ORDER BY began_at DESC, id LIMIT $1");
+        Ok(reading!(self, pool => sqlx::query_as(sql).bind(most).fetch_all(pool).await)?)
+    }
+
+    /// Which incident locked every server down.
+    pub async fn locked_by(&self) -> Result<Option<String>, Failure> {
+        let sql = "SELECT locked_by FROM revocation WHERE id = 1";
+        Ok(reading!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?)
+    }
+
+    /// Begins an incident; `false` where one is in progress.
+    pub async fn begin_incident(&self, new: NewIncident<'_>, events: &[Recorded]) -> Result<bool, Failure> {
+        let begun = transaction!(self, tx => {
+            if begin!(tx, new, Some(1_i64)) == 0 {
+                return Ok(false);
+            }
+            record!(tx, events);
+            true
+        });
+        Ok(begun)
+    }
+
+    /// Stores what is known of an incident, with the events of it.
+    pub async fn note_incident(&self, id: &str, facts: &str, events: &[Recorded]) -> Result<(), Failure> {
+        let sql = "UPDATE incidents SET facts = $2 WHERE id = $1";
+        transaction!(self, tx => {
+            sqlx::query(sql).bind(id).bind(facts).execute(&mut *tx).await?;
+            record!(tx, events);
+        });
+        Ok(())
+    }
+
+    /// Its playbook has come to its end.
+    pub async fn end_incident(
+        &self,
+        id: &str,
+        (facts, now): (&str, Timestamp),
+        events: &[Recorded],
+    ) -> Result<(), Failure> {
+        let sql = "UPDATE incidents SET state = 'contained', facts = $2, ended_at = $3, unfinished = NULL
+            WHERE id = $1 AND ended_at IS NULL";
+        transaction!(self, tx => {
+            let ended = sqlx::query(sql).bind(id).bind(facts).bind(now.millis()).execute(&mut *tx).await?;
+            if ended.rows_affected() > 0 {
+                record!(tx, events);
+            }
+        });
+        Ok(())
+    }
+
+    /// From now on no server answers anything but probes, in the name of an incident; `false` where they do already.
+    pub async fn lock_down(&self, incident: &str, events: &[Recorded]) -> Result<bool, Failure> {
+        let locked = transaction!(self, tx => {
+            let locked = sqlx::query(LOCK).bind(incident).execute(&mut *tx).await?;
+            if locked.rows_affected() == 0 {
+                return Ok(false);
+            }
+            end_cached!(tx);
+            record!(tx, events);
+            true
+        });
+        Ok(locked)
+    }
+
+    /// The same, beginning an incident of its own, whatever else is in progress.
+    pub async fn begin_lockdown(&self, new: NewIncident<'_>, events: &[Recorded]) -> Result<bool, Failure> {
+        let locked = transaction!(self, tx => {
+            let locked = sqlx::query(LOCK).bind(new.id).execute(&mut *tx).await?;
+            if locked.rows_affected() == 0 {
+                return Ok(false);
+            }
+            begin!(tx, new, None::<i64>);
+            end_cached!(tx);
+            record!(tx, events);
+            true
+        });
+        Ok(locked)
+    }
+
+    /// Servers may answer again; `false` where they do.
+    pub async fn lift_lockdown(&self, new: NewIncident<'_>, events: &[Recorded]) -> Result<bool, Failure> {
+        let lift = "UPDATE revocation SET locked_by = NULL WHERE id = 1 AND locked_by IS NOT NULL";
+        let lifted = transaction!(self, tx => {
+            let lifted = sqlx::query(lift).execute(&mut *tx).await?;
+            if lifted.rows_affected() == 0 {
+                return Ok(false);
+            }
+            begin!(tx, new, None::<i64>);
+            end_cached!(tx);
+            record!(tx, events);
+            true
+        });
+        Ok(lifted)
+    }
+}

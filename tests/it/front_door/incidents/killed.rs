@@ -1,0 +1,83 @@
+//! A playbook that dies at each of its boundaries, one after the other: the last run ends it, with a complete report.
+
+use std::process::Output;
+
+use serde_json::json;
+
+use super::{evidence, reported, said, steps};
+use crate::front_door::api_keys::{command, result};
+use crate::front_door::rotation::emergency::keyed_by_file;
+use crate::front_door::rotation::{listens, three};
+use crate::support::database::Place;
+use crate::support::server::{Setup, TestServer};
+
+/// Runs it until it dies there.
+async fn dies(server: &mut TestServer, arguments: &[&str], boundary: &str) {
+    server.environment.insert("DIE_AT".to_owned(), boundary.to_owned());
+    let died: Output = command(server, &[&["incident"], arguments, &["--quiet"]].concat()).await;
+    assert_eq!(died.status.code(), None, "{boundary}: {}", said(&died));
+    server.environment.remove("DIE_AT");
+}
+
+#[tokio::test]
+async fn a_compromise_that_dies_at_every_boundary_ends_with_a_complete_report() {
+    let mut server = Setup::on(Place::sqlite()).people(3).start().await;
+    let listeners = three(&server).await;
+    let asked = ["authentication-compromise", "--yes"];
+    // Between a step and its being written down, and after it.
+    for step in ["preserve", "revoke", "signing-keys", "prove", "review", "by-hand"] {
+        if step == "preserve" {
+            dies(&mut server, &asked, "begun").await;
+        }
+        dies(&mut server, &asked, "taken").await;
+        dies(&mut server, &asked, step).await;
+    }
+    dies(&mut server, &asked, "contained").await;
+    // It was over: what is begun now is another one.
+    let report = reported(&server, &["report"], 0).await;
+    assert_eq!((&report["complete"], &report["taken_up_again"]), (&json!(true), &json!(13)));
+    assert_eq!(steps(&report).len(), 6);
+    assert_eq!(evidence(&report, "revoke")["found_before"]["grants"], 3);
+    let raw = server.place.raw().await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM incidents").await, 1);
+    assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 3);
+    assert_eq!(raw.number("SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL").await, 0);
+    drop(listeners);
+    listens(&server.listener("user0001").await).await;
+}
+
+#[tokio::test]
+async fn a_breach_that_dies_at_every_boundary_ends_with_a_complete_report() {
+    let (mut server, file) = keyed_by_file(Place::sqlite()).await;
+    let _listeners = three(&server).await;
+    let new = server.data.join("new.key");
+    let asked = ["network-breach", "--yes", "--new-master-key-file", new.to_str().unwrap()];
+    for step in ["lockdown", "emergency-rotation", "network", "by-hand"] {
+        dies(&mut server, &asked, step).await;
+    }
+    let raw = server.place.raw().await;
+    // Taken and not written down: the emergency is found done, and not begun again.
+    dies(&mut server, &asked, "contained").await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM emergencies").await, 1);
+    std::fs::copy(&new, &file).unwrap();
+    result(&server, &["config", "reload"]).await;
+    let report = reported(&server, &["report"], 0).await;
+    assert_eq!((&report["complete"], &report["taken_up_again"]), (&json!(true), &json!(4)));
+    assert_eq!(steps(&report).len(), 7);
+    reported(&server, &["lift", "--yes"], 0).await;
+}
+
+#[tokio::test]
+async fn an_emergency_that_was_done_and_not_written_down_is_found_done() {
+    let (mut server, file) = keyed_by_file(Place::sqlite()).await;
+    let new = server.data.join("new.key");
+    let asked = ["configuration-exposure", "--yes", "--new-master-key-file", new.to_str().unwrap()];
+    dies(&mut server, &asked, "exposed-values").await;
+    dies(&mut server, &asked, "taken").await;
+    let raw = server.place.raw().await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM emergencies WHERE ended_at IS NOT NULL").await, 1);
+    let report = reported(&server, &asked, 0).await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM emergencies").await, 1);
+    assert_eq!(evidence(&report, "emergency-rotation")["old_master_key"]["opened_rows"], 0);
+    std::fs::copy(&new, &file).unwrap();
+}
