@@ -15,6 +15,7 @@ const APPS: &str = "https://www.spotify.com/account/apps/";
 pub(super) async fn at_spotify(desk: &Desk, user: Option<&UserId>) -> Result<Vec<Value>, Failure> {
     let (links, people) = desk.store.count_links(user).await?;
     let apps: Vec<&str> = desk.config.spotify.apps.iter().map(|app| app.client_id.as_str()).collect();
+    let apps = if apps.is_empty() { "the app".to_owned() } else { apps.join(", ") };
     Ok(vec![
         json!({
             "what": format!(
@@ -22,8 +23,7 @@ pub(super) async fn at_spotify(desk: &Desk, user: Option<&UserId>) -> Result<Vec
                  working at Spotify with the app's client secret"
             ),
             "operator": format!(
-                "rotate the client secret of {} in {DASHBOARD} (the app, Settings), and give it to the servers",
-                apps.join(", ")
+                "rotate the client secret of {apps} in {DASHBOARD} (the app, Settings), and give it to the servers",
             ),
             "people": format!("remove the app's access at {APPS}, and log in here again"),
         }),

@@ -363,6 +363,8 @@ impl Problem {
             | Self::NotAllowlisted
             | Self::SpotifyUnavailable => (routes::LOGIN, "Log in with Spotify"),
             Self::FormExpired | Self::WrongAccount => (routes::ACCOUNT, "To your account"),
+            // The start page is as closed.
+            Self::LockedDown => (routes::HOME, "Try again"),
             _ => (routes::HOME, "To the start page"),
         }
     }

@@ -154,10 +154,10 @@ impl<'a> Course<'a> {
 
     async fn store_step(&mut self, step: Step, taken: Taken) -> Result<(), Refused> {
         let now = self.desk.clock.now().millis();
-        for line in &taken.said {
-            self.desk.output.note(&format!("{}: {line}", step.name()));
-        }
         let word = taken.outcome.words();
+        let steps = self.playbook.steps();
+        let at = steps.iter().position(|known| *known == step).unwrap_or_default() + 1;
+        self.desk.output.note(&format!("{at} of {}  {}: {word}", steps.len(), step.name()));
         let done = self.facts.step_mut(step.name());
         (done.outcome, done.said, done.evidence) = (taken.outcome, taken.said, taken.evidence);
         done.ended_at = Some(now);

@@ -9,7 +9,7 @@ use super::facts::{Done, Facts, Outcome};
 use super::playbooks::Step;
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::{Exit, Refused, paragraph};
 use crate::cli::rotate_keys::{roots, sign, trail};
 use crate::cli::serve_start;
 use crate::config::master_key::make_data_dir;
@@ -191,16 +191,20 @@ fn in_words(row: &IncidentRow, facts: &Facts, document: &Value, kept: &Path) -> 
     let state = if row.ended_at.is_some() { row.state.as_str() } else { "OPEN" };
     let mut text = format!("Incident {} ({}): {state}\n", row.id, row.playbook);
     for (at, done) in facts.steps.iter().enumerate() {
-        text += &format!("  {}. {}: {}\n", at + 1, title(&done.step), done.outcome.words());
+        text += &paragraph(
+            &format!("  {}. ", at + 1),
+            &format!("{}: {}", title(&done.step), done.outcome.words()),
+        );
         for line in &done.said {
-            text += &format!("       {line}\n");
+            text += &paragraph("     - ", line);
         }
     }
     if row.ended_at.is_none() {
-        text += &format!("  It is not over: run 'incident {}' with the same options again.\n", row.playbook);
+        let next = format!("It is not over: run 'incident {}' with the same options again.", row.playbook);
+        text += &paragraph("  ", &next);
     }
     if let Some(why) = document["unsigned_because"].as_str() {
-        text += &format!("  NOT SIGNED: {why}\n");
+        text += &paragraph("  NOT SIGNED: ", why);
     }
     text + &format!("  report: {} and .md beside it\n", kept.display())
 }

@@ -102,7 +102,7 @@ pub(super) fn take(course: &Course<'_>) -> Result<Taken, Refused> {
                     continue;
                 };
                 oldest = oldest.min(record.time);
-                if record.time < since {
+                if record.time < since || record.time >= course.row.began_at {
                     continue;
                 }
                 records += 1;

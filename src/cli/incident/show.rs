@@ -7,7 +7,7 @@ use super::playbooks::ALL;
 use super::{Report, report};
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::{Exit, Refused, paragraph};
 
 /// Incidents that are shown.
 const SHOWN: i64 = 50;
@@ -19,7 +19,8 @@ pub(super) async fn list(desk: &Desk) -> Result<Exit, Refused> {
     let at = |millis: i64| Timestamp::from_millis(millis).rfc3339();
     let mut text = "Playbooks:\n".to_owned();
     for (name, about) in ALL {
-        text += &format!("  {name}\n      {about}\n");
+        text += &format!("  {name}\n");
+        text += &paragraph("      ", about);
     }
     text += "\nIncidents:\n";
     if rows.is_empty() {

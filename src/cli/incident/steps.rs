@@ -133,8 +133,12 @@ async fn revoke(course: &Course<'_>) -> Result<Taken, Refused> {
     let counts = ended.as_ref().map(|(_, counts)| revoke_sessions::kinds(counts));
     let said = ended.map_or_else(
         || "this person is not there any more: nothing of theirs is left".to_owned(),
-        |(_, counts)| {
-            format!("ended {}, on every server within a second", revoke_sessions::in_one_line(&counts))
+        |(_, counts)| match counts.is_nothing() {
+            true => "there was nothing to end".to_owned(),
+            false => {
+                let ended = revoke_sessions::in_one_line(&counts);
+                format!("ended {ended}, on every server within a second")
+            }
         },
     );
     let evidence = json!({

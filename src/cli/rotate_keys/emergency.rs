@@ -198,7 +198,8 @@ impl<'a> Course<'a> {
                     self.facts.server = trial.after(&old, &fresh, &before).await;
                     "tried".clone_into(&mut self.facts.running_server);
                 } else {
-                    self.facts.running_server = not_tried(&served);
+                    let locked_by = self.desk.store.locked_by().await.map_err(|failure| stalled(&failure))?;
+                    self.facts.running_server = not_tried(&served, locked_by.is_some());
                 }
             }
             None => "not tried: the command was killed after servers could issue again"

@@ -3,8 +3,9 @@
 use super::probes::Probe;
 use crate::cli::output::Refused;
 
-pub(super) fn not_tried(served: &str) -> String {
+pub(super) fn not_tried(served: &str, locked_down: bool) -> String {
     match served {
+        "503" if locked_down => "answers 503 to everybody: it is locked down".to_owned(),
         "503" => "answers 503 to everybody: it was not given the new key yet".to_owned(),
         "401" => "not tried: what listens there does not serve this database".to_owned(),
         other => format!("not tried: {other}"),

@@ -135,6 +135,8 @@ async fn a_breached_network_stays_locked_down_until_it_is_lifted() {
         steps(&report).iter().map(|(step, _)| *step).collect::<Vec<_>>(),
         ["preserve", "lockdown", "emergency-rotation", "exposed-values", "network", "review", "by-hand"]
     );
+    let running = &evidence(&report, "emergency-rotation")["probes"]["running_server"];
+    assert!(running.as_str().unwrap().contains("locked down"), "{running}");
     assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
     std::fs::copy(&new, &file).unwrap();
     result(&server, &["config", "reload"]).await;
