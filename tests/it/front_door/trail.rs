@@ -249,7 +249,11 @@ async fn the_trail_names_nobody_and_forgets_whom_a_deleted_person_was() {
         for record in calls.iter().filter(from_somewhere) {
             assert_eq!(reader.address(record).await.as_deref(), Some("127.0.0.1"), "{record}");
         }
-        // Who registered a client was not known: the day's key.
+        // Who registered a client was not known: the day's key. It comes by the outbox.
+        until("the registration is not on record", async || {
+            codes(&dir).iter().any(|code| code == "client_registered")
+        })
+        .await;
         let by_nobody =
             records(&dir).into_iter().find(|it| it["metadata"]["event_code"] == "client_registered");
         assert_eq!(reader.address(&by_nobody.unwrap()).await.as_deref(), Some("127.0.0.1"));
