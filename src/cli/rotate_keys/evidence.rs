@@ -1,6 +1,7 @@
 //! The evidence of a rotation: what changed, by ids and counts, signed with the server's evidence key; kept in
 //! `<data_dir>/evidence`, mode 0600, as JSON and as one page of text. Never: a key.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -255,8 +256,14 @@ pub(in crate::cli) fn binary() -> Result<String, Failure> {
     } else {
         std::env::current_exe().during("finding this program")?
     };
-    let bytes = std::fs::read(path).during("reading this program")?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut file = std::fs::File::open(path).during("reading this program")?;
+    let (mut digest, mut piece) = (Sha256::new(), vec![0; 64 * 1024]);
+    loop {
+        match file.read(&mut piece).during("reading this program")? {
+            0 => return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => digest.update(&piece[..read]),
+        }
+    }
 }
 
 /// Writes a document, and its words beside it.
