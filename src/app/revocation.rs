@@ -2,6 +2,7 @@
 //! remembered whenever it has moved. A server that cannot read it trusts nothing that it remembers.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -31,6 +32,8 @@ pub struct Revocation {
     sessions: AtomicI64,
     frozen: AtomicBool,
     locked: watch::Sender<bool>,
+    /// One reading at a time takes effect.
+    turn: Mutex<()>,
     read_at: AtomicI64,
     /// Counts up after memory was dropped, and while nothing can be read.
     news: watch::Sender<u64>,
@@ -53,7 +56,8 @@ impl Revocation {
         let Reading { epoch, sessions, frozen, locked } = reading;
         let (epoch, sessions) = (AtomicI64::new(epoch), AtomicI64::new(sessions));
         let (frozen, locked) = (AtomicBool::new(frozen), watch::Sender::new(locked));
-        Self { epoch, sessions, frozen, locked, read_at, news: watch::Sender::new(0), clock }
+        let (turn, news) = (Mutex::new(()), watch::Sender::new(0));
+        Self { epoch, sessions, frozen, locked, turn, read_at, news, clock }
     }
 
     /// Whether what is remembered may be used without asking the database.
@@ -102,11 +106,14 @@ impl Revocation {
         (self.epoch(), self.sessions.load(Ordering::Acquire))
     }
 
-    /// Reads both; where one has moved, memory must be dropped.
-    pub(super) async fn read(&self, store: &Store) -> Moved {
+    /// Reads both, and has what may have ended forgotten before this reading makes memory good: after a gap, what is
+    /// remembered from before it must not count for an instant.
+    pub(super) async fn read(&self, store: &Store, forget: impl FnOnce(Moved) + Send) -> Moved {
         let began = self.clock.now();
         match store.revocations().await {
             Ok(Reading { epoch, sessions, frozen, locked }) => {
+                // Whoever reads at the same time finds nothing moved, and must not be done before it is forgotten.
+                let _one = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 if self.locked.send_replace(locked) != locked {
                     tracing::warn!(
                         locked,
@@ -123,6 +130,7 @@ impl Revocation {
                     epoch: self.epoch.swap(epoch, Ordering::AcqRel) != epoch,
                     sessions: self.sessions.swap(sessions, Ordering::AcqRel) != sessions,
                 };
+                forget(moved);
                 self.read_at.store(began.millis(), Ordering::Release);
                 moved
             }

@@ -14,7 +14,7 @@ use crate::egress::Refusal;
 use crate::telemetry::metrics::Figure;
 
 use super::App;
-use super::revocation::EVERY;
+use super::revocation::{EVERY, Moved};
 
 /// How often expired rows go.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -59,7 +59,14 @@ impl App {
 
     /// Reads the epoch now and drops memory where it moved: what this server itself ended is dead at once.
     pub async fn notice_revocations(&self) {
-        let moved = self.revocation.read(&self.store).await;
+        let forget = |moved: Moved| {
+            if moved.epoch {
+                self.forget();
+            } else if moved.sessions {
+                self.mcp_sessions.forget_all();
+            }
+        };
+        let moved = self.revocation.read(&self.store, forget).await;
         if moved.epoch {
             // A key may have been replaced too. Where that cannot be read, whoever needs a key reads it again.
             if let Err(failure) = self.keys.learn().await {
@@ -73,8 +80,6 @@ impl App {
                     "the audit trail does not yet know the key that signs it"
                 );
             }
-        } else if moved.sessions {
-            self.mcp_sessions.forget_all();
         }
         if moved.epoch || moved.sessions || !self.revocation.memory_is_good() {
             self.revocation.tell();
