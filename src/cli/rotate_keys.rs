@@ -27,7 +27,7 @@ use crate::domain::rotation::Kind;
 
 pub(super) use emergency::in_words;
 pub(super) use ended::{Proof, Tried, emergency_since, make_ready, remove_tried, roots, signing_since};
-pub(super) use evidence::{binary, sign, trail};
+pub(super) use evidence::{binary, running, sign, trail};
 pub(super) use runner::Runner;
 
 /// What `rotate-keys` takes.

@@ -2,7 +2,7 @@
 //! on record; what needs a restart is named and stays as it was.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::signal::unix::Signal;
@@ -314,18 +314,12 @@ impl Reloader {
             "ok": true,
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
-            "program": program(),
+            "program": rotate_keys::running(),
             "master_key_id": self.app.keys.active().id().to_string(),
             "needs_master_key": self.app.keys.missing(),
             "started_with": sealed,
         })
     }
-}
-
-/// The SHA-256 of the program that runs, which its file may not be any more.
-fn program() -> Option<&'static str> {
-    static DIGEST: OnceLock<Option<String>> = OnceLock::new();
-    DIGEST.get_or_init(|| rotate_keys::binary().ok()).as_deref()
 }
 
 impl Taken {

@@ -19,6 +19,7 @@ mod gather;
 mod json_lines;
 pub mod keys;
 mod live;
+mod logs;
 pub mod master_key;
 mod network;
 pub mod problem;
