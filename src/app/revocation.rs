@@ -114,7 +114,8 @@ impl Revocation {
             Ok(Reading { epoch, sessions, frozen, locked }) => {
                 // Whoever reads at the same time finds nothing moved, and must not be done before it is forgotten.
                 let _one = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-                if self.locked.send_replace(locked) != locked {
+                // Told only where it changed: connections are broken off each time.
+                if self.locked.send_if_modified(|known| std::mem::replace(known, locked) != locked) {
                     tracing::warn!(
                         locked,
                         "locked down, or not any more: while it is, only probes are answered"

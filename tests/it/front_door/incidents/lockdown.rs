@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use spotify_mcp::spotify::sandbox::Fault;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::{evidence, reported, said, steps};
@@ -93,6 +95,29 @@ async fn a_lockdown_reaches_every_server_and_a_restart_and_is_lifted() {
         assert_eq!(events, ["lockdown", "lift"]);
     })
     .await;
+}
+
+/// Connections are broken off when a lockdown begins, and then no more: probes keep theirs.
+#[tokio::test]
+async fn a_connection_made_during_a_lockdown_lasts() {
+    let server = Setup::on(Place::sqlite()).people(1).start().await;
+    reported(&server, &["lockdown", "--yes"], 0).await;
+    // One connection, seen from below: a client's pool would put another in its place unsaid.
+    let address = server.origin.trim_start_matches("http://");
+    let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        stream.write_all(format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
+            let read = stream.read_line(&mut answer).await.unwrap();
+            assert!(read > 0, "the connection was closed: {answer}");
+        }
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut body = [0; r#"{"status":"ok"}"#.len()];
+        stream.read_exact(&mut body).await.unwrap();
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
