@@ -1,1 +1,102 @@
-//! Facts, rules, findings, reports.
+//! `security-check`: facts, rules, findings, reports.
+//!
+//! Every area gathers its facts (the only input and output there is), its rules judge them (pure), the [`engine`] puts
+//! what they say beside the [`catalogue`], and [`report`] writes it. Never: printing, or changing anything.
+
+pub mod baseline;
+pub mod catalogue;
+pub mod config;
+pub mod coverage;
+pub mod data;
+pub mod deps;
+mod embedded;
+pub mod engine;
+pub mod finding;
+pub mod frameworks;
+pub mod network;
+pub mod outcome;
+pub mod profile;
+#[cfg(test)]
+pub(crate) mod proving;
+pub mod report;
+pub mod request;
+pub mod rule;
+pub mod runtime;
+pub mod score;
+pub mod selection;
+pub mod tasks;
+pub mod waiver;
+
+pub use catalogue::{Area, Catalogue, Check};
+pub use embedded::files as embedded_policies;
+pub use engine::{Finding, LeftOut};
+pub use finding::{Seen, Severity, Source, State, Unseen, Verdict};
+pub use profile::Profile;
+pub use request::Request;
+pub use rule::{Ground, Parameters, Rule};
+pub use selection::Selection;
+pub use tasks::Task;
+
+use std::path::PathBuf;
+
+use engine::Bench;
+use waiver::Waivers;
+
+/// Gathers the facts of every area that has something to judge, and judges them. Never fails: what could not be seen
+/// is a finding of its own.
+pub async fn run(
+    request: &Request,
+    catalogue: &Catalogue,
+    selection: &Selection,
+    waivers: (&Waivers, Option<PathBuf>),
+) -> (Vec<Finding>, Vec<LeftOut>) {
+    let mut bench = Bench::new(request, catalogue, selection);
+    if bench.wants(config::RULES) {
+        bench.judge(config::RULES, &config::gather(request).await);
+    }
+    if bench.wants(data::RULES) {
+        bench.judge(data::RULES, &data::gather(request).await);
+    }
+    if bench.wants(deps::RULES) {
+        bench.judge(deps::RULES, &deps::gather(request).await);
+    }
+    if bench.wants(runtime::RULES) {
+        bench.judge(runtime::RULES, &runtime::gather(request).await);
+    }
+    if bench.wants(network::RULES) {
+        bench.judge(network::RULES, &network::gather(request).await);
+    }
+    // Last, because a waiver that nothing needs is found by what was found.
+    let facts = waiver::Facts::of(waivers.0, waivers.1, bench.found());
+    bench.judge(waiver::RULES, &facts);
+    bench.judged()
+}
+
+/// Every check that has a rule.
+pub fn ruled() -> Vec<&'static str> {
+    fn ids<F>(rules: &[Rule<F>]) -> impl Iterator<Item = &'static str> {
+        rules.iter().map(|rule| rule.id)
+    }
+    ids(config::RULES)
+        .chain(ids(data::RULES))
+        .chain(ids(deps::RULES))
+        .chain(ids(runtime::RULES))
+        .chain(ids(network::RULES))
+        .chain(ids(waiver::RULES))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_of_the_catalogue_has_one_rule_and_every_rule_an_entry() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let mut entries: Vec<&str> = catalogue.checks.iter().map(|check| check.id.as_str()).collect();
+        let mut rules = ruled();
+        rules.sort_unstable();
+        entries.sort_unstable();
+        assert_eq!(entries, rules);
+    }
+}

@@ -14,6 +14,7 @@ mod completions;
 mod config;
 mod configured;
 mod control;
+mod forms;
 pub mod healthcheck;
 mod healthcheck_tls;
 mod help;
@@ -26,6 +27,7 @@ mod paging;
 mod revoke_sessions;
 mod rotate_keys;
 mod secret_input;
+mod security_check;
 mod serve;
 mod serve_reload;
 mod serve_sandbox;
@@ -39,8 +41,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::check::report::Form;
 use crate::config::Purpose;
 use crate::crypto::SecretString;
 use crate::failure::Failure;
@@ -85,7 +89,13 @@ pub struct Global {
     #[arg(skip)]
     pub passphrase: Option<SecretString>,
     /// How results and failures are written: text for people, or json (one document) for programs
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    #[arg(long = "format", global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true, value_parser = forms::parser(), action = clap::ArgAction::Append)]
+    pub forms: Vec<Form>,
+    /// `forms` was said, and is not the default.
+    #[arg(skip)]
+    pub forms_are_said: bool,
+    /// Of this command's words.
+    #[arg(skip)]
     pub format: Format,
     /// error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -128,6 +138,8 @@ enum Command {
     Usage(usage::Args),
     /// Test who is told what happens; list alerts, send them again
     Alerts(alerts::Args),
+    /// Check configuration, dependencies, network and confinement, mapped to frameworks
+    SecurityCheck(security_check::Args),
     /// Respond to an incident, step by step, and prove what was done
     Incident(incident::Args),
     /// Put other keys in the place of those in use, while servers run
@@ -146,10 +158,14 @@ impl Cli {
     fn parsed(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut definition = definition();
         let matches = definition.try_get_matches_from_mut(words)?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))?;
+        cli.global.forms_are_said = matches.value_source("forms") == Some(ValueSource::CommandLine);
+        Ok(cli)
     }
 
     fn run(&mut self, make: MakeServer) -> Result<Exit, Refused> {
+        let reports = matches!(self.command, Command::SecurityCheck(_));
+        self.global.format = forms::format(&self.global.forms, reports)?;
         if self.global.ask_passphrase {
             if matches!(&self.command, Command::Serve(args) if args.stdio) {
                 let text = "--ask-passphrase reads standard input, which is the protocol's with --stdio";
@@ -185,6 +201,7 @@ impl Command {
             Self::Clients(args) => clients::run(args, global),
             Self::Usage(args) => usage::run(args, global),
             Self::Alerts(args) => alerts::run(args, global),
+            Self::SecurityCheck(args) => security_check::run(args, global),
             Self::Incident(args) => incident::run(args, global),
             Self::RotateKeys(args) => rotate_keys::run(args, global),
             Self::Audit(args) => audit::run(args, global),
@@ -263,7 +280,7 @@ mod tests {
     fn global_flags_stand_before_or_after_the_command() {
         let before = Cli::try_parse_from(["spotify-mcp", "--format", "json", "serve"]).unwrap();
         let after = Cli::try_parse_from(["spotify-mcp", "serve", "--format", "json"]).unwrap();
-        assert_eq!(before.global.format, Format::Json);
-        assert_eq!(after.global.format, Format::Json);
+        assert_eq!(before.global.forms, [Form::Json]);
+        assert_eq!(after.global.forms, [Form::Json]);
     }
 }

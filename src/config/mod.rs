@@ -190,6 +190,21 @@ impl Loaded {
         self.gathered.file.as_deref()
     }
 
+    /// Where the value of a key came from.
+    pub fn origin_of(&self, key: &str) -> Origin {
+        self.gathered.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone())
+    }
+
+    /// Whether anything said the key: file, environment or flag.
+    pub fn is_said(&self, key: &str) -> bool {
+        self.gathered.values.contains_key(key)
+    }
+
+    /// Files that hold one secret each and were read.
+    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
+        self.gathered.secret_files.iter().map(PathBuf::as_path)
+    }
+
     /// What works and should be known or changed.
     pub fn notices(&self) -> &[Problem] {
         &self.gathered.notices

@@ -1,0 +1,1 @@
+//! For tests: what documents look like, by the rules of their formats.

@@ -1,0 +1,231 @@
+//! The report for people at a terminal: 80 columns, what counts first, every colour beside a word that says the same.
+
+use super::words::{controls, paragraph, titled};
+use super::{Look, Report};
+use crate::check::baseline::Drift;
+use crate::check::coverage::{Coverage, Evidence, MEANING, ranges};
+use crate::check::finding::Severity;
+use crate::check::outcome::{Judged, Weight};
+
+/// The page.
+pub(super) fn write(report: &Report<'_>, look: Look) -> String {
+    let mut page = head(report, look);
+    for (weight, title, paint) in [
+        (Weight::Counts, "FINDINGS", "1;31"),
+        (Weight::Expired, "WAIVED ONCE, AND THE WAIVER HAS EXPIRED", "33"),
+        (Weight::Stale, "TOO OLD", "33"),
+        (Weight::Unseen, "COULD NOT BE ASSESSED", "35"),
+        (Weight::Minor, "BELOW THE THRESHOLD", "33"),
+        (Weight::Known, "AS IN THE BASELINE", "2"),
+        (Weight::Unattested, "FOR PEOPLE TO SEE AND ATTEST", "36"),
+    ] {
+        let found = report.weighing(weight);
+        if !found.is_empty() {
+            page += &heading(&format!("{title} ({})", found.len()), look, paint);
+            page.extend(found.iter().map(|one| whole(report, one, look)));
+        }
+    }
+    page += &waived(report, look);
+    page += &short(report, Weight::Passed, "PASSED", look);
+    page += &short(report, Weight::NotApplicable, "DOES NOT APPLY", look);
+    page += &left_out(report, look);
+    page += &report.drift.as_ref().map(|drift| drifted(drift, look)).unwrap_or_default();
+    page += &report.coverage.as_ref().map(|coverage| covered(report, coverage, look)).unwrap_or_default();
+    page + &tail(report, look)
+}
+
+fn head(report: &Report<'_>, look: Look) -> String {
+    let mut page = painted(&format!("security-check {}: {}", report.asked, report.conclusion()), "1", look);
+    page.push('\n');
+    let environment = format!("{}, judged by the profile {}", report.environment, report.profile.name());
+    page += &paragraph("  environment    ", &environment);
+    page += &paragraph(
+        "  configuration  ",
+        report.file.as_deref().unwrap_or("no file: environment and defaults"),
+    );
+    page += &paragraph(
+        "  policies       ",
+        &format!("{}, sha256 {}", report.catalogue.origin, &report.catalogue.digest[..16]),
+    );
+    page + &paragraph("  when           ", &report.at.rfc3339())
+}
+
+fn heading(title: &str, look: Look, paint: &str) -> String {
+    format!("\n{}\n", painted(title, paint, look))
+}
+
+/// Everything that somebody needs who is to mend it.
+fn whole(report: &Report<'_>, one: &Judged, look: Look) -> String {
+    let finding = &one.finding;
+    // Words first, then paint: escapes are no columns.
+    let first = format!("\n{:8}  {}  ", finding.severity.name(), finding.id);
+    let title = paragraph(&first, &titled(finding));
+    let severity = painted(finding.severity.name(), paint_of(finding.severity), look);
+    let mut text = title.replacen(finding.severity.name(), &severity, 1);
+    let line =
+        |head: &str, words: &str| if words.is_empty() { String::new() } else { paragraph(head, words) };
+    text += &line("  where      ", &finding.place.text);
+    text += &line("  observed   ", &finding.observed);
+    text += &line("  expected   ", &finding.expected);
+    text += &line("  why        ", &finding.why);
+    text += &line("  do         ", &finding.fix);
+    text += &line("  then run   ", &finding.verify);
+    for url in &finding.references {
+        text += &line("  see        ", url);
+    }
+    if let Some(standing) = &one.waiver {
+        let waiver = standing.waiver();
+        let words = format!("waived by {} until {}: {}", waiver.owner, waiver.expires, waiver.reason);
+        text += &line("  waiver     ", &words);
+    }
+    if look.verbose {
+        let all = controls(report, finding);
+        let supports: Vec<String> =
+            all.iter().map(|(title, ids)| format!("{title}: {}", ids.join(", "))).collect();
+        text += &line("  mapped to  ", &supports.join("; "));
+        text += &line("  print      ", &finding.fingerprint);
+    }
+    text
+}
+
+fn waived(report: &Report<'_>, look: Look) -> String {
+    let found = report.weighing(Weight::Waived);
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut text = heading(&format!("WAIVED ({})", found.len()), look, "33");
+    for one in found {
+        let Some(waiver) = one.waiver.as_ref().map(|standing| standing.waiver()) else { continue };
+        text += &paragraph(&format!("  {}  ", one.finding.id), &titled(&one.finding));
+        let words = format!("{} accepts it until {}: {}", waiver.owner, waiver.expires, waiver.reason);
+        text += &paragraph("           ", &words);
+    }
+    text
+}
+
+/// One line each with `-v`; else ids alone.
+fn short(report: &Report<'_>, weight: Weight, title: &str, look: Look) -> String {
+    let found: Vec<&Judged> = report.judged.iter().filter(|one| one.weight == weight).collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    let paint = if weight == Weight::Passed { "32" } else { "2" };
+    let mut text = heading(&format!("{title} ({})", found.len()), look, paint);
+    if look.verbose {
+        for one in found {
+            text += &paragraph(&format!("  {}  ", one.finding.id), &titled(&one.finding));
+            text +=
+                &paragraph("           ", &format!("{}: {}", one.finding.place.text, one.finding.observed));
+        }
+        return text;
+    }
+    let mut ids: Vec<&str> = found.iter().map(|one| one.finding.id.as_str()).collect();
+    ids.dedup();
+    text + &paragraph("  ", &ids.join(" "))
+}
+
+fn left_out(report: &Report<'_>, look: Look) -> String {
+    if report.left_out.is_empty() {
+        return String::new();
+    }
+    let mut text = heading(&format!("NOT ASKED ({})", report.left_out.len()), look, "2");
+    for out in &report.left_out {
+        let said = if out.severity == Severity::Critical { " (critical)" } else { "" };
+        text += &paragraph(&format!("  {}  ", out.id), &format!("{}{said}", out.why));
+    }
+    text
+}
+
+fn drifted(drift: &Drift, look: Look) -> String {
+    let mut text = heading(&format!("SINCE THE BASELINE OF {}", drift.since), look, "1");
+    for (head, ids) in [
+        ("new", &drift.new),
+        ("worse", &drift.worse),
+        ("as it was", &drift.known),
+        ("mended", &drift.mended),
+        ("not seen now", &drift.not_seen),
+        ("lost sight of", &drift.lost_sight),
+    ] {
+        if !ids.is_empty() {
+            text += &paragraph(&format!("  {head:13}  {:3}  ", ids.len()), &ids.join(", "));
+        }
+    }
+    text
+}
+
+fn covered(report: &Report<'_>, coverage: &[Coverage], look: Look) -> String {
+    let mut text = heading("FRAMEWORKS", look, "1");
+    text += &paragraph("  ", MEANING);
+    let head = format!("\n  {:44}  evidenced  partly  not assessable here\n", "");
+    text += &head;
+    for one in coverage {
+        let title: String = one.title.chars().take(44).collect();
+        text += &format!(
+            "  {title:44}  {:9}  {:6}  {:19}\n",
+            one.evidenced.len(),
+            one.partly.len(),
+            one.not_assessable.len()
+        );
+    }
+    for one in coverage {
+        text += &format!("\n{}\n", painted(&format!("  {}", one.title), "1", look));
+        if !one.evidenced.is_empty() {
+            text += &paragraph("    evidenced    ", &ids(report, one, &one.evidenced));
+        }
+        if !one.partly.is_empty() {
+            text += &paragraph("    partly       ", &partly(&one.partly));
+        }
+        if let Some(framework) = report.catalogue.framework(&one.id)
+            && !one.not_assessable.is_empty()
+        {
+            text += &paragraph("    not here     ", &ranges(framework, &one.not_assessable));
+        }
+    }
+    text
+}
+
+fn ids(report: &Report<'_>, coverage: &Coverage, evidence: &[Evidence]) -> String {
+    let said = |one: &Evidence| match one.was.is_empty() {
+        true => one.control.clone(),
+        false => format!("{} ({})", one.control, one.was.join(", ")),
+    };
+    let plain: Vec<String> = evidence.iter().map(|one| one.control.clone()).collect();
+    match report.catalogue.framework(&coverage.id) {
+        Some(framework) if evidence.iter().all(|one| one.was.is_empty()) => ranges(framework, &plain),
+        _ => evidence.iter().map(said).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn partly(evidence: &[Evidence]) -> String {
+    let said = |one: &Evidence| {
+        let all = one.passed.len() + one.failed.len() + one.not_assessed.len();
+        let against =
+            if one.failed.is_empty() { String::new() } else { format!(", {} fail", one.failed.len()) };
+        format!("{} ({} of {all} pass{against})", one.control, one.passed.len())
+    };
+    evidence.iter().map(said).collect::<Vec<_>>().join(", ")
+}
+
+fn tail(report: &Report<'_>, look: Look) -> String {
+    let value = report.score.value.map_or_else(|| "none".to_owned(), |value| format!("{value} of 100"));
+    let mut text = heading(&format!("POSTURE SCORE: {value}"), look, "1");
+    text += &paragraph("  ", &report.score.arithmetic);
+    let outcome = report.outcome();
+    text + &format!(
+        "\n{}\n",
+        painted(&format!("Exit status {}: {}", outcome.status(), report.conclusion()), "1", look)
+    )
+}
+
+const fn paint_of(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "1;31",
+        Severity::High => "31",
+        Severity::Medium => "33",
+        Severity::Low => "36",
+    }
+}
+
+fn painted(text: &str, style: &str, look: Look) -> String {
+    if look.colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
+}

@@ -1,0 +1,70 @@
+//! Lines of at most 80 columns, for pages that people read. Columns count characters, never escapes.
+
+use std::fmt::Write as _;
+
+use super::Report;
+use crate::check::engine::Finding;
+
+/// Columns of a terminal that everybody has.
+pub(super) const WIDTH: usize = 80;
+
+/// A paragraph: `first` stands before its first line, as many blanks before the others. A longer word stays whole.
+pub(super) fn paragraph(first: &str, text: &str) -> String {
+    let indent = first.chars().count();
+    let (mut out, mut column) = (first.to_owned(), indent);
+    for (at, word) in text.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if at > 0 && column + 1 + length > WIDTH {
+            let _infallible = write!(out, "\n{:indent$}", "");
+            column = indent;
+        } else if at > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out += word;
+        column += length;
+    }
+    out.push('\n');
+    out
+}
+
+/// Framework and control ids that a finding is evidence for, in the order of reports.
+pub(super) fn controls(report: &Report<'_>, finding: &Finding) -> Vec<(String, Vec<String>)> {
+    let mut all = Vec::new();
+    for framework in &report.catalogue.frameworks {
+        let ids = finding.controls.get(&framework.id).filter(|ids| !ids.is_empty());
+        let Some(ids) = ids else { continue };
+        let cited = |id: &String| {
+            let was = framework.control(id).map_or(&[][..], |control| &control.was);
+            let was = if was.is_empty() { String::new() } else { format!(" ({})", was.join(", ")) };
+            format!("{}{id}{was}", framework.cited_as)
+        };
+        all.push((framework.named(), ids.iter().map(cited).collect()));
+    }
+    if let Some(ids) = finding.controls.get("cwe").filter(|ids| !ids.is_empty()) {
+        all.push(("CWE".to_owned(), ids.clone()));
+    }
+    all
+}
+
+/// What it is about, after its title.
+pub(super) fn titled(finding: &Finding) -> String {
+    if finding.subject.is_empty() {
+        finding.title.clone()
+    } else {
+        format!("{} [{}]", finding.title, finding.subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paragraph_keeps_to_its_columns_and_breaks_no_word() {
+        let text = paragraph("  - ", &format!("{} {} end", "word ".repeat(30), "x".repeat(90)));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("  - word") && lines[1].starts_with("    word"));
+        assert!(lines.iter().all(|line| line.len() <= 80 || line.trim() == "x".repeat(90)));
+    }
+}

@@ -1,0 +1,43 @@
+//! What is to be looked at: the configuration, right or wrong, and what the command line says beside it.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::profile::Profile;
+use crate::ambient::{Clock, Dice, Timestamp};
+use crate::config::Loaded;
+use crate::policy::Environment;
+
+/// What is to be looked at. Gathering takes only what it needs of it.
+pub struct Request {
+    /// The configuration as `serve` would load it, right or wrong.
+    pub loaded: Loaded,
+    /// Whose thresholds hold.
+    pub profile: Profile,
+    /// The network is out of what was asked; nothing may be sent.
+    pub offline: bool,
+    /// A live server to ask (`--live`).
+    pub live: Option<Url>,
+    /// Where the advisory database is: a folder or an archive (`--advisory-db`).
+    pub advisory_db: Option<PathBuf>,
+    /// A lock file instead of this program's own dependency list (`--lockfile`).
+    pub lockfile: Option<PathBuf>,
+    /// `host:port` of TLS servers to look at instead of the configured ones (`--address`).
+    pub addresses: Vec<String>,
+    /// A PEM file of certificate authorities that are trusted beside the public ones (`--ca`).
+    pub ca: Option<PathBuf>,
+    /// The time, for what goes on after the run began.
+    pub clock: Clock,
+    /// Chance, for probes.
+    pub dice: Dice,
+    /// When the run began: the time of every judgement.
+    pub now: Timestamp,
+}
+
+impl Request {
+    /// The environment that the configuration names, or that holds by default.
+    pub const fn environment(&self) -> Environment {
+        self.loaded.as_far_as_valid().security.environment
+    }
+}

@@ -1,0 +1,62 @@
+//! What was asked: which checks, by area, id and tag, and what `--offline` takes out.
+
+use super::catalogue::{Area, Catalogue, Check};
+use super::engine::LeftOut;
+
+/// What was asked.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Of which area; `None`: every one.
+    pub area: Option<Area>,
+    /// Only these: ids or tags. Empty: all.
+    pub only: Vec<String>,
+    /// Not these: ids or tags.
+    pub skip: Vec<String>,
+    /// What needs the network, or is fetched, is not asked.
+    pub offline: bool,
+}
+
+/// Whether a check was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It is to run.
+    Yes,
+    /// It would have been, and something on the command line takes it out.
+    Without(LeftOut),
+    /// It belongs to another area, or was not named.
+    No,
+}
+
+impl Selection {
+    /// Whether this check was asked.
+    pub fn asks(&self, check: &Check) -> Asked {
+        let of_area = self.area.is_none_or(|area| area == check.area || check.area == Area::All);
+        let named = |words: &[String]| words.iter().any(|word| is_called(check, word));
+        if !of_area || !(self.only.is_empty() || named(&self.only)) {
+            return Asked::No;
+        }
+        if named(&self.skip) {
+            return Asked::Without(LeftOut::new(check, "skipped by --skip"));
+        }
+        match check.needs.iter().find(|need| self.offline && need.is_fetched()) {
+            Some(need) => {
+                Asked::Without(LeftOut::new(check, &format!("--offline: it needs the {}", need.name())))
+            }
+            None => Asked::Yes,
+        }
+    }
+
+    /// The first word of `--only` and `--skip` that no check is called by.
+    pub fn unknown(&self, catalogue: &Catalogue) -> Option<&str> {
+        let is_known = |word: &String| catalogue.checks.iter().any(|check| is_called(check, word));
+        self.only.iter().chain(&self.skip).find(|word| !is_known(word)).map(String::as_str)
+    }
+}
+
+/// By its id, its name, its area or a tag.
+fn is_called(check: &Check, word: &str) -> bool {
+    check.id.eq_ignore_ascii_case(word)
+        || check.name.eq_ignore_ascii_case(word)
+        || check.area.name() == word
+        || check.tags.iter().any(|tag| tag == word)
+}

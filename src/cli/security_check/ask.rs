@@ -1,0 +1,201 @@
+//! A run: what the command line asks, gathered, judged, written.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use url::Url;
+
+use super::{inputs, outputs};
+use crate::ambient::{Clock, Dice};
+use crate::check::outcome::{Outcome, weigh};
+use crate::check::report::{Form, Look, Report};
+use crate::check::waiver::{self, Bounds};
+use crate::check::{Area, Catalogue, Profile, Request, Selection, Severity, coverage};
+use crate::cli::administer::runtime;
+use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::{Global, configured, rotate_keys};
+use crate::config::{Flag, Loaded, Purpose};
+use crate::domain::event::clean;
+
+/// What every area takes.
+#[derive(Debug, clap::Args)]
+pub struct Ask {
+    /// Judge as in this environment: development, staging or production
+    #[arg(long, value_name = "ENVIRONMENT", value_parser = PossibleValuesParser::new(["development", "staging", "production"]), hide_possible_values = true)]
+    environment: Option<String>,
+    /// Whose thresholds hold: development, staging, production or bank [default: the environment's]
+    #[arg(long, value_name = "PROFILE", value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::name)), hide_possible_values = true)]
+    profile: Option<String>,
+    /// Write a report there; its format is --format, or follows its extension; may repeat; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+    /// From which severity on a failure is a finding (status 1): low, medium, high or critical
+    #[arg(long, value_name = "SEVERITY", default_value = "high", value_parser = PossibleValuesParser::new(Severity::ALL.map(Severity::name)), hide_possible_values = true)]
+    fail_on: String,
+    /// Findings that somebody accepts until a day, TOML or JSON
+    #[arg(long, value_name = "FILE")]
+    waivers: Option<PathBuf>,
+    /// A former JSON report: only what is new or worse than it is a finding
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Only these checks: ids or tags, separated by commas; may repeat
+    #[arg(long, value_name = "ID|TAG", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Not these checks
+    #[arg(long, value_name = "ID|TAG", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Files of this folder in the place of built-in policies
+    #[arg(long, value_name = "FOLDER")]
+    policies: Option<PathBuf>,
+    /// Send nothing and fetch nothing: checks that need the network are not asked
+    #[arg(long)]
+    offline: bool,
+    /// A running server to ask, by its public URL
+    #[arg(long, value_name = "URL", conflicts_with = "offline")]
+    live: Option<Url>,
+    /// A TLS server to look at instead of the configured ones; may repeat
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Vec<String>,
+    /// A PEM file of certificate authorities to trust beside the public ones
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The advisory database: a folder or an archive of it
+    #[arg(long, value_name = "PATH")]
+    advisory_db: Option<PathBuf>,
+    /// A lock file to judge instead of what this program was built from
+    #[arg(long, value_name = "FILE")]
+    lockfile: Option<PathBuf>,
+}
+
+/// Gathers, judges, writes.
+pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit, Refused> {
+    let said: &[Form] = if global.forms_are_said { &global.forms } else { &[] };
+    let plan = outputs::plan(said, &ask.output)?;
+    let catalogue = inputs::catalogue(ask.policies.as_deref())?;
+    let selection = selection(area, ask, &catalogue)?;
+    let waivers = inputs::waivers(ask.waivers.as_ref(), &catalogue)?;
+    let baseline = inputs::baseline(ask.baseline.as_ref())?;
+    let request = request(ask, global)?;
+    let known = (&waivers, ask.waivers.clone());
+    let (findings, left_out) =
+        runtime()?.block_on(crate::check::run(&request, &catalogue, &selection, known));
+    let covered = area.is_none().then(|| coverage::coverage(&catalogue, request.profile, &findings));
+    let report = Report {
+        asked: area.map_or("compliance", Area::name),
+        environment: request.environment(),
+        profile: request.profile,
+        at: request.now,
+        fail_on: fail_on(ask),
+        file: request.loaded.file().map(|path| clean(&path.to_string_lossy())),
+        folder: std::env::current_dir().ok().map(|folder| folder.to_string_lossy().into_owned()),
+        program: rotate_keys::binary().ok(),
+        score: catalogue.scale.score(&findings),
+        coverage: covered,
+        drift: baseline.as_ref().map(|baseline| baseline.drift(&findings)),
+        judged: weigh(
+            findings,
+            (&waivers, bounds(&catalogue, request.profile)),
+            baseline.as_ref(),
+            (fail_on(ask), request.now),
+        ),
+        catalogue: &catalogue,
+        left_out,
+    };
+    write(&report, &plan, global, &request.dice)
+}
+
+/// Every report that can be written is; one that cannot makes the run incomplete, unless there are findings.
+fn write(report: &Report<'_>, plan: &outputs::Plan, global: &Global, dice: &Dice) -> Result<Exit, Refused> {
+    let output = global.output();
+    let look = Look { colour: false, verbose: global.verbose > 0 };
+    let mut unwritten = None;
+    for (form, path) in &plan.files {
+        match outputs::write(path, &report.write(*form, look), dice) {
+            Ok(()) => output.note(&format!("{} report: {}", form.name(), path.display())),
+            Err(refused) => {
+                output.refused(&refused);
+                unwritten = Some(());
+            }
+        }
+    }
+    match plan.shown {
+        Some(form) => output.raw(&report.write(form, Look { colour: colours(global), ..look })),
+        None => output.note(&report.conclusion()),
+    }
+    warn(report, &output);
+    let exit = match report.outcome() {
+        Outcome::Findings => Exit::Findings,
+        Outcome::Incomplete => Exit::Incomplete,
+        Outcome::Clean | Outcome::Stale if unwritten.is_some() => Exit::Incomplete,
+        Outcome::Stale => Exit::Stale,
+        Outcome::Clean => Exit::Done,
+    };
+    Ok(exit)
+}
+
+/// What an exit status does not tell: a waiver that nothing needs any more.
+fn warn(report: &Report<'_>, output: &Output) {
+    let of_waivers = report.judged.iter().filter(|one| one.finding.id == waiver::ID);
+    let unused = of_waivers.filter(|one| {
+        one.finding.state == crate::check::State::Fail && one.finding.severity == Severity::Low
+    });
+    for one in unused {
+        output.warn("WAIVER_UNUSED", &one.finding.observed, &one.finding.fix);
+    }
+}
+
+/// On a terminal, where nobody said otherwise.
+fn colours(global: &Global) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !global.no_color && !refused && std::io::stdout().is_terminal()
+}
+
+fn bounds(catalogue: &Catalogue, profile: Profile) -> Bounds {
+    let check = catalogue.check(waiver::ID);
+    check.map_or(Bounds::NONE, |check| Bounds::of(&catalogue.parameters(check, profile)))
+}
+
+fn selection(area: Option<Area>, ask: &Ask, catalogue: &Catalogue) -> Result<Selection, Refused> {
+    let selection = Selection { area, only: ask.only.clone(), skip: ask.skip.clone(), offline: ask.offline };
+    match selection.unknown(catalogue) {
+        None => Ok(selection),
+        Some(word) => Err(Refused::usage(
+            "CHECK_UNKNOWN",
+            format!("no check has the id or tag {}", clean(word)),
+            "'spotify-mcp security-check --list' shows them",
+        )),
+    }
+}
+
+fn request(ask: &Ask, global: &Global) -> Result<Request, Refused> {
+    let clock = Clock::system();
+    let loaded = load(ask, global)?;
+    let environment = loaded.as_far_as_valid().security.environment;
+    let named = ask.profile.as_deref().and_then(Profile::named);
+    Ok(Request {
+        profile: named.unwrap_or_else(|| Profile::of(environment)),
+        loaded,
+        offline: ask.offline,
+        live: ask.live.clone(),
+        advisory_db: ask.advisory_db.clone(),
+        lockfile: ask.lockfile.clone(),
+        addresses: ask.address.clone(),
+        ca: ask.ca.clone(),
+        now: clock.now(),
+        clock,
+        dice: Dice::system(),
+    })
+}
+
+/// As `serve` would, right or wrong: what it would refuse is found here.
+fn load(ask: &Ask, global: &Global) -> Result<Loaded, Refused> {
+    let environment = ask.environment.clone();
+    let flag = environment.map(|value| Flag { key: "security.environment", name: "--environment", value });
+    let purpose = Purpose::Serve { sandbox: false, log_level_ends: false };
+    configured::load_any(global, flag.into_iter().collect(), purpose)
+}
+
+fn fail_on(ask: &Ask) -> Severity {
+    Severity::named(&ask.fail_on).unwrap_or(Severity::High)
+}
