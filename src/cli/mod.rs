@@ -139,7 +139,7 @@ enum Command {
     /// Test who is told what happens; list alerts, send them again
     Alerts(alerts::Args),
     /// Check configuration, dependencies, network and confinement, mapped to frameworks
-    SecurityCheck(security_check::Args),
+    SecurityCheck(Box<security_check::Args>),
     /// Respond to an incident, step by step, and prove what was done
     Incident(incident::Args),
     /// Put other keys in the place of those in use, while servers run

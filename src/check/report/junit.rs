@@ -69,16 +69,16 @@ fn case(one: &Judged) -> String {
     let message = escaped(&finding.observed);
     let _infallible = match kind_of(one) {
         Kind::Failure => {
-            write!(inside, "      <failure type=\"{kind}\" message=\"{message}\">{}</failure>\n", said(one))
+            writeln!(inside, "      <failure type=\"{kind}\" message=\"{message}\">{}</failure>", said(one))
         }
         Kind::Error => {
-            write!(inside, "      <error type=\"{kind}\" message=\"{message}\">{}</error>\n", said(one))
+            writeln!(inside, "      <error type=\"{kind}\" message=\"{message}\">{}</error>", said(one))
         }
-        Kind::Skipped => write!(inside, "      <skipped message=\"{}: {message}\"/>\n", finding.state.name()),
+        Kind::Skipped => writeln!(inside, "      <skipped message=\"{}: {message}\"/>", finding.state.name()),
         Kind::Passed => Ok(()),
     };
     if let Some(words) = aside(one) {
-        let _infallible = write!(inside, "      <system-out>{}</system-out>\n", escaped(&words));
+        let _infallible = writeln!(inside, "      <system-out>{}</system-out>", escaped(&words));
     }
     let class = format!("security-check.{}", finding.name);
     if inside.is_empty() {
