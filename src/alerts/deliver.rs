@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Alerts, Channel, Message};
+use super::round::Round;
+use super::{Channel, Message, Undelivered};
 use crate::ambient::Timestamp;
+use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::store::{DeliveryRow, Tried};
+use crate::policy::AlertRule;
+use crate::store::{DeliveryRow, Recorded, Tried};
 use crate::telemetry::metrics::Counter;
 
 /// How often due deliveries are looked for, where nothing was raised here.
@@ -35,11 +38,11 @@ pub fn raised() -> u64 {
 }
 
 /// Tells until `stop`.
-pub(super) async fn keep(alerts: Arc<Alerts>, channel: Arc<Channel>, stop: CancellationToken) {
+pub(super) async fn keep(round: Round, channel: Arc<Channel>, stop: CancellationToken) {
     loop {
         // Registered before the look: nothing that is raised meanwhile waits.
-        let raised = alerts.raised.notified();
-        if let Err(failure) = alerts.tell(&channel, &stop).await {
+        let raised = round.alerts.raised.notified();
+        if let Err(failure) = round.tell(&channel, &stop).await {
             tracing::error!(
                 channel = channel.name(),
                 cause = failure.chain(),
@@ -54,32 +57,40 @@ pub(super) async fn keep(alerts: Arc<Alerts>, channel: Arc<Channel>, stop: Cance
     }
 }
 
-impl Alerts {
+impl Round {
     async fn tell(&self, channel: &Channel, stop: &CancellationToken) -> Result<(), Failure> {
-        let due = self.store.alerts_due(channel.name(), self.clock.now(), BATCH).await?;
+        let alerts = &self.alerts;
+        let due = alerts.store.alerts_due(channel.name(), alerts.clock.now(), BATCH).await?;
         for one in due {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let until = self.clock.now().plus(TAKEN_FOR);
-            if self.store.take_delivery(&one, until).await? {
-                let rule = self.rules.iter().find(|rule| rule.name == one.alert.rule);
-                let message = Message::of(&one.alert, rule, &self.about);
+            let until = alerts.clock.now().plus(TAKEN_FOR);
+            if alerts.store.take_delivery(&one, until).await? {
+                let rule = self.receivers.rules.iter().find(|rule| rule.name == one.alert.rule);
+                let message = Message::of(&one.alert, rule, &alerts.about);
                 let told = channel.tell(&message).await;
-                let tried = self.tried(&one, channel, told);
-                self.store.delivery_tried(&one, until, (tried, self.clock.now())).await?;
+                let (tried, given_up) = self.tried(&one, channel, told);
+                let tried = (tried, alerts.clock.now());
+                alerts.store.delivery_tried(&one, until, tried, given_up.as_slice()).await?;
             }
         }
         Ok(())
     }
 
-    fn tried(&self, one: &DeliveryRow, channel: &Channel, told: Result<(), super::Undelivered>) -> Tried {
+    /// How a try ended, with the event where it was the last.
+    fn tried(
+        &self,
+        one: &DeliveryRow,
+        channel: &Channel,
+        told: Result<(), Undelivered>,
+    ) -> (Tried, Option<Recorded>) {
         let (alert, channel, tries) = (one.alert.id.as_str(), channel.name(), one.tries + 1);
         let Err(why) = told else {
             tracing::info!(alert, channel, tries, "an alert was told");
-            return Tried::Sent;
+            return (Tried::Sent, None);
         };
-        if tries >= i64::from(self.max_attempts) {
+        if tries >= i64::from(self.receivers.max_attempts) {
             tracing::error!(
                 alert,
                 channel,
@@ -87,9 +98,10 @@ impl Alerts {
                 why = why.why,
                 "an alert could not be told and is given up: see 'alerts list'"
             );
-            return Tried::Dead(why.code);
+            let event = given_up((alert, &one.alert.rule), channel, (tries, why.code));
+            return (Tried::Dead(why.code), event.map(|event| self.stamp(event)));
         }
-        let at = next_try(self.clock.now(), tries, self.dice.below(1_000));
+        let at = next_try(self.alerts.clock.now(), tries, self.alerts.dice.below(1_000));
         tracing::warn!(
             alert,
             channel,
@@ -98,8 +110,26 @@ impl Alerts {
             next = at.rfc3339(),
             "an alert could not be told yet"
         );
-        Tried::Again(at, why.code)
+        (Tried::Again(at, why.code), None)
     }
+
+    pub(super) fn stamp(&self, event: Event) -> Recorded {
+        Recorded::now(event, &self.alerts.clock, &self.alerts.dice)
+    }
+}
+
+/// The event of a delivery that was given up. `None` for an alert that only says so of another: nothing may go round in
+/// circles, and the log has it.
+pub(super) fn given_up(
+    (alert, rule): (&str, &str),
+    channel: &str,
+    (tries, code): (i64, &'static str),
+) -> Option<Event> {
+    if rule == AlertRule::UNDELIVERED {
+        return None;
+    }
+    let event = Event::new(EventCode::AlertUndelivered).failed().subject(channel).status(code);
+    Some(event.detail("alert", alert).detail("rule", rule).detail("tries", tries.to_string()))
 }
 
 /// When to try again after so many tries; `chance` of a thousand makes the wait up to a quarter longer.

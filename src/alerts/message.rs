@@ -7,10 +7,16 @@ use crate::config::Config;
 use crate::policy::AlertRule;
 use crate::store::AlertRow;
 
+/// The rule of a test.
+const TEST: &str = "test";
+
+/// Longest subject of a mail.
+const SUBJECT: usize = 160;
+
 /// Which server speaks.
 #[derive(Clone, Debug)]
 pub(super) struct About {
-    issuer: String,
+    pub(super) issuer: String,
     environment: &'static str,
 }
 
@@ -28,6 +34,7 @@ pub struct Message {
     /// The rule, `test` for a test.
     pub rule: String,
     body: Value,
+    subject: String,
     text: String,
 }
 
@@ -60,7 +67,8 @@ impl Message {
                 "environment": about.environment,
             },
         });
-        let about_what = if alert.about.is_empty() { String::new() } else { format!(": {}", alert.about) };
+        let about_what =
+            if alert.about.is_empty() { String::new() } else { format!(": {}", harmless(&alert.about)) };
         let text = format!(
             "{summary}{about_what}\n\nSeverity: {severity}\nEvents:   {} ({}), the last at {}\nServer:   {} ({})\n\
              Records:  {}\n\nWhat to do: {action}\n\nAlert {} of rule '{}'.\n",
@@ -73,18 +81,20 @@ impl Message {
             alert.id,
             alert.rule,
         );
-        Self { id: alert.id.clone(), rule: alert.rule.clone(), body, text }
+        let subject = subject(about, severity, summary);
+        Self { id: alert.id.clone(), rule: alert.rule.clone(), body, subject, text }
     }
 
     /// A test of a channel.
     pub fn test(id: &str, config: &Config, now: Timestamp) -> Self {
-        let About { issuer, environment } = About::of(config);
+        let about = About::of(config);
+        let About { issuer, environment } = &about;
         let body = json!({
             "type": "alert.test",
             "timestamp": now.rfc3339(),
             "data": {
                 "id": id,
-                "rule": "test",
+                "rule": TEST,
                 "severity": "low",
                 "summary": "This is a test: nothing happened",
                 "server": issuer,
@@ -93,7 +103,13 @@ impl Message {
         });
         let text =
             format!("This is a test: nothing happened.\n\nServer: {issuer} ({environment})\nTest {id}.\n");
-        Self { id: id.to_owned(), rule: "test".to_owned(), body, text }
+        let subject = subject(&about, TEST, "nothing happened");
+        Self { id: id.to_owned(), rule: TEST.to_owned(), body, subject, text }
+    }
+
+    /// Whether it is the test of a channel.
+    pub(super) fn is_test(&self) -> bool {
+        self.rule == TEST
     }
 
     /// For programs.
@@ -104,5 +120,62 @@ impl Message {
     /// For people.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// For people, in a line: our own words alone, 160 characters at most.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
+fn subject(about: &About, severity: &str, summary: &str) -> String {
+    let whole = format!("[spotify-mcp {}] {severity}: {summary}", about.environment);
+    whole.chars().filter(|c| matches!(c, ' '..='~')).take(SUBJECT).collect()
+}
+
+/// What somebody outside may have named, so that no reader's program makes a link or a second line of it.
+fn harmless(about: &str) -> String {
+    let one = |c: char| match c {
+        '.' => "[.]".to_owned(),
+        c if c.is_ascii_alphanumeric() || " -_()[]:".contains(c) => c.to_string(),
+        _ => "?".to_owned(),
+    };
+    about.chars().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(about: &str, rule: &AlertRule) -> Message {
+        let alert = AlertRow {
+            id: "al_x".to_owned(),
+            rule: rule.name.clone(),
+            about: about.to_owned(),
+            code: "blocked_host".to_owned(),
+            events: 3,
+            records: "e_1 e_2 ".to_owned(),
+            happened_at: 1_795_233_600_123,
+            raised_at: 1_795_233_601,
+        };
+        let server = About { issuer: "https://music.example.org".to_owned(), environment: "production" };
+        Message::of(&alert, Some(rule), &server)
+    }
+
+    #[test]
+    fn what_others_named_is_in_no_subject_and_makes_no_link() {
+        let rules = &crate::policy::alerts::BUILT_IN;
+        let rule = rules.iter().find(|rule| rule.name == "blocked_host").unwrap();
+        let message = told("https://evil.example/x\r\nBcc: a@b\u{202e}", rule);
+        assert_eq!(message.subject(), "[spotify-mcp production] high: The egress gate refused a connection");
+        let first = message.text().lines().next().unwrap();
+        assert_eq!(first, "The egress gate refused a connection: https:??evil[.]example?x??Bcc: a?b?");
+        assert!(message.text().contains("Records:  e_1 e_2\n") && message.text().is_ascii());
+        assert!(message.json().contains("https://evil.example/x"), "programs get it as it is");
+        for rule in rules.iter() {
+            let message = told("", rule);
+            assert!(message.subject().ends_with(&rule.summary), "{} is too long", rule.summary);
+            assert!(message.text().contains(&rule.action) && message.text().is_ascii());
+        }
     }
 }

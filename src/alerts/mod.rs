@@ -10,25 +10,26 @@ mod command;
 mod deliver;
 mod follow;
 mod judge;
+mod mail;
 mod message;
+mod round;
+mod smtp;
 mod webhook;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, watch};
 
 use crate::ambient::{Clock, Dice};
 use crate::audit::Audit;
-use crate::config::Config;
-use crate::egress::NotAHost;
-use crate::policy::AlertRule;
+use crate::config::{AlertsConfig, Config};
+use crate::egress::{Counters, Gate};
 use crate::policy::alerts::rules;
+use crate::policy::{AlertRule, Environment};
 use crate::store::Store;
 
-pub use channel::{CHANNELS, Channel, Undelivered, channels};
+pub use channel::{CHANNELS, Channel, NoReceiver, Undelivered, channels};
 pub use deliver::raised;
 pub use message::Message;
 
@@ -39,49 +40,82 @@ pub struct Alerts {
     clock: Clock,
     dice: Dice,
     dir: PathBuf,
-    rules: Vec<AlertRule>,
-    channels: Vec<Arc<Channel>>,
     about: message::About,
-    max_attempts: u32,
+    environment: Environment,
+    receivers: watch::Sender<Arc<Receivers>>,
+    /// What gates saw that are no more.
+    past: Mutex<Counters>,
     /// Something is due.
     raised: Notify,
+}
+
+/// Whom to tell, and when: the part that a running server takes over from a changed configuration.
+pub struct Receivers {
+    rules: Vec<AlertRule>,
+    channels: Vec<Arc<Channel>>,
+    max_attempts: u32,
 }
 
 impl Alerts {
     /// For the trail of this process.
     ///
     /// # Errors
-    /// Where the webhook's host can never be reached.
+    /// Where a receiver can never be reached.
     pub fn new(
         config: &Config,
         store: &Store,
         audit: &Audit,
         (clock, dice): (&Clock, &Dice),
-    ) -> Result<Self, NotAHost> {
+    ) -> Result<Self, NoReceiver> {
+        let (about, environment) = (message::About::of(config), config.security.environment);
+        let receivers = Receivers::of(&config.alerts, (environment, &about.issuer), clock)?;
         Ok(Self {
             store: store.clone(),
             audit: audit.clone(),
             clock: clock.clone(),
             dice: dice.clone(),
             dir: config.audit.dir.clone(),
-            rules: rules(&config.alerts.rules),
-            channels: channels(config, clock)?.into_iter().map(Arc::new).collect(),
-            about: message::About::of(config),
-            max_attempts: config.alerts.max_attempts,
+            about,
+            environment,
+            receivers: watch::Sender::new(Arc::new(receivers)),
+            past: Mutex::default(),
             raised: Notify::new(),
         })
     }
 
-    /// The gates that its channels go through, for who audits and counts.
-    pub fn gates(&self) -> impl Iterator<Item = &crate::egress::Gate> {
-        self.channels.iter().filter_map(|channel| channel.gate())
+    /// Whom a changed configuration would have told; [`Alerts::take_over`] puts them in use.
+    ///
+    /// # Errors
+    /// Where a receiver can never be reached.
+    pub fn receivers(&self, config: &AlertsConfig) -> Result<Receivers, NoReceiver> {
+        Receivers::of(config, (self.environment, &self.about.issuer), &self.clock)
     }
 
-    /// Starts judging and telling until `stop`.
-    pub fn spawn(self: &Arc<Self>, tasks: &mut JoinSet<()>, stop: &CancellationToken) {
-        tasks.spawn(judge::keep(self.clone(), stop.clone()));
-        for channel in &self.channels {
-            tasks.spawn(deliver::keep(self.clone(), channel.clone(), stop.clone()));
-        }
+    /// From now on these are told. What is being told goes on; what is due on a channel that is no more waits for it.
+    pub fn take_over(&self, receivers: Receivers) {
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.receivers.send_replace(Arc::new(receivers));
+        *past = past.with(before.counters());
+    }
+
+    /// What the gates of all channels have seen, those before a reload too.
+    pub fn counters(&self) -> Counters {
+        let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        past.with(self.receivers.borrow().counters())
+    }
+}
+
+impl Receivers {
+    fn of(config: &AlertsConfig, server: (Environment, &str), clock: &Clock) -> Result<Self, NoReceiver> {
+        Ok(Self {
+            rules: rules(&config.rules),
+            channels: channels(config, server, clock)?.into_iter().map(Arc::new).collect(),
+            max_attempts: config.max_attempts,
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        let gates = self.channels.iter().filter_map(|channel| channel.gate());
+        gates.map(Gate::counters).fold(Counters::default(), Counters::with)
     }
 }

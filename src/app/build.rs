@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, RwLock};
 
-use crate::alerts::Alerts;
+use crate::alerts::{Alerts, NoReceiver};
 use crate::ambient::{Clock, Dice};
 use crate::audit;
 use crate::backup::Mirror;
@@ -45,6 +45,8 @@ pub enum BuildError {
     Audit(audit::OpenError),
     /// A host of the configuration can never be reached; the key and why.
     Host(&'static str, String),
+    /// Somebody who is to be told of alerts can never be reached.
+    Receiver(NoReceiver),
     /// The sealed configuration is of an older revision than was used before.
     RolledBack(Refusal),
     /// Unexpected.
@@ -88,7 +90,7 @@ impl App {
             audit.writer(),
         );
         let alerts = Alerts::new(&config, &store, &audit, (&clock, &dice));
-        let alerts = alerts.map_err(|why| BuildError::Host("alerts.webhook_url", why.to_string()))?;
+        let alerts = alerts.map_err(BuildError::Receiver)?;
         let live = Arc::new(Live::of(&config));
         let data_dir = config.storage.data_dir.clone();
         let limits = Limits::new(&config.limits, &store, &keys, &clock);

@@ -7,19 +7,16 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-
 use crate::ambient::{Clock, Timestamp};
 use crate::config::{Config, ConfiguredClient};
 use crate::crypto::token::TokenHash;
 use crate::domain::client::AuthMethod;
 use crate::domain::client_document::DocumentUrl;
 use crate::domain::{ClientId, ScopeSet};
-use crate::egress::{Gate, GatePolicy};
+use crate::egress::{Gate, GatePolicy, authorities};
 use crate::policy::WellKnownClients;
 use crate::store::Client;
+use quick_cache::sync::Cache;
 
 use super::BuildError;
 use super::flights::{Flights, Place};
@@ -194,12 +191,7 @@ fn documents_policy() -> GatePolicy {
 
 fn loopback_gate(ca: &Path, clock: &Clock) -> Result<Gate, BuildError> {
     let refused = |why: String| BuildError::Host("auth.client_document_ca", why);
-    let pem = std::fs::read(ca).map_err(|error| refused(format!("it cannot be read: {}", error.kind())))?;
-    let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let authorities = authorities.unwrap_or_default();
-    if authorities.is_empty() {
-        return Err(refused("it holds no certificate in PEM".to_owned()));
-    }
+    let authorities = authorities(ca).map_err(refused)?;
     Gate::trusting(documents_policy().with_loopback(), clock.clone(), &authorities)
         .map_err(|error| refused(error.to_string()))
 }

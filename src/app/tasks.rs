@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::note_refusals;
 use crate::domain::KeyPurpose;
-use crate::domain::event::{Event, EventCode};
 use crate::egress::Refusal;
 use crate::telemetry::metrics::Figure;
 
@@ -42,7 +42,7 @@ impl App {
         for anchor in &self.anchors {
             tasks.spawn(super::anchors::keep_telling(self.clone(), anchor.clone(), stop.clone()));
         }
-        for gate in std::iter::once(&self.gate).chain(self.clients.gates()).chain(self.alerts.gates()) {
+        for gate in std::iter::once(&self.gate).chain(self.clients.gates()) {
             tasks.spawn(refusals(self.clone(), gate.refusals(), stop.clone()));
         }
         tasks
@@ -195,21 +195,8 @@ async fn note_uses(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn refusals(app: Arc<App>, refused: Option<mpsc::Receiver<Refusal>>, stop: CancellationToken) {
-    let Some(mut refused) = refused else { return };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            refusal = refused.recv() => match refusal {
-                None => return,
-                Some(refusal) => {
-                    let event = Event::new(EventCode::BlockedHost)
-                        .refused()
-                        .subject(&refusal.host)
-                        .because(refusal.reason.to_string());
-                    app.audit.note(event).await;
-                }
-            }
-        }
+    if let Some(refused) = refused {
+        note_refusals(&app.audit, refused, stop).await;
     }
 }
 

@@ -18,6 +18,7 @@ pub mod proof;
 mod queue;
 pub mod reader;
 pub(crate) mod record;
+mod refusals;
 pub(crate) mod resume;
 mod retention;
 pub(crate) mod segment;
@@ -43,6 +44,7 @@ use people::Hidden;
 pub use people::People;
 use queue::{Queue, Work};
 pub use record::ZERO_HASH;
+pub use refusals::note_refusals;
 pub use segment::{OpenError, SEGMENT_BYTES, is_in_use};
 pub use signer::Signer;
 

@@ -22,7 +22,7 @@ use super::output::{Exit, Output, Refused};
 use super::serve_reload::Reloader;
 use super::serve_sandbox::Sandboxed;
 use super::{Global, MakeServer};
-use super::{help, serve_start, serve_stdio};
+use super::{help, serve_refused, serve_start, serve_stdio};
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -83,7 +83,7 @@ async fn serve(
     // Bound first: a taken port must not cost a migration. Over standard input the page is bound when it is needed.
     let listening = match args.stdio {
         true => None,
-        false => Some(listen(config.server.listen()).await.map_err(serve_start::refused_port)?),
+        false => Some(listen(config.server.listen()).await.map_err(serve_refused::refused_port)?),
     };
     let metrics = metrics_listener(args, config.telemetry.metrics_listen).await?;
     let renewal = config.server.tls.clone().filter(|_| !args.stdio).map(serve_start::renewal).transpose()?;
@@ -101,7 +101,7 @@ async fn serve(
         &started.roots,
         (Clock::system(), Dice::system()),
     );
-    let app = Arc::new(app.await.map_err(|error| serve_start::refused_build(error, database.expose()))?);
+    let app = Arc::new(app.await.map_err(|error| serve_refused::refused_build(error, database.expose()))?);
 
     let (tasks_stop, calls_stop) = (CancellationToken::new(), CancellationToken::new());
     let server = make(mcp_deps(&app, &calls_stop)).map_err(internal)?;

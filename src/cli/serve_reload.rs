@@ -1,7 +1,6 @@
 //! `config reload` and SIGHUP: a running server checks its changed configuration and takes it over, all or nothing,
 //! on record; what needs a restart is named and stays as it was.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -10,12 +9,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::control::{Asked, Control, Question};
+use super::serve_reload_source::{Acceptable, MASTER_KEY, acceptable, problem, unexpected, unreachable};
 use super::serve_start::{Again, RunningLog};
 use super::{configured, rotate_keys};
 use crate::app::{App, OtherApps};
-use crate::config::master_key::{self, MasterKey};
 use crate::config::unseal::in_words;
-use crate::config::{self, Config, Effective, Live, Loaded, Origin, Problem, Sources, Wrong};
+use crate::config::{Live, Problem, Wrong};
 use crate::crypto::keys::RootKey;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
@@ -23,9 +22,6 @@ use crate::http::Http;
 use crate::spotify::AccountsError;
 use crate::store::MasterKeyMismatch;
 use crate::vault::Standing;
-
-/// The key that names the master key in what is told.
-const MASTER_KEY: &str = "security.master_key";
 
 /// Takes over changed configurations until the server stops.
 pub(super) struct Reloader {
@@ -35,17 +31,6 @@ pub(super) struct Reloader {
     pub(super) log: Arc<RunningLog>,
     /// Told whenever somebody asks for a reload: certificates are looked at as well.
     pub(super) told: Arc<Notify>,
-}
-
-/// A configuration that may be taken over.
-struct Acceptable {
-    config: Config,
-    effective: Effective,
-    notices: Vec<Problem>,
-    /// The master key that its source has; `None` for a passphrase, which is not derived here.
-    key: Option<RootKey>,
-    /// The log level without the flag that raises it for a while.
-    usual_level: config::LogLevel,
 }
 
 /// What was taken over.
@@ -172,6 +157,11 @@ impl Reloader {
         if matches!(verdict, KeyVerdict::Take(_)) {
             live.push(MASTER_KEY);
         }
+        let receivers = match scope {
+            Scope::Everything => Some(self.app.alerts.receivers(&acceptable.config.alerts)),
+            Scope::Key => None,
+        };
+        let receivers = receivers.transpose().map_err(|why| vec![unreachable(why)])?;
         let apps = self.apps(&acceptable, scope).await?;
         let is_app = |key: &&str| key.starts_with("spotify.client") || *key == "spotify.apps";
         if apps.as_ref().is_some_and(|apps| apps.differ_from(&self.app)) && !live.iter().any(is_app) {
@@ -187,6 +177,7 @@ impl Reloader {
             self.http.site.set_contact(taken.security_contact.as_deref());
             self.log.take_over(taken.log_level, acceptable.usual_level);
             self.app.take_over(taken);
+            receivers.into_iter().for_each(|receivers| self.app.alerts.take_over(receivers));
             apps.into_iter().for_each(|apps| self.app.take_over_apps(apps));
             self.again.running.take_over(&acceptable.effective);
         }
@@ -339,47 +330,6 @@ async fn next(control: Option<&Control>) -> Asked {
         Some(control) => control.asked().await,
         None => std::future::pending().await,
     }
-}
-
-fn acceptable(
-    sources: &Sources,
-    usual: Option<&Sources>,
-    data_dir: &Path,
-) -> Result<Acceptable, Vec<Problem>> {
-    let loaded = config::load(sources).map_err(|failure| vec![unexpected(&failure)])?;
-    let usual = usual.map(config::load).transpose().map_err(|failure| vec![unexpected(&failure)])?;
-    let (effective, notices) = (loaded.effective(), loaded.notices().to_vec());
-    let config = loaded.accept()?;
-    let usual_level = match usual.map(Loaded::accept).transpose()? {
-        Some(usual) => usual.telemetry.log_level,
-        None => config.telemetry.log_level,
-    };
-    let key = key(&config, data_dir)?;
-    Ok(Acceptable { config, effective, notices, key, usual_level })
-}
-
-/// The master key that its source has. A server that could not be started again must not find out then, so a source
-/// without a usable key is a problem now. A passphrase is not derived here.
-fn key(config: &Config, data_dir: &Path) -> Result<Option<RootKey>, Vec<Problem>> {
-    match master_key::find(&config.security.master_key, data_dir) {
-        Ok(Some(MasterKey::Key { key, .. })) => Ok(Some(RootKey::new(key))),
-        Ok(Some(MasterKey::Passphrase { .. })) => Ok(None),
-        Ok(None) => Err(vec![problem(MASTER_KEY, master_key::missing())]),
-        Err(refusal) => {
-            let why = format!("no usable master key in {}: {}", refusal.place, refusal.wrong.why);
-            let wrong = Wrong::new(why, refusal.wrong.fix).coded(refusal.wrong.code);
-            Err(vec![problem(MASTER_KEY, wrong)])
-        }
-    }
-}
-
-fn problem(key: &str, wrong: Wrong) -> Problem {
-    Problem::with_value(key, Origin::Default, wrong)
-}
-
-fn unexpected(failure: &Failure) -> Problem {
-    tracing::error!(cause = failure.chain(), "the configuration could not be read again");
-    problem("--config", Wrong::new(failure.to_string(), "look at the server's log").coded("INTERNAL"))
 }
 
 fn unrecorded(failure: &Failure) -> Problem {

@@ -1,5 +1,5 @@
-//! What comes before serving: the configuration with all its problems, the log, the master key; and what each
-//! refusal to start says.
+//! What comes before serving: the configuration with all its problems, the log, the master key. What a refusal says of the
+//! application itself is beside this file.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,26 +9,24 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
-use crate::app::BuildError;
-use crate::audit::OpenError;
 use crate::backup::DataDirLock;
 use crate::config::certificate;
 use crate::config::master_key::{KeyPlace, KeyRefusal, MasterKey, make_data_dir, master_key};
-use crate::config::unseal::in_words;
 use crate::config::{self, Config, Effective, Flag, LogLevel, PassphraseKdf, Purpose, Sources, TlsFiles};
 use crate::crypto::SecretString;
 use crate::crypto::kdf::Kdf;
 use crate::crypto::keys::RootKey;
 use crate::failure::{During as _, Failure};
-use crate::http::{Renewal, ServeError, Tls};
+use crate::http::{Renewal, Tls};
 use crate::policy::Environment;
-use crate::store::{MasterKeyMismatch, Store};
+use crate::store::Store;
 use crate::telemetry::Log;
 use crate::vault::{KeyRing, Standing};
 
-use super::administer::{self, unopened};
-use super::output::{Exit, Output, Part, Refused, io_cause};
+use super::administer;
+use super::output::{Output, Refused, io_cause};
 use super::serve::Args;
+use super::serve_refused::wrong_master_key;
 use super::serve_sandbox;
 use super::{Global, configured, hygiene};
 
@@ -330,18 +328,6 @@ pub(super) fn adopt_port(config: &mut Config, port: u16) {
     server.port = port;
 }
 
-/// Why the port cannot be listened on.
-pub(super) fn refused_port(error: ServeError) -> Refused {
-    let taken = error.cause.kind() == std::io::ErrorKind::AddrInUse;
-    let next = if taken {
-        "stop the program that uses it (perhaps another spotify-mcp), or set SERVER_PORT or --listen"
-    } else {
-        "set SERVER_HOST and SERVER_PORT, or --listen, to an address of this machine that this user may use"
-    };
-    let code = if taken { "PORT_TAKEN" } else { "ADDRESS_UNAVAILABLE" };
-    Refused::incomplete(code, format!("cannot listen on {}: {}", error.address, error.cause.kind()), next)
-}
-
 /// The certificate and key of built-in TLS, and what keeps them fresh.
 pub(super) fn renewal(files: TlsFiles) -> Result<Renewal, Refused> {
     let pair = certificate::read(&files, Clock::system().now())
@@ -349,53 +335,4 @@ pub(super) fn renewal(files: TlsFiles) -> Result<Renewal, Refused> {
     let tls = Tls::new(pair.certified.clone())
         .map_err(|failure| Refused::unexpected("TLS", &failure, "use a build that passes its tests"))?;
     Ok(Renewal { tls: Arc::new(tls), files, pair })
-}
-
-/// Why the application cannot start; `database` is its URL, of which nothing is said.
-pub(super) fn refused_build(error: BuildError, database: &str) -> Refused {
-    match error {
-        BuildError::Store(error) => unopened(&error, database),
-        BuildError::MasterKey { given, mismatch } => wrong_master_key(&given, &mismatch),
-        BuildError::RolledBack(refusal) => {
-            let wrong = in_words(&refusal);
-            Refused::usage(
-                wrong.code,
-                format!("the sealed configuration is refused: {}", wrong.why),
-                wrong.fix,
-            )
-        }
-        BuildError::Audit(error) => {
-            let next = match error {
-                OpenError::Changed(_) => {
-                    "run 'audit verify', keep what it says with the folder, and then give audit.dir a new one"
-                }
-                _ => "see audit.dir in the configuration; nothing was lost",
-            };
-            Refused::incomplete(error.code(), error.to_string(), next)
-        }
-        BuildError::Host(key, why) => {
-            let part = Part {
-                code: "CONFIG_HOST".to_owned(),
-                about: key.to_owned(),
-                origin: "configuration".to_owned(),
-                why,
-                fix: "name a host that can be reached under this environment's policy".to_owned(),
-            };
-            Refused::new(Exit::Usage, "CONFIG_INVALID", "a host can never be reached", "mend it")
-                .with_parts(vec![part])
-        }
-        BuildError::Failure(failure) => {
-            Refused::unexpected("START_FAILED", &failure, "run again with -v for the cause")
-        }
-    }
-}
-
-pub(super) fn wrong_master_key(given: &str, mismatch: &MasterKeyMismatch) -> Refused {
-    let MasterKeyMismatch { expected, given_is_retired } = mismatch;
-    let retired = if *given_is_retired { ", a retired key of this database" } else { "" };
-    Refused::usage(
-        "MASTER_KEY_WRONG",
-        format!("the master key does not fit the database: given {given}{retired}, needed {expected}"),
-        "start with the key that the database was written with (see SPOTIFY_MCP_MASTER_KEY and DATA_DIR); nothing was changed",
-    )
 }

@@ -1,11 +1,14 @@
 //! Whom to tell what happened: what the keys of `alerts.` say, and what one of them demands of another.
 
+use std::path::PathBuf;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::build::Build;
 use super::is_on_loopback;
+use super::mail::MailConfig;
 use super::problem::{Wrong, quoted};
 use super::value::duration;
 use crate::crypto::SecretString;
@@ -17,8 +20,14 @@ use crate::policy::alerts::{BUILT_IN, MOST};
 pub struct AlertsConfig {
     /// A receiver of webhooks.
     pub webhook: Option<WebhookConfig>,
+    /// Mail.
+    pub mail: Option<MailConfig>,
     /// A program and its arguments; none where it is empty.
     pub command: Vec<String>,
+    /// Whether webhook and mail server may be in the operator's own network.
+    pub allow_private: bool,
+    /// A PEM file of authorities that vouch for them, beside the web's.
+    pub ca: Option<PathBuf>,
     /// Other thresholds and windows than the built-in ones.
     pub rules: Vec<RuleChange>,
     /// How often a delivery is tried before it is given up.
@@ -52,7 +61,10 @@ impl Build<'_> {
         }
         AlertsConfig {
             webhook: url.zip(secret).map(|(url, secret)| WebhookConfig { url, secret }),
+            mail: self.mail(),
             command: self.list("alerts.command"),
+            allow_private: self.flag("alerts.allow_private"),
+            ca: self.optional_text("alerts.ca").map(PathBuf::from),
             rules: self.list("alerts.rules").iter().filter_map(|text| rule_change(text).ok()).collect(),
             max_attempts: self.number("alerts.max_attempts"),
         }

@@ -4,7 +4,7 @@
 use super::keys::Kind::{Apps, Choice, Clients, Command, Count, Flag, List, Span, Text};
 use super::keys::Secrecy::{Password, Secret};
 use super::keys::{KeySpec, Role};
-use super::{alerts, checks};
+use super::{alerts, checks, mail};
 
 const DAY: u64 = 86_400;
 const MANY: u64 = 1_000_000;
@@ -118,11 +118,21 @@ pub static TABLE: &[KeySpec] = &[
     key("audit.anchors.webhook", Text(checks::upstream), "An https URL that every checkpoint is posted to."),
     key("audit.anchors.webhook_token", Text(checks::plain), "A bearer token for it.").secret(Secret),
 
-    key("alerts.webhook_url", Text(alerts::webhook_url), "Who is told what happened, by Standard Webhooks (docs/monitoring.md): an https URL that the egress gate may reach. A secret, because many receivers know their senders by it.").secret(Secret),
-    key("alerts.webhook_secret", Text(alerts::webhook_secret), "What webhooks are signed with: whsec_ and base64 of 24 to 64 bytes.").secret(Secret),
-    key("alerts.command", Command, "A program and its arguments that is told: no shell, an empty environment, the alert as JSON on its standard input, 20 s."),
-    key("alerts.rules", List(alerts::rule), "Other thresholds and windows than those of 'spotify-mcp alerts rules': NAME=COUNT/WINDOW, for example failed_logins=50/10m, or NAME=off."),
-    key("alerts.max_attempts", Count(1, 20), "How often telling is tried, over some eight hours with the default, before an alert is given up.").or("8"),
+    key("alerts.webhook_url", Text(alerts::webhook_url), "Who is told what happened, by Standard Webhooks (docs/monitoring.md): an https URL that the egress gate may reach. A secret, because many receivers know their senders by it.").secret(Secret).live(),
+    key("alerts.webhook_secret", Text(alerts::webhook_secret), "What webhooks are signed with: whsec_ and base64 of 24 to 64 bytes.").secret(Secret).live(),
+    key("alerts.mail.host", Text(mail::host), "The mail server through which somebody is told by e-mail, by name.").live(),
+    key("alerts.mail.port", Count(1, 65_535), "Its port. Default: 465; 587 with starttls, 25 with none.").live(),
+    key("alerts.mail.tls", Choice(&["implicit", "starttls", "none"]), "implicit: TLS from the first byte; starttls: TLS before anything is told, or nothing is; none: to loopback alone, and not in production.").or("implicit").live(),
+    key("alerts.mail.username", Text(checks::plain), "Who logs in to the mail server. Default: nobody.").live(),
+    key("alerts.mail.password", Text(checks::plain), "With this password.").secret(Secret).live(),
+    key("alerts.mail.from", Text(mail::address), "The address that mails come from.").live(),
+    key("alerts.mail.to", List(mail::address), "The addresses of those who are told, ten at most.").live(),
+    key("alerts.mail.timeout", Span(1, 50), "For one mail, connecting included.").or("30s").live(),
+    key("alerts.command", Command, "A program and its arguments that is told: no shell, an empty environment, the alert as JSON on its standard input, 20 s.").live(),
+    key("alerts.allow_private", Flag, "The webhook's receiver and the mail server may be in your own network: at private and shared addresses and on loopback, over TLS.").or("false").live(),
+    key("alerts.ca", Text(checks::plain), "A PEM file of certificate authorities that vouch for the webhook's receiver and the mail server, beside those of the web.").live(),
+    key("alerts.rules", List(alerts::rule), "Other thresholds and windows than those of 'spotify-mcp alerts rules': NAME=COUNT/WINDOW, for example failed_logins=50/10m, or NAME=off.").live(),
+    key("alerts.max_attempts", Count(1, 20), "How often telling is tried, over some eight hours with the default, before an alert is given up.").or("8").live(),
 
     key("telemetry.log_level", Choice(checks::LOG_LEVELS), "The least severe level that is written.").env(&["LOG_LEVEL"]).or("info").live(),
     key("telemetry.log_file", Text(checks::plain), "Where the log goes; the day, or the hour, of each file is added to the name. Default: standard error."),

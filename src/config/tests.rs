@@ -71,7 +71,8 @@ fn every_key_of_the_table_reaches_the_typed_configuration() {
         include_str!("build.rs"),
         include_str!("build_metrics.rs"),
         include_str!("build_spotify.rs"),
-        include_str!("clients.rs")
+        include_str!("clients.rs"),
+        include_str!("mail.rs")
     );
     for spec in table::TABLE.iter().filter(|spec| spec.role == keys::Role::Setting) {
         // `server.transports` has one possible value so far, and so nothing to build from it.

@@ -219,6 +219,8 @@ codes! {
     AuditAnchorRecovered, "audit_anchor_recovered", EventLog / 99, Low, "A place outside hears of the trail's checkpoints again";
     AuditSegmentsRemoved, "audit_segments_removed", EventLog / 2, Medium, "Old segments of the trail were removed";
     AuditKeyChanged, "audit_key_changed", EventLog / 99, Medium, "Another key signs the trail from here on";
+    AlertUndelivered, "alert_undelivered", ApplicationLifecycle / 99, High, "Somebody could not be told of an alert on a channel, and it was given up";
+    AlertsResent, "alerts_resent", ApplicationLifecycle / 99, Low, "An operator had alerts told again that were given up";
     AuditPersonalRead, "audit_personal_read", EventLog / 99, Medium, "Somebody read who people in the trail are and where they came from";
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::ledger::Ledger;
 use super::policy::literal;
-use super::{AddressClass, EgressError, GatePolicy, RefusalReason, classify};
+use super::{EgressError, GatePolicy, RefusalReason, classify};
 
 /// Most addresses of one name that are looked at.
 const ADDRESSES: usize = 16;
@@ -81,7 +81,7 @@ impl tower::Service<Uri> for Connector {
 }
 
 impl Connector {
-    async fn connect(&self, uri: &Uri) -> Result<TcpStream, EgressError> {
+    pub(super) async fn connect(&self, uri: &Uri) -> Result<TcpStream, EgressError> {
         let until = Instant::now() + self.policy.connect_timeout;
         let host = uri.host().ok_or(EgressError::NoTarget)?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
@@ -104,11 +104,8 @@ impl Connector {
             return Err(EgressError::HostNotAllowed(RefusalReason::Literal));
         }
         let addresses = self.resolver.addresses(host, port).await?;
-        let special = addresses
-            .iter()
-            .map(|address| classify(address.ip()))
-            .find(|class| *class != AddressClass::Global);
-        if let Some(class) = special {
+        let classes: Vec<_> = addresses.iter().map(|address| classify(address.ip())).collect();
+        if let Err(class) = self.policy.judge_addresses(&classes) {
             self.ledger.refused(host, RefusalReason::Address(class));
             return Err(EgressError::AddressNotAllowed(class));
         }

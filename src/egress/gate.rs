@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -51,8 +51,8 @@ impl Limits {
 #[derive(Clone)]
 pub struct Gate {
     client: legacy::Client<HttpsConnector<Connector>, Full<Bytes>>,
-    policy: Arc<GatePolicy>,
-    ledger: Arc<Ledger>,
+    pub(super) connector: Connector,
+    pub(super) tls: Arc<rustls::ClientConfig>,
     places: Arc<Semaphore>,
 }
 
@@ -64,8 +64,7 @@ impl Gate {
 
     /// The same with names resolved by `resolver`.
     pub fn with_resolver(policy: GatePolicy, clock: Clock, resolver: Resolver) -> Self {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self::build(policy, clock, resolver, roots)
+        Self::build(policy, clock, resolver, web_roots())
     }
 
     /// A gate that trusts these certificate authorities (DER) and not the web's. For loopback outside production.
@@ -77,31 +76,41 @@ impl Gate {
         clock: Clock,
         authorities: &[CertificateDer<'static>],
     ) -> Result<Self, rustls::Error> {
-        let mut roots = rustls::RootCertStore::empty();
-        for authority in authorities {
-            roots.add(authority.clone())?;
-        }
+        let roots = with(rustls::RootCertStore::empty(), authorities)?;
         Ok(Self::build(policy, clock, Resolver::system(), roots))
+    }
+
+    /// A gate that trusts these certificate authorities (DER) beside the web's. For the operator's own hosts.
+    ///
+    /// # Errors
+    /// Where one of them is no certificate.
+    pub fn trusting_also(
+        policy: GatePolicy,
+        clock: Clock,
+        authorities: &[CertificateDer<'static>],
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self::build(policy, clock, Resolver::system(), with(web_roots(), authorities)?))
     }
 
     fn build(policy: GatePolicy, clock: Clock, resolver: Resolver, roots: rustls::RootCertStore) -> Self {
         let policy = Arc::new(policy);
         let ledger = Arc::new(Ledger::new(clock));
-        let connector = Connector { policy: policy.clone(), ledger: ledger.clone(), resolver };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(roots))
+        let tls = tls(roots);
+        let connector = Connector { policy: policy.clone(), ledger, resolver };
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls.clone())
             .https_or_http()
             .enable_http1()
-            .wrap_connector(connector);
+            .wrap_connector(connector.clone());
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(policy.idle_timeout)
             .pool_max_idle_per_host(policy.idle_per_host)
             .http1_max_buf_size(64 * 1024)
             .http1_max_headers(100)
-            .build(connector);
+            .build(https);
         let places = Arc::new(Semaphore::new(policy.concurrent));
-        Self { client, policy, ledger, places }
+        Self { client, connector, tls: Arc::new(tls), places }
     }
 
     /// Sends a request to an absolute http(s) URI and reads the whole answer. Any status is an answer,
@@ -114,11 +123,11 @@ impl Gate {
         request: Request<Bytes>,
         limits: Limits,
     ) -> Result<Response<Bytes>, EgressError> {
-        self.ledger.requested();
+        self.connector.ledger.requested();
         let answer = self.exchange(request, limits).await;
         match &answer {
-            Ok(answer) => self.ledger.answered(answer.body().len()),
-            Err(error) => self.ledger.failed(error),
+            Ok(answer) => self.connector.ledger.answered(answer.body().len()),
+            Err(error) => self.connector.ledger.failed(error),
         }
         answer
     }
@@ -129,10 +138,7 @@ impl Gate {
         limits: Limits,
     ) -> Result<Response<Bytes>, EgressError> {
         let uri = request.uri();
-        if let Err(reason) = self.policy.judge(uri) {
-            self.ledger.refused(uri.host().unwrap_or_default(), reason);
-            return Err(EgressError::HostNotAllowed(reason));
-        }
+        self.judge(uri)?;
         let place = timeout_at(limits.turn, self.places.acquire()).await;
         let Ok(Ok(_place)) = place else { return Err(EgressError::Busy) };
         let whole = async {
@@ -144,15 +150,35 @@ impl Gate {
         timeout_at(limits.deadline, whole).await.unwrap_or(Err(EgressError::Timeout))
     }
 
+    /// Whether the list allows this target; a refusal is told to who audits.
+    pub(super) fn judge(&self, uri: &Uri) -> Result<(), EgressError> {
+        self.connector.policy.judge(uri).map_err(|reason| {
+            self.connector.ledger.refused(uri.host().unwrap_or_default(), reason);
+            EgressError::HostNotAllowed(reason)
+        })
+    }
+
     /// What was refused, to be audited. The first caller gets it, later ones `None`.
     pub fn refusals(&self) -> Option<mpsc::Receiver<Refusal>> {
-        self.ledger.take_refusals()
+        self.connector.ledger.take_refusals()
     }
 
     /// What the gate has seen so far.
     pub fn counters(&self) -> Counters {
-        self.ledger.counters()
+        self.connector.ledger.counters()
     }
+}
+
+fn web_roots() -> rustls::RootCertStore {
+    rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+fn with(
+    mut roots: rustls::RootCertStore,
+    authorities: &[CertificateDer<'static>],
+) -> Result<rustls::RootCertStore, rustls::Error> {
+    authorities.iter().try_for_each(|authority| roots.add(authority.clone()))?;
+    Ok(roots)
 }
 
 /// TLS 1.2 and 1.3 by rustls and ring, certificates judged by webpki alone, no client certificate.
@@ -203,6 +229,11 @@ fn diagnose(error: &legacy::Error) -> EgressError {
         return EgressError::Broken;
     }
     // Our connector's own errors are dealt with: what else fails while connecting is the handshake.
+    handshake(error)
+}
+
+/// Why a handshake failed.
+pub(super) fn handshake(error: &(dyn Error + 'static)) -> EgressError {
     match find::<rustls::Error>(error) {
         Some(cause) => EgressError::Tls {
             certificate: matches!(cause, rustls::Error::InvalidCertificate(_)),
@@ -213,7 +244,7 @@ fn diagnose(error: &legacy::Error) -> EgressError {
 }
 
 /// Looks for an error of type `T` among the causes. `io::Error` hides what it wraps from `source()`.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {

@@ -1,20 +1,22 @@
 //! Which hosts may be reached: exact names with their port, https, and plain http to loopback literals if allowed.
 //!
-//! Never a wildcard, never a suffix, and never an address that is not loopback. One policy alone names no hosts: that
-//! of a gate for what strangers name, https to public hosts and nothing else.
+//! Never a wildcard, never a suffix, and never an address that is not loopback, but for a gate whose one host the
+//! operator has said to be a private one. One policy alone names no hosts: that of a gate for what strangers name, https
+//! to public hosts and nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use http::Uri;
 
-use super::RefusalReason;
+use super::{AddressClass, RefusalReason, classify};
 
 /// What the gate allows. Starts with nothing.
 #[derive(Clone, Debug)]
 pub struct GatePolicy {
     origins: Vec<Origin>,
     loopback: bool,
+    private: bool,
     anywhere: bool,
     /// Most time to resolve a name and connect; 5 s at first.
     pub connect_timeout: Duration,
@@ -54,6 +56,7 @@ impl Default for GatePolicy {
         Self {
             origins: Vec::new(),
             loopback: false,
+            private: false,
             anywhere: false,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
@@ -77,6 +80,15 @@ impl GatePolicy {
         self
     }
 
+    /// Permits hosts of the operator's own network over TLS: names that lead to nothing but private and shared addresses
+    /// and loopback, and such addresses themselves. Never link-local ones, where clouds keep their metadata. For a gate
+    /// to one host that the operator names and calls private; call it before [`GatePolicy::allow`].
+    #[must_use]
+    pub const fn with_private(mut self) -> Self {
+        self.private = true;
+        self
+    }
+
     /// Permits every host of the public web by its name, over https alone; with [`GatePolicy::with_loopback`], loopback
     /// literals over https too. Every address behind a name is judged as always. For what strangers name; never for
     /// a gate that carries a secret.
@@ -97,9 +109,11 @@ impl GatePolicy {
             RefusalReason::Literal => NotAHost::Literal,
             _ => NotAHost::Syntax,
         })?;
-        let literal = literal(&origin.host);
-        match literal {
-            Some(address) if !(self.loopback && address.is_loopback()) => return Err(NotAHost::Literal),
+        match literal(&origin.host) {
+            Some(address) if !self.allows_literal(address) => return Err(NotAHost::Literal),
+            Some(address) if !origin.https && !self.allows_plainly(address) => {
+                return Err(NotAHost::PlainHttp);
+            }
             None if !origin.https => return Err(NotAHost::PlainHttp),
             _ => {}
         }
@@ -129,7 +143,25 @@ impl GatePolicy {
     /// Whether a connection may be made to this literal. The list allowed its host already; this holds the line
     /// where a list was built under another policy.
     pub(super) fn allows_literal(&self, address: IpAddr) -> bool {
+        self.allows_plainly(address) || self.is_inside(classify(address))
+    }
+
+    /// Whether a connection may be made to what a name leads to: public hosts, or the operator's own ones, never both.
+    pub(super) fn judge_addresses(&self, classes: &[AddressClass]) -> Result<(), AddressClass> {
+        let all_inside = !classes.is_empty() && classes.iter().all(|class| self.is_inside(*class));
+        match classes.iter().find(|class| **class != AddressClass::Global) {
+            Some(class) if !all_inside => Err(*class),
+            _ => Ok(()),
+        }
+    }
+
+    const fn allows_plainly(&self, address: IpAddr) -> bool {
         self.loopback && address.is_loopback()
+    }
+
+    const fn is_inside(&self, class: AddressClass) -> bool {
+        self.private
+            && matches!(class, AddressClass::Loopback | AddressClass::Private | AddressClass::CarrierNat)
     }
 }
 
@@ -288,6 +320,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_name_leads_to_is_public_or_inside_and_never_both() {
+        use AddressClass::{CarrierNat, CloudMetadata, Global, LinkLocal, Loopback, Private};
+        let (public, private) = (GatePolicy::new(), GatePolicy::new().with_private());
+        for policy in [&public, &private] {
+            assert_eq!(policy.judge_addresses(&[Global, Global]), Ok(()));
+            assert_eq!(policy.judge_addresses(&[Global, Private]), Err(Private));
+            assert_eq!(policy.judge_addresses(&[Private, LinkLocal]), Err(Private));
+            assert_eq!(policy.judge_addresses(&[CloudMetadata]), Err(CloudMetadata));
+        }
+        assert_eq!(public.judge_addresses(&[Loopback]), Err(Loopback));
+        assert_eq!(public.clone().with_loopback().judge_addresses(&[Loopback]), Err(Loopback));
+        assert_eq!(private.judge_addresses(&[Loopback, Private, CarrierNat]), Ok(()));
+    }
+
+    #[test]
     fn the_list_itself_takes_no_address_and_no_plain_http() {
         let production = GatePolicy::new();
         assert_eq!(production.clone().allow("http://127.0.0.1:1").unwrap_err(), NotAHost::Literal);
@@ -299,6 +346,20 @@ mod tests {
         assert_eq!(development.clone().allow("http://10.0.0.1").unwrap_err(), NotAHost::Literal);
         assert_eq!(development.clone().allow("http://localhost:1").unwrap_err(), NotAHost::PlainHttp);
         assert!(development.clone().allow("http://[::1]:1").is_ok());
+        let private = GatePolicy::new().with_private();
+        for good in
+            ["https://10.0.0.1:8443", "192.168.1.2:465", "[fd00::1]:465", "127.0.0.1:465", "100.64.0.1"]
+        {
+            assert!(private.clone().allow(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["8.8.8.8", "169.254.169.254", "[fe80::1]", "[::ffff:10.0.0.1]", "0.0.0.0", "[64:ff9b::a00:1]"]
+        {
+            assert_eq!(private.clone().allow(bad).unwrap_err(), NotAHost::Literal, "{bad}");
+        }
+        for plain in ["http://10.0.0.1", "http://127.0.0.1", "http://alerts.internal"] {
+            assert_eq!(private.clone().allow(plain).unwrap_err(), NotAHost::PlainHttp, "{plain}");
+        }
         assert!(development.allow("keys.example.org:8443").is_ok());
     }
 }

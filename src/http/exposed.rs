@@ -133,14 +133,14 @@ fn security(out: &mut Exposition, http: &Http) {
 
 fn all_gates(http: &Http) -> Vec<Counters> {
     let app = &http.app;
-    let all = std::iter::once(&app.gate).chain(app.clients.gates()).chain(app.alerts.gates());
-    all.map(Gate::counters).collect()
+    let gates = std::iter::once(&app.gate).chain(app.clients.gates());
+    gates.map(Gate::counters).chain([app.alerts.counters()]).collect()
 }
 
 /// What passed the gates and what did not.
 fn egress(out: &mut Exposition, http: &Http) {
     let clients = http.app.clients.gates().map(Gate::counters).fold(Counters::default(), Counters::with);
-    let alerts = http.app.alerts.gates().map(Gate::counters).fold(Counters::default(), Counters::with);
+    let alerts = http.app.alerts.counters();
     let gates = [("spotify", http.app.gate.counters()), ("client_documents", clients), ("alerts", alerts)];
     let help =
         "Outgoing requests by the gate that they went through, and how they ended. An answer has any status.";

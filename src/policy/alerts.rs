@@ -110,6 +110,9 @@ pub fn rules(changes: &[RuleChange]) -> Vec<AlertRule> {
 }
 
 impl AlertRule {
+    /// The rule about alerts that nobody could be told of.
+    pub const UNDELIVERED: &str = "undelivered";
+
     /// Whether an event of this code counts.
     pub fn is_about(&self, code: EventCode) -> bool {
         self.events.contains(&code)
@@ -161,9 +164,12 @@ mod tests {
             EventCode::EmergencyContainment,
             EventCode::AdvisoryFound,
             EventCode::CertificateExpires,
+            EventCode::AlertUndelivered,
         ] {
             assert!(BUILT_IN.iter().any(|rule| rule.is_about(code)), "{}", code.name());
         }
+        let undelivered = BUILT_IN.iter().find(|rule| rule.name == AlertRule::UNDELIVERED).unwrap();
+        assert_eq!(undelivered.events, [EventCode::AlertUndelivered]);
     }
 
     #[test]

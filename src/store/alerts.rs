@@ -8,14 +8,19 @@ use crate::domain::AlertId;
 use crate::failure::Failure;
 use crate::policy::AlertRule;
 
-use super::{Store, corrupt, reading, transaction, writing};
+use super::{Recorded, Store, corrupt, reading, record, transaction, writing};
 
 /// Rules are silent about so many things each at most; what comes beyond is one alert together.
 const MOST_SILENCES: i64 = 20;
 /// What that one is about.
 const OTHERS: &str = "(others)";
-/// Most deliveries that wait; of further alerts it is only noted that nobody was told.
+/// Most deliveries that wait on a channel; of further alerts it is only noted that nobody was told.
 const MOST_DUE: i64 = 1_000;
+/// What such a delivery ended with.
+pub const QUEUE_FULL: &str = "queue_full";
+
+/// Makes the event of an alert that is given up on a channel before it was ever tried; `None`: that is on no record.
+pub type GivenUp<'a> = dyn Fn(&Counted<'_>, &str) -> Option<Recorded> + Sync + 'a;
 
 /// How far a trail was judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +130,7 @@ impl Store {
         &self,
         (writer, from, to): (&str, Option<Cursor>, Cursor),
         counted: &[Counted<'_>],
-        channels: &[&'static str],
+        (channels, given_up): (&[&'static str], &GivenUp<'_>),
         now: Timestamp,
     ) -> Result<Option<Vec<AlertId>>, Failure> {
         let begin = "INSERT INTO alert_cursors (writer, segment, position, moved_at) VALUES ($1, $2, $3, $4)
@@ -152,7 +157,7 @@ impl Store {
                     continue;
                 }
                 if let Some(about) = silence!(tx, one, now) {
-                    raise!(tx, one, about, events, channels, now);
+                    raise!(tx, one, about, events, (channels, given_up), now);
                     raised.push(one.id.clone());
                 }
             }
@@ -192,12 +197,14 @@ impl Store {
         Ok(done == 1)
     }
 
-    /// Stores how a try ended that was taken until this instant; what was taken over by another server stays its.
+    /// Stores how a try ended that was taken until this instant, with its events; what was taken over by another server
+    /// stays its.
     pub async fn delivery_tried(
         &self,
         due: &DeliveryRow,
         until: Timestamp,
         (tried, now): (Tried, Timestamp),
+        events: &[Recorded],
     ) -> Result<(), Failure> {
         let sql = "UPDATE alert_deliveries SET state = $4, next_at = $5, error = $6, ended_at = $7
             WHERE alert_id = $1 AND channel = $2 AND state = 'due' AND next_at = $3";
@@ -206,10 +213,15 @@ impl Store {
             Tried::Again(at, error) => ("due", at, Some(error), None),
             Tried::Dead(error) => ("dead", until, Some(error), Some(now.secs())),
         };
-        writing!(self, pool => sqlx::query(sql)
-            .bind(&due.alert.id).bind(&due.channel).bind(until.millis())
-            .bind(state).bind(next_at.millis()).bind(error).bind(ended)
-            .execute(pool).await.map(drop))?;
+        transaction!(self, tx => {
+            let done = sqlx::query(sql)
+                .bind(&due.alert.id).bind(&due.channel).bind(until.millis())
+                .bind(state).bind(next_at.millis()).bind(error).bind(ended)
+                .execute(&mut *tx).await?;
+            if done.rows_affected() == 1 {
+                record!(tx, events);
+            }
+        });
         Ok(())
     }
 
@@ -226,13 +238,24 @@ impl Store {
             .bind(state.unwrap_or_default()).bind(most).fetch_all(pool).await)?)
     }
 
-    /// Makes dead deliveries due again, those of one alert or all, with as many tries as new ones. How many.
-    pub async fn resend_alerts(&self, alert: Option<&AlertId>, now: Timestamp) -> Result<u64, Failure> {
+    /// Makes dead deliveries due again, those of one alert or all, with as many tries as new ones. How many; where there
+    /// are any, `event` is recorded with their number.
+    pub async fn resend_alerts(
+        &self,
+        alert: Option<&AlertId>,
+        now: Timestamp,
+        event: impl Fn(u64) -> Recorded,
+    ) -> Result<u64, Failure> {
         let sql = "UPDATE alert_deliveries SET state = 'due', tries = 0, next_at = $2, ended_at = NULL
             WHERE state = 'dead' AND (alert_id = $1 OR $1 = '')";
-        let done = writing!(self, pool => sqlx::query(sql)
-            .bind(alert.map_or("", AlertId::as_str)).bind(now.millis()).execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(done)
+        let resent = transaction!(self, tx => {
+            let query = sqlx::query(sql).bind(alert.map_or("", AlertId::as_str)).bind(now.millis());
+            let resent = query.execute(&mut *tx).await?.rows_affected();
+            let event = (resent > 0).then(|| event(resent));
+            record!(tx, event.as_slice());
+            resent
+        });
+        Ok(resent)
     }
 
     /// How many deliveries there are, by channel and state.
@@ -241,15 +264,17 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
     }
 
-    /// Removes counts and silences that are over, and alerts that ended before an instant.
+    /// Removes counts and silences that are over, and alerts that were raised before an instant, but for those that
+    /// somebody still tries to tell: what nobody has tried since then is due on a channel that is no more.
     pub async fn purge_alerts(&self, now: Timestamp, ended: Timestamp) -> Result<(), Failure> {
         let alerts = "DELETE FROM alerts WHERE raised_at <= $1
-            AND NOT EXISTS (SELECT 1 FROM alert_deliveries WHERE alert_id = alerts.id AND state = 'due')";
+            AND NOT EXISTS (SELECT 1 FROM alert_deliveries
+                WHERE alert_id = alerts.id AND state = 'due' AND next_at > $2)";
         let done: Result<(), sqlx::Error> = writing!(self, pool => {
             for sql in ["DELETE FROM alert_counts WHERE expires_at <= $1", "DELETE FROM alert_silences WHERE until <= $1"] {
                 sqlx::query(sql).bind(now.secs()).execute(pool).await?;
             }
-            sqlx::query(alerts).bind(ended.secs()).execute(pool).await?;
+            sqlx::query(alerts).bind(ended.secs()).bind(ended.millis()).execute(pool).await?;
             Ok(())
         });
         Ok(done?)
@@ -307,7 +332,7 @@ macro_rules! silence {
 
 /// Stores an alert, due on every channel.
 macro_rules! raise {
-    ($tx:ident, $one:expr, $about:expr, $events:expr, $channels:expr, $now:expr) => {{
+    ($tx:ident, $one:expr, $about:expr, $events:expr, ($channels:expr, $given_up:expr), $now:expr) => {{
         let alert = "INSERT INTO alerts (id, rule, about, code, events, records, happened_at, raised_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let delivery =
@@ -330,14 +355,17 @@ macro_rules! raise {
             .bind($now.secs())
             .execute(&mut *$tx)
             .await?;
-        let waiting: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alert_deliveries WHERE state = 'due'")
-            .fetch_one(&mut *$tx)
-            .await?;
-        let (state, error, ended) = match waiting < MOST_DUE {
-            true => ("due", None, None),
-            false => ("dead", Some("queue_full"), Some($now.secs())),
-        };
+        let waiting = "SELECT COUNT(*) FROM alert_deliveries WHERE state = 'due' AND channel = $1";
         for channel in $channels {
+            let waiting: i64 = sqlx::query_scalar(waiting).bind(*channel).fetch_one(&mut *$tx).await?;
+            let (state, error, ended) = match waiting < MOST_DUE {
+                true => ("due", None, None),
+                false => ("dead", Some(QUEUE_FULL), Some($now.secs())),
+            };
+            if state == "dead" {
+                let event = $given_up($one, channel);
+                record!($tx, event.as_slice());
+            }
             sqlx::query(delivery)
                 .bind($one.id.as_str())
                 .bind(*channel)

@@ -56,7 +56,7 @@ mod users;
 
 use sqlx::{PgPool, SqlitePool};
 
-pub use alerts::{AlertRow, Counted, Cursor, DeliveryRow, Tried};
+pub use alerts::{AlertRow, Counted, Cursor, DeliveryRow, GivenUp, QUEUE_FULL, Tried};
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::{App, AppRow};
 pub use audit_chains::ChainMark;

@@ -292,3 +292,48 @@ async fn a_name_that_leads_elsewhere_between_check_and_use_gains_nothing() {
     assert_eq!(asked, 1, "the name was resolved again");
     assert!(fake.seen().is_empty());
 }
+
+#[tokio::test]
+async fn a_connection_for_another_protocol_is_judged_counted_and_bounded_the_same_way() {
+    let fake = Fake::always(|| Answer::Flood(b"220 ".to_vec())).await;
+    let port: u16 = fake.origin.rsplit(':').next().unwrap().parse().unwrap();
+    let limits = || Limits::within(Duration::from_millis(500), 10_000);
+    let target = |host: &str, port: u16| format!("https://{host}:{port}/").parse::<http::Uri>().unwrap();
+    let to = |address: &str| {
+        let address: IpAddr = address.parse().unwrap();
+        Resolver::given(move |_| vec![address])
+    };
+    let policy = |private: bool| {
+        let policy = if private { GatePolicy::new().with_private() } else { GatePolicy::new() };
+        policy.allow(&format!("mail.example:{port}")).unwrap()
+    };
+    let class = AddressClass::Loopback;
+    for (private, resolver, asked, expected) in [
+        (false, to("127.0.0.1"), port, Some(EgressError::AddressNotAllowed(class))),
+        (true, to("169.254.169.254"), port, Some(EgressError::AddressNotAllowed(AddressClass::LinkLocal))),
+        (true, to("127.0.0.1"), port + 1, Some(EgressError::HostNotAllowed(RefusalReason::Unlisted))),
+        (true, to("127.0.0.1"), port, None),
+    ] {
+        let gate = Gate::with_resolver(policy(private), Clock::system(), resolver);
+        let mut refusals = gate.refusals().unwrap();
+        let opened = gate.open(&target("mail.example", asked), limits()).await;
+        gate.ended(opened.as_ref().map(|_| ()));
+        let counters = gate.counters();
+        assert_eq!((counters.requests, counters.answers), (1, u64::from(expected.is_none())));
+        assert_eq!(counters.hosts_refused + counters.addresses_refused, u64::from(expected.is_some()));
+        assert_eq!(counters.connections, u64::from(expected.is_none()));
+        assert_eq!(refusals.try_recv().is_ok(), expected.is_some());
+        let mut opened = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                assert_eq!(Some(error), expected);
+                continue;
+            }
+        };
+        tokio::io::AsyncWriteExt::write_all(&mut opened, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut said = Vec::new();
+        let error = tokio::io::AsyncReadExt::read_to_end(&mut opened, &mut said).await.unwrap_err();
+        assert_eq!(EgressError::of_connection(&error), EgressError::TooLarge { limit: 10_000 });
+        assert!(said.len() < 100_000, "{}", said.len());
+    }
+}

@@ -8,7 +8,7 @@ mod client_documents;
 mod configured_clients;
 mod connections;
 mod consents;
-mod elsewhere;
+pub mod elsewhere;
 mod floods;
 mod forwarded;
 mod http;

@@ -1,5 +1,6 @@
 //! The store's contract, on both engines: every function's happy and refusing path, and every race that it decides.
 
+mod alerts;
 mod api_keys;
 mod audit;
 mod client_documents;

@@ -13,7 +13,7 @@ use crate::store::DeliveryRow;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The newest first, one line for each channel. due: it is tried again; sent: the channel took it; dead: it was tried as
-often as alerts.max_attempts allows. Alerts stay for 30 days.
+often as alerts.max_attempts allows, or 1,000 waited already. Alerts stay for 30 days.
 
 Examples:
   spotify-mcp alerts list

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::administer::{Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::domain::AlertId;
-use crate::domain::event::clean;
+use crate::domain::event::{Event, EventCode, clean};
 
 /// What `alerts resend` takes.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,12 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
                 dead.iter().filter(|row| is_meant(&row.alert.id)).count() as u64
             }
             false => {
-                let done = desk.store.resend_alerts(id.as_ref(), desk.clock.now()).await;
+                let event = |count: u64| {
+                    let event = Event::new(EventCode::AlertsResent).operation("alerts resend");
+                    let which = id.as_ref().map_or("all", AlertId::as_str);
+                    desk.stamp(event.subject(which).detail("deliveries", count.to_string()))
+                };
+                let done = desk.store.resend_alerts(id.as_ref(), desk.clock.now(), event).await;
                 done.map_err(|failure| broken(&failure))?
             }
         };

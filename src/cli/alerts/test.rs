@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
-use crate::alerts::{CHANNELS, Channel, Message, channels};
+use crate::alerts::{CHANNELS, Channel, Message, NoReceiver, channels};
 use crate::ambient::{Clock, Dice};
 use crate::cli::administer::{Place, configured_place, runtime};
 use crate::cli::output::{Exit, Refused, columns};
@@ -15,7 +15,7 @@ use crate::domain::AlertId;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Says of each channel whether it took the test, and if not why; status 3 where one did not. Needs no server and no
-database. What receivers get has the type alert.test and the rule 'test'.
+database. What receivers get has the type alert.test and the rule 'test'. A mail must be taken for every recipient.
 
 Examples:
   spotify-mcp alerts test
@@ -37,9 +37,11 @@ struct Told {
 pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     let (config, _) = configured_place(place)?;
     let clock = Clock::system();
-    let all = channels(&config, &clock).map_err(|why| {
-        Refused::usage("CONFIG_HOST", format!("alerts.webhook_url: {why}"), "name a host that can be reached")
-    })?;
+    let server = (config.security.environment, config.server.issuer());
+    let all =
+        channels(&config.alerts, (server.0, &server.1), &clock).map_err(|NoReceiver { key, why }| {
+            Refused::usage("CONFIG_HOST", format!("{key}: {why}"), NoReceiver::FIX)
+        })?;
     let wanted = |channel: &&Channel| args.channel.as_deref().is_none_or(|name| name == channel.name());
     let chosen: Vec<_> = all.iter().filter(wanted).collect();
     if chosen.is_empty() {
@@ -47,7 +49,7 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
             Some(name) => format!("the configuration names no {name} for alerts"),
             None => "the configuration names nobody to be told".to_owned(),
         };
-        let next = "set alerts.webhook_url and alerts.webhook_secret, or alerts.command";
+        let next = "set alerts.webhook_url and alerts.webhook_secret, alerts.mail.host, .from and .to, or alerts.command";
         return Err(Refused::usage("ALERTS_NO_CHANNEL", text, next));
     }
     let id = AlertId::mint(Dice::system().bytes());

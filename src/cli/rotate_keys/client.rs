@@ -14,7 +14,7 @@ use super::runner::{Follow, Runner, bench, stalled, stopped};
 use crate::app;
 use crate::cli::administer::{Desk, broken};
 use crate::cli::output::Refused;
-use crate::cli::{Global, configured, secret_input, serve_start};
+use crate::cli::{Global, configured, secret_input, serve_refused, serve_start};
 use crate::config::{Loaded, Purpose};
 use crate::crypto::SecretString;
 use crate::domain::rotation::{Kind, State};
@@ -105,7 +105,7 @@ async fn at_hand<'a>(args: &Args, desk: &'a Desk, global: &'a Global) -> Result<
         return Err(super::master::other_in_progress(row));
     }
     let accounts = app::accounts(&desk.config, &desk.clock)
-        .map_err(|error| serve_start::refused_build(error, desk.config.storage.url.expose()))?;
+        .map_err(|error| serve_refused::refused_build(error, desk.config.storage.url.expose()))?;
     let loaded = configured::load_any(global, Vec::new(), Purpose::Inspect)?;
     let configured = configured_app(args, desk)?;
     Ok(AtHand { desk, global, loaded, ring, accounts, configured, in_progress })

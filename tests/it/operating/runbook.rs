@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 
 use super::result;
+use super::telling::{Receiver, SECRET, URL, secret};
 use crate::support::database::Place;
 use crate::support::server::{Setup, TestServer, binary};
 
@@ -44,9 +45,11 @@ async fn run(server: &TestServer, line: &str) -> Output {
     command.args(&words[1..]).envs(&server.environment).current_dir(&server.data).output().await.unwrap()
 }
 
-/// A server that has its key from a file beside its data, and somebody who listens.
+/// A server that has its key from a file beside its data, and somebody who is told of alerts.
 async fn prepared() -> TestServer {
+    let (_, url) = Receiver::start().await;
     let setup = Setup::on(Place::sqlite()).env("SPOTIFY_MCP__LIMITS__API_KEYS_PER_USER", "0");
+    let setup = setup.env(URL, &url).env(SECRET, &secret());
     let mut server = setup.prepare().await;
     let file = server.data.join("master.key");
     std::fs::write(&file, server.environment.remove("SPOTIFY_MCP_MASTER_KEY").unwrap()).unwrap();

@@ -24,14 +24,18 @@ use super::{command, refusal, result, told};
 use crate::support::database::Place;
 use crate::support::server::{Setup, TestServer, folder, free_port};
 
-const URL: &str = "SPOTIFY_MCP__ALERTS__WEBHOOK_URL";
-const SECRET: &str = "SPOTIFY_MCP__ALERTS__WEBHOOK_SECRET";
-const RULES: &str = "SPOTIFY_MCP__ALERTS__RULES";
-const ATTEMPTS: &str = "SPOTIFY_MCP__ALERTS__MAX_ATTEMPTS";
-const COMMAND: &str = "SPOTIFY_MCP__ALERTS__COMMAND";
+pub(super) const URL: &str = "SPOTIFY_MCP__ALERTS__WEBHOOK_URL";
+pub(super) const SECRET: &str = "SPOTIFY_MCP__ALERTS__WEBHOOK_SECRET";
+pub(super) const RULES: &str = "SPOTIFY_MCP__ALERTS__RULES";
+pub(super) const ATTEMPTS: &str = "SPOTIFY_MCP__ALERTS__MAX_ATTEMPTS";
+pub(super) const COMMAND: &str = "SPOTIFY_MCP__ALERTS__COMMAND";
+/// The file of authorities that vouch for receivers.
+pub(super) const CA: &str = "SPOTIFY_MCP__ALERTS__CA";
+/// Whether receivers may be in the operator's own network.
+pub(super) const PRIVATE: &str = "SPOTIFY_MCP__ALERTS__ALLOW_PRIVATE";
 const KEY: &[u8; 32] = b"a secret of thirty-two bytes, ok";
 
-fn secret() -> String {
+pub(super) fn secret() -> String {
     format!("whsec_{}", STANDARD.encode(KEY))
 }
 
@@ -60,7 +64,7 @@ impl Receiver {
         (receiver, url)
     }
 
-    fn answer(&self, statuses: &[u16]) {
+    pub fn answer(&self, statuses: &[u16]) {
         let statuses = statuses.iter().map(|status| StatusCode::from_u16(*status).unwrap());
         self.answers.lock().unwrap().extend(statuses);
     }
@@ -70,7 +74,7 @@ impl Receiver {
     }
 
     /// Waits until so many came, and a little longer for one too many.
-    async fn expect(&self, count: usize) -> Vec<Received> {
+    pub async fn expect(&self, count: usize) -> Vec<Received> {
         let until = Instant::now() + Duration::from_secs(20);
         while self.received().len() < count && Instant::now() < until {
             sleep(Duration::from_millis(50)).await;
@@ -97,12 +101,25 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
     (status, [(header::LOCATION, "http://127.0.0.1:1/elsewhere")]).into_response()
 }
 
-fn setup(url: &str) -> Setup {
+pub(super) fn setup(url: &str) -> Setup {
     Setup::default().env(URL, url).env(SECRET, &secret()).env(RULES, "failed_logins=3/10m")
 }
 
+/// The records of one event, as soon as there are so many.
+pub(super) async fn records(server: &TestServer, code: &str, count: usize) -> Vec<String> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let found = told(server, code);
+        if found.len() >= count || Instant::now() > until {
+            assert_eq!(found.len(), count, "{code}: {found:#?}");
+            return found;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// Logins that nobody began here.
-async fn fail_logins(server: &TestServer, origin: &str, count: usize) {
+pub(super) async fn fail_logins(server: &TestServer, origin: &str, count: usize) {
     for n in 0..count {
         let url = format!("{origin}/auth/callback?code=x&state=made-up-{n}");
         assert!(server.http.get(url).send().await.unwrap().status().is_client_error());
@@ -147,7 +164,8 @@ async fn what_happened_is_told_signed_once_and_without_anybody_in_it() {
 async fn what_is_not_taken_is_tried_again_given_up_and_sent_again_by_hand() {
     let (receiver, url) = Receiver::start().await;
     receiver.answer(&[500, 302, 204]);
-    let server = setup(&url).env(ATTEMPTS, "2").start().await;
+    let rules = "failed_logins=3/10m,undelivered=off";
+    let server = setup(&url).env(ATTEMPTS, "2").env(RULES, rules).start().await;
     let origin = server.origin.clone();
     fail_logins(&server, &origin, 3).await;
     let tries = receiver.expect(2).await;
@@ -157,9 +175,12 @@ async fn what_is_not_taken_is_tried_again_given_up_and_sent_again_by_hand() {
         (&dead[0]["tries"], &dead[0]["error"], &dead[0]["channel"]),
         (&2.into(), &"redirected".into(), &"webhook".into())
     );
+    let given_up = records(&server, "alert_undelivered", 1).await.remove(0);
+    assert!(given_up.contains("redirected") && given_up.contains("failed_logins"), "{given_up}");
     let id = dead[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(result(&server, &["alerts", "resend", "--all", "--dry-run"]).await["would_resend"], 1);
     assert_eq!(result(&server, &["alerts", "resend", &id]).await["resent"], 1);
+    assert!(records(&server, "alerts_resent", 1).await[0].contains(&id));
     let tries = receiver.expect(3).await;
     assert_eq!(tries[2].id, id);
     assert_eq!(result(&server, &["alerts", "list", "--state", "sent"]).await[0]["id"], id.as_str());
@@ -304,67 +325,35 @@ async fn a_test_says_of_each_channel_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn receivers_that_are_down_slow_talkative_or_somebody_else_are_named() {
-    let server = Setup::default().env(SECRET, &secret()).prepare().await;
-    let test = async |url: String| {
-        let mut command = crate::support::server::binary();
-        command
-            .args(["alerts", "test", "--format", "json", "--quiet"])
-            .envs(&server.environment)
-            .env(URL, url);
-        let output = command.output().await.unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(3), "{said}");
-        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-        document["channels"][0]["code"].as_str().unwrap().to_owned()
-    };
-    let (down, slow, talkative) = (free_port(), listener(b"").await, listener(&large()).await);
-    let stranger = stranger().await;
-    let (down, slow, talkative, stranger) =
-        tokio::join!(test(format!("http://127.0.0.1:{down}/")), test(slow), test(talkative), test(stranger),);
-    assert_eq!(
-        (down.as_str(), slow.as_str(), talkative.as_str(), stranger.as_str()),
-        ("connect_failed", "timeout", "too_large", "certificate_not_trusted")
-    );
-}
-
-fn large() -> Vec<u8> {
-    [&b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"[..], &[b' '; 100_000]].concat()
-}
-
-/// Answers each connection with these bytes and keeps it.
-async fn listener(bytes: &[u8]) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let (bytes, listener) = (bytes.to_vec(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let mut kept = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(&bytes).await;
-            kept.push(stream);
-        }
-    });
-    url
-}
-
-/// Speaks TLS under a certificate that nobody vouches for.
-async fn stranger() -> String {
-    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let config = config.with_single_cert(vec![pair.cert.der().clone()], key).unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = acceptor.accept(stream).await;
-        }
-    });
-    url
+async fn what_is_old_goes_and_what_finds_no_room_is_listed_and_on_record() {
+    let (receiver, url) = Receiver::start().await;
+    let mut server = setup(&url).env(RULES, "failed_logins=1/1h").start().await;
+    server.stop().await;
+    let (raw, now) = (server.place.raw().await, Clock::system().now());
+    let numbers = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1000)";
+    let (raised, next) = (now.secs(), now.millis() + 86_400_000);
+    raw.run(&format!(
+        "INSERT INTO alerts {numbers} SELECT 'al_' || n, 'r', '', 'c', 1, '', 0, {raised} FROM n"
+    ))
+    .await;
+    let waits = format!("{numbers} SELECT 'al_' || n, 'webhook', 'due', 1, {next}, NULL, NULL FROM n");
+    raw.run(&format!("INSERT INTO alert_deliveries {waits}")).await;
+    let month_ago = raised - 30 * 86_400;
+    raw.run(&format!("INSERT INTO alerts VALUES ('al_old', 'r', '', 'c', 1, '', 0, {month_ago})")).await;
+    raw.run("INSERT INTO alert_deliveries VALUES ('al_old', 'webhook', 'sent', 1, 0, NULL, 0)").await;
+    server.start().await;
+    let origin = server.origin.clone();
+    fail_logins(&server, &origin, 1).await;
+    let given_up = records(&server, "alert_undelivered", 1).await.remove(0);
+    assert!(given_up.contains("queue_full") && given_up.contains("webhook"), "{given_up}");
+    let dead = result(&server, &["alerts", "list", "--state", "dead"]).await;
+    let first = dead.as_array().unwrap().iter().find(|one| one["rule"] == "failed_logins").unwrap();
+    assert_eq!(first["error"], "queue_full");
+    assert_eq!(raw.number("SELECT COUNT(*) FROM alerts WHERE id = 'al_old'").await, 0);
+    assert!(receiver.received().is_empty());
+    let id = first["id"].as_str().unwrap();
+    assert_eq!(result(&server, &["alerts", "resend", id]).await["resent"], 1);
+    assert_eq!(receiver.expect(1).await[0].id, id);
 }
 
 #[tokio::test]
@@ -379,6 +368,7 @@ async fn what_could_never_be_told_is_refused_at_the_start() {
         (vec![(RULES, "failed_logs=1/1h")], "CONFIG_VALUE"),
         (vec![(ATTEMPTS, "0")], "CONFIG_VALUE"),
         (vec![(URL, "https://10.0.0.1/x"), (SECRET, secret.as_str())], "CONFIG_HOST"),
+        (vec![(URL, url), (SECRET, secret.as_str()), (CA, "/no/such/file")], "CONFIG_HOST"),
     ] {
         let mut command = crate::support::server::binary();
         command.arg("serve").envs(&server.environment).envs(set.iter().copied()).kill_on_drop(true);

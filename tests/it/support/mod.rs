@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod database;
 pub mod listener;
+pub mod mail;
 pub mod prometheus;
 pub mod server;
 pub mod trail;
