@@ -12,6 +12,7 @@ use super::control::{Asked, Control, Question};
 use super::serve_reload_source::{Acceptable, MASTER_KEY, acceptable, problem, unexpected, unreachable};
 use super::serve_start::{Again, RunningLog};
 use super::{configured, rotate_keys};
+use crate::alerts::Receivers;
 use crate::app::{App, OtherApps};
 use crate::config::unseal::in_words;
 use crate::config::{Live, Problem, Wrong};
@@ -157,11 +158,7 @@ impl Reloader {
         if matches!(verdict, KeyVerdict::Take(_)) {
             live.push(MASTER_KEY);
         }
-        let receivers = match scope {
-            Scope::Everything => Some(self.app.alerts.receivers(&acceptable.config.alerts)),
-            Scope::Key => None,
-        };
-        let receivers = receivers.transpose().map_err(|why| vec![unreachable(why)])?;
+        let receivers = self.receivers(&acceptable, scope)?;
         let apps = self.apps(&acceptable, scope).await?;
         let is_app = |key: &&str| key.starts_with("spotify.client") || *key == "spotify.apps";
         if apps.as_ref().is_some_and(|apps| apps.differ_from(&self.app)) && !live.iter().any(is_app) {
@@ -182,6 +179,15 @@ impl Reloader {
             self.again.running.take_over(&acceptable.effective);
         }
         Ok(Taken { live, restart, notices, other_key })
+    }
+
+    /// Who is to be told of alerts from now on.
+    fn receivers(&self, acceptable: &Acceptable, scope: Scope) -> Result<Option<Receivers>, Vec<Problem>> {
+        if scope == Scope::Key {
+            return Ok(None);
+        }
+        let receivers = self.app.alerts.receivers(&acceptable.config.alerts);
+        receivers.map(Some).map_err(|why| vec![unreachable(why)])
     }
 
     /// Spotify's apps as they are configured now; the sandbox has one of its own. Rows are brought up to date before
