@@ -81,8 +81,13 @@ async fn every_command_of_the_runbook_does_what_it_says() {
             break;
         }
         assert_eq!(server.ready().await, Some(StatusCode::OK), "{line}");
-        let ends_ada =
-            ["revoke-sessions --user ada", "--all", "users disable", "users delete", "clients delete"];
+        let ends_ada = [
+            "revoke-sessions --user ada",
+            "revoke-sessions --all",
+            "users disable",
+            "users delete",
+            "clients delete",
+        ];
         if ends_ada.iter().any(|end| line.contains(end)) && !line.contains("--dry-run") {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             assert_eq!(ada.call("get_status", json!({})).await.status, StatusCode::UNAUTHORIZED, "{line}");
