@@ -1,6 +1,8 @@
 //! `spotify-mcp security-check`: looks, judges by `policies/`, and writes reports. Never: changing what it looks at.
 
 mod ask;
+mod attest;
+mod evidence;
 mod explain;
 mod inputs;
 mod list;
@@ -21,6 +23,8 @@ worse than expired waivers or stale inputs. 1 outranks 3, and 3 outranks 4.
 Examples:
   spotify-mcp security-check config --config server.toml
   spotify-mcp security-check compliance --offline --format json
+  spotify-mcp security-check compliance --waivers waivers.toml \\
+      --output report.sarif --output report.md
   spotify-mcp security-check --list
   spotify-mcp security-check --explain SMC1001";
 
@@ -51,6 +55,8 @@ enum Command {
     Network(Ask),
     /// What the process can see of its own confinement
     Runtime(Ask),
+    /// Record that a task which no program can see was done
+    Attest(attest::Args),
 }
 
 /// Looks, or says what there is to look at.
@@ -62,6 +68,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Some(Command::Deps(ask)) => (Some(Area::Deps), ask),
         Some(Command::Network(ask)) => (Some(Area::Network), ask),
         Some(Command::Runtime(ask)) => (Some(Area::Runtime), ask),
+        Some(Command::Attest(args)) => return attest::run(args, global),
         None if args.list => return list::run(&inputs::catalogue(None)?, &output),
         None => match &args.explain {
             Some(id) => return explain::run(&inputs::catalogue(None)?, id, &output),

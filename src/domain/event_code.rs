@@ -202,6 +202,8 @@ codes! {
     IncidentStarted, "incident_started", ApplicationLifecycle / 99, High, "An operator began to respond to an incident";
     IncidentStep, "incident_step", ApplicationLifecycle / 99, Medium, "A step of the response to an incident is done";
     IncidentEnded, "incident_ended", ApplicationLifecycle / 99, High, "The response to an incident came to its end";
+    TaskAttested, "task_attested", EntityManagement / 3, Low, "Somebody attested that a task which no program can see was done";
+    SecurityChecked, "security_checked", ApplicationLifecycle / 99, Low, "The evidence of a security check was written, with what it came to";
     LockdownBegan, "lockdown_began", ApplicationLifecycle / 7, Critical, "Every server was told to answer nothing but probes of its health";
     LockdownLifted, "lockdown_lifted", ApplicationLifecycle / 6, High, "Servers may answer again after a lockdown";
     MasterKeyTakenOver, "master_key_taken_over", EntityManagement / 3, Medium, "A running server took over the master key in use from its source";

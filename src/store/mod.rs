@@ -8,6 +8,7 @@
 mod alerts;
 mod api_keys;
 mod apps;
+mod attestations;
 mod audit_chains;
 mod audit_keys;
 mod backups;
@@ -59,6 +60,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use alerts::{AlertRow, Counted, Cursor, DeliveryRow, GivenUp, QUEUE_FULL, Tried};
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
 pub use apps::{App, AppRow};
+pub use attestations::AttestationRow;
 pub use audit_chains::ChainMark;
 pub use audit_keys::{AuditKeyOwner, AuditKeyRow, ERASED};
 pub use backups::BackupRow;

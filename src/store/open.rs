@@ -33,6 +33,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "administration", include_str!("migrations/0019_administration.sql")),
     (20, "incidents", include_str!("migrations/0020_incidents.sql")),
     (21, "alerts", include_str!("migrations/0021_alerts.sql")),
+    (24, "attestations", include_str!("migrations/0024_attestations.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

@@ -11,6 +11,7 @@
 
 mod architecture;
 mod audit;
+mod check;
 mod config;
 mod config_sealed;
 mod deploy;

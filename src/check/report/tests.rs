@@ -1,1 +1,297 @@
-//! Reports, in every form.
+//! Every form of one report that has a finding of every weight, with names that try to break out of it.
+
+use serde_json::{Value, json};
+
+use super::structure;
+use super::*;
+use crate::check::baseline::{Baseline, SCHEMA};
+use crate::check::coverage::coverage;
+use crate::check::finding::State;
+use crate::check::outcome::weigh;
+use crate::check::proving::{NOW, catalogue_of, finding};
+use crate::check::waiver::{Bounds, Waivers, parse};
+
+const CHECKS: &[(&str, &str)] = &[
+    ("SMC1001", "owasp_top10_2025 = [\"A04\"]\nowasp_asvs_5 = [\"11.5.1\"]\ncwe = [\"CWE-321\"]"),
+    ("SMC1002", "spotify_policy = [\"Terms A.5.c\"]"),
+    ("SMC1003", "nist_csf_2 = [\"PR.DS-01\"]"),
+    ("SMC1004", "iso_27001_2022 = [\"A.8.24\"]"),
+    ("SMC1005", "soc2_2017 = [\"CC6.1\"]"),
+    ("SMC1006", "owasp_top10_2025 = [\"A01\"]"),
+    ("SMC1007", "owasp_mcp_2025 = [\"MCP01\"]"),
+    ("SMC1008", "k8s_restricted = [\"runAsNonRoot\"]"),
+    ("SMC1009", "nsa_mcp = [\"N1\"]"),
+];
+
+/// What somebody who can name things would write.
+const HOSTILE: &str = "]]>\"'<script>&amp; | `x` \u{1b}[31m \u{202e}# [a](javascript:b)";
+
+fn waivers(catalogue: &Catalogue) -> Waivers {
+    let of = |id: &str, expires: &str| json!({ "id": id, "owner": "ada <a|b>", "reason": "replaced next month & gone", "expires": expires });
+    let list = json!({ "waiver": [of("SMC1004", "2026-12-31"), of("SMC1005", "2026-11-01")] });
+    parse(list.as_object().unwrap(), catalogue).unwrap()
+}
+
+fn baseline() -> Baseline {
+    let then = json!({ "schema": SCHEMA, "generated_at": "2026-11-01T00:00:00.000Z", "asked": "compliance",
+        "findings": [
+            { "id": "SMC1006", "subject": "", "state": "fail", "severity": "high" },
+            { "id": "SMC1007", "subject": "", "state": "fail", "severity": "low" },
+        ] });
+    Baseline::parse(&then.to_string()).unwrap()
+}
+
+fn findings(catalogue: &Catalogue) -> Vec<crate::check::Finding> {
+    let mut all: Vec<_> = [
+        ("SMC1001", State::Fail, Severity::Critical),
+        ("SMC1002", State::Fail, Severity::Low),
+        ("SMC1003", State::Error, Severity::High),
+        ("SMC1004", State::Fail, Severity::High),
+        ("SMC1005", State::Fail, Severity::High),
+        ("SMC1006", State::Fail, Severity::High),
+        ("SMC1007", State::Pass, Severity::High),
+        ("SMC1008", State::NotApplicable, Severity::High),
+        ("SMC1009", State::Manual, Severity::Medium),
+    ]
+    .map(|(id, state, severity)| finding(id, state, severity))
+    .into();
+    for finding in &mut all {
+        finding.controls = catalogue.check(&finding.id).unwrap().controls.clone();
+    }
+    all[0].subject = HOSTILE.to_owned();
+    all[0].observed = HOSTILE.to_owned();
+    all[0].fix = HOSTILE.to_owned();
+    all[1].place.file = Some("/etc/spotify mcp/ü.toml".to_owned());
+    all[2].place = crate::check::engine::Place {
+        text: "database, keys.kek".into(),
+        kind: "database",
+        file: None,
+        line: None,
+    };
+    all
+}
+
+fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
+    let catalogue = catalogue_of(CHECKS);
+    let findings = findings(&catalogue);
+    let waivers = waivers(&catalogue);
+    let baseline = baseline();
+    let bounds = Bounds { most_days: 180, wants_fingerprint: false };
+    let left_out = vec![LeftOut::new(&catalogue.checks[0], "--offline: it needs the network")];
+    look(&Report {
+        asked: "compliance",
+        environment: Environment::Production,
+        profile: Profile::Production,
+        at: NOW,
+        fail_on: Severity::High,
+        file: Some("/work/here/deploy/c.toml".to_owned()),
+        folder: Some("/work/here".to_owned()),
+        program: Some("ab".repeat(32)),
+        score: catalogue.scale.score(&findings),
+        coverage: Some(coverage(&catalogue, Profile::Production, &findings)),
+        drift: Some(baseline.drift(&findings)),
+        judged: weigh(findings, (&waivers, bounds), Some(&baseline), (Severity::High, NOW)),
+        catalogue: &catalogue,
+        left_out,
+    })
+}
+
+fn written(form: Form) -> String {
+    with_report(|report| report.write(form, Look::default()))
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes_in_every_form() {
+    for form in Form::ALL {
+        assert_eq!(written(form), written(form), "{}", form.name());
+        assert!(!written(form).contains('\u{1b}'), "{} holds an escape", form.name());
+    }
+}
+
+#[test]
+fn sarif_is_what_code_scanning_takes() {
+    let document = structure::sarif(&written(Form::Sarif));
+    let run = &document["runs"][0];
+    let results = run["results"].as_array().unwrap();
+    let ids: Vec<&str> = results.iter().map(|result| result["ruleId"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["SMC1001", "SMC1002", "SMC1004", "SMC1005", "SMC1006"], "failures alone");
+    let of = |id: &str| results.iter().find(|result| result["ruleId"] == id).unwrap();
+    assert!(of("SMC1004")["suppressions"][0]["justification"].as_str().unwrap().contains("2026-12-31"));
+    assert_eq!(of("SMC1005")["suppressions"], Value::Null, "an expired waiver suppresses nothing");
+    assert_eq!(of("SMC1006")["baselineState"], "unchanged");
+    assert_eq!(of("SMC1001")["level"], "error");
+    let uri = |id: &str| of(id)["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].clone();
+    assert_eq!(uri("SMC1001"), "c.toml");
+    assert_eq!(uri("SMC1002"), "file:///etc/spotify%20mcp/%C3%BC.toml");
+    let notices = run["invocations"][0]["toolExecutionNotifications"].as_array().unwrap();
+    assert_eq!(notices.len(), 2, "what was not assessed, and what is to be attested: {notices:?}");
+    let names: Vec<&str> =
+        run["taxonomies"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"CWE") && names.contains(&"owasp_asvs_5"), "{names:?}");
+}
+
+#[test]
+fn a_finding_without_a_file_is_shown_at_the_configuration() {
+    let catalogue = catalogue_of(CHECKS);
+    let mut one = finding("SMC1001", State::Fail, Severity::High);
+    one.place = crate::check::engine::Place {
+        text: "this program".into(),
+        kind: "program",
+        file: None,
+        line: Some(9),
+    };
+    let document = with_report(|report| {
+        let judged = weigh(vec![one], (&Waivers::default(), Bounds::NONE), None, (Severity::High, NOW));
+        let report = Report {
+            judged,
+            catalogue: &catalogue,
+            file: report.file.clone(),
+            folder: report.folder.clone(),
+            program: None,
+            left_out: Vec::new(),
+            drift: None,
+            coverage: None,
+            score: report.score.clone(),
+            ..*report
+        };
+        structure::sarif(&report.write(Form::Sarif, Look::default()))
+    });
+    let place = &document["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "deploy/c.toml");
+    assert_eq!(place["region"]["startLine"], 1);
+}
+
+#[test]
+fn oscal_invents_no_finding() {
+    let document = structure::oscal(&written(Form::Oscal));
+    let result = &document["assessment-results"]["results"][0];
+    assert_eq!(result["observations"].as_array().unwrap().len(), 9, "every finding is an observation");
+    let findings = result["findings"].as_array().unwrap();
+    let state = |target: &str| {
+        let found = findings.iter().find(|one| one["target"]["target-id"] == format!("{target}_obj"));
+        found.map(|one| one["target"]["status"]["state"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(state("owasp_mcp_2025_MCP01").as_deref(), Some("satisfied"));
+    assert_eq!(state("owasp_top10_2025_A04").as_deref(), Some("not-satisfied"));
+    assert_eq!(state("spotify_policy_Terms_A.5.c").as_deref(), Some("not-satisfied"));
+    assert_eq!(state("nist_csf_2_PR.DS-01"), None, "nothing was seen of it");
+    assert_eq!(state("k8s_restricted_runAsNonRoot"), None, "it does not apply");
+    let risks = result["risks"].as_array().unwrap();
+    let accepted: Vec<_> = risks.iter().filter(|risk| risk["status"] == "deviation-approved").collect();
+    assert_eq!(accepted.len(), 1);
+    assert_eq!(accepted[0]["deadline"], "2027-01-01T00:00:00.000Z");
+}
+
+#[test]
+fn junit_fails_where_the_build_fails() {
+    let text = written(Form::Junit);
+    let cases = structure::junit(&text);
+    assert_eq!(cases.len(), 9);
+    assert!(text.contains("tests=\"9\" failures=\"2\" errors=\"1\" skipped=\"2\""), "{text}");
+    assert!(text.contains("waived by ada &lt;a|b&gt; until 2026-12-31"), "{text}");
+}
+
+#[test]
+fn json_says_everything_and_is_a_baseline() {
+    let text = written(Form::Json);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    for member in ["schema", "environment", "generated_at", "summary", "findings"] {
+        assert!(!document[member].is_null(), "{member}");
+    }
+    for member in
+        ["id", "title", "severity", "state", "expected", "observed", "source", "why", "fix", "controls"]
+    {
+        assert!(
+            document["findings"].as_array().unwrap().iter().all(|one| !one[member].is_null()),
+            "{member}"
+        );
+    }
+    let summary = &document["summary"];
+    assert_eq!((&summary["outcome"], &summary["exit_status"]), (&json!("findings"), &json!(1)));
+    assert_eq!(summary["findings_by_severity"]["critical"], 1);
+    assert_eq!((&summary["waived"], &summary["waivers_expired"]), (&json!(1), &json!(1)));
+    let coverage = document["frameworks"]["coverage"].as_array().unwrap();
+    for framework in coverage {
+        let count = |name: &str| framework[name].as_array().unwrap().len();
+        let all = count("evidenced") + count("partly") + count("not_assessable");
+        let known = catalogue_of(CHECKS).framework(framework["id"].as_str().unwrap()).unwrap().controls.len();
+        assert_eq!(all, known, "{}: every control is one of the three", framework["id"]);
+    }
+    let baseline = Baseline::parse(&text).unwrap();
+    with_report(|report| {
+        let findings: Vec<_> = report.judged.iter().map(|one| one.finding.clone()).collect();
+        let drift = baseline.drift(&findings);
+        // What was waived then has to be waived again.
+        assert_eq!(drift.new, ["SMC1004"]);
+        assert!(drift.worse.is_empty() && drift.mended.is_empty(), "{drift:?}");
+    });
+}
+
+#[test]
+fn text_fits_eighty_columns_and_says_what_to_do() {
+    for verbose in [false, true] {
+        let page = with_report(|report| report.write(Form::Text, Look { colour: false, verbose }));
+        for line in page.lines() {
+            let unbroken = line.split_whitespace().any(|word| word.chars().count() > 60);
+            assert!(line.chars().count() <= 80 || unbroken, "{line}");
+        }
+        for heading in [
+            "FINDINGS (1)",
+            "WAIVED ONCE, AND THE WAIVER HAS EXPIRED (1)",
+            "COULD NOT BE ASSESSED (1)",
+            "BELOW THE THRESHOLD (1)",
+            "AS IN THE BASELINE (1)",
+            "FOR PEOPLE TO SEE AND ATTEST (1)",
+            "WAIVED (1)",
+            "PASSED (1)",
+            "DOES NOT APPLY (1)",
+            "NOT ASKED (1)",
+            "SINCE THE BASELINE OF 2026-11-01",
+            "FRAMEWORKS",
+            "POSTURE SCORE: ",
+            "Exit status 1: 1 finding at or above high",
+        ] {
+            assert!(page.contains(heading), "{heading} is not in\n{page}");
+        }
+        assert_eq!(page.contains("mapped to"), verbose);
+    }
+}
+
+#[test]
+fn colours_are_beside_words_that_say_the_same() {
+    let plain = with_report(|report| report.write(Form::Text, Look::default()));
+    let painted = with_report(|report| report.write(Form::Text, Look { colour: true, verbose: false }));
+    let mut stripped = String::new();
+    for (at, piece) in painted.split("\u{1b}[").enumerate() {
+        stripped += if at == 0 { piece } else { piece.split_once('m').unwrap().1 };
+    }
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn markdown_holds_no_markup_of_what_was_observed() {
+    let page = written(Form::Markdown);
+    assert!(!page.contains("<script>") && !page.contains("[a](javascript"), "{page}");
+    for line in page.lines().filter(|line| line.starts_with('|')) {
+        let cells = line.replace("\\|", "").matches('|').count();
+        assert!([3, 4, 5, 6].contains(&cells), "{line}");
+    }
+    assert!(page.contains("## Findings (1)") && page.contains("## Waived (1)") && page.contains("MCP01"));
+}
+
+#[test]
+fn forms_are_told_by_extension() {
+    for (name, form) in [
+        ("r.json", Form::Json),
+        ("r.sarif.json", Form::Sarif),
+        ("r.SARIF", Form::Sarif),
+        ("r.oscal.json", Form::Oscal),
+        ("r.xml", Form::Junit),
+        ("r.md", Form::Markdown),
+        ("r.txt", Form::Text),
+    ] {
+        assert_eq!(Form::of_file(name), Some(form), "{name}");
+        assert_eq!(Form::named(form.name()), Some(form));
+    }
+    assert_eq!(Form::of_file("report"), None);
+}

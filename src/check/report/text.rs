@@ -156,16 +156,11 @@ fn drifted(drift: &Drift, look: Look) -> String {
 fn covered(report: &Report<'_>, coverage: &[Coverage], look: Look) -> String {
     let mut text = heading("FRAMEWORKS", look, "1");
     text += &paragraph("  ", MEANING);
-    let head = format!("\n  {:44}  evidenced  partly  not assessable here\n", "");
-    text += &head;
+    text += "\n  evidenced  partly  not here\n";
     for one in coverage {
-        let title: String = one.title.chars().take(44).collect();
-        text += &format!(
-            "  {title:44}  {:9}  {:6}  {:19}\n",
-            one.evidenced.len(),
-            one.partly.len(),
-            one.not_assessable.len()
-        );
+        let counts =
+            format!("  {:9}  {:6}  {:8}  ", one.evidenced.len(), one.partly.len(), one.not_assessable.len());
+        text += &paragraph(&counts, &one.title);
     }
     for one in coverage {
         text += &format!("\n{}\n", painted(&format!("  {}", one.title), "1", look));

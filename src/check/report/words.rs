@@ -4,12 +4,15 @@ use std::fmt::Write as _;
 
 use super::Report;
 use crate::check::engine::Finding;
+use crate::domain::event::is_deceptive;
 
 /// Columns of a terminal that everybody has.
 pub(super) const WIDTH: usize = 80;
 
-/// A paragraph: `first` stands before its first line, as many blanks before the others. A longer word stays whole.
+/// A paragraph: `first` stands before its first line, as many blanks before the others. A longer word stays whole; what
+/// would move a terminal's cursor or hide words goes.
 pub(super) fn paragraph(first: &str, text: &str) -> String {
+    let text: String = text.chars().filter(|c| c.is_whitespace() || !is_deceptive(*c)).collect();
     let indent = first.chars().count();
     let (mut out, mut column) = (first.to_owned(), indent);
     for (at, word) in text.split_whitespace().enumerate() {

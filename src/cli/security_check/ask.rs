@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use url::Url;
 
-use super::{inputs, outputs};
+use super::{evidence, inputs, outputs};
 use crate::ambient::{Clock, Dice};
 use crate::check::outcome::{Outcome, weigh};
 use crate::check::report::{Form, Look, Report};
@@ -48,6 +48,9 @@ pub struct Ask {
     /// Files of this folder in the place of built-in policies
     #[arg(long, value_name = "FOLDER")]
     policies: Option<PathBuf>,
+    /// Write every form of the report there, with a manifest signed by the server's evidence key
+    #[arg(long, value_name = "FOLDER")]
+    evidence_dir: Option<PathBuf>,
     /// Send nothing and fetch nothing: checks that need the network are not asked
     #[arg(long)]
     offline: bool,
@@ -102,7 +105,18 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
         catalogue: &catalogue,
         left_out,
     };
-    write(&report, &plan, global, &request.dice)
+    let exit = write(&report, &plan, global, &request.dice)?;
+    match &ask.evidence_dir {
+        Some(folder) => {
+            evidence::write(&report, folder, global).map(|written| if written { exit } else { worse(exit) })
+        }
+        None => Ok(exit),
+    }
+}
+
+/// Not all that was asked was done; findings are worse.
+fn worse(exit: Exit) -> Exit {
+    if exit == Exit::Findings { exit } else { Exit::Incomplete }
 }
 
 /// Every report that can be written is; one that cannot makes the run incomplete, unless there are findings.

@@ -1,0 +1,48 @@
+//! Tasks that no program can see done, as somebody attested them (`security-check attest`). Only ever added to.
+
+use crate::failure::Failure;
+
+use super::{Recorded, Store, reading, record, transaction};
+
+/// One attestation.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct AttestationRow {
+    /// Its id.
+    pub id: String,
+    /// Which task of `policies/tasks.toml`.
+    pub task: String,
+    /// Who says so.
+    pub by_whom: String,
+    /// What shows it.
+    pub evidence: String,
+    /// When it was said, in milliseconds.
+    pub at: i64,
+}
+
+impl Store {
+    /// Stores one, with its event.
+    pub async fn attest(&self, row: &AttestationRow, events: &[Recorded]) -> Result<(), Failure> {
+        let sql = "INSERT INTO attestations (id, task, by_whom, evidence, at) VALUES ($1, $2, $3, $4, $5)";
+        transaction!(self, tx => {
+            sqlx::query(sql)
+                .bind(&row.id)
+                .bind(&row.task)
+                .bind(&row.by_whom)
+                .bind(&row.evidence)
+                .bind(row.at)
+                .execute(&mut *tx)
+                .await?;
+            record!(tx, events);
+        });
+        Ok(())
+    }
+
+    /// The last one of every task that was ever attested, by task.
+    pub async fn last_attestations(&self) -> Result<Vec<AttestationRow>, Failure> {
+        let sql = "SELECT a.id, a.task, a.by_whom, a.evidence, a.at FROM attestations a
+            WHERE NOT EXISTS (SELECT 1 FROM attestations b
+                WHERE b.task = a.task AND (b.at > a.at OR (b.at = a.at AND b.id > a.id)))
+            ORDER BY a.task";
+        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
+    }
+}

@@ -1,0 +1,156 @@
+//! What a run comes to: its exit status, and why.
+
+use super::{Here, policies, waivers};
+
+const ONLY: [&str; 3] = ["compliance", "--only", "SMC7009"];
+
+/// With these further words.
+fn asked<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&ONLY[..], more].concat()
+}
+
+#[test]
+fn waivers_hold_until_their_day_is_over_and_no_farther_than_allowed() {
+    let here = Here::new();
+    here.file("none.toml", "");
+    here.file("expired.toml", &waivers("2020-01-01"));
+    here.file("far.toml", &waivers("2999-01-01"));
+    assert_eq!(here.status(&asked(&[])).0, 0);
+    assert_eq!(here.status(&asked(&["--waivers", "none.toml"])).0, 0);
+    assert_eq!(here.status(&asked(&["--waivers", "expired.toml"])).0, 4);
+    let report = here.report(&asked(&["--waivers", "far.toml"]));
+    assert_eq!((&report["summary"]["outcome"], &report["summary"]["stale"]), (&"stale".into(), &1.into()));
+    let finding = &report["findings"][0];
+    assert_eq!((&finding["state"], &finding["severity"]), (&"fail".into(), &"medium".into()));
+    assert!(finding["observed"].as_str().unwrap().contains("at most 365 are allowed"), "{finding}");
+    let bank = here.report(&asked(&["--waivers", "far.toml", "--profile", "bank"]));
+    assert!(bank["findings"][0]["observed"].as_str().unwrap().contains("at most 90"), "{bank}");
+}
+
+#[test]
+fn a_file_of_waivers_with_a_mistake_waives_nothing() {
+    let here = Here::new();
+    for (name, text, named) in [
+        (
+            "a.toml",
+            "[[waiver]]\nid = \"SMC7009\"\nowner = \"ada\"\nreason = \"no end in sight\"\n",
+            "expires",
+        ),
+        (
+            "b.json",
+            "{\"waiver\":[{\"id\":\"SMC0000\",\"owner\":\"a\",\"reason\":\"something\",\"expires\":\"2026-12-31\"}]}",
+            "SMC0000",
+        ),
+        ("c.toml", "waiver = [", "TOML"),
+        ("d.toml", "[[waivers]]\n", "waivers"),
+    ] {
+        here.file(name, text);
+        let (status, said) = here.status(&asked(&["--waivers", name]));
+        assert_eq!(status, 2, "{name}: {said}");
+        assert!(said.contains("WAIVERS_INVALID") && said.contains(named), "{name}: {said}");
+    }
+    assert_eq!(here.status(&asked(&["--waivers", "missing.toml"])).0, 2);
+}
+
+#[test]
+fn findings_are_one_and_a_baseline_leaves_what_is_new_or_worse() {
+    let here = Here::new();
+    here.file("expired.toml", &waivers("2020-01-01"));
+    let high = policies(&here, "high").display().to_string();
+    let of = |more: &[&'static str]| {
+        let mut all: Vec<String> = asked(more).iter().map(|word| (*word).to_owned()).collect();
+        all.extend(["--waivers", "expired.toml", "--policies"].map(str::to_owned));
+        all.push(high.clone());
+        all
+    };
+    let status = |words: Vec<String>| here.status(&words.iter().map(String::as_str).collect::<Vec<_>>()).0;
+    assert_eq!(status(of(&[])), 1);
+    assert_eq!(status(of(&["--fail-on", "critical"])), 0);
+    assert_eq!(status(of(&["--output", "then.json"])), 1);
+    assert_eq!(status(of(&["--baseline", "then.json"])), 0, "it was known");
+    policies(&here, "critical");
+    assert_eq!(status(of(&["--baseline", "then.json"])), 1, "it is worse");
+    here.file("no.json", "{\"schema\":\"other\"}");
+    assert_eq!(status(of(&["--baseline", "no.json"])), 2);
+    let mut words = of(&["--baseline", "then.json"]);
+    words.extend(["--format", "json"].map(str::to_owned));
+    let output = here.check(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["drift"]["worse"].as_array().unwrap().len(), 1, "{report}");
+    assert!(report["policies"]["origin"].as_str().unwrap().contains("1 of"), "{report}");
+}
+
+#[test]
+fn what_is_asked_wrongly_is_two_and_says_what_to_do() {
+    let here = Here::new();
+    for (arguments, code) in [
+        (&[] as &[&str], "USAGE"),
+        (&["compliance", "--only", "SMC0000"], "CHECK_UNKNOWN"),
+        (&["config", "--skip", "no-such-tag"], "CHECK_UNKNOWN"),
+        (&["--explain", "SMC0000"], "CHECK_UNKNOWN"),
+        (&["compliance", "--list"], "USAGE"),
+        (&["compliance", "--profile", "nobody"], "USAGE"),
+        (&["compliance", "--fail-on", "urgent"], "USAGE"),
+        (&["compliance", "--format", "pdf"], "USAGE"),
+        (&["compliance", "--format", "json", "--format", "sarif"], "USAGE"),
+        (&["compliance", "--output", "report"], "USAGE"),
+        (&["compliance", "--policies", "."], "POLICIES_INVALID"),
+        (&["compliance", "--live", "https://a.example", "--offline"], "USAGE"),
+        (&["attest", "sleep", "--by", "ada", "--evidence", "none"], "TASK_UNKNOWN"),
+    ] {
+        let (status, said) = here.status(arguments);
+        assert_eq!(status, 2, "{arguments:?}: {said}");
+        assert!(said.contains(code) && said.contains("help: "), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn policies_that_are_less_than_the_built_in_ones_are_refused() {
+    let here = Here::new();
+    for (name, text, named) in [
+        ("checks/supply.toml", "", "SMC7009 is missing"),
+        ("checks/suply.toml", "", "no file of this name"),
+        ("profiles.toml", "[[profile]]\nid = \"bank\"\n", "profiles.toml"),
+        ("tasks.toml", "[[task]]\nid = \"a\"\n", "tasks.toml"),
+    ] {
+        let folder = format!("p-{}", name.replace('/', "-"));
+        here.file(&format!("{folder}/{name}"), text);
+        let (status, said) = here.status(&asked(&["--policies", &folder]));
+        assert_eq!(status, 2, "{name}: {said}");
+        assert!(said.contains(named), "{name}: {said}");
+    }
+}
+
+#[test]
+fn other_commands_write_text_or_json_alone() {
+    let here = Here::new();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"))
+        .args(["config", "keygen", "--format", "sarif"])
+        .current_dir(&here.0)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("not sarif") && output.stdout.is_empty(), "{said}");
+}
+
+#[test]
+fn every_check_is_listed_and_explained() {
+    let here = Here::new();
+    let list = here.report(&["--list"]);
+    let ids: Vec<&str> =
+        list["checks"].as_array().unwrap().iter().map(|check| check["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"SMC7009"));
+    assert_eq!(list["frameworks"].as_array().unwrap().len(), 10);
+    assert!(list["tasks"].as_array().unwrap().iter().any(|task| task["id"] == "restore-test"));
+    let explained = here.report(&["--explain", "smc7009"]);
+    assert_eq!(explained["profiles"]["bank"]["parameters"]["most_days"], "90");
+    let text = String::from_utf8(here.check(&["--explain", "WaiversSound"]).stdout).unwrap();
+    for word in ["expected", "why", "fix", "verify", "OWASP Top 10 2025: A06", "A04:2021"] {
+        assert!(text.contains(word), "{word} is not in\n{text}");
+    }
+    let page = String::from_utf8(here.check(&["--list"]).stdout).unwrap();
+    for line in text.lines().chain(page.lines()) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
