@@ -35,8 +35,8 @@ pub(super) fn write(report: &Report<'_>, look: Look) -> String {
 }
 
 fn head(report: &Report<'_>, look: Look) -> String {
-    let mut page = painted(&format!("security-check {}: {}", report.asked, report.conclusion()), "1", look);
-    page.push('\n');
+    let first = paragraph("", &format!("security-check {}: {}", report.asked, report.conclusion()));
+    let mut page = painted(first.trim_end(), "1", look) + "\n";
     let environment = format!("{}, judged by the profile {}", report.environment, report.profile.name());
     page += &paragraph("  environment    ", &environment);
     page += &paragraph(
@@ -170,13 +170,23 @@ fn covered(report: &Report<'_>, coverage: &[Coverage], look: Look) -> String {
         if !one.partly.is_empty() {
             text += &paragraph("    partly       ", &partly(&one.partly));
         }
-        if let Some(framework) = report.catalogue.framework(&one.id)
-            && !one.not_assessable.is_empty()
-        {
-            text += &paragraph("    not here     ", &ranges(framework, &one.not_assessable));
-        }
+        text += &not_here(report, one, look);
     }
     text
+}
+
+/// So many ids are read gladly; more with `-v`.
+const READ_GLADLY: usize = 40;
+
+fn not_here(report: &Report<'_>, coverage: &Coverage, look: Look) -> String {
+    let count = coverage.not_assessable.len();
+    let words = match report.catalogue.framework(&coverage.id) {
+        None => return String::new(),
+        Some(_) if count == 0 => return String::new(),
+        Some(_) if count > READ_GLADLY && !look.verbose => format!("{count}: -v lists them"),
+        Some(framework) => ranges(framework, &coverage.not_assessable),
+    };
+    paragraph("    not here     ", &words)
 }
 
 fn ids(report: &Report<'_>, coverage: &Coverage, evidence: &[Evidence]) -> String {
@@ -206,10 +216,8 @@ fn tail(report: &Report<'_>, look: Look) -> String {
     let mut text = heading(&format!("POSTURE SCORE: {value}"), look, "1");
     text += &paragraph("  ", &report.score.arithmetic);
     let outcome = report.outcome();
-    text + &format!(
-        "\n{}\n",
-        painted(&format!("Exit status {}: {}", outcome.status(), report.conclusion()), "1", look)
-    )
+    let last = paragraph("", &format!("Exit status {}: {}", outcome.status(), report.conclusion()));
+    text + &format!("\n{}\n", painted(last.trim_end(), "1", look))
 }
 
 const fn paint_of(severity: Severity) -> &'static str {
