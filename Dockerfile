@@ -9,10 +9,14 @@
 FROM docker.io/library/rust:1.95-slim-trixie AS build
 WORKDIR /build
 COPY . .
-# The image's lock file is the only source of versions; the caches stay out of the image.
+# The image's lock file is the only source of versions; the caches stay out of the image. cargo-auditable puts the exact
+# list of packages into the program, which `security-check deps` reads; should it fail, the program is built without, and
+# SMC7001 says so.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin spotify-mcp \
+    cargo install --locked --version 0.7.7 cargo-auditable \
+    && { cargo auditable build --release --locked --bin spotify-mcp \
+        || cargo build --release --locked --bin spotify-mcp; } \
     && install -D -m 0755 target/release/spotify-mcp /image/usr/local/bin/spotify-mcp \
     && install -d -m 0700 /image/var/lib/spotify-mcp
 

@@ -232,6 +232,18 @@ fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
     Ok(policy)
 }
 
+/// The way out that a configuration allows, for a command without a running server.
+///
+/// # Errors
+/// In words: which key names a host that can never be reached, and why.
+pub fn gate(config: &Config, clock: &Clock) -> Result<Gate, String> {
+    match gate_policy(config) {
+        Ok(policy) => Ok(Gate::new(policy, clock.clone())),
+        Err(BuildError::Host(key, why)) => Err(format!("{key}: {why}")),
+        Err(_) => Err("the configuration names no way out".to_owned()),
+    }
+}
+
 /// The identity of the accounts service, without a trailing slash: accounts are known by it.
 pub fn accounts_url(config: &Config) -> &str {
     config.spotify.accounts_url.as_str().trim_end_matches('/')

@@ -33,7 +33,7 @@ use crate::vault::{KeyRing, Vault};
 
 pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearer, Bearers, Refused};
-pub use build::{BuildError, Mode, OtherApps, accounts, accounts_url, credentials};
+pub use build::{BuildError, Mode, OtherApps, accounts, accounts_url, credentials, gate};
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};

@@ -21,8 +21,14 @@ pub struct Request {
     pub live: Option<Url>,
     /// Where the advisory database is: a folder or an archive (`--advisory-db`).
     pub advisory_db: Option<PathBuf>,
+    /// Where to fetch the advisory database from (`--fetch-advisories`).
+    pub fetch_advisories: Option<String>,
     /// A lock file instead of this program's own dependency list (`--lockfile`).
     pub lockfile: Option<PathBuf>,
+    /// A copy of the registry's index (`--registry-index`).
+    pub registry_index: Option<PathBuf>,
+    /// A release's list of SHA-256 digests (`--release-manifest`).
+    pub release_manifest: Option<PathBuf>,
     /// `host:port` of TLS servers to look at instead of the configured ones (`--address`).
     pub addresses: Vec<String>,
     /// A PEM file of certificate authorities that are trusted beside the public ones (`--ca`).

@@ -7,6 +7,7 @@ mod explain;
 mod inputs;
 mod list;
 mod outputs;
+mod supply;
 
 use clap::Subcommand;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use url::Url;
 
+use super::supply::Supply;
 use super::{evidence, inputs, outputs};
 use crate::ambient::{Clock, Dice};
 use crate::check::outcome::{Outcome, weigh};
@@ -63,12 +64,8 @@ pub struct Ask {
     /// A PEM file of certificate authorities to trust beside the public ones
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// The advisory database: a folder or an archive of it
-    #[arg(long, value_name = "PATH")]
-    advisory_db: Option<PathBuf>,
-    /// A lock file to judge instead of what this program was built from
-    #[arg(long, value_name = "FILE")]
-    lockfile: Option<PathBuf>,
+    #[command(flatten)]
+    supply: Supply,
 }
 
 /// Gathers, judges, writes.
@@ -106,6 +103,17 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
         left_out,
     };
     let exit = write(&report, &plan, global, &request.dice)?;
+    let exit = match ask.supply.write_bill(&request, &report.judged, &request.dice) {
+        Ok(None) => exit,
+        Ok(Some(path)) => {
+            global.output().note(&format!("bill of materials: {}", path.display()));
+            exit
+        }
+        Err(refused) => {
+            global.output().refused(&refused);
+            worse(exit)
+        }
+    };
     match &ask.evidence_dir {
         Some(folder) => {
             evidence::write(&report, folder, global).map(|written| if written { exit } else { worse(exit) })
@@ -192,8 +200,11 @@ fn request(ask: &Ask, global: &Global) -> Result<Request, Refused> {
         loaded,
         offline: ask.offline,
         live: ask.live.clone(),
-        advisory_db: ask.advisory_db.clone(),
-        lockfile: ask.lockfile.clone(),
+        advisory_db: ask.supply.advisory_db.clone(),
+        fetch_advisories: ask.supply.fetch_advisories.clone(),
+        lockfile: ask.supply.lockfile.clone(),
+        registry_index: ask.supply.registry_index.clone(),
+        release_manifest: ask.supply.release_manifest.clone(),
         addresses: ask.address.clone(),
         ca: ask.ca.clone(),
         now: clock.now(),

@@ -1,0 +1,225 @@
+//! The advisory database that packages are held against: where it is, how old, and which of its advisories could
+//! concern them.
+//!
+//! Reads an archive or a folder; fetching is `fetch.rs`'s. Never: passing over an advisory that cannot be read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::advisory::Advisory;
+use super::collected::{Collected, Unusable, clean};
+use super::{archive, folder};
+use crate::ambient::Timestamp;
+
+/// Under which names it is looked for in the data directory, in this order.
+pub const KEPT_AS: [&str; 3] = ["advisory-db.tar.gz", "advisory-db.tar.xz", "advisory-db"];
+
+/// Most unreadable advisories that are named.
+const NAMED: usize = 20;
+
+/// What tells how old a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The commit that its archive was made of by git.
+    Commit,
+    /// The newest of its advisories: it can be a few days younger than that, and not older.
+    NewestAdvisory,
+}
+
+/// How old it is, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dated {
+    /// The instant.
+    pub at: Timestamp,
+    /// By what.
+    pub basis: Basis,
+}
+
+impl fmt::Display for Dated {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = self.at.rfc3339();
+        let day = day.split('T').next().unwrap_or_default();
+        match self.basis {
+            Basis::Commit => write!(out, "committed {day}"),
+            Basis::NewestAdvisory => write!(out, "newest advisory {day}"),
+        }
+    }
+}
+
+/// A database, as far as it concerns the packages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// Where it was read.
+    pub place: String,
+    /// `sha256:` of the archive; `sha256-of-advisories:` of a folder.
+    pub digest: String,
+    /// The commit of RustSec's repository, where the database names it.
+    pub commit: Option<String>,
+    /// How old it is.
+    pub dated: Option<Dated>,
+    /// How many advisories it has, those that were taken back included.
+    pub count: usize,
+    /// How many of them were taken back.
+    pub withdrawn: usize,
+    /// How many files are about the toolchain and standard library, which are not looked at.
+    pub toolchain: usize,
+    /// Advisories that cannot be read: path and why, the first few; and how many there are.
+    pub unreadable: (Vec<String>, usize),
+    /// Those about a package of the list, in any version, sorted by id.
+    pub advisories: Vec<Advisory>,
+}
+
+impl Database {
+    /// What it is, in one line.
+    pub fn summary(&self) -> String {
+        let dated = self.dated.map(|dated| format!(", {dated}")).unwrap_or_default();
+        let commit = self.commit.as_deref().and_then(|id| id.get(..12));
+        let commit = commit.map(|id| format!(", commit {id}")).unwrap_or_default();
+        format!("{} advisories{dated}{commit}", self.count)
+    }
+}
+
+/// Reads the database at a path: an archive or a folder.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(super) fn open(path: &Path, names: &BTreeSet<&str>) -> Result<Database, Unusable> {
+    let unreadable = |error: io::Error| Unusable::because(format!("it cannot be read: {}", error.kind()));
+    let place = path.display().to_string();
+    if fs::metadata(path).map_err(unreadable)?.is_dir() {
+        let (collected, digest) = folder::read(path)?;
+        return Ok(sift(&collected, (place, format!("sha256-of-advisories:{digest}")), names));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .map_err(unreadable)?
+        .take(archive::PACKED + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    of_archive(bytes, place, names)
+}
+
+/// Reads a database's archive.
+///
+/// # Errors
+/// Why it cannot be used.
+pub(super) fn of_archive(
+    bytes: Vec<u8>,
+    place: String,
+    names: &BTreeSet<&str>,
+) -> Result<Database, Unusable> {
+    if bytes.len() as u64 > archive::PACKED {
+        return Err(Unusable::because(format!("it is larger than {} MiB", archive::PACKED / 1024 / 1024)));
+    }
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let collected = archive::read(bytes)?;
+    Ok(sift(&collected, (place, format!("sha256:{digest}")), names))
+}
+
+/// The database that is kept in the data directory, where one is.
+pub(super) fn kept(data_dir: &Path) -> Option<PathBuf> {
+    KEPT_AS.iter().map(|name| data_dir.join(name)).find(|path| path.exists())
+}
+
+/// Reads every advisory, and keeps those about these packages.
+fn sift(collected: &Collected, (place, digest): (String, String), names: &BTreeSet<&str>) -> Database {
+    let (mut count, mut withdrawn, mut newest) = (0, 0, None::<String>);
+    let (mut unreadable, mut failed) = (Vec::new(), 0);
+    let mut advisories = Vec::new();
+    for ((package, file), bytes) in &collected.advisories {
+        let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
+        match text.and_then(|text| Advisory::parse(text, package, file)) {
+            Ok(None) => {}
+            Ok(Some(advisory)) => {
+                count += 1;
+                withdrawn += usize::from(advisory.withdrawn);
+                newest = newest.max(Some(advisory.date.clone()));
+                if names.contains(package.as_str()) {
+                    advisories.push(advisory);
+                }
+            }
+            Err(why) => {
+                failed += 1;
+                if unreadable.len() < NAMED {
+                    unreadable.push(format!("{}/{}: {why}", clean(package), clean(file)));
+                }
+            }
+        }
+    }
+    advisories.sort_by(|left: &Advisory, right| left.id.cmp(&right.id));
+    let by_commit = collected.committed.map(|at| Dated { at, basis: Basis::Commit });
+    let by_newest = newest.and_then(|day| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")));
+    let dated = by_commit.or(by_newest.map(|at| Dated { at, basis: Basis::NewestAdvisory }));
+    Database {
+        place,
+        digest,
+        commit: collected.commit.clone(),
+        dated,
+        count,
+        withdrawn,
+        toolchain: collected.toolchain,
+        unreadable: (unreadable, failed),
+        advisories,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tar::EntryType;
+
+    use super::super::advisory::tests::file;
+    use super::super::archive::tests::{gzip, tar};
+    use super::super::folder::tests::Scratch;
+    use super::*;
+
+    fn names() -> BTreeSet<&'static str> {
+        BTreeSet::from(["dep", "other"])
+    }
+
+    #[test]
+    fn a_folder_and_its_archive_give_the_same_advisories() {
+        let folder = Scratch::new("same");
+        let (one, two) = (
+            file("RUSTSEC-2026-0001", "dep", ""),
+            file("RUSTSEC-2026-0002", "gone", "withdrawn = \"2026-11-02\""),
+        );
+        folder.write("crates/dep/RUSTSEC-2026-0001.md", &one);
+        folder.write("crates/gone/RUSTSEC-2026-0002.md", &two);
+        folder.write("crates/bad/RUSTSEC-2026-0003.md", "not an advisory");
+        let read = open(&folder.0, &names()).unwrap();
+        let entries: [(EntryType, &str, &[u8]); 3] = [
+            (EntryType::Regular, "crates/dep/RUSTSEC-2026-0001.md", one.as_bytes()),
+            (EntryType::Regular, "crates/gone/RUSTSEC-2026-0002.md", two.as_bytes()),
+            (EntryType::Regular, "crates/bad/RUSTSEC-2026-0003.md", b"not an advisory"),
+        ];
+        let packed = folder.write("advisory-db.tar.gz", gzip(&tar(&entries)));
+        let archived = open(&packed, &names()).unwrap();
+        assert_eq!(archived.advisories, read.advisories);
+        for database in [read, archived] {
+            assert_eq!((database.count, database.withdrawn, database.unreadable.1), (2, 1, 1));
+            assert_eq!(database.unreadable.0, ["bad/RUSTSEC-2026-0003.md: its text is not as it should be"]);
+            assert_eq!(database.advisories.len(), 1);
+            let dated = database.dated.unwrap();
+            assert_eq!(
+                (dated.basis, dated.to_string().as_str()),
+                (Basis::NewestAdvisory, "newest advisory 2026-11-01")
+            );
+            assert!(database.digest.starts_with("sha256"));
+        }
+        assert_eq!(kept(&folder.0), Some(packed));
+    }
+
+    #[test]
+    fn what_is_no_database_says_why() {
+        let folder = Scratch::new("none");
+        assert_eq!(kept(&folder.0), None);
+        assert!(open(&folder.0.join("nowhere"), &names()).is_err());
+        let text = folder.write("db", "text");
+        assert!(open(&text, &names()).unwrap_err().to_string().contains("neither tar.gz nor tar.xz"));
+    }
+}

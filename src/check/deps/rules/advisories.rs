@@ -1,0 +1,206 @@
+//! Known vulnerabilities (SMC7002), and whether the database that knows them is young enough (SMC7003).
+
+use std::time::Duration;
+
+use super::{all, packages, seen_at, some};
+use crate::check::deps::{Advisory, Database, Evidence, Facts, Inventory, Kind, Origin, Package, Use};
+use crate::check::finding::{Severity, Source, Verdict};
+use crate::check::rule::Ground;
+
+/// SMC7002: one verdict for each advisory and version of a package.
+pub(super) fn no_known_vulnerability(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    let inventory = match packages(facts) {
+        Ok(inventory) => inventory,
+        Err(verdicts) => return verdicts,
+    };
+    let database = match database(facts) {
+        Ok(database) => database,
+        Err(verdict) => return vec![verdict],
+    };
+    let mut verdicts: Vec<_> = matches(inventory, database, |kind| *kind == Kind::Vulnerability)
+        .map(|found| told(found, inventory))
+        .collect();
+    verdicts.extend(unread(database));
+    verdicts.extend(not_audited(inventory));
+    if verdicts.is_empty() {
+        let observed = format!("none, by {}; {}", database.summary(), inventory.summary());
+        verdicts.push(Verdict::pass(seen_at(inventory, None), observed));
+    }
+    verdicts
+}
+
+/// The database, or the verdict that there is none.
+pub(super) fn database(facts: &Facts) -> Result<&Database, Verdict> {
+    match &facts.database {
+        Some(Ok(database)) => Ok(database),
+        Some(Err(unseen)) => Err(Verdict::error(Source::Program, unseen.why.clone())),
+        None if facts.offline => Err(Verdict::not_applicable(
+            Source::Program,
+            "there is no advisory database here, and --offline takes what would be fetched out of what was asked",
+        )),
+        None => Err(Verdict::error(Source::Program, "there is no advisory database").mended_by(
+            "Give one with --advisory-db (a folder or tar.gz of https://github.com/rustsec/advisory-db), \
+                 or fetch it with --fetch-advisories.",
+        )),
+    }
+}
+
+/// An advisory and the package in the version that it concerns.
+pub(in crate::check::deps) type Match<'a> = (&'a Advisory, &'a Package);
+
+/// Every advisory of these kinds that concerns a package in its version. Those taken back do not.
+pub(in crate::check::deps) fn matches<'a>(
+    inventory: &'a Inventory,
+    database: &'a Database,
+    wanted: impl Fn(&Kind) -> bool,
+) -> impl Iterator<Item = Match<'a>> {
+    let standing =
+        database.advisories.iter().filter(move |advisory| !advisory.withdrawn && wanted(&advisory.kind));
+    standing.flat_map(|advisory| {
+        let concerned = inventory
+            .audited()
+            .filter(|package| package.name == advisory.package && advisory.concerns(&package.version));
+        concerned.map(move |package| (advisory, package))
+    })
+}
+
+/// The verdict of one match.
+pub(super) fn told((advisory, package): Match<'_>, inventory: &Inventory) -> Verdict {
+    let source = seen_at(inventory, Some(package));
+    let subject = format!("{} {}", advisory.id, package.label());
+    let own = !matches!(source, Source::File { .. });
+    if let (true, Some(elsewhere)) = (own, advisory.elsewhere()) {
+        return Verdict::not_applicable(source, format!("{} is about {elsewhere} alone", advisory.id))
+            .about(subject);
+    }
+    let mut verdict = Verdict::fail(source, observed(advisory, package))
+        .about(subject)
+        .because(reason(advisory, inventory))
+        .mended_by(advisory.remedy());
+    if let Some(severity) = severity(advisory) {
+        verdict = verdict.severe(severity);
+    }
+    for url in [Some(advisory.page()), advisory.url.clone()].into_iter().flatten() {
+        verdict = verdict.see(url);
+    }
+    verdict
+}
+
+/// `None`: what the check says of itself, because RustSec says nothing.
+fn severity(advisory: &Advisory) -> Option<Severity> {
+    match (&advisory.rating, &advisory.kind) {
+        (Some(rating), _) => Some(rating.severity),
+        (None, Kind::Vulnerability) => None,
+        (None, Kind::Unsound) => Some(Severity::Medium),
+        (None, Kind::Unmaintained | Kind::Notice(_)) => Some(Severity::Low),
+    }
+}
+
+fn observed(advisory: &Advisory, package: &Package) -> String {
+    let rating = match &advisory.rating {
+        Some(rating) => format!("CVSS {:.1}", rating.score),
+        None => "no CVSS".to_owned(),
+    };
+    let built = if package.used == Use::Build { ", used only while building" } else { "" };
+    format!("{} is {}{built}: {} ({rating})", package.label(), word(&advisory.kind), advisory.title)
+}
+
+fn word(kind: &Kind) -> &str {
+    match kind {
+        Kind::Vulnerability => "vulnerable",
+        Kind::Unmaintained => "unmaintained",
+        Kind::Unsound => "unsound",
+        Kind::Notice(_) => "the subject of a notice",
+    }
+}
+
+/// What the advisory is called elsewhere, how its severity comes about, and whose text it is.
+fn reason(advisory: &Advisory, inventory: &Inventory) -> String {
+    let names: Vec<_> =
+        [advisory.id.as_str()].into_iter().chain(advisory.aliases.iter().map(String::as_str)).collect();
+    let rating = match (&advisory.rating, &advisory.kind) {
+        (Some(rating), _) => format!("Its severity is by {}.", rating.vector),
+        (None, Kind::Vulnerability) => {
+            "RustSec states no severity: it counts as grave until somebody has read it.".to_owned()
+        }
+        (None, _) => "RustSec states no severity.".to_owned(),
+    };
+    let superset = match inventory.evidence {
+        Evidence::Embedded => "",
+        _ => " The package is in a lock file, which does not mean that it is linked.",
+    };
+    let credit = advisory.attribution().map(|credit| format!(" Text: {credit}.")).unwrap_or_default();
+    format!("{} of {}. {rating}{superset}{credit}", all(&names), advisory.date)
+}
+
+/// Advisories that nobody could read may be about anything.
+fn unread(database: &Database) -> Option<Verdict> {
+    let (named, count) = &database.unreadable;
+    (*count > 0).then(|| {
+        let why = format!("{count} advisories cannot be read: {}", some(named));
+        Verdict::error(place(database), why).about("unreadable advisories").because(all(named))
+    })
+}
+
+/// Packages that RustSec's advisories do not speak of.
+fn not_audited(inventory: &Inventory) -> Vec<Verdict> {
+    let labels = |folder: bool| -> Vec<String> {
+        let skipped = inventory.skipped().filter(|package| (package.origin == Origin::Path) == folder);
+        skipped.map(|package| format!("{} ({})", package.label(), package.origin)).collect()
+    };
+    let source = || seen_at(inventory, None);
+    let (folders, others) = (labels(true), labels(false));
+    let mut verdicts = Vec::new();
+    if !others.is_empty() {
+        let why = format!("{} packages not audited: not from crates.io: {}", others.len(), some(&others));
+        let because = format!("Advisories are about crates.io alone: {}", all(&others));
+        verdicts.push(Verdict::error(source(), why).about("packages from elsewhere").because(because));
+    }
+    if !folders.is_empty() {
+        let why = format!("{} packages not audited: not published: {}", folders.len(), some(&folders));
+        let because = format!("Advisories are about crates.io alone: {}", all(&folders));
+        verdicts.push(Verdict::manual(source(), why).about("packages from folders").because(because));
+    }
+    verdicts
+}
+
+/// SMC7003: which database, and how old.
+pub(super) fn database_is_young(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let database = match database(facts) {
+        Ok(database) => database,
+        Err(verdict) => return vec![verdict],
+    };
+    let source = place(database);
+    let what = format!("{}, {}", database.summary(), database.digest);
+    let Some(dated) = database.dated else {
+        return vec![Verdict::error(source, format!("its age cannot be told: {what}"))];
+    };
+    let day = Duration::from_secs(86_400);
+    let days = ground.now.since(dated.at).as_secs() / day.as_secs();
+    let limit = |name: &str| u64::try_from(ground.parameters.number(name)).unwrap_or(0);
+    let (warn, fail) = (limit("warn_days"), limit("fail_days"));
+    let observed = format!("{days} days old: {what}");
+    let expected = format!("at most {warn} days old; from {fail} on, a clean answer means little");
+    // An advisory carries a day without an hour: it may be tomorrow's where the clock is in another zone.
+    let verdict = if dated.at > ground.now.plus(day) {
+        Verdict::fail(source, format!("from the future, or this clock is wrong: {what}"))
+    } else if days > fail {
+        Verdict::fail(source, observed)
+    } else if days > warn {
+        Verdict::fail(source, observed).severe(Severity::Low)
+    } else {
+        Verdict::pass(source, observed)
+    };
+    let kept = facts.kept.as_ref().map(|kept| match kept {
+        Ok(path) => Verdict::pass(Source::file(path), "the fetched database is kept here for later runs"),
+        Err(why) => Verdict::manual(Source::Program, format!("the fetched database is not kept: {why}")),
+    });
+    [verdict.expecting(expected)].into_iter().chain(kept.map(|kept| kept.about("kept"))).collect()
+}
+
+fn place(database: &Database) -> Source {
+    match database.place.starts_with("http") {
+        true => Source::Address(database.place.clone()),
+        false => Source::file(&database.place),
+    }
+}
