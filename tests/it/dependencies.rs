@@ -197,8 +197,9 @@ fn a_database_is_fetched_only_from_an_allowed_host_and_kept() {
     assert!(!here.0.join("data/advisory-db.tar.gz").exists());
 
     fs::create_dir_all(here.0.join("data")).unwrap();
+    // Plain http is for loopback alone, and only Spotify's own addresses may be it: here they stand on the same host.
     let origin = url.rsplit_once('/').unwrap().0;
-    let allowed = [("SPOTIFY_MCP__NETWORK__ALLOWED_HOSTS", origin)];
+    let allowed = [("SPOTIFY_API_URL", origin)];
     let (status, report) = here.report(&arguments, &allowed);
     assert_eq!(status, 1, "{report:#}");
     // Kept: the next run needs no network.

@@ -108,20 +108,21 @@ impl Wanted {
 
 /// Looks at everything. Never fails: what cannot be seen is said in its place.
 pub async fn look(wanted: &Wanted) -> Facts {
-    let (program, embedded) = match embedded::this_program() {
+    // A lock file is about another program, unless a release is compared too.
+    let read = match wanted.lockfile.is_some() && wanted.release.is_none() {
+        true => Err("it was not looked at, because a lock file was named".to_owned()),
+        false => embedded::this_program(),
+    };
+    let (program, embedded) = match read {
         Ok(program) => (Ok(program.digest), program.list),
         Err(why) => (Err(Unseen::because(why.clone())), Err(NoList::Damaged(why))),
     };
     let lock_copy = lock::parse(embedded::LOCK_COPY).map_err(Unseen::because);
     let inventory = inventory(wanted, &embedded, &lock_copy);
-    let (database, kept) = match &inventory {
-        Ok(inventory) => find_database(wanted, &names(inventory)).await,
-        Err(_) => (None, None),
-    };
+    let names = inventory.as_ref().map(names).unwrap_or_default();
+    let (database, kept) = find_database(wanted, &names).await;
     let index = match (&wanted.index, &inventory) {
-        (Some(folder), Ok(inventory)) => {
-            Some(index::read(folder, &names(inventory)).map_err(Unseen::because))
-        }
+        (Some(folder), Ok(_)) => Some(index::read(folder, &names).map_err(Unseen::because)),
         _ => None,
     };
     Facts {

@@ -15,7 +15,7 @@ pub(super) fn no_known_vulnerability(facts: &Facts, _: &Ground<'_>) -> Vec<Verdi
     };
     let database = match database(facts) {
         Ok(database) => database,
-        Err(verdict) => return vec![verdict],
+        Err(verdicts) => return verdicts,
     };
     let mut verdicts: Vec<_> = matches(inventory, database, |kind| *kind == Kind::Vulnerability)
         .map(|found| told(found, inventory))
@@ -29,20 +29,21 @@ pub(super) fn no_known_vulnerability(facts: &Facts, _: &Ground<'_>) -> Vec<Verdi
     verdicts
 }
 
-/// The database, or the verdict that there is none.
-pub(super) fn database(facts: &Facts) -> Result<&Database, Verdict> {
-    match &facts.database {
-        Some(Ok(database)) => Ok(database),
-        Some(Err(unseen)) => Err(Verdict::error(Source::Program, unseen.why.clone())),
-        None if facts.offline => Err(Verdict::not_applicable(
+/// The database, or the one verdict that there is none.
+pub(super) fn database(facts: &Facts) -> Result<&Database, Vec<Verdict>> {
+    let none = match &facts.database {
+        Some(Ok(database)) => return Ok(database),
+        Some(Err(unseen)) => Verdict::error(Source::Program, unseen.why.clone()),
+        None if facts.offline => Verdict::not_applicable(
             Source::Program,
             "there is no advisory database here, and --offline takes what would be fetched out of what was asked",
-        )),
-        None => Err(Verdict::error(Source::Program, "there is no advisory database").mended_by(
-            "Give one with --advisory-db (a folder or tar.gz of https://github.com/rustsec/advisory-db), \
-                 or fetch it with --fetch-advisories.",
-        )),
-    }
+        ),
+        None => Verdict::error(Source::Program, "there is no advisory database").mended_by(
+            "give one with --advisory-db (a folder or tar.gz of https://github.com/rustsec/advisory-db), or fetch it \
+             with --fetch-advisories",
+        ),
+    };
+    Err(vec![none])
 }
 
 /// An advisory and the package in the version that it concerns.
@@ -168,7 +169,7 @@ fn not_audited(inventory: &Inventory) -> Vec<Verdict> {
 pub(super) fn database_is_young(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let database = match database(facts) {
         Ok(database) => database,
-        Err(verdict) => return vec![verdict],
+        Err(verdicts) => return verdicts,
     };
     let source = place(database);
     let what = format!("{}, {}", database.summary(), database.digest);

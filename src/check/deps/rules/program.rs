@@ -2,7 +2,7 @@
 //! (SMC7007).
 
 use super::{all, packages, some};
-use crate::check::deps::{Evidence, Facts, NoList, Origin, Package};
+use crate::check::deps::{Evidence, Facts, Inventory, NoList, Origin, Package};
 use crate::check::finding::{Source, Verdict};
 use crate::check::rule::Ground;
 
@@ -58,6 +58,14 @@ fn foreign(list: &[Package], lock_copy: &[Package]) -> Vec<String> {
 
 /// SMC7007: this program's digest is one of the release's.
 pub(super) fn program_is_the_released_one(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    if let (None, Ok(Inventory { evidence: Evidence::Lockfile(path), .. })) =
+        (&facts.release, &facts.inventory)
+    {
+        return vec![Verdict::not_applicable(
+            Source::file(path),
+            "a lock file is judged in place of this program",
+        )];
+    }
     let digest = match &facts.program {
         Ok(digest) => digest,
         Err(unseen) => {

@@ -291,6 +291,8 @@ fn unknown_licences_are_errors_for_us_and_questions_for_others() {
 #[test]
 fn a_release_is_compared_where_its_list_is_named() {
     assert_eq!(state(RULES, "SMC7007", &Facts { release: None, ..good() }), State::Manual);
+    let other = Facts { release: None, ..of(lockfile(), vec![own()]) };
+    assert_eq!(state(RULES, "SMC7007", &other), State::NotApplicable);
     let broken = Facts { release: Some(Err(Unseen::because("no list"))), ..good() };
     assert_eq!(state(RULES, "SMC7007", &broken), State::Error);
 }

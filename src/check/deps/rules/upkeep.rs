@@ -25,7 +25,7 @@ pub(super) fn packages_are_kept_up(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict
                 }
             }
         }
-        Err(verdict) => vec![verdict.about("advisories")],
+        Err(verdicts) => verdicts.into_iter().map(|verdict| verdict.about("advisories")).collect(),
     };
     verdicts.extend(by_index(facts, inventory));
     verdicts
