@@ -84,8 +84,10 @@ pub(super) fn this_program() -> Result<Program, String> {
 /// Reads a program's file, once.
 fn program(path: &Path) -> Result<Program, String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read: {}", error.kind());
-    let mut bytes = Vec::new();
-    File::open(path).map_err(unreadable)?.take(PROGRAM + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len().min(PROGRAM);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    file.take(PROGRAM + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > PROGRAM {
         return Err("it is larger than a gibibyte".to_owned());
     }
