@@ -3,7 +3,7 @@
 //! After a change of Cargo.lock: `UPDATE_LICENCES=1 cargo test --test it -- licences` writes it anew.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 type Table = BTreeMap<(String, String), String>;
@@ -52,7 +52,7 @@ fn host() -> String {
     told.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
 }
 
-fn table(path: &PathBuf) -> Table {
+fn table(path: &Path) -> Table {
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let [name, version, licence] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
