@@ -11,6 +11,7 @@ mod genuine;
 mod master;
 mod new_key;
 mod own;
+mod placed;
 mod runner;
 mod sealed_configuration;
 mod status;
@@ -27,7 +28,8 @@ use crate::domain::rotation::Kind;
 
 pub(super) use emergency::in_words;
 pub(super) use ended::{Proof, Tried, emergency_since, make_ready, remove_tried, roots, signing_since};
-pub(super) use evidence::{binary, running, sign, trail};
+pub(super) use evidence::{binary, running, sign};
+pub(super) use placed::trail;
 pub(super) use runner::Runner;
 
 /// What `rotate-keys` takes.

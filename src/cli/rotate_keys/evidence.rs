@@ -4,7 +4,6 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::client_steps::NO_SERVER;
 use super::genuine;
+use super::placed::trail;
 use super::runner::{stalled, took};
 use crate::ambient::Timestamp;
 use crate::cli::administer::Desk;
-use crate::cli::outbox;
 use crate::cli::output::{Exit, Refused};
 use crate::config::master_key::{make_data_dir, write_new};
 use crate::crypto::SecretString;
@@ -27,9 +26,6 @@ use crate::failure::{During as _, Failure};
 use crate::store::{BackupRow, ExceptionRow, RotationRow};
 use crate::vault::KeyRing;
 use crate::vault::rotation::{Counts, Facts};
-
-/// How long the running server may take to write a rotation's events into the trail.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a rotation's evidence lies.
 pub(super) fn path(desk: &Desk, rotation: &str) -> PathBuf {
@@ -203,50 +199,6 @@ pub(in crate::cli) fn sign(ring: &KeyRing, evidence: Value) -> Result<Value, Fai
             "value": STANDARD.encode(signed.signature),
         },
     }))
-}
-
-/// Where events stand in the trail: a server writes them there, or this command where none runs.
-pub(in crate::cli) async fn trail(desk: &Desk, events: &[String]) -> Result<Value, Failure> {
-    outbox::settle(desk).await;
-    let until = desk.clock.now().plus(PATIENCE);
-    loop {
-        let found = sequences(&desk.config.audit.dir, events);
-        if found.len() == events.len() || desk.clock.now() >= until {
-            return Ok(json!({
-                "events": events,
-                "in_trail": found.len(),
-                "first_sequence": found.iter().min(),
-                "last_sequence": found.iter().max(),
-            }));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// The sequence numbers of records with these ids, in the last two segments of the trail.
-fn sequences(dir: &Path, events: &[String]) -> Vec<u64> {
-    let mut segments: Vec<PathBuf> = std::fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with("audit-") && name.ends_with(".ndjson")
-        })
-        .collect();
-    segments.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
-    let mut found = Vec::new();
-    for segment in segments.iter().rev().take(2) {
-        let text = std::fs::read_to_string(segment).unwrap_or_default();
-        for line in text.lines().filter(|line| events.iter().any(|event| line.contains(event.as_str()))) {
-            let record: Value = serde_json::from_str(line).unwrap_or_default();
-            let uid = record["metadata"]["uid"].as_str().unwrap_or_default();
-            if events.iter().any(|event| event == uid) {
-                found.extend(record["metadata"]["sequence"].as_u64());
-            }
-        }
-    }
-    found
 }
 
 /// SHA-256 of the program that runs: of what the kernel has open, where it can be asked.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::evidence::{self, Shown};
 use super::super::genuine;
+use super::super::placed;
 use super::super::runner::stalled;
 use super::Facts;
 use crate::ambient::Timestamp;
@@ -75,7 +76,7 @@ async fn build(desk: &Desk, ring: &KeyRing, rotations: &[Shown]) -> Result<Value
             "running_server": facts.running_server,
         },
         "cannot_be_ended_here": beyond(desk).await?,
-        "audit": evidence::trail(desk, &facts.events).await?,
+        "audit": placed::trail(desk, &facts.events).await?,
         "binary": { "version": env!("CARGO_PKG_VERSION"), "sha256": evidence::binary()? },
         "database": if desk.store.is_postgres() { "postgresql" } else { "sqlite" },
     });
