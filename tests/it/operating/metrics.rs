@@ -174,9 +174,6 @@ async fn every_figure_counts_what_it_names() {
     let form = [("grant_type", "password"), ("client_id", ada.client.id.as_str())];
     let reply = server.http.post(format!("{}/token", server.origin)).form(&form).send().await.unwrap();
     assert_eq!(reply.status(), StatusCode::BAD_REQUEST);
-    // A client whose document lies where nobody may be sent.
-    let inside = ada.client.attempt().with("client_id", Some("https://10.0.0.1/client.json")).path();
-    server.http.get(format!("{}{inside}", server.origin)).send().await.unwrap();
     // Calls: one that works, one with a wrong argument, one that Spotify fails.
     ada.call("search_tracks", json!({"query": "rain"})).await.content();
     ada.call("search_tracks", json!({"query": "rain", "limit": 0})).await;
@@ -195,7 +192,6 @@ async fn every_figure_counts_what_it_names() {
         ("spotify_mcp_malformed_requests_total", 1.0),
         ("spotify_mcp_injection_attempts_total", 1.0),
         ("spotify_mcp_validation_errors_total", 1.0),
-        ("spotify_mcp_blocked_hosts_total", 0.0),
     ] {
         assert!(grew(name, &[]) >= least, "{name}: {}", grew(name, &[]));
     }
@@ -216,6 +212,27 @@ async fn every_figure_counts_what_it_names() {
     assert_eq!((event("tool_called"), event("authentication_failure")), (3.0, 1.0));
     assert!(after.get("spotify_mcp_sessions", &[("kind", "browser")]) >= 1.0);
     assert!(after.get("spotify_mcp_open_connections", &[]) >= 1.0);
+}
+
+#[tokio::test]
+async fn what_the_egress_gate_refuses_is_counted() {
+    let port = free_port();
+    let server = Setup::default()
+        .env("SPOTIFY_MCP__TELEMETRY__METRICS_LISTEN", &format!("127.0.0.1:{port}"))
+        // On the list by its name, and no address that it leads to may be reached.
+        .env("SPOTIFY_MCP__AUDIT__ANCHORS__WEBHOOK", "https://localhost:9/checkpoints")
+        .start()
+        .await;
+    let until = Instant::now() + Duration::from_secs(10);
+    while scrape(&server, port).await.get("spotify_mcp_blocked_hosts_total", &[]) < 1.0 {
+        assert!(Instant::now() < until, "a refused connection is counted");
+    }
+    let told =
+        || trail(&server).into_iter().find(|record| record["metadata"]["event_code"] == "blocked_host");
+    while told().is_none() {
+        assert!(Instant::now() < until, "a refused connection is on record");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]
