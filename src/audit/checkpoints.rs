@@ -1,18 +1,21 @@
 //! The signed checkpoints of a trail: `checkpoints.ndjson` beside its segments, mode 0600, only ever appended to.
 //!
-//! A line counts from its newline on. Never: a checkpoint of what is not yet durable.
+//! A line counts from its newline on. What is of segments that are gone goes too, by a shorter file in its place. Never: a
+//! checkpoint of what is not yet durable.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::note::{Checkpoint, Note};
-use super::segment::{OpenError, disk, end_of, private, repair};
+use super::segment::{OpenError, disk, end_of, in_place, private, repair, sync_folder};
 
 /// The file's name.
 pub const CHECKPOINTS: &str = "checkpoints.ndjson";
+/// What is to stand in its place, until it does.
+const NEXT: &str = "checkpoints.ndjson.next";
 /// A line is shorter than this, in bytes.
 const LONGEST: u64 = 16 << 10;
 
@@ -54,6 +57,53 @@ pub struct Marked {
     pub key: String,
 }
 
+/// The file without its first lines, to stand in its place.
+#[derive(Debug)]
+pub(super) struct Shortened {
+    path: PathBuf,
+    /// So far, in bytes, the file as it is was copied.
+    copied: u64,
+}
+
+/// Writes the checkpoints of at least `size` records beside the file; nothing where there are no others. Sizes only rise:
+/// what goes stands before what stays. The writer may append meanwhile, and [`Checkpoints::replace`] takes that over.
+pub(super) fn shortened(dir: &Path, size: u64) -> io::Result<Option<Shortened>> {
+    let mut file = BufReader::new(private().read(true).open(dir.join(CHECKPOINTS))?);
+    let (mut from, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        file.read_until(b'\n', &mut line)?;
+        let signed = line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Signed>(line).ok());
+        match signed {
+            Some(signed) if signed.size < size => from += line.len() as u64,
+            // The end, or what should not stand there: nothing goes on such a word.
+            None => return Ok(None),
+            Some(_) => break,
+        }
+    }
+    if from == 0 {
+        return Ok(None);
+    }
+    let path = dir.join(NEXT);
+    let mut next = private().create(true).truncate(true).write(true).open(&path)?;
+    let mut file = file.into_inner();
+    let whole = whole_lines(&mut file)?;
+    file.seek(SeekFrom::Start(from))?;
+    io::copy(&mut file.take(whole.saturating_sub(from)), &mut next)?;
+    next.sync_all()?;
+    Ok(Some(Shortened { path, copied: whole }))
+}
+
+/// Up to its last newline, in bytes.
+fn whole_lines(file: &mut File) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    let mut end = vec![0; usize::try_from(len.min(LONGEST)).unwrap_or_default()];
+    file.seek(SeekFrom::Start(len - end.len() as u64))?;
+    file.read_exact(&mut end)?;
+    let torn = end.iter().rev().position(|byte| *byte == b'\n').unwrap_or(end.len());
+    Ok(len - torn as u64)
+}
+
 /// The open file.
 pub(super) struct Checkpoints {
     path: PathBuf,
@@ -89,6 +139,7 @@ impl Checkpoints {
         }
         let line = signed.line() + "\n";
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        let written = written.and_then(|()| in_place(&self.file, &self.path));
         match written {
             Ok(()) => self.len += line.len() as u64,
             Err(_) => {
@@ -96,6 +147,24 @@ impl Checkpoints {
             }
         }
         written
+    }
+
+    /// Puts the shorter file in the place of this one, with what was appended since it was copied.
+    pub(super) fn replace(&mut self, shortened: &Shortened) -> io::Result<()> {
+        let since = self.len.checked_sub(shortened.copied);
+        let since =
+            since.ok_or_else(|| io::Error::other("the file of checkpoints is not what was copied"))?;
+        let mut file = private().read(true).append(true).open(&shortened.path)?;
+        let mut old = private().read(true).open(&self.path)?;
+        in_place(&self.file, &self.path)?;
+        old.seek(SeekFrom::Start(shortened.copied))?;
+        if io::copy(&mut old.take(since), &mut file)? != since {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.sync_all()?;
+        std::fs::rename(&shortened.path, &self.path)?;
+        (self.len, self.file, self.overhang) = (file.metadata()?.len(), file, false);
+        sync_folder(self.path.parent().unwrap_or(Path::new(".")))
     }
 
     /// Where the file is.

@@ -14,6 +14,7 @@ pub mod merkle;
 mod mirror;
 pub mod note;
 pub mod people;
+pub mod personal;
 pub mod proof;
 mod queue;
 pub mod reader;
@@ -28,6 +29,7 @@ mod text;
 pub mod verify;
 mod writer;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use crate::ambient::{Clock, Dice, Timestamp};
+use crate::domain::UserId;
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
 use crate::failure::Failure;
@@ -87,6 +90,26 @@ impl Default for Pace {
     fn default() -> Self {
         Self { records: 10_000, every: Duration::from_secs(30) }
     }
+}
+
+/// Why something is not on record, and so is not done. It passes: [`is_unwritten`] knows a failure by it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unwritten(String);
+
+impl Unwritten {
+    fn because(error: &io::Error) -> Failure {
+        Failure::caused("writing the audit trail", Self(error.to_string()))
+    }
+
+    fn closed() -> Failure {
+        Failure::caused("writing the audit trail", Self("it is closed".to_owned()))
+    }
+}
+
+/// Whether a failure is that the trail cannot be written for the time being.
+pub fn is_unwritten(failure: &Failure) -> bool {
+    failure.cause().is_some_and(|cause| cause.is::<Unwritten>())
 }
 
 /// Where a trail stood when it was opened.
@@ -164,10 +187,13 @@ impl Audit {
     /// and the operation must fail too.
     pub async fn record(&self, event: Event) -> Result<(), Failure> {
         let (uid, at) = self.stamp();
-        mirror::log(&event, &uid);
         let hidden = self.people.hide(&event, at).await?;
-        let draft = Draft::of(&Stamped { uid, at, event, hidden }, Vec::new());
-        self.submit(1, |ack| Work::Record(draft, ack)).await
+        let stamped = Stamped { uid, at, event, hidden };
+        let draft = Draft::of(&stamped, Vec::new());
+        self.submit(1, |ack| Work::Record(draft, ack)).await?;
+        // What is not on record did not happen.
+        mirror::log(&stamped.event, &stamped.uid);
+        Ok(())
     }
 
     /// Queues the event; waits only while the queue is full (then the disk refuses, or cannot keep up). For
@@ -241,6 +267,18 @@ impl Audit {
         self.submit(1, |ack| Work::Key(Box::new(signer), ack)).await
     }
 
+    /// Whether what a person is about to do can be put on record: the disk takes it, and the database says what the trail
+    /// calls them, which [`Audit::note`] then knows. To be asked before what is only noted afterwards.
+    ///
+    /// # Errors
+    /// Where it cannot: then it must not be done.
+    pub async fn can_tell_of(&self, user: &UserId) -> Result<(), Failure> {
+        if !self.is_writable() {
+            return Err(Failure::caused("writing the audit trail", Unwritten("the disk refuses".to_owned())));
+        }
+        self.people.know(user).await
+    }
+
     /// Whether the last write succeeded. False while the disk refuses: not ready to serve.
     pub fn is_writable(&self) -> bool {
         self.queue.is_writable()
@@ -263,9 +301,8 @@ impl Audit {
 
     async fn submit(&self, rows: usize, work: impl FnOnce(Ack) -> Work) -> Result<(), Failure> {
         let (ack, done) = oneshot::channel();
-        let closed = || Failure::new("the audit trail is closed");
-        self.queue.push(rows, work(ack)).await.map_err(|_| closed())?;
-        done.await.map_err(|_| closed())?
+        self.queue.push(rows, work(ack)).await.map_err(|_| Unwritten::closed())?;
+        done.await.map_err(|_| Unwritten::closed())?
     }
 }
 

@@ -141,6 +141,11 @@ impl People {
         }
     }
 
+    /// Learns what the trail calls a person.
+    pub(super) async fn know(&self, user: &UserId) -> Result<(), Failure> {
+        self.person(user.as_str()).await.map(drop)
+    }
+
     async fn person(&self, id: &str) -> Result<Arc<Person>, Failure> {
         if let Some(known) = self.0.known.get(id) {
             return Ok(known);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 
 use super::Ack;
+use super::checkpoints::Shortened;
 use super::draft::Draft;
 use super::signer::Signer;
 use crate::domain::ids::EventId;
@@ -38,6 +39,8 @@ pub(super) enum Work {
     Rows(Vec<(EventId, Draft)>, Ack),
     /// Another key signs from here on.
     Key(Box<Signer>, Ack),
+    /// Checkpoints of what is gone go too.
+    Shorten(Shortened, Ack),
 }
 
 impl Work {
@@ -51,6 +54,7 @@ impl Work {
             Self::Note(one) | Self::Record(one, _) => one.code,
             Self::Rows(rows, _) => rows.first().map_or("", |(_, row)| row.code),
             Self::Key(..) => "audit_key_changed",
+            Self::Shorten(..) => "",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Old segments go: complete ones alone, the oldest first, and only what is signed and told outside. That they go is on
-//! record before they do.
+//! Old segments go: complete ones alone, the oldest first, and only what is signed and told outside; their checkpoints go
+//! with them. That they go is on record before they do.
 
 use std::io;
 use std::path::Path;
@@ -7,9 +7,11 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::about::About;
+use super::checkpoints::shortened;
 use super::draft::Draft;
 use super::people::Hidden;
 use super::queue::Work;
+use super::reader;
 use super::segment::{end_of, segment_path, segments, sync_folder};
 use super::{Audit, Stamped};
 use crate::ambient::Timestamp;
@@ -26,8 +28,9 @@ struct Old {
     tree_size: u64,
 }
 
+/// A record at the edge of a segment.
 #[derive(Deserialize)]
-struct Closing {
+struct Edge {
     metadata: Metadata,
     time: i64,
     unmapped: Unmapped,
@@ -50,12 +53,18 @@ struct Segment {
 
 impl Audit {
     /// Removes the segments that were complete before an instant, as far as their records are among the first `anchored`
-    /// ones. Gives how many went. A process that is killed meanwhile leaves a record of more than went; the rest goes the
-    /// next time.
+    /// ones, and the checkpoints of what is not there any more. Gives how many segments went. A process that is killed
+    /// meanwhile leaves a record of more than went; the rest goes the next time.
     ///
     /// # Errors
     /// Where the disk refuses: what has no record stays.
     pub async fn retire(&self, before: Timestamp, anchored: u64) -> Result<usize, Failure> {
+        let gone = self.retire_segments(before, anchored).await?;
+        self.retire_checkpoints().await?;
+        Ok(gone)
+    }
+
+    async fn retire_segments(&self, before: Timestamp, anchored: u64) -> Result<usize, Failure> {
         let dir = self.dir.clone();
         let find = move || old(&dir, before, anchored);
         let old =
@@ -74,6 +83,31 @@ impl Audit {
         tokio::task::spawn_blocking(remove).await?.during("removing old segments of the audit trail")?;
         Ok(count)
     }
+
+    /// What the first segment begins behind has no records here, and so no use for checkpoints.
+    async fn retire_checkpoints(&self) -> Result<(), Failure> {
+        let dir = self.dir.clone();
+        let shorten = move || match begins_behind(&dir)? {
+            0 => Ok(None),
+            size => shortened(&dir, size),
+        };
+        let shortened =
+            tokio::task::spawn_blocking(shorten).await?.during("shortening the file of checkpoints")?;
+        match shortened {
+            Some(shortened) => self.submit(0, |ack| Work::Shorten(shortened, ack)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// How many records went, as the first segment says that is there; none where that is the first of all.
+fn begins_behind(dir: &Path) -> io::Result<u64> {
+    let Some(first) = segments(dir)?.into_iter().next().filter(|number| *number > 1) else { return Ok(0) };
+    let line = reader::first_line(&segment_path(dir, first))?;
+    let opening = line.and_then(|line| serde_json::from_slice::<Edge>(&line).ok());
+    let opening =
+        opening.filter(|opening| opening.metadata.event_code == EventCode::AuditSegmentOpened.name());
+    Ok(opening.map_or(0, |opening| opening.unmapped.segment.tree_size))
 }
 
 /// Never the newest segment: the trail goes on there.
@@ -84,7 +118,7 @@ fn old(dir: &Path, before: Timestamp, anchored: u64) -> io::Result<Vec<Old>> {
     for number in numbers {
         let end = end_of(&segment_path(dir, number), LONGEST)?;
         let last = end.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
-        let Ok(closing) = serde_json::from_slice::<Closing>(last) else { break };
+        let Ok(closing) = serde_json::from_slice::<Edge>(last) else { break };
         let tree_size = closing.unmapped.segment.tree_size;
         let complete = closing.metadata.event_code == EventCode::AuditSegmentClosed.name();
         if !complete || closing.time >= before.millis() || tree_size > anchored {

@@ -3,9 +3,9 @@
 //! A line counts from its newline on. What stands after the last newline was torn by a crash before anybody was
 //! told that it is durable, so it is cut off at the next start.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags};
@@ -151,9 +151,11 @@ impl Trail {
         Ok(())
     }
 
-    /// Forces what was appended to the disk.
+    /// Forces what was appended to the disk, and looks whether it is where readers find it: what goes into a file that
+    /// was moved away or deleted is not on record.
     pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        in_place(&self.file, &segment_path(&self.dir, self.number))
     }
 
     /// Takes back what stands after `len`: at once if the disk lets us, else before the next append.
@@ -185,6 +187,16 @@ impl Trail {
         }
         Ok(())
     }
+}
+
+/// Whether an open file is still the one of this name.
+pub(super) fn in_place(file: &File, path: &Path) -> io::Result<()> {
+    let (open, named) = (file.metadata()?, path.symlink_metadata());
+    let is_same = |named: &Metadata| (named.dev(), named.ino()) == (open.dev(), open.ino());
+    if named.as_ref().is_ok_and(is_same) {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "the open file of the trail is not in its folder any more"))
 }
 
 fn lock(dir: &Path) -> Result<Lock, OpenError> {

@@ -49,6 +49,19 @@ pub struct Times {
     pub furthest_seq: u64,
 }
 
+/// What a record says was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The last of the segments.
+    pub last: u32,
+    /// How many records the trail had at its end.
+    pub tree_size: u64,
+    /// The record that says so.
+    pub seq: u64,
+    /// When, in milliseconds since 1970.
+    pub time: i64,
+}
+
 /// The segment that is being read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Current {
@@ -90,8 +103,8 @@ pub struct Examination {
     /// How many records stood before the first one that was read; the number of the first segment.
     base: u64,
     first: Option<u32>,
-    /// Segments that records say were removed: the last one, and the records up to its end.
-    removed: Vec<(u32, u64)>,
+    /// Segments that records say were removed.
+    removed: Vec<Removal>,
     /// Whether what came before the first segment is taken as it is said there.
     resumed: bool,
     times: Times,
@@ -230,6 +243,13 @@ impl Examination {
     /// The number of the first segment that was read.
     pub const fn first_segment(&self) -> Option<u32> {
         self.first
+    }
+
+    /// The record by which the segments before the first one that is there were removed. It may speak of more: a process
+    /// that is killed meanwhile leaves some.
+    pub fn retired(&self) -> Option<&Removal> {
+        let last = self.first?.checked_sub(1).filter(|last| *last > 0)?;
+        self.removed.iter().find(|one| one.last >= last && one.tree_size >= self.base)
     }
 
     /// How many bytes were read in whole lines.

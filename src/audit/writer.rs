@@ -1,8 +1,10 @@
 //! The writer: one thread that turns queued events into lines, many to a write and a sync (group commit).
 //!
 //! A failed write or sync takes the trail back to what was last known durable. Callers that wait are told so;
-//! notes stay and are written as soon as the disk takes them. Never: dropping a note, or blocking the executor.
+//! notes stay and are written as soon as the disk takes them; the gap is on record. Never: dropping a note, or blocking
+//! the executor.
 
+mod gap;
 mod group;
 mod upkeep;
 
@@ -19,11 +21,10 @@ use super::queue::{Queue, Taken, Work};
 use super::record::Chain;
 use super::segment::{OpenError, Trail};
 use super::signer::Signer;
-use super::{Ack, Pace, Settings, Stamped, Standing};
+use super::{Ack, Pace, Settings, Stamped, Standing, Unwritten};
 use crate::ambient::{Clock, Dice};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::EventId;
-use crate::failure::Failure;
 use group::{Group, Seen};
 
 /// A note is durable after at most this long.
@@ -77,6 +78,7 @@ pub(super) fn start(
         marked,
         marked_at: None,
         refused_at: None,
+        refused: 0,
         signed,
         clock,
         dice,
@@ -120,6 +122,8 @@ struct Writer {
     marked_at: Option<Instant>,
     /// When the disk refused a checkpoint, until it takes one.
     refused_at: Option<Instant>,
+    /// How many records were refused to whoever waited for them, since the disk began to.
+    refused: u64,
     signed: watch::Sender<Option<Marked>>,
     clock: Clock,
     dice: Dice,
@@ -159,6 +163,7 @@ impl Writer {
     }
 
     fn write(&mut self, items: Vec<Work>, closing: bool) {
+        let items = self.shorten(items);
         let ready = self.prepare(&items);
         self.owed += items.iter().filter(|item| matches!(item, Work::Note(_))).count();
         let backlog = std::mem::take(&mut self.backlog);
@@ -204,10 +209,7 @@ impl Writer {
         if self.backlog.is_empty() {
             self.queue.release(std::mem::take(&mut self.owed));
         }
-        if !self.queue.is_writable() {
-            tracing::warn!("the audit trail can be written again");
-            self.queue.set_writable(true);
-        }
+        self.end_gap();
     }
 
     /// Goes back to what is durable; the notes after it wait in the backlog.
@@ -221,21 +223,14 @@ impl Writer {
 
     /// Tells the callers that wait, and gives their room back.
     fn tell(&mut self, acks: Vec<(usize, Ack)>, error: Option<&io::Error>) {
-        if let Some(error) = error
-            && self.queue.is_writable()
-        {
-            tracing::error!(%error, "the audit trail cannot be written: operations that need it fail until it can");
-            self.queue.set_writable(false);
+        if let Some(error) = error {
+            self.begin_gap(error);
+            self.refused += acks.iter().map(|(rows, _)| *rows as u64).sum::<u64>();
         }
         for (rows, ack) in acks {
             self.queue.release(rows);
             // A caller that went away does not take its event back.
-            let _ = ack.send(error.map_or(Ok(()), |error| {
-                Err(Failure::caused(
-                    "writing the audit trail",
-                    io::Error::new(error.kind(), error.to_string()),
-                ))
-            }));
+            let _ = ack.send(error.map_or(Ok(()), |error| Err(Unwritten::because(error))));
         }
     }
 

@@ -215,6 +215,8 @@ codes! {
     KeyHandOverEnded, "key_hand_over_ended", EntityManagement / 3, Low, "A server started with the new master key: the one before leads nowhere now";
     SandboxEnabled, "sandbox_enabled", ApplicationLifecycle / 6, Medium, "The server runs against a simulated Spotify";
     AuditTailRepaired, "audit_tail_repaired", EventLog / 99, Medium, "A record torn by a crash was cut off the trail";
+    AuditWriteFailed, "audit_write_failed", EventLog / 99, High, "The trail could not be written: what must be on record was refused from then on";
+    AuditWriteRecovered, "audit_write_recovered", EventLog / 99, Medium, "The trail can be written again";
     AuditSegmentOpened, "audit_segment_opened", EventLog / 6, Informational, "The trail goes on in a new segment";
     AuditSegmentClosed, "audit_segment_closed", EventLog / 5, Informational, "A segment of the trail is complete";
     AuditAnchorFailed, "audit_anchor_failed", EventLog / 99, High, "A place outside cannot be told of the trail's checkpoints";

@@ -75,6 +75,10 @@ async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Requ
         Ok(proven) => proven,
         Err(denied) => return denied.answer(http, resource),
     };
+    if let Err(failure) = http.app.audit.can_tell_of(&caller.user).await {
+        tracing::error!(cause = failure.chain(), "a request that cannot be recorded is refused");
+        return unavailable();
+    }
     let caller = Arc::new(caller);
     parts.extensions.insert(caller.clone());
     if let Some(digest) = digest {

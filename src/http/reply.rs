@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use crate::audit::is_unwritten;
 use crate::domain::ids::RequestId;
 use crate::failure::Failure;
 use crate::oauth::{OAuthError, Reply, Visitor};
@@ -23,7 +24,7 @@ pub(super) fn page(http: &Http, why: Problem, visitor: &Visitor) -> Page {
 /// An unexpected failure on a page: the log gets the chain, the person a request id, and a word if it will pass.
 pub(super) fn failed_page(http: &Http, failure: &Failure, visitor: &Visitor) -> Response {
     log(failure, &visitor.request);
-    if is_unavailable(failure) {
+    if passes(failure) {
         return soon(page(http, Problem::Unavailable, visitor).into_response());
     }
     page(http, Problem::Internal, visitor).into_response()
@@ -52,7 +53,7 @@ pub(super) fn oauth_error(reply: Reply<OAuthError>, visitor: &Visitor) -> Respon
 /// An unexpected failure for a program.
 pub(super) fn failed_json(failure: &Failure, visitor: &Visitor) -> Response {
     log(failure, &visitor.request);
-    if is_unavailable(failure) {
+    if passes(failure) {
         let body = json!({
             "error": "temporarily_unavailable",
             "error_description": format!("nothing can be done at the moment; try again ({})", visitor.request),
@@ -64,6 +65,11 @@ pub(super) fn failed_json(failure: &Failure, visitor: &Visitor) -> Response {
         "error_description": format!("internal error; tell the operator {}", visitor.request),
     });
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}
+
+/// Whether a failure is one of the time being: the database or the trail's disk does not do its part.
+fn passes(failure: &Failure) -> bool {
+    is_unavailable(failure) || is_unwritten(failure)
 }
 
 /// What is wrong with a request by the measure of its endpoint; what may be a guess was counted as one before.

@@ -90,7 +90,7 @@ pub(super) async fn call(
 /// Does the work of a call, given its deadline, between all that stands around a call.
 ///
 /// # Errors
-/// Where the work panicked, or nobody waits for it any more.
+/// Where the work panicked, nobody waits for it any more, or it could not be recorded: then nothing was done.
 pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>>(
     server: &Inner,
     call: Call<'_>,
@@ -98,6 +98,15 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
     work: impl FnOnce(Instant) -> W,
 ) -> Result<Result<A, ToolError>, ErrorData> {
     let began = Instant::now();
+    // What cannot be recorded is not done.
+    if let Err(failure) = server.audit.can_tell_of(&call.caller.user).await {
+        tracing::error!(
+            cause = failure.chain(),
+            tool = call.tool,
+            "a call that cannot be recorded is refused"
+        );
+        return Err(ErrorData::internal_error("nothing can be done at the moment: try again", None));
+    }
     let ended = match may_call(call) {
         Ok(()) => {
             let deadline = began + server.tool_deadline;

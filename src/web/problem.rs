@@ -279,7 +279,7 @@ impl Problem {
                 "UNAVAILABLE",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "This server is pausing",
-                "It is very busy, restarting, closed by its operator, or cannot reach its database.",
+                "It is very busy, restarting, closed by its operator, or cannot reach its database or keep its records.",
                 "Wait a minute and try again.",
             ),
             Self::WithoutKey => Said(

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use spotify_mcp::ambient::{Clock, Dice, Timestamp};
-use spotify_mcp::audit::{Audit, OpenError, OutboxRow, People, Settings, Signer, ZERO_HASH};
+use spotify_mcp::audit::{Audit, OpenError, OutboxRow, People, Settings, Signer, ZERO_HASH, is_unwritten};
 use spotify_mcp::crypto::Key;
 use spotify_mcp::crypto::keys::{KeyId, SealingKey};
 use spotify_mcp::domain::UserId;
@@ -205,6 +205,35 @@ async fn child_on_a_full_disk() {
     audit.record(Event::new(EventCode::SysShutdown)).await.unwrap();
     assert!(audit.is_writable());
     audit.close().await;
+}
+
+#[tokio::test]
+async fn a_record_that_was_refused_alone_has_the_writer_try_again_by_itself() {
+    let dir = Folder::new("alone");
+    let aside = dir.path().with_extension("aside");
+    let _ = fs::remove_dir_all(&aside);
+    let audit = open(dir.path());
+    audit.record(Event::new(EventCode::SysStartup)).await.unwrap();
+    fs::rename(dir.path(), &aside).unwrap();
+    let refused = audit.record(Event::new(EventCode::SessionCreated)).await.unwrap_err();
+    assert!(is_unwritten(&refused) && !audit.is_writable(), "{refused:?}");
+    let user = UserId::mint([7; 16]);
+    assert!(is_unwritten(&audit.can_tell_of(&user).await.unwrap_err()));
+    fs::rename(&aside, dir.path()).unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !audit.is_writable() {
+        assert!(std::time::Instant::now() < until, "it does not try again");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    audit.can_tell_of(&user).await.unwrap();
+    audit.close().await;
+    assert_chained(dir.path());
+    let records = read(dir.path());
+    let codes: Vec<_> = records.iter().map(|r| r["metadata"]["event_code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["sys_startup", "audit_write_failed", "audit_write_recovered"]);
+    assert!(records[1]["status_detail"].as_str().unwrap().contains("not in its folder any more"));
+    assert_eq!(records[2]["unmapped"]["details"]["refused"], "1");
+    assert!(is_unwritten(&audit.record(Event::new(EventCode::SysStartup)).await.unwrap_err()), "closed");
 }
 
 /// Kills a process that notes and records as fast as it can, at instants that differ, and looks at what is left.

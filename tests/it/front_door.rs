@@ -40,6 +40,7 @@ mod tls;
 mod token_endpoint;
 mod trail;
 mod trail_full;
+mod trail_refused;
 mod upstream;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! What an operator does with a server: backups, reloads, keys from every source, a look into the database.
 
 mod audit;
+mod audit_over_time;
+mod audit_tail;
 mod backup_reader;
 mod backups;
 mod backups_refused;

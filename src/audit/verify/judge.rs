@@ -84,8 +84,7 @@ pub fn judge(examined: &Examination, claims: &[Claim], given: &[Verifier]) -> Ve
 /// Segments that are not there at the beginning must have been removed in order.
 fn leading(examined: &Examination, verdict: &mut Verdict) {
     let Some(first) = examined.first.filter(|first| *first > 1) else { return };
-    let told = examined.removed.contains(&(first - 1, examined.base));
-    if examined.resumed || told || examined.problem.is_some() {
+    if examined.resumed || examined.retired().is_some() || examined.problem.is_some() {
         return;
     }
     let what = format!("the segments before {first} are missing, and no record says that they were removed");

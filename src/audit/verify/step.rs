@@ -1,6 +1,6 @@
 //! One record after the other: its number, its link, its segment, its epoch. Never: looking at signatures.
 
-use super::{Examination, Place, Suspicion, nothing_before, reader};
+use super::{Examination, Place, Removal, Suspicion, nothing_before, reader};
 use crate::audit::line::{Facts, Marker, Said};
 
 /// What a check says of a record that is not right.
@@ -171,7 +171,10 @@ impl Examination {
                 self.keys.extend(keys.iter().map(|key| (said.seq, key.clone())));
             }
             Some(Marker::Closed { .. }) => closes = true,
-            Some(Marker::Removed { last, tree_size }) => self.removed.push((*last, *tree_size)),
+            Some(Marker::Removed { last, tree_size }) => {
+                let (last, tree_size) = (*last, *tree_size);
+                self.removed.push(Removal { last, tree_size, seq: said.seq, time: said.time });
+            }
             Some(Marker::KeyChanged(change)) => {
                 self.keys.push((said.seq, change.new.clone()));
                 self.changes.push((**change).clone());

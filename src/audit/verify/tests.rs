@@ -153,6 +153,7 @@ fn what_an_anchor_speaks_of_must_be_there() {
 #[test]
 fn segments_that_are_missing_at_the_beginning_must_have_been_removed_in_order() {
     let mut forge = Forge::filled(500, 120, 50);
+    let trail_before = forge.trail.clone();
     let mut trail = forge.trail.clone();
     trail.segments.drain(..2);
     let verdict = trail.judged(&[forge.mark()]);
@@ -160,6 +161,13 @@ fn segments_that_are_missing_at_the_beginning_must_have_been_removed_in_order() 
     forge.remove(2);
     forge.checkpoint();
     let verdict = forge.trail.judged(&[forge.mark()]);
+    assert_eq!((codes(&verdict), doubts(&verdict)), (vec![], vec![]));
+    let retired = forge.trail.examined(&[]).retired().copied().unwrap();
+    assert_eq!((retired.last, retired.tree_size, retired.seq), (2, 240, 501));
+    // One less: whoever removed them was killed meanwhile.
+    let mut interrupted = forge.trail.clone();
+    interrupted.segments.insert(0, trail_before.segments[1].clone());
+    let verdict = interrupted.judged(&[forge.mark()]);
     assert_eq!((codes(&verdict), doubts(&verdict)), (vec![], vec![]));
     // One more than the record says.
     forge.trail.segments.remove(0);

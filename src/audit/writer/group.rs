@@ -48,6 +48,8 @@ impl Group {
                 }
                 // The change is made before a group is composed.
                 Work::Key(_, ack) => group.acks.push((1, ack)),
+                // Done, and answered, before.
+                Work::Shorten(..) => {}
             }
         }
         group

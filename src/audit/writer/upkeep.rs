@@ -14,6 +14,7 @@ use super::super::queue::Work;
 use super::super::signer::Signer;
 use super::{RETRY, Writer};
 use crate::domain::event::{Event, EventCode};
+use crate::failure::Failure;
 
 impl Writer {
     /// Makes the trail ready for what is to be written: the segment has room and says what was before it, and the key
@@ -39,6 +40,26 @@ impl Writer {
             self.open_segment()?;
         }
         self.change_key()
+    }
+
+    /// Lets the checkpoints of what is gone go, where somebody asks for it; gives the work that is left. Where the disk
+    /// refuses this, records are not refused for it.
+    pub(super) fn shorten(&mut self, items: Vec<Work>) -> Vec<Work> {
+        let asks = |item: &Work| matches!(item, Work::Shorten(..));
+        if !items.iter().any(asks) {
+            return items;
+        }
+        let (asked, rest) = items.into_iter().partition(asks);
+        let asked: Vec<Work> = asked;
+        for work in asked {
+            if let Work::Shorten(shortened, ack) = work {
+                let done = self.checkpoints.replace(&shortened);
+                let done = done.map_err(|error| Failure::caused("shortening the file of checkpoints", error));
+                // Whoever asked and went away asks again.
+                let _ = ack.send(done);
+            }
+        }
+        rest
     }
 
     fn adopt(&mut self, signer: &Signer) {

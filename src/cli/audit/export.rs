@@ -31,16 +31,17 @@ which says how to check all of it. Each record names the hash of the one before 
 
 Examples:
   spotify-mcp audit export --from 2026-11-01 --to 2026-12-01 -o november/
-  spotify-mcp audit export --from 4711 --to 4800 -o incident/")]
+  spotify-mcp audit export --from 4711 --to 4800 -o incident/
+  spotify-mcp audit export --from 24h -o since-yesterday/")]
 pub struct Args {
     #[command(flatten)]
     which: Which,
     /// The first record, by number, or not before this time
     #[arg(long, value_name = "SEQ|TIME")]
     from: String,
-    /// The last record, by number, or before this time
+    /// The last record, by number, or before this time; the last one that is signed where nothing is said
     #[arg(long, value_name = "SEQ|TIME")]
-    to: String,
+    to: Option<String>,
     /// The folder to make
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
@@ -72,10 +73,14 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
 
 /// The numbers of the first and the last record that are wanted.
 fn range(args: &Args, trail: &Trail) -> Result<(u64, u64), Refused> {
-    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.len() != 10 || !text.contains('-'));
-    let (first, last) = match (number(&args.from), number(&args.to)) {
+    let number = |text: &str| text.parse::<u64>().ok();
+    let to = match &args.to {
+        Some(to) => to.clone(),
+        None => newest(trail, 1)?.checkpoint.size.to_string(),
+    };
+    let (first, last) = match (number(&args.from), number(&to)) {
         (Some(first), Some(last)) => (first, last),
-        _ => within(args, trail, number(&args.from), number(&args.to))?,
+        (first, last) => within(trail, (&args.from, first), (&to, last))?,
     };
     if first == 0 || first > last {
         let text = "there is no record in this range";
@@ -89,13 +94,17 @@ fn range(args: &Args, trail: &Trail) -> Result<(u64, u64), Refused> {
 }
 
 /// By the times of the records; one edge may be a number.
-fn within(args: &Args, trail: &Trail, first: Option<u64>, last: Option<u64>) -> Result<(u64, u64), Refused> {
+fn within(
+    trail: &Trail,
+    (from, first): (&str, Option<u64>),
+    (to, last): (&str, Option<u64>),
+) -> Result<(u64, u64), Refused> {
     let now = Clock::system().now();
     let edge = |number: Option<u64>, text: &str| match number {
         Some(_) => Ok(None),
         None => moment(text, now).map(|at| Some(Timestamp::millis(at))),
     };
-    let (from, to) = (edge(first, &args.from)?, edge(last, &args.to)?);
+    let (from, to) = (edge(first, from)?, edge(last, to)?);
     let (mut lowest, mut highest) = (u64::MAX, 0);
     for segment in trail.segments()? {
         reader::read(&segment.path, 0, |offset, lines| {

@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::audit::note::Verifier;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::audit::line::KeyChange;
+use crate::audit::note::{self, Verifier};
 use crate::audit::reader::Segment;
 use crate::audit::survey;
 use crate::cli::administer::{Place, configured_place, configured_place_as_far_as_valid, runtime};
 use crate::cli::output::{Refused, io_cause};
 use crate::config::Config;
 use crate::store::{ChainMark, Store};
+use crate::vault::rotation::{Facts, Succession};
 
 /// Which trail.
 #[derive(Debug, clap::Args)]
@@ -72,6 +77,8 @@ pub(super) fn unread(path: &Path, error: &std::io::Error) -> Refused {
 pub(super) struct Known {
     /// Its marks of every chain.
     pub(super) marks: Vec<ChainMark>,
+    /// How one evidence key followed another, as rotations left it.
+    pub(super) successions: Vec<Succession>,
     /// Whether several servers share it, each with a trail of its own.
     pub(super) is_shared: bool,
     /// Why it was not asked, or did not answer.
@@ -91,10 +98,13 @@ pub(super) fn ask(config: &Config) -> Result<Known, Refused> {
             Err(error) => return silent(error.what),
         };
         let marks = store.audit_chains().await;
+        // A database of before there were rotations has none.
+        let facts = store.signing_facts().await.unwrap_or_default();
+        let successions = facts.iter().filter_map(|facts| Facts::parse(facts).succession).collect();
         let is_shared = store.is_postgres();
         store.close().await;
         match marks {
-            Ok(marks) => Known { marks, is_shared, silent: None },
+            Ok(marks) => Known { marks, successions, is_shared, silent: None },
             Err(_) => silent("it cannot be read, or was never used by this version"),
         }
     }))
@@ -112,6 +122,23 @@ impl Known {
         let mut keys: Vec<Verifier> = texts.filter_map(|text| Verifier::parse(text)).collect();
         keys.dedup();
         keys
+    }
+
+    /// How one key of a chain followed another. Not to be believed but by the signatures in it.
+    pub(super) fn changes(&self, chain: &str) -> Vec<KeyChange> {
+        let origin = note::origin(chain);
+        let decode = |text: &str| STANDARD.decode(text).ok();
+        let key = |text: &str| Verifier::new(&origin, &decode(text)?);
+        let change = |one: &Succession| {
+            let (old, new) = (key(&one.old_public_key)?, key(&one.new_public_key)?);
+            Some(KeyChange {
+                old,
+                new,
+                succession: decode(&one.signature),
+                predecessor: decode(&one.predecessor),
+            })
+        };
+        self.successions.iter().filter_map(change).collect()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::filter::{Filter, Record, Wanted};
 use super::place::{Trail, Which, unread};
@@ -53,12 +55,22 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     if !lines.iter().all(|line| print(line, &output)) || !args.follow {
         return Ok(Exit::Done);
     }
-    loop {
-        std::thread::sleep(LOOK_EVERY);
-        if !go_on(&trail, &mut at, &filter, &output)? {
-            return Ok(Exit::Done);
-        }
+    while somebody_reads(LOOK_EVERY) && go_on(&trail, &mut at, &filter, &output)? {}
+    Ok(Exit::Done)
+}
+
+/// Waits for so long; false at once where nobody reads any more. A file, where somebody may always read, says nothing.
+fn somebody_reads(wait: Duration) -> bool {
+    let stdout = std::io::stdout();
+    let mut gone = [PollFd::new(&stdout, PollFlags::empty())];
+    let began = Instant::now();
+    let wait = Timespec::try_from(wait).ok();
+    let is_gone = poll(&mut gone, wait.as_ref()).is_ok_and(|count| count > 0);
+    if !is_gone {
+        // Where the wait was cut short.
+        std::thread::sleep(LOOK_EVERY.saturating_sub(began.elapsed()));
     }
+    !is_gone
 }
 
 /// The newest lines that are wanted, from the last segment backwards, and where the trail ends.
@@ -97,8 +109,12 @@ fn go_on(trail: &Trail, at: &mut At, filter: &Filter, output: &Output) -> Result
     let from = at.number;
     for segment in segments.iter().filter(|segment| segment.number >= from) {
         let start = if segment.number == at.number { at.offset } else { 0 };
-        let end = follow(segment, start, filter, output, &mut listened)
-            .map_err(|error| unread(&segment.path, &error))?;
+        let end = match follow(segment, start, filter, output, &mut listened) {
+            Ok(end) => end,
+            // Retention took it away since the folder was looked at.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(unread(&segment.path, &error)),
+        };
         *at = At { number: segment.number, offset: end };
     }
     Ok(listened)

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::ambient::Timestamp;
 use crate::audit::note::Verifier;
 use crate::audit::verify::claims::Source;
 use crate::audit::verify::judge::{Mark, Verdict};
 use crate::audit::verify::{Examination, Problem};
 use crate::cli::output::{Exit, Output};
 use crate::domain::event::clean;
+use crate::store::ChainMark;
 
 /// Everything there is to say.
 pub(super) struct Told {
@@ -22,6 +24,8 @@ pub(super) struct Told {
     pub(super) database: Option<String>,
     /// Folders below with trails of their own, which were not read.
     pub(super) beside: Vec<String>,
+    /// Trails of other servers on the same database.
+    pub(super) elsewhere: Vec<ChainMark>,
 }
 
 /// Says it; the status is that of the worst.
@@ -45,6 +49,15 @@ fn text(told: &Told) -> String {
             examined.bytes()
         );
         text += &read;
+    }
+    if let Some(gone) = examined.retired() {
+        text += &format!(
+            "  retired     records 1 to {}, segments 1 to {}, by record {} of {}\n",
+            examined.base(),
+            first_segment.unwrap_or_default().saturating_sub(1),
+            gone.seq,
+            Timestamp::from_millis(gone.time).rfc3339()
+        );
     }
     for problem in &verdict.problems {
         text += &in_words(problem);
@@ -121,6 +134,14 @@ fn signatures(told: &Told) -> String {
             told.dir.join(name).display()
         );
     }
+    for other in &told.elsewhere {
+        text += &format!(
+            "  elsewhere   trail {} of another server: {} records, signed {}\n",
+            clean(&other.chain_uid),
+            other.size,
+            other.at.rfc3339()
+        );
+    }
     for key in &verdict.keys {
         text += &format!("  key         {key}\n");
     }
@@ -141,6 +162,10 @@ fn document(told: &Told) -> Value {
         "chain": told.chain,
         "records": { "first": examined.base() + 1, "last": examined.size() },
         "segments": { "first": examined.first_segment(), "last": told.last_segment },
+        "retired": examined.retired().map(|gone| json!({
+            "records": examined.base(), "segments": examined.first_segment().map(|first| first - 1), "seq": gone.seq,
+            "at": Timestamp::from_millis(gone.time).rfc3339(),
+        })),
         "bytes": examined.bytes(),
         "torn_bytes": examined.torn(),
         "problems": verdict.problems.iter().map(|problem| json!({
@@ -160,6 +185,9 @@ fn document(told: &Told) -> Value {
         "keys": keys(&verdict.keys),
         "times": { "back": times.back, "furthest_ms": times.furthest, "furthest_seq": times.furthest_seq },
         "beside": told.beside,
+        "elsewhere": told.elsewhere.iter().map(|other| json!({
+            "chain": other.chain_uid, "records": other.size, "at": other.at.rfc3339(),
+        })).collect::<Value>(),
         "database": told.database.as_deref().unwrap_or("asked"),
     })
 }

@@ -7,13 +7,15 @@ use super::verdict::{Told, tell};
 use super::verify_proof;
 use crate::audit::line::chain_of;
 use crate::audit::note::{Verifier, origin};
-use crate::audit::reader;
+use crate::audit::reader::{self, Segment};
 use crate::audit::survey;
 use crate::audit::verify::claims::{Claim, Source, of_anchor};
 use crate::audit::verify::judge::{Doubt, Verdict, judge};
+use crate::audit::verify::trust::trusted;
 use crate::audit::verify::{Examination, Problem};
 use crate::cli::administer::Place;
 use crate::cli::output::{Exit, Output, Refused, io_cause};
+use crate::store::ChainMark;
 
 /// What `audit verify` takes.
 #[derive(Debug, clap::Args)]
@@ -128,26 +130,21 @@ fn survey(
     outside.extend(mark(&known, &chain, &mut problems));
     let from = since.as_ref().map(|claim| claim.checkpoint.size);
     claims.extend(outside.into_iter().chain(since));
-    let segments = survey::segments(&trail.dir).map_err(|error| unread(&trail.dir, &error))?;
-    let total: u64 = segments.iter().filter_map(|one| one.path.metadata().ok()).map(|file| file.len()).sum();
-    let mut shown = 0;
-    let examined = survey::examine(&segments, &claims, from, |read| {
-        // At most a hundred times.
-        let percent = read * 100 / std::cmp::max(total, 1);
-        if total > LARGEST && percent > shown {
-            output.progress(read.min(total), total, percent / 10 > shown / 10);
-            shown = percent;
-        }
-    });
-    let examined: Examination = examined.map_err(|error| unread(&trail.dir, &error))?;
+    let (segments, examined) = examine(trail, &claims, from, output)?;
     let keys = if given.is_empty() { known.keys(&chain) } else { given };
     let mut verdict = judge(&examined, &claims, &keys);
+    if verdict.problems.iter().any(|problem| problem.code == "AUDIT_KEY_UNKNOWN") {
+        // What the trail says of its keys may have gone with old segments; rotations left the same words in the database.
+        verdict = judge(&examined, &claims, &trusted(&keys, &known.changes(&chain)));
+    }
     verdict.problems.append(&mut problems);
     verdict.doubts.append(&mut doubts);
     let beside = beside(&trail.dir);
-    if !trail.is_named || known.of(&chain).is_some() {
-        others(&known, &examined, (&chain, &beside), &mut verdict);
-    }
+    let elsewhere = if !trail.is_named || known.of(&chain).is_some() {
+        others(&known, &examined, (&chain, &beside), &mut verdict)
+    } else {
+        Vec::new()
+    };
     let last = segments.last().map(|segment| segment.number);
     Ok(Told {
         dir: trail.dir.clone(),
@@ -157,7 +154,36 @@ fn survey(
         last_segment: last,
         database: known.silent,
         beside: beside.into_iter().map(|(name, _)| name).collect(),
+        elsewhere,
     })
+}
+
+/// Reads the records; once more where retention just took a segment away.
+fn examine(
+    trail: &Trail,
+    claims: &[Claim],
+    from: Option<u64>,
+    output: &Output,
+) -> Result<(Vec<Segment>, Examination), Refused> {
+    let mut again = true;
+    loop {
+        let segments = survey::segments(&trail.dir).map_err(|error| unread(&trail.dir, &error))?;
+        let sizes = segments.iter().filter_map(|one| one.path.metadata().ok()).map(|file| file.len());
+        let (total, mut shown): (u64, u64) = (sizes.sum(), 0);
+        let examined = survey::examine(&segments, claims, from, |read| {
+            // At most a hundred times.
+            let percent = read * 100 / std::cmp::max(total, 1);
+            if total > LARGEST && percent > shown {
+                output.progress(read.min(total), total, percent / 10 > shown / 10);
+                shown = percent;
+            }
+        });
+        match examined {
+            Ok(examined) => return Ok((segments, examined)),
+            Err(error) if again && error.kind() == std::io::ErrorKind::NotFound => again = false,
+            Err(error) => return Err(unread(&trail.dir, &error)),
+        }
+    }
 }
 
 /// The chain's name: as the checkpoints say, else the first record.
@@ -199,18 +225,20 @@ fn beside(dir: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// Chains that the database knows and that are not here.
+/// Chains that the database knows and that are not here: a doubt, but of other servers' they are only given.
 fn others(
     known: &Known,
     examined: &Examination,
     (chain, beside): (&str, &[(String, String)]),
     verdict: &mut Verdict,
-) {
+) -> Vec<ChainMark> {
     let writer = known.of(chain).map(|mark| mark.writer.as_str());
     let is_here = |uid: &str| uid == chain || beside.iter().any(|(_, other)| other == uid);
     // Servers that share a database have a trail each, on their own hosts.
     let is_ours = |other: &str| !known.is_shared || writer == Some(other);
-    for other in known.marks.iter().filter(|mark| !is_here(&mark.chain_uid) && is_ours(&mark.writer)) {
+    let (ours, elsewhere): (Vec<&ChainMark>, Vec<&ChainMark>) =
+        known.marks.iter().filter(|mark| !is_here(&mark.chain_uid)).partition(|mark| is_ours(&mark.writer));
+    for other in ours {
         let what = format!(
             "the database knows a trail of {} records, last signed {}, that is not here: {}",
             other.size,
@@ -223,4 +251,5 @@ fn others(
             verdict.doubts.push(Doubt { code: "AUDIT_TRAIL_ELSEWHERE", what });
         }
     }
+    elsewhere.into_iter().cloned().collect()
 }

@@ -4,17 +4,19 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::place;
+use super::place::{self, Known};
 use crate::audit::line::LONGEST_LINE;
 use crate::audit::note::{NoteError, Verifier};
 use crate::audit::proof::{Proof, ProofError};
+use crate::audit::verify::trust::trusted;
 use crate::cli::administer::{Place, configured_place_as_far_as_valid};
 use crate::cli::output::{Exit, Refused, io_cause};
 
 /// Largest proof that is read, in bytes: a record in base64, a path and a note.
 const LARGEST: u64 = 2 * LONGEST_LINE as u64 + (128 << 10);
 
-/// Checks a proof with the keys that were given, else with those that the database knows of its trail.
+/// Checks a proof with the keys that were given, else with those that the database knows of its trail; and with the keys
+/// that these lead to, by the words that rotations left in the database.
 pub(super) fn run(
     file: &Path,
     keys: Vec<Verifier>,
@@ -30,11 +32,9 @@ pub(super) fn run(
     let proof = Proof::parse(&text).map_err(|error| wrong(error.to_string()))?;
     let checkpoint = proof.checkpoint().ok_or_else(|| wrong(ProofError::Malformed.to_string()))?;
     let chain = checkpoint.origin.rsplit('/').next().unwrap_or_default().to_owned();
-    let keys = match keys.as_slice() {
-        [] if no_database => keys,
-        [] => place::ask(&configured_place_as_far_as_valid(place)?)?.keys(&chain),
-        _ => keys,
-    };
+    let known =
+        if no_database { Known::default() } else { place::ask(&configured_place_as_far_as_valid(place)?)? };
+    let keys = if keys.is_empty() { known.keys(&chain) } else { keys };
     if keys.is_empty() {
         return Err(Refused::incomplete(
             "AUDIT_NO_KEY",
@@ -42,10 +42,13 @@ pub(super) fn run(
             "give the trail's public key with --vkey, as its operator published it",
         ));
     }
+    let keys = trusted(&keys, &known.changes(&chain));
     let (checkpoint, by) = proof.check(&keys).map_err(|error| match error {
-        ProofError::Checkpoint(NoteError::UnknownKey) => {
-            wrong("none of the keys that are trusted here signed it".to_owned())
-        }
+        ProofError::Checkpoint(NoteError::UnknownKey) => wrong(
+            "none of the keys that are trusted here signed it, nor one that they lead to: give the key that was in force \
+             then with --vkey"
+                .to_owned(),
+        ),
         error => wrong(error.to_string()),
     })?;
     let record: Value = serde_json::from_slice(&proof.record)

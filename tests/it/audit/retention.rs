@@ -24,6 +24,13 @@ fn removals(dir: &Path) -> Vec<Value> {
     records(dir).into_iter().filter(removed).map(|record| record["unmapped"]["segment"].clone()).collect()
 }
 
+/// The sizes of the checkpoints.
+fn signed(dir: &Path) -> Vec<u64> {
+    let text = fs::read_to_string(dir.join("checkpoints.ndjson")).unwrap();
+    let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["size"].as_u64().unwrap();
+    text.lines().map(line).collect()
+}
+
 /// The tree size that the record which closes a segment says.
 fn closed_at(dir: &Path, number: u64) -> u64 {
     let text = fs::read_to_string(dir.join(format!("audit-{number}.ndjson"))).unwrap();
@@ -56,8 +63,11 @@ async fn only_what_is_old_complete_and_signed_goes_and_its_going_is_on_record() 
     assert_eq!(audit.retire(before, closed_at(dir.path(), 1) - 1).await.unwrap(), 0);
     assert_eq!((numbers(dir.path()), removals(dir.path()).len()), (all.clone(), 0));
 
-    let second = closed_at(dir.path(), 2);
+    let (second, before_it) = (closed_at(dir.path(), 2), signed(dir.path()));
+    assert!(before_it.first().is_some_and(|first| *first < second), "{before_it:?}");
     assert_eq!(audit.retire(before, second).await.unwrap(), 2);
+    let stay: Vec<u64> = before_it.into_iter().filter(|size| *size >= second).collect();
+    assert!(!stay.is_empty() && signed(dir.path()).starts_with(&stay), "{stay:?}");
     assert_eq!(removals(dir.path()), [serde_json::json!({"first": 1, "last": 2, "tree_size": second})]);
     // Whatever is old goes, and of what is not nothing: the segment in which the time passed is not old.
     let gone = audit.retire(before, u64::MAX).await.unwrap();
@@ -81,6 +91,11 @@ async fn only_what_is_old_complete_and_signed_goes_and_its_going_is_on_record() 
     assert!(size > 0 && first["metadata"]["sequence"].as_u64() == Some(size + 1));
     let last = removals(dir.path()).pop().unwrap();
     assert_eq!(last["tree_size"].as_u64(), Some(size));
+    // Checkpoints of what went are gone, those of what is here stay, and new ones follow.
+    let signed = signed(dir.path());
+    assert!(signed.first().is_some_and(|first| *first >= size), "{signed:?}");
+    assert_eq!(signed.last(), records(dir.path()).last().unwrap()["metadata"]["sequence"].as_u64().as_ref());
+    assert!(signed.windows(2).all(|two| two[0] < two[1]), "{signed:?}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ fn verifier() -> PathBuf {
 }
 
 /// What the second program says; `None` where there is no Python.
-fn second(arguments: &[&str]) -> Option<Value> {
+pub(super) fn second(arguments: &[&str]) -> Option<Value> {
     let ran = std::process::Command::new("python3").arg(verifier()).args(arguments).output();
     let Ok(ran) = ran else {
         eprintln!("SKIPPED: python3 is not here");

@@ -49,6 +49,8 @@ async fn run(server: &TestServer, line: &str) -> Output {
 async fn prepared() -> TestServer {
     let (_, url) = Receiver::start().await;
     let setup = Setup::on(Place::sqlite()).env("SPOTIFY_MCP__LIMITS__API_KEYS_PER_USER", "0");
+    // What is to be proven has been signed: nobody waits half a minute.
+    let setup = setup.env("SPOTIFY_MCP__AUDIT__CHECKPOINT_SECONDS", "1");
     let setup = setup.env(URL, &url).env(SECRET, &secret());
     let mut server = setup.prepare().await;
     let file = server.data.join("master.key");

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use spotify_mcp::ambient::{Clock, Dice};
-use spotify_mcp::audit::people;
+use spotify_mcp::ambient::{Clock, Dice, Timestamp};
+use spotify_mcp::audit::{Audit, People, Settings, Signer, people};
 use spotify_mcp::crypto::Key;
 use spotify_mcp::crypto::keys::{RootKey, SealingKey};
+use spotify_mcp::domain::event::{Event, EventCode};
 use spotify_mcp::domain::{KeyPurpose, UserId};
-use spotify_mcp::store::{AuditKeyOwner, Store};
+use spotify_mcp::store::{AuditKeyOwner, ChainMark, Store};
 use spotify_mcp::vault::KeyRing;
+use spotify_mcp::vault::rotation::Facts;
 
 use super::server::TestServer;
 
@@ -38,6 +40,48 @@ pub fn records(dir: &Path) -> Vec<Value> {
     texts
         .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
         .collect()
+}
+
+/// Writes records into the trail of a server that does not run, as it would have done itself at that time: by its own
+/// key, with its database's knowledge. Goes on until `enough`, which is asked before each record.
+pub async fn lived_before(
+    server: &TestServer,
+    (at, segment_bytes): (Timestamp, u64),
+    mut enough: impl FnMut(usize) -> bool,
+) -> ChainMark {
+    let Reader { store, ring, .. } = Reader::of(server).await;
+    let (clock, dice) = (Clock::moved_by_hand(at).0, Dice::system());
+    let facts = store.signing_facts().await.unwrap();
+    let successions = facts.iter().filter_map(|facts| Facts::parse(facts).succession).collect();
+    let signer = Signer::new(&ring.own(KeyPurpose::Evidence).unwrap(), successions).unwrap();
+    let people = People::of(&store, &ring, (&clock, &dice));
+    let settings = Settings::new(server.data_dir().join("audit"), signer, people);
+    let audit = Audit::open(Settings { segment_bytes, ..settings }, clock, dice).unwrap();
+    let mut count = 0;
+    while !enough(count) {
+        audit.record(event(count)).await.unwrap();
+        count += 1;
+    }
+    audit.close().await;
+    let marked = audit.signed().borrow().clone().unwrap();
+    let mark = ChainMark {
+        chain_uid: marked.chain_uid,
+        writer: audit.writer().to_owned(),
+        first_key: marked.key.clone(),
+        key: marked.key,
+        size: marked.signed.size.cast_signed(),
+        note: marked.signed.note,
+        at,
+    };
+    store.keep_chain_mark(&mark).await.unwrap();
+    store.close().await;
+    mark
+}
+
+/// Of about 3.5 KB.
+fn event(count: usize) -> Event {
+    let event = Event::new(EventCode::ToolCalled).detail("count", count.to_string());
+    (0..14).fold(event, |event, n| event.detail(&format!("n{n}"), "x".repeat(220)))
 }
 
 /// What opens addresses and knows people.
