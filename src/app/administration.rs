@@ -2,9 +2,7 @@
 //! for whatever else deals with an incident. Needs the database and no key; every running server acts on it within a
 //! second, and chains what is recorded.
 
-use serde_json::{Value, json};
-
-use crate::ambient::{Clock, Dice, Timestamp};
+use crate::ambient::{Clock, Dice};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::EventId;
 use crate::domain::selection::Selection;
@@ -150,16 +148,6 @@ impl Hands<'_> {
     fn recorded(&self, id: &EventId, event: Event) -> Recorded {
         Recorded { id: id.clone(), at: self.clock.now(), event }
     }
-}
-
-/// All that is held of a person, as they are given it; `None` where there is nobody.
-///
-/// # Errors
-/// Where the database does not answer.
-pub async fn export_of(store: &Store, user: &UserId, now: Timestamp) -> Result<Option<Value>, Failure> {
-    let held = store.holdings(user).await?;
-    Ok(held
-        .map(|held| json!({ "schema": "spotify-mcp/person/v1", "exported_at": now.rfc3339(), "held": held })))
 }
 
 /// What disabling a person ends.

@@ -7,6 +7,7 @@ mod bearers;
 mod build;
 mod clients;
 mod due;
+pub mod export;
 mod flights;
 pub mod limits;
 mod mcp_sessions;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 
-use crate::app::administration::export_of;
+use crate::app::export::{Trail, export_of};
 use crate::domain::event::EventCode;
 use crate::oauth::Visitor;
 use crate::web::Problem;
@@ -14,6 +14,9 @@ use super::Shared;
 use super::account::{Posted, by};
 use super::reply::{failed_page, page};
 
+/// So much of the trail is read, in bytes, the newest: a few seconds.
+const MOST: u64 = 2 << 30;
+
 /// `POST /account/export`
 pub(super) async fn export(
     State(http): State<Shared>,
@@ -21,7 +24,8 @@ pub(super) async fn export(
     Posted { session, .. }: Posted,
 ) -> Response {
     let app = &http.app;
-    let exported = export_of(&app.store, &session.user, app.now()).await;
+    let trail = Trail { dir: app.audit.dir().to_owned(), ring: Some(app.keys.clone()), bytes: MOST };
+    let exported = export_of(&app.store, &session.user, app.now(), trail).await;
     let document = match exported {
         Ok(Some(document)) => document,
         Ok(None) => return page(&http, Problem::NotFound, &visitor).into_response(),

@@ -18,8 +18,9 @@ const BETWEEN: Duration = Duration::from_millis(200);
 #[command(after_help = "\
 Removes the person, their linked accounts with Spotify's tokens, keys, clients' access, sessions, API keys, approvals and \
 usage. Of a SQLite database what was deleted is overwritten, and its write-ahead log is emptied before this says that it \
-is done. The audit trail keeps what was done under their id (u_...), which then names nobody. Backups from before still \
-hold them until they are deleted; restoring one deletes them again.
+is done. The audit trail keeps what was done under their pseudonym (p_...), which then leads to nobody, and their addresses \
+in it cannot be opened any more. Backups from before still hold them until they are deleted; restoring one deletes them \
+again.
 
 What Spotify granted cannot be revoked from here: they remove it at spotify.com/account/apps. Export first, if they ask \
 what was held: 'users export'.

@@ -3,19 +3,24 @@
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::app::administration::export_of;
-use crate::cli::administer::{Place, at_database, broken};
+use crate::app::export::{Trail, export_of};
+use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Output, Refused, io_cause};
+use crate::cli::serve_start;
 use crate::domain::event::{Event, EventCode, clean};
+use crate::vault::KeyRing;
 
 /// What `users export` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Writes every row that the database holds of the person, ended ones too; no token, no hash of one, nothing sealed. What \
-was done by them and to them is in the audit trail, under their id. The export is recorded there as well.
+Writes every row that the database holds of the person, ended ones too; no token, no hash of one, nothing sealed. With it \
+the pseudonym (p_...) by which the audit trail calls them, and the newest 10,000 records there that name them, from this \
+server's folder; their addresses opened where the master key is at hand. 'audit query --user' gives older ones. The export \
+is recorded there as well.
 
 Examples:
   spotify-mcp users export ada
@@ -33,7 +38,8 @@ pub struct Args {
 pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     at_database(place, async |desk| {
         let user = desk.person(&args.user).await?;
-        let exported = export_of(&desk.store, &user, desk.clock.now()).await;
+        let trail = Trail { dir: desk.config.audit.dir.clone(), ring: ring(desk).await, bytes: u64::MAX };
+        let exported = export_of(&desk.store, &user, desk.clock.now(), trail).await;
         let document = exported.map_err(|failure| broken(&failure))?;
         let Some(document) = document else { return Err(super::gone_meanwhile(&user)) };
         let event = Event::new(EventCode::UserDataExported).subject(user.as_str()).operation("users export");
@@ -45,6 +51,13 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         }
         Ok(Exit::Done)
     })
+}
+
+/// What opens the addresses in the trail, where the master key is at hand.
+async fn ring(desk: &Desk) -> Option<Arc<KeyRing>> {
+    let roots = serve_start::roots_at_hand(&desk.config, &Output::silent()).ok()??;
+    let opened = serve_start::ring(&desk.store, &roots, (&desk.clock, &desk.dice)).await;
+    opened.ok().map(|(ring, _)| Arc::new(ring))
 }
 
 fn write(path: &Path, document: &Value, output: &Output) -> Result<(), Refused> {

@@ -1,6 +1,7 @@
 //! `users`, `clients` and `usage`: what an operator does without a browser, beside the running server.
 
 mod leaving;
+mod told;
 
 use std::time::Duration;
 
