@@ -24,6 +24,11 @@ const NONCE: std::ops::Range<usize> = 85..97;
 const HEADER: usize = 97;
 const TAG: usize = 16;
 
+/// How every envelope begins: format and algorithm. For who counts, without a key, what is none.
+pub const BEGINNING: [u8; 5] = [b'S', b'M', b'C', b'1', AES_256_GCM_COMMITTED];
+/// No envelope is shorter, in bytes.
+pub const SHORTEST: usize = HEADER + TAG;
+
 /// The random bytes that one sealing consumes: salt and nonce.
 pub type SealEntropy = [u8; 44];
 

@@ -31,6 +31,11 @@ impl DatabaseFile {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             created => created.map(drop).during("creating the database file")?,
         }
+        Self::there(path)
+    }
+
+    /// The file that is there; none is made.
+    pub(super) fn there(path: &Path) -> Result<Self, Failure> {
         let found = fs::metadata(path).during("looking at the database file")?;
         Ok(Self(Some(Arc::new(Opened { path: path.to_owned(), device: found.dev(), inode: found.ino() }))))
     }

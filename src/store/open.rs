@@ -150,13 +150,7 @@ impl Store {
     }
 
     async fn migrate(&self) -> Result<(), Failure> {
-        let migrator = |binary: &str| {
-            let all = MIGRATIONS.iter().map(|(version, name, sql)| {
-                let sql = AssertSqlSafe(sql.replace("BYTEA", binary)).into_sql_str();
-                Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
-            });
-            Migrator::with_migrations(all.collect())
-        };
+        let migrator = |binary: &str| Migrator::with_migrations(migrations(binary));
         match &self.pool {
             // The migrator locks PostgreSQL; for SQLite we do, so that two that start at once do not both migrate.
             Pool::Sqlite { write, .. } => {
@@ -169,7 +163,16 @@ impl Store {
     }
 }
 
-fn unknown_engine() -> OpenStoreError {
+/// Every migration, with the engine's own name of binary columns.
+pub(super) fn migrations(binary: &str) -> Vec<Migration> {
+    let one = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        let sql = AssertSqlSafe(sql.replace("BYTEA", binary)).into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    };
+    MIGRATIONS.iter().map(one).collect()
+}
+
+pub(super) fn unknown_engine() -> OpenStoreError {
     OpenStoreError {
         what: "the database URL names no engine that this program knows",
         next: "write sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE",
@@ -246,10 +249,11 @@ async fn connect(pool: SqlitePoolOptions, options: &SqliteConnectOptions) -> Res
 
 /// Set for every PostgreSQL session whatever the server's defaults: the isolation that the statements are written
 /// for, and a bound on every wait.
-const SESSION: &str = "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '10s';
+pub(super) const SESSION: &str =
+    "SET default_transaction_isolation = 'read committed'; SET lock_timeout = '10s';
     SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
 
-async fn probe(url: &str) -> Result<(), OpenStoreError> {
+pub(super) async fn probe(url: &str) -> Result<(), OpenStoreError> {
     let refused = |cause: Failure| OpenStoreError {
         what: "the PostgreSQL database cannot be reached",
         next: "see that it is reachable, and check DATABASE_URL",

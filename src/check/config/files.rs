@@ -1,0 +1,239 @@
+//! The files that a server of this configuration reads and writes, as the file system shows them: kind, mode, owner,
+//! links, and the folders above. Never: their contents, or following a link without saying so.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::audit::CHECKPOINTS;
+use crate::audit::reader::segments;
+use crate::config::{Config, Loaded, master_key};
+use crate::store::Store;
+
+/// What a file is for, which decides who may read and write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A secret alone, or the private key of TLS.
+    Secret,
+    /// The master key beside the data, which nobody but its owner may read.
+    MasterKey,
+    /// A configuration or dotenv file that says a secret in the clear.
+    ConfigurationWithSecrets,
+    /// One that says none, or a certificate.
+    Configuration,
+    /// The database, its logs, the trail's files, the operational log.
+    Data,
+    /// The data directory or the trail's folder.
+    Folder,
+}
+
+impl Role {
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Secret => "secret file",
+            Self::MasterKey => "master key",
+            Self::ConfigurationWithSecrets => "configuration with secrets",
+            Self::Configuration => "configuration",
+            Self::Data => "data file",
+            Self::Folder => "folder",
+        }
+    }
+
+    /// The bits of a mode that it must not have. A group may read secrets (volumes of Kubernetes are so), never write.
+    pub const fn forbidden(self) -> u32 {
+        match self {
+            Self::MasterKey => 0o077,
+            Self::Secret | Self::ConfigurationWithSecrets => 0o037,
+            Self::Data => 0o037,
+            Self::Folder => 0o027,
+            Self::Configuration => 0o022,
+        }
+    }
+}
+
+/// A file as it was found.
+#[derive(Clone, Debug)]
+pub struct FileSeen {
+    /// What it is for.
+    pub role: Role,
+    /// Where.
+    pub path: PathBuf,
+    /// What was found there.
+    pub found: Found,
+}
+
+/// What was found at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// Something that cannot be looked at: why.
+    Unseen(String),
+    /// Something.
+    There(There),
+}
+
+/// What there is, links followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct There {
+    /// Permission bits, with set-id and sticky.
+    pub mode: u32,
+    /// Whose.
+    pub uid: u32,
+    /// Where it leads, where it is a symbolic link out of its own folder.
+    pub leads_to: Option<PathBuf>,
+    /// The nearest folder above it in which others may put something in its place.
+    pub open_above: Option<PathBuf>,
+    /// Its own folder may be written by everybody, who cannot remove what is not theirs (`/tmp`).
+    pub in_shared_folder: bool,
+}
+
+/// Looks at every file that the configuration leads to.
+pub fn look(loaded: &Loaded) -> Vec<FileSeen> {
+    let config = loaded.as_far_as_valid();
+    let mut all: Vec<(Role, PathBuf)> = Vec::new();
+    let secret_files: Vec<&Path> = loaded.secret_files().collect();
+    if let Some(path) = loaded.file() {
+        let plain = secret_files.contains(&path);
+        all.push((if plain { Role::ConfigurationWithSecrets } else { Role::Configuration }, path.to_owned()));
+    }
+    all.extend(secret_files.iter().map(|path| (Role::Secret, (*path).to_owned())));
+    all.extend(config.security.master_key.credential.iter().map(|path| (Role::Secret, path.clone())));
+    if let Some(tls) = &config.server.tls {
+        all.extend([(Role::Secret, tls.key.clone()), (Role::Configuration, tls.certificate.clone())]);
+    }
+    all.extend(of_data(config));
+    let mut files: Vec<FileSeen> = Vec::new();
+    for (role, path) in all {
+        if !files.iter().any(|file| file.path == path) {
+            let found = found(&path);
+            files.push(FileSeen { role, path, found });
+        }
+    }
+    files
+}
+
+/// What servers write, where it is there: it is no fault that a server never ran.
+fn of_data(config: &Config) -> Vec<(Role, PathBuf)> {
+    let data_dir = &config.storage.data_dir;
+    let mut all = vec![(Role::Folder, data_dir.clone()), (Role::Folder, config.audit.dir.clone())];
+    all.push((Role::MasterKey, master_key::generated_path(data_dir)));
+    if let Some(database) = Store::file_of(config.storage.url.expose()) {
+        let beside = |end: &str| {
+            let mut name = database.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        all.extend([beside("-wal"), beside("-shm"), database.clone()].map(|path| (Role::Data, path)));
+    }
+    all.extend(
+        [data_dir.join("tombstones.ndjson"), config.audit.dir.join(CHECKPOINTS)]
+            .map(|path| (Role::Data, path)),
+    );
+    let last = segments(&config.audit.dir).ok().and_then(|found| found.into_iter().next_back());
+    all.extend(last.map(|segment| (Role::Data, segment.path)));
+    all.retain(|(_, path)| path.symlink_metadata().is_ok());
+    all
+}
+
+/// What there is at a path.
+pub fn found(path: &Path) -> Found {
+    let own = match path.symlink_metadata() {
+        Ok(own) => own,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::Nothing,
+        Err(error) => return Found::Unseen(error.kind().to_string()),
+    };
+    let (file, real) = match path.metadata().and_then(|file| Ok((file, path.canonicalize()?))) {
+        Ok(seen) => seen,
+        Err(error) => return Found::Unseen(format!("where it leads cannot be seen: {}", error.kind())),
+    };
+    let folder = folder_of(path);
+    let home = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+    let is_away = own.is_symlink() && !real.starts_with(&home);
+    let shared = folder.metadata().is_ok_and(|folder| folder.mode() & 0o1002 == 0o1002);
+    Found::There(There {
+        mode: file.permissions().mode() & 0o7777,
+        uid: file.uid(),
+        leads_to: is_away.then(|| real.clone()),
+        open_above: open_above(&home).or_else(|| open_above(&folder_of(&real))),
+        in_shared_folder: shared,
+    })
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The nearest folder from this one up that everybody may write and from which everybody may remove.
+fn open_above(folder: &Path) -> Option<PathBuf> {
+    let is_open = |folder: &&Path| folder.metadata().is_ok_and(|seen| seen.mode() & 0o1002 == 0o0002);
+    folder.ancestors().filter(|folder| !folder.as_os_str().is_empty()).find(is_open).map(Path::to_owned)
+}
+
+/// Names that crashes, editors and copies leave behind, beside files with secrets.
+const LEFT_BEHIND: [&str; 9] = [".swp", ".swo", "~", ".orig", ".rej", ".old", ".save", ".new", ".bak"];
+
+/// Memory of processes, and copies of files with secrets, in the folders of these files. The previous text of a sealed
+/// file is ciphertext and no such copy.
+pub fn residue(files: &[FileSeen], sealed: Option<&Path>) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = files
+        .iter()
+        .map(|file| if file.role == Role::Folder { file.path.clone() } else { folder_of(&file.path) })
+        .collect();
+    folders.sort();
+    folders.dedup();
+    let names: Vec<String> = files
+        .iter()
+        .filter(|file| matches!(file.role, Role::Secret | Role::MasterKey | Role::ConfigurationWithSecrets))
+        .filter(|file| Some(file.path.as_path()) != sealed)
+        .filter_map(|file| file.path.file_name().map(|name| name.to_string_lossy().into_owned()))
+        .collect();
+    let mut found = Vec::new();
+    for folder in folders {
+        let Ok(entries) = folder.read_dir() else { continue };
+        for entry in entries.flatten().take(10_000) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_core(&name) || names.iter().any(|of| is_copy(&name, of)) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// `core`, `core.1234`, `spotify-mcp.core`, `vgcore.1234`.
+fn is_core(name: &str) -> bool {
+    let rest = name.strip_prefix("vg").unwrap_or(name);
+    let numbered =
+        rest.strip_prefix("core.").is_some_and(|end| end.bytes().all(|byte| byte.is_ascii_digit()));
+    name == "core" || numbered || name.ends_with(".core") || name.starts_with("core.spotify-mcp")
+}
+
+fn is_copy(name: &str, of: &str) -> bool {
+    let plain = name.trim_start_matches('.');
+    let end = plain.strip_prefix(of.trim_start_matches('.')).filter(|end| !end.is_empty());
+    end.is_some_and(|end| LEFT_BEHIND.iter().any(|left| end.ends_with(left)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_behind_is_known_by_its_name() {
+        for core in ["core", "core.123", "vgcore.9", "spotify-mcp.core"] {
+            assert!(is_core(core), "{core}");
+        }
+        for other in ["core.rs", "score", "cores", "core.d"] {
+            assert!(!is_core(other), "{other}");
+        }
+        for copy in ["master.key~", ".master.key.swp", "master.key.bak", "master.key.123.new"] {
+            assert!(is_copy(copy, "master.key"), "{copy}");
+        }
+        for other in ["master.key", "other.key~", "master.key.next", "master.keys"] {
+            assert!(!is_copy(other, "master.key"), "{other}");
+        }
+        assert!(is_copy(".env.bak", ".env"));
+    }
+}

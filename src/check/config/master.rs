@@ -1,0 +1,159 @@
+//! The master key as rules see it: whether there is a usable one, where it comes from, and its digest. Never: a key.
+
+use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
+
+use super::KEY;
+use super::secrets::Concealed;
+use crate::ambient::Dice;
+use crate::config::master_key::{self, KeyPlace, KeyRefusal, MasterKey};
+use crate::config::{Config, Loaded, Origin, Problem};
+use crate::crypto::kdf::Kdf;
+use crate::crypto::keys::RootKey;
+
+/// The master key.
+#[derive(Clone, Debug)]
+pub enum Master {
+    /// No source has one.
+    None,
+    /// The first source that says something says no usable key.
+    Refused {
+        /// Where, in words.
+        place: String,
+        /// Stable.
+        code: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
+    /// A passphrase in its place.
+    Passphrase {
+        /// Where it was said.
+        place: Place,
+        /// What can be compared of it.
+        words: Concealed,
+    },
+    /// 32 bytes.
+    Key {
+        /// Where they were found.
+        place: Place,
+        /// SHA-256 of them.
+        digest: [u8; 32],
+    },
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A variable of the environment.
+    Environment(String),
+    /// A file that holds nothing else.
+    OwnFile(PathBuf),
+    /// A sealed configuration.
+    SealedFile(PathBuf),
+    /// A plain configuration.
+    PlainFile(PathBuf),
+    /// A dotenv file.
+    Dotenv(PathBuf),
+    /// A systemd credential.
+    Credential(PathBuf),
+    /// A program prints it.
+    Command,
+    /// `<data_dir>/master.key`.
+    BesideData(PathBuf),
+    /// A flag, or typed.
+    Typed,
+}
+
+/// Looks for the key as a start would, and makes none.
+pub fn look(loaded: &Loaded, dice: &Dice) -> Master {
+    if let Some(problem) = refused(loaded) {
+        return Master::Refused {
+            place: problem.origin.to_string(),
+            code: problem.code.clone(),
+            why: problem.why.clone(),
+            fix: problem.fix.clone(),
+        };
+    }
+    match find(loaded) {
+        Ok(None) => Master::None,
+        Ok(Some(MasterKey::Key { key, place })) => {
+            Master::Key { place: place_of(&place, loaded), digest: Sha256::digest(key.expose()).into() }
+        }
+        Ok(Some(MasterKey::Passphrase { passphrase, .. })) => {
+            let place = said_at(&loaded.origin_of("security.passphrase"));
+            Master::Passphrase { place, words: Concealed::of(passphrase.expose(), dice) }
+        }
+        Err(KeyRefusal { place, wrong }) => {
+            Master::Refused { place, code: wrong.code.to_owned(), why: wrong.why, fix: wrong.fix }
+        }
+    }
+}
+
+/// The roots to open a database with, the configured one first; or why there are none.
+pub fn roots(loaded: &Loaded) -> Result<Vec<RootKey>, String> {
+    if let Some(problem) = refused(loaded) {
+        return Err(problem.why.clone());
+    }
+    match find(loaded) {
+        Ok(None) => Err("there is no master key".to_owned()),
+        Ok(Some(MasterKey::Key { key, place })) => {
+            let next = next_root(&place);
+            Ok(std::iter::once(RootKey::new(key)).chain(next).collect())
+        }
+        Ok(Some(MasterKey::Passphrase { passphrase, .. })) => {
+            let (_, kdf) =
+                kept(loaded.as_far_as_valid()).ok_or("master.kdf.json is not in the data directory")?;
+            kdf.derive(&passphrase).map(|key| vec![RootKey::new(key)]).map_err(|error| error.to_string())
+        }
+        Err(KeyRefusal { place, wrong }) => Err(format!("{place}: {}", wrong.why)),
+    }
+}
+
+fn find(loaded: &Loaded) -> Result<Option<MasterKey>, KeyRefusal> {
+    let config = loaded.as_far_as_valid();
+    master_key::find(&config.security.master_key, &config.storage.data_dir)
+}
+
+/// What is wrong with the key's own text. Where it lies, and that there is none, is judged by its place.
+fn refused(loaded: &Loaded) -> Option<&Problem> {
+    let of_place = ["MASTER_KEY_BESIDE_DATA", "MASTER_KEY_MISSING"];
+    loaded.problems().iter().find(|problem| problem.key == KEY && !of_place.contains(&problem.code.as_str()))
+}
+
+fn place_of(place: &KeyPlace, loaded: &Loaded) -> Place {
+    match place {
+        KeyPlace::Said(_) => said_at(&loaded.origin_of(KEY)),
+        KeyPlace::Credential(path) => Place::Credential(path.clone()),
+        KeyPlace::Command => Place::Command,
+        KeyPlace::BesideData(path) | KeyPlace::Made(path) => Place::BesideData(path.clone()),
+    }
+}
+
+fn said_at(origin: &Origin) -> Place {
+    match origin {
+        Origin::File { path, .. } => Place::PlainFile(path.clone()),
+        Origin::Sealed { path, .. } => Place::SealedFile(path.clone()),
+        Origin::Env(name) => Place::Environment(name.clone()),
+        Origin::EnvFile { path, .. } => Place::Dotenv(path.clone()),
+        Origin::SecretFile { path, .. } => Place::OwnFile(path.clone()),
+        Origin::Default | Origin::Flag(_) => Place::Typed,
+    }
+}
+
+/// What a rotation wrote beside a generated key, until it takes its name.
+fn next_root(place: &KeyPlace) -> Option<RootKey> {
+    let KeyPlace::BesideData(path) = place else { return None };
+    let next = path.with_extension("key.next");
+    next.symlink_metadata().ok()?;
+    master_key::key_file(&next, true).ok().map(RootKey::new)
+}
+
+/// How the server's key is derived, as the data directory keeps it.
+pub fn kept(config: &Config) -> Option<(PathBuf, Kdf)> {
+    let path = config.storage.data_dir.join("master.kdf.json");
+    let text = std::fs::read(&path).ok()?;
+    serde_json::from_slice(&text).ok().map(|kdf| (path, kdf))
+}

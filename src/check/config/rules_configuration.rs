@@ -1,0 +1,186 @@
+//! Rules of the group configuration about keys and secrets: SMC2002, 2003, 2005, 2006, 2009 to 2011.
+
+use super::{Facts, place_of};
+use crate::check::{Ground, Severity, Source, Verdict};
+use crate::config::{LogLevel, Problem};
+
+/// SMC2002.
+pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
+    let clear: Vec<Verdict> = facts
+        .secrets
+        .iter()
+        .filter_map(|secret| {
+            let (path, line) = secret.in_the_clear.clone()?;
+            let seen = format!("{} can be read in {}", secret.key, path.display());
+            Some(Verdict::fail(Source::File { path, line }, seen).about(secret.key.clone()))
+        })
+        .collect();
+    if !clear.is_empty() {
+        return clear;
+    }
+    let seen = match facts.secrets.len() {
+        0 => "no secret is said anywhere".to_owned(),
+        count => format!("{count} secrets, none of them in a plain file among other things"),
+    };
+    vec![Verdict::pass(Source::key("--config"), seen)]
+}
+
+/// Notices of keys that do nothing, or are said twice.
+const STRAY: [&str; 3] = ["CONFIG_UNUSED", "CONFIG_UNNEEDED", "CONFIG_SAID_TWICE"];
+
+/// SMC2003.
+pub fn no_stray_keys(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
+    let told = |problem: &Problem, verdict: Verdict| {
+        verdict
+            .about(format!("{} {}", problem.code, problem.key))
+            .because(problem.why.clone())
+            .mended_by(problem.fix.clone())
+    };
+    let seen = |problem: &Problem| format!("{} ({}): {}", problem.key, problem.origin, problem.why);
+    let unknown = facts.problems.iter().filter(|problem| problem.code == "CONFIG_UNKNOWN_KEY");
+    let unknown = unknown.map(|problem| told(problem, Verdict::fail(place_of(problem), seen(problem))));
+    let stray = facts.notices.iter().filter(|notice| STRAY.contains(&notice.code.as_str()));
+    let stray =
+        stray.map(|notice| told(notice, Verdict::fail(place_of(notice), seen(notice)).severe(Severity::Low)));
+    let found: Vec<Verdict> = unknown.chain(stray).collect();
+    match (&facts.file, found.is_empty()) {
+        (_, false) => found,
+        (Some(path), true) if facts.file_is_unread => {
+            vec![Verdict::error(Source::file(path), "the configuration file cannot be read")]
+        }
+        _ => vec![Verdict::pass(Source::key("--config"), "every key is known, said once, and used")],
+    }
+}
+
+/// SMC2005.
+pub fn no_known_credentials(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let (words, ids) = (ground.parameters.list("words"), ground.parameters.list("client_ids"));
+    let shortest = usize::try_from(ground.parameters.number("shortest")).unwrap_or_default();
+    let mut found = Vec::new();
+    for secret in &facts.secrets {
+        let value = &secret.value;
+        let seen = if words.iter().any(|word| value.is(word)) {
+            "is one of a list of known ones"
+        } else if value.is_placeholder {
+            "reads as something that was to be replaced"
+        } else if value.length < shortest || value.distinct < 4 {
+            "is too short, or a repetition"
+        } else {
+            continue;
+        };
+        let at = Source::key(secret.key.clone());
+        found.push(Verdict::fail(at, format!("{} {seen}", secret.key)).about(secret.key.clone()));
+    }
+    for app in facts.config.spotify.apps.iter().filter(|app| ids.contains(&app.client_id)) {
+        let seen = format!("client id {} stands in documentation", app.client_id);
+        found.push(Verdict::fail(Source::key("spotify.client_id"), seen).about("spotify.client_id"));
+    }
+    if found.is_empty() {
+        let seen = format!("{} secrets, none of them known, a placeholder or trivial", facts.secrets.len());
+        found.push(Verdict::pass(Source::key("--config"), seen));
+    }
+    found
+}
+
+/// SMC2006: the configuration's half.
+pub fn quiet_log(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let level = facts.config.telemetry.log_level;
+    let name = match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    let at = Source::key("telemetry.log_level");
+    let allowed = ground.parameters.list("levels").iter().any(|level| level == name);
+    vec![if allowed { Verdict::pass(at, name) } else { Verdict::fail(at, name) }]
+}
+
+/// SMC2009.
+pub fn least_scopes(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
+    vec![if facts.scopes_unneeded.is_empty() {
+        Verdict::pass(Source::Program, "every scope that people are asked for is needed by a tool")
+    } else {
+        let seen = format!("asked for and needed by no tool: {}", facts.scopes_unneeded.join(", "));
+        Verdict::fail(Source::Program, seen)
+    }]
+}
+
+/// SMC2010.
+pub fn rotation_scheduled(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let ages = &facts.config.security.max_key_age;
+    let all = [
+        ("master", ages.master),
+        ("data", ages.data),
+        ("signing", ages.signing),
+        ("spotify_client", ages.spotify_client),
+    ];
+    let mut found: Vec<Verdict> = all
+        .into_iter()
+        .map(|(kind, days)| {
+            let (key, most) = (format!("security.max_key_age_days.{kind}"), ground.parameters.number(kind));
+            let verdict = if i64::from(days) <= most {
+                Verdict::pass(Source::key(key.clone()), format!("rotated every {days} days"))
+            } else {
+                Verdict::fail(Source::key(key.clone()), format!("every {days} days"))
+                    .expecting(format!("at most {most} days"))
+                    .mended_by(format!("set {key} to {most} or less"))
+            };
+            verdict.about(kind)
+        })
+        .collect();
+    // Those have a schedule of their own, above.
+    let has_one =
+        |key: &str| key == super::KEY || key.starts_with("spotify.") || key == "security.passphrase";
+    for secret in facts.secrets.iter().filter(|secret| !has_one(&secret.key)) {
+        let at = Source::key(secret.key.clone());
+        let verdict = match &secret.ends {
+            Some(ends) => Verdict::pass(at, format!("ends {ends}, as the sealed file says")),
+            None => Verdict::manual(
+                at,
+                format!("{} has no end on record: see it in your own schedule", secret.key),
+            ),
+        };
+        found.push(verdict.about(secret.key.clone()));
+    }
+    found
+}
+
+/// SMC2011.
+pub fn would_start(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let elsewhere = ground.parameters.list("judged_elsewhere");
+    let is_elsewhere = |code: &str| {
+        elsewhere.iter().any(|known| match known.strip_suffix('*') {
+            Some(beginning) => code.starts_with(beginning),
+            None => known == code,
+        })
+    };
+    let told = |problem: &Problem| {
+        Verdict::fail(
+            place_of(problem),
+            format!("{}: {} ({}): {}", problem.code, problem.key, problem.origin, problem.why),
+        )
+        .about(format!("{} {}", problem.code, problem.key))
+        .because(problem.why.clone())
+        .mended_by(problem.fix.clone())
+    };
+    let of = |list: &'_ [Problem]| -> Vec<Verdict> {
+        list.iter().filter(|problem| !is_elsewhere(&problem.code)).map(told).collect()
+    };
+    let mut found = of(&facts.problems);
+    if facts.file_is_unread {
+        // Whose rules hold stands in the file too: the mildest are not to be assumed.
+        found = found.into_iter().map(|verdict| verdict.severe(Severity::High)).collect();
+    }
+    found.extend(of(&facts.notices).into_iter().map(|verdict| verdict.severe(Severity::Low)));
+    if found.is_empty() {
+        let seen = if facts.problems.is_empty() {
+            "'serve' takes this configuration".to_owned()
+        } else {
+            format!("{} problems, each judged by a check of its own", facts.problems.len())
+        };
+        found.push(Verdict::pass(Source::key("--config"), seen));
+    }
+    found
+}

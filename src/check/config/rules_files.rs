@@ -1,0 +1,102 @@
+//! Rules about files: SMC2004 and 2012.
+
+use std::path::Path;
+
+use super::Facts;
+use super::files::{FileSeen, Found, Role, There};
+use crate::check::{Ground, Severity, Source, Verdict};
+
+/// SMC2004.
+pub fn files_closed(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
+    // Whose the data is: a check by root looks at another user's server.
+    let mut owners = vec![0, facts.me];
+    if facts.me == 0 {
+        owners.extend(facts.files.iter().filter_map(|file| match (&file.role, &file.found) {
+            (Role::Folder, Found::There(there)) => Some(there.uid),
+            _ => None,
+        }));
+    }
+    let mut found: Vec<Verdict> = facts.files.iter().map(|file| judge(file, &owners)).collect();
+    if found.is_empty() {
+        found.push(Verdict::not_applicable(Source::key("storage.data_dir"), "there is no file yet"));
+    }
+    found
+}
+
+fn judge(file: &FileSeen, owners: &[u32]) -> Verdict {
+    let (path, what) = (file.path.display(), file.role.name());
+    let at = Source::file(&file.path);
+    let verdict = match &file.found {
+        Found::Nothing => Verdict::error(at, format!("the {what} is not there")),
+        Found::Unseen(why) => Verdict::error(at, format!("the {what} cannot be looked at: {why}")),
+        Found::There(there) => match wrong(file.role, &file.path, there, owners) {
+            Some((seen, fix, severity)) => {
+                let verdict = Verdict::fail(at, format!("{what}: {seen}")).mended_by(fix);
+                severity.into_iter().fold(verdict, Verdict::severe)
+            }
+            None => Verdict::pass(at, format!("{what}: mode {:04o}, owner {}", there.mode, there.uid)),
+        },
+    };
+    verdict.about(path.to_string())
+}
+
+/// What is wrong, what to do, and how grave it is where that is not what the catalogue says.
+fn wrong(
+    role: Role,
+    path: &Path,
+    there: &There,
+    owners: &[u32],
+) -> Option<(String, String, Option<Severity>)> {
+    let name = path.display();
+    let excess = there.mode & role.forbidden();
+    if excess != 0 {
+        let who = match (excess & 0o007 != 0, excess & 0o070 != 0) {
+            (true, _) => "everybody on this machine",
+            (false, true) => "its group",
+            (false, false) => "somebody else",
+        };
+        let mode = if role == Role::Folder { "700" } else { "600" };
+        let seen = format!("mode {:04o} lets {who} in", there.mode);
+        return Some((seen, format!("chmod {mode} {name}"), None));
+    }
+    if !owners.contains(&there.uid) {
+        let seen = format!("its owner is user {}, neither this one nor root", there.uid);
+        return Some((
+            seen,
+            format!("chown it to the user that the server runs as, after a look at {name}"),
+            None,
+        ));
+    }
+    if let Some(target) = &there.leads_to {
+        let seen = format!("it is a symbolic link to {}", target.display());
+        return Some((
+            seen,
+            format!("put the file itself at {name}, or name {}", target.display()),
+            Some(Severity::Medium),
+        ));
+    }
+    if let Some(folder) = &there.open_above {
+        let seen = format!("everybody may replace it: {} may be written by all", folder.display());
+        return Some((seen, format!("chmod o-w {}", folder.display()), None));
+    }
+    if there.in_shared_folder && role != Role::Folder {
+        let seen = "it lies in a folder that everybody writes to".to_owned();
+        return Some((seen, format!("move {name} to a folder of its owner's alone"), Some(Severity::Medium)));
+    }
+    None
+}
+
+/// SMC2012.
+pub fn nothing_left_behind(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
+    let one = |path: &std::path::PathBuf| {
+        Verdict::fail(Source::file(path), format!("{} may hold secrets", path.display()))
+            .about(path.display().to_string())
+            .mended_by(format!("look at it, then: shred -u {}", path.display()))
+    };
+    let found: Vec<Verdict> = facts.residue.iter().map(one).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let seen = "no core dump and no editor's or other copy beside the files with secrets";
+    vec![Verdict::pass(Source::key("storage.data_dir"), seen)]
+}

@@ -1,0 +1,114 @@
+//! Rules about backups and about what is kept no longer: SMC5006, 5007.
+
+use super::{Facts, posture, seen, settled};
+use crate::ambient::Timestamp;
+use crate::check::{Ground, Severity, Source, Verdict};
+use crate::store::BackupRow;
+
+fn at(place: &str) -> Source {
+    Source::Database(place.to_owned())
+}
+
+/// SMC5006.
+pub fn backups_fresh(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    settled(fresh(facts, ground))
+}
+
+fn fresh(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict>> {
+    let posture = posture(facts, ground.profile)?;
+    let backups = seen(&posture.backups, at("backups"))?;
+    let most = ground.parameters.number("hours").unsigned_abs();
+    let hours = |then: Timestamp| ground.now.since(then).as_secs() / 3_600;
+    let Some(newest) = backups.iter().max_by_key(|row| row.made_at) else {
+        let youth = first_key(facts, ground)?;
+        return Ok(vec![if hours(youth) < most {
+            Verdict::pass(at("backups"), format!("none yet; the database is {} hours old", hours(youth)))
+        } else {
+            Verdict::fail(at("backups"), "no backup is on record")
+        }]);
+    };
+    let age = hours(newest.made_at);
+    let seen_age = format!("the newest was made {age} hours ago ({})", newest.made_at.rfc3339());
+    let mut found = vec![if age <= most {
+        Verdict::pass(at("backups.made_at"), seen_age).about("age")
+    } else {
+        Verdict::fail(at("backups.made_at"), seen_age)
+            .about("age")
+            .expecting(format!("at most {most} hours ago"))
+    }];
+    found
+        .push(openable(newest, seen(&posture.masters, at("master_keys"))?.iter().map(|row| row.id.as_str())));
+    Ok(found)
+}
+
+/// Whether each key that the backup needs is on record here.
+fn openable<'a>(backup: &BackupRow, known: impl Iterator<Item = &'a str>) -> Verdict {
+    let known: Vec<&str> = known.collect();
+    let missing: Vec<&str> =
+        backup.key_ids.iter().map(String::as_str).filter(|needed| !known.contains(needed)).collect();
+    let verdict = if backup.key_ids.is_empty() {
+        Verdict::fail(at("backup_keys"), "which master keys it needs is not on record")
+            .severe(Severity::Medium)
+    } else if missing.is_empty() {
+        Verdict::pass(
+            at("backup_keys"),
+            format!("sealed; it needs {} master keys, all on record", backup.key_ids.len()),
+        )
+    } else {
+        Verdict::fail(
+            at("backup_keys"),
+            format!("it needs master keys that are not known here: {}", missing.join(", ")),
+        )
+    };
+    verdict.about("keys")
+}
+
+/// When the database got its first master key.
+fn first_key(facts: &Facts, ground: &Ground<'_>) -> Result<Timestamp, Vec<Verdict>> {
+    let masters = seen(&posture(facts, ground.profile)?.masters, at("master_keys"))?;
+    Ok(Timestamp::from_secs(masters.iter().map(|row| row.created_at).min().unwrap_or_default()))
+}
+
+/// SMC5007.
+pub fn kept_no_longer(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    settled(kept(facts, ground))
+}
+
+/// What housekeeping removes a day after its end, in hours.
+const KEPT: u64 = 24;
+
+fn kept(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict>> {
+    let posture = posture(facts, ground.profile)?;
+    let oldest = seen(&posture.oldest, at("expires_at"))?;
+    let patience = ground.parameters.number("hours").unsigned_abs();
+    let all = [
+        ("logins", oldest.login, 0),
+        ("browser_sessions", oldest.browser_session, 0),
+        ("mcp_sessions", oldest.mcp_session, 0),
+        ("codes", oldest.code, KEPT),
+        ("access_tokens", oldest.access_token, KEPT),
+    ];
+    let mut found = Vec::new();
+    for (table, ended, kept) in all {
+        let Some(ended) = ended else { continue };
+        let late = ground.now.since(Timestamp::from_secs(ended)).as_secs() / 3_600;
+        if late > kept + patience {
+            let seen = format!("a row of {table} ended {late} hours ago and is still there");
+            let fix = "start a server: it removes what has ended each minute; else see its log";
+            found.push(Verdict::fail(at(table), seen).about(table).mended_by(fix));
+        }
+    }
+    let risen = *seen(&posture.risen, at("tombstones"))?;
+    if risen > 0 {
+        let seen = format!("{risen} people or links are there again whose deletion is on record");
+        let fix = "restore with 'spotify-mcp backup restore', which replays deletions, and delete them again";
+        found.push(
+            Verdict::fail(at("tombstones"), seen).about("deleted").severe(Severity::High).mended_by(fix),
+        );
+    }
+    if found.is_empty() {
+        let seen = "nothing is kept past its time, and nobody is back whose deletion is on record";
+        found.push(Verdict::pass(at("expires_at"), seen));
+    }
+    Ok(found)
+}

@@ -1,0 +1,226 @@
+//! Every rule of the area on facts on which it passes and on facts on which it fails, and what it says where it cannot
+//! tell.
+
+mod fixtures;
+
+use fixtures::*;
+// Both are called so: the fixture is meant.
+use fixtures::posture;
+
+use super::posture::{Absent, Posture};
+use super::*;
+use crate::ambient::Timestamp;
+use crate::backup::SealedThings;
+use crate::check::proving::{NOW, all_proven, both_ways, state, verdicts};
+use crate::check::{Profile, State, Unseen};
+use crate::store::{
+    BackupRow, DataKeyCount, Envelopes, Hashes, Oldest, Ownership, PostgresStanding, SchemaStanding,
+};
+
+fn changed(change: impl FnOnce(&mut Posture)) -> Facts {
+    let mut facts = sound();
+    let mut changed = posture();
+    change(&mut changed);
+    facts.database = Ok(Box::new(changed));
+    facts
+}
+
+fn told(change: impl FnOnce(&mut Trail)) -> Facts {
+    let mut changed = trail();
+    change(&mut changed);
+    Facts { trail: Ok(Some(changed)), ..sound() }
+}
+
+fn configured(change: impl FnOnce(&mut Config)) -> Facts {
+    let mut facts = sound();
+    change(&mut facts.config);
+    facts
+}
+
+fn foreign(kind: &'static str) -> Envelopes {
+    Envelopes { kind, values: 4, foreign: 1 }
+}
+
+#[test]
+fn every_rule_passes_and_fails() {
+    let overdue = |days: i64| Facts { attested: Ok(tasks(days * DAY)), ..sound() };
+    let cases: Vec<(&str, Facts)> = vec![
+        ("SMC1003", changed(|seen| seen.envelopes = Ok(vec![foreign("linked_accounts.access_token")]))),
+        ("SMC1005", changed(|seen| seen.masters = Ok(vec![master("m2", "active", 31 * DAY)]))),
+        (
+            "SMC1006",
+            changed(|seen| seen.data_keys = Ok(vec![DataKeyCount { most_seals: 1 << 32, ..data_keys(DAY) }])),
+        ),
+        ("SMC1007", changed(|seen| seen.rotations = Ok(vec![(rotation(None), 0)]))),
+        ("SMC1009", changed(|seen| seen.ownership = Ok(Ownership { foreign: 1, ..Ownership::default() }))),
+        ("SMC2001", Facts { seal: seal(2), ..sound() }),
+        (
+            "SMC2007",
+            Facts { used: Ok(Some(UsedRevision { rev: 3, digest: "e".into(), at: NOW })), ..sound() },
+        ),
+        (
+            "SMC3003",
+            changed(|seen| seen.hashes = Ok(vec![Hashes { kind: "codes.hash", values: 3, foreign: 3 }])),
+        ),
+        ("SMC5001", changed(|seen| seen.shared_disk = Some("NFS"))),
+        ("SMC5002", changed(|seen| postgres(seen).protected = None)),
+        ("SMC5003", changed(|seen| postgres(seen).privileges.push("superuser"))),
+        ("SMC5004", changed(|seen| postgres(seen).method = Some("trust".into()))),
+        (
+            "SMC5005",
+            changed(|seen| {
+                seen.schema = Ok(SchemaStanding { changed: vec![1], ..SchemaStanding::default() })
+            }),
+        ),
+        ("SMC5006", changed(|seen| seen.backups = Ok(vec![backup(9 * DAY)]))),
+        ("SMC5007", changed(|seen| seen.oldest = Ok(Oldest { login: Some(ago(DAY)), ..Oldest::default() }))),
+        ("SMC6001", told(|trail| trail.problems.push("AUDIT_TRUNCATED: 3 at the end are missing".into()))),
+        ("SMC6002", told(|trail| trail.signed = Some((90, Some(Timestamp::from_secs(ago(DAY))))))),
+        ("SMC6003", told(|trail| trail.sample.faults.push("record 7 lacks time".into()))),
+        ("SMC6008", told(|trail| trail.room = Some((1 << 20, 0)))),
+        ("SMC6009", configured(|config| config.alerts.command.clear())),
+        ("SMC9001", overdue(8)),
+        ("SMC9002", overdue(8)),
+        ("SMC9003", overdue(32)),
+        ("SMC9004", overdue(32)),
+        ("SMC9005", overdue(93)),
+        ("SMC9006", overdue(93)),
+        ("SMC9007", overdue(93)),
+        ("SMC9008", overdue(367)),
+        ("SMC9010", changed(|seen| seen.rotations = Ok(vec![(rotation(Some(32 * DAY)), 0)]))),
+        ("SMC9011", changed(|seen| seen.backups = Ok(vec![backup(32 * DAY)]))),
+        ("SMC9020", Facts { policy_acknowledged: false, ..sound() }),
+        ("SMC9021", configured(|config| config.server.security_contact = None)),
+    ];
+    for (id, failing) in &cases {
+        both_ways(RULES, id, &sound(), failing);
+    }
+    all_proven(RULES, &cases.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+}
+
+fn postgres(seen: &mut Posture) -> &mut PostgresStanding {
+    seen.postgres.as_mut().unwrap().as_mut().unwrap()
+}
+
+/// Rules that say something without a database.
+const WITHOUT: [&str; 8] =
+    ["SMC2001", "SMC2007", "SMC6001", "SMC6002", "SMC6003", "SMC6008", "SMC6009", "SMC9020"];
+
+#[test]
+fn without_a_database_nothing_about_it_passes() {
+    let unseen = Facts {
+        database: Err(Absent::Unseen("the PostgreSQL server does not answer".into())),
+        used: Err(Unseen::because("the PostgreSQL server does not answer")),
+        attested: Err(Unseen::because("the PostgreSQL server does not answer")),
+        ..sound()
+    };
+    let not_made =
+        Facts { database: Err(Absent::NotMade("there is no database yet".into())), ..unseen.clone() };
+    for rule in RULES.iter().filter(|rule| !WITHOUT.contains(&rule.id) && rule.id != "SMC9021") {
+        assert_eq!(state(RULES, rule.id, &unseen), State::Error, "{}", rule.id);
+        assert_eq!(state(RULES, rule.id, &not_made), State::Error, "{}", rule.id);
+        let said = verdicts(RULES, rule.id, &not_made, Profile::Development);
+        assert_eq!(said[0].state, State::NotApplicable, "{}", rule.id);
+    }
+    assert_eq!(state(RULES, "SMC2007", &unseen), State::Error);
+}
+
+#[test]
+fn values_that_nobody_could_open_are_not_called_sound() {
+    let no_key =
+        changed(|seen| seen.opened = Err(Unseen::because("nothing was opened: there is no master key")));
+    let said = verdicts(RULES, "SMC1003", &no_key, Profile::Production);
+    let states: Vec<State> = said.iter().map(|one| one.state).collect();
+    assert_eq!(states, [State::Pass, State::Error]);
+    let damaged = changed(|seen| {
+        let mut things = SealedThings { damaged: vec!["links".into()], ..SealedThings::default() };
+        let tally = crate::backup::Tally { damaged: 1, ..Default::default() };
+        things.kinds.insert("linked_accounts.access_token", tally);
+        seen.opened = Ok(things);
+    });
+    assert_eq!(state(RULES, "SMC1003", &damaged), State::Fail);
+}
+
+#[test]
+fn a_seal_that_does_not_open_is_told_from_one_that_was_broken() {
+    let refused = |code: &str| {
+        let (path, why, fix) = ("/c.encrypted.json".into(), "why".into(), "fix".into());
+        Facts { seal: Seal::Refused { path, code: code.into(), why, fix }, ..sound() }
+    };
+    assert_eq!(state(RULES, "SMC2001", &refused("CONFIG_TAMPERED")), State::Fail);
+    assert_eq!(state(RULES, "SMC2001", &refused("CONFIG_SCHEMA")), State::Fail);
+    assert_eq!(state(RULES, "SMC2001", &refused("CONFIG_NO_KEY_SOURCE")), State::Error);
+    assert_eq!(state(RULES, "SMC2001", &refused("CONFIG_WRONG_KEY")), State::Error);
+    let plain = Facts { seal: Seal::Plain("/c.toml".into()), ..sound() };
+    assert_eq!(state(RULES, "SMC2001", &plain), State::NotApplicable);
+    assert_eq!(verdicts(RULES, "SMC2001", &plain, Profile::Bank)[0].state, State::Fail);
+    assert_eq!(state(RULES, "SMC2007", &Facts { used: Ok(None), ..sound() }), State::NotApplicable);
+}
+
+#[test]
+fn each_engine_has_rules_that_the_other_has_not() {
+    let sqlite = changed(|seen| seen.postgres = Ok(None));
+    for id in ["SMC5002", "SMC5003", "SMC5004"] {
+        assert_eq!(state(RULES, id, &sqlite), State::NotApplicable, "{id}");
+    }
+    let other = changed(|seen| seen.sqlite = Ok(None));
+    assert_eq!(state(RULES, "SMC5001", &other), State::NotApplicable);
+    let local = changed(|seen| {
+        let standing = postgres(seen);
+        (standing.protected, standing.local) = (None, true);
+    });
+    assert_eq!(state(RULES, "SMC5002", &local), State::Pass);
+    let unverified = changed(|seen| postgres(seen).mode = "require");
+    assert_eq!(state(RULES, "SMC5002", &unverified), State::Fail);
+    assert_eq!(state(RULES, "SMC5004", &changed(|seen| postgres(seen).method = None)), State::Manual);
+}
+
+#[test]
+fn a_trail_that_nobody_can_vouch_for_is_no_pass() {
+    let doubted = told(|trail| trail.doubts.push("AUDIT_NO_MARK: nothing shows".into()));
+    assert_eq!(state(RULES, "SMC6001", &doubted), State::Error);
+    let none = Facts { trail: Ok(None), ..sound() };
+    assert_eq!(state(RULES, "SMC6001", &none), State::Error);
+    let said = verdicts(RULES, "SMC6001", &none, Profile::Development);
+    assert_eq!(said[0].state, State::NotApplicable);
+    let nowhere = configured(|config| config.audit.anchors.file = None);
+    assert_eq!(state(RULES, "SMC6002", &nowhere), State::Fail);
+    let late = told(|trail| {
+        trail.anchored[0] =
+            Anchored { size: 5, at: Timestamp::from_secs(ago(DAY * 2)), ..trail.anchored[0].clone() }
+    });
+    assert_eq!(state(RULES, "SMC6002", &late), State::Fail);
+}
+
+#[test]
+fn a_task_is_not_due_before_its_time_and_unknown_after_it() {
+    let none = |age: i64| {
+        let mut facts = changed(|seen| seen.masters = Ok(vec![master("m", "active", age)]));
+        facts.attested = Ok(Vec::new());
+        facts
+    };
+    assert_eq!(state(RULES, "SMC9001", &none(3 * DAY)), State::Pass);
+    assert_eq!(state(RULES, "SMC9001", &none(8 * DAY)), State::Manual);
+    assert_eq!(state(RULES, "SMC9005", &none(8 * DAY)), State::Pass);
+    let never = changed(|seen| {
+        seen.rotations = Ok(Vec::new());
+        seen.masters = Ok(vec![master("m", "active", 3 * DAY)]);
+    });
+    assert_eq!(state(RULES, "SMC9010", &never), State::Pass);
+    let backups = changed(|seen| seen.backups = Ok(Vec::new()));
+    assert_eq!(state(RULES, "SMC9011", &backups), State::Fail);
+}
+
+#[test]
+fn backups_without_their_keys_and_people_who_came_back_are_found() {
+    let keyless =
+        changed(|seen| seen.backups = Ok(vec![BackupRow { key_ids: vec!["gone".into()], ..backup(60) }]));
+    assert_eq!(state(RULES, "SMC5006", &keyless), State::Fail);
+    assert_eq!(state(RULES, "SMC5007", &changed(|seen| seen.risen = Ok(2))), State::Fail);
+    let quarantined = changed(|seen| seen.rotations = Ok(vec![(rotation(Some(DAY)), 3)]));
+    assert_eq!(state(RULES, "SMC1007", &quarantined), State::Fail);
+    let half =
+        changed(|seen| seen.data_keys = Ok(vec![DataKeyCount { most_seals: 3 << 30, ..data_keys(DAY) }]));
+    let said = verdicts(RULES, "SMC1006", &half, Profile::Production);
+    assert_eq!(said[0].severity, Some(crate::check::Severity::Low));
+}

@@ -1,0 +1,185 @@
+//! Gathers what the audit trail shows: whether it is as it was written, how far it is signed and told elsewhere, and
+//! what its newest records say. Reads only; a server may write meanwhile. Never: a person's name or address in a fact.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::posture::Chain;
+use crate::ambient::Timestamp;
+use crate::audit::line::chain_of;
+use crate::audit::note::Verifier;
+use crate::audit::verify::claims::{Claim, Source};
+use crate::audit::verify::judge::judge;
+use crate::audit::{reader, survey};
+use crate::check::{Seen, Unseen};
+use crate::config::Config;
+use crate::domain::event::EventCode;
+
+/// What the trail shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// Records.
+    pub records: u64,
+    /// What is not as it was written: code and words.
+    pub problems: Vec<String>,
+    /// What cannot be told: code and words.
+    pub doubts: Vec<String>,
+    /// Up to which record the newest checkpoint speaks, and when it was signed.
+    pub signed: Option<(u64, Option<Timestamp>)>,
+    /// Up to which record each place outside was told.
+    pub anchored: Vec<Anchored>,
+    /// What the newest records say.
+    pub sample: Sample,
+    /// Room on its disk: bytes, and percent of it.
+    pub room: Option<(u64, u64)>,
+}
+
+/// A place outside that was told of checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchored {
+    /// `file`, `syslog` or `webhook`.
+    pub place: String,
+    /// Records.
+    pub size: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The newest records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many were looked at.
+    pub looked: usize,
+    /// The first faults, each with its record's number.
+    pub faults: Vec<String>,
+}
+
+/// Looks at the trail of this configuration; `None`: there is none.
+pub fn look(config: &Config, chains: Seen<Vec<Chain>>) -> Seen<Option<Trail>> {
+    let dir = &config.audit.dir;
+    read(dir, chains)
+        .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), error.kind())))
+}
+
+fn read(dir: &Path, chains: Seen<Vec<Chain>>) -> io::Result<Option<Trail>> {
+    // What is claimed is read before the records: a server that goes on only adds to them.
+    let (mut claims, beside) = survey::checkpoints(dir)?;
+    let segments = survey::segments(dir)?;
+    let Some(first) = segments.first() else { return Ok(None) };
+    let named =
+        claims.first().and_then(|claim| claim.checkpoint.origin.rsplit('/').next().map(str::to_owned));
+    let chain = match named {
+        Some(name) => name,
+        None => reader::first_line(&first.path)?.and_then(|line| chain_of(&line)).unwrap_or_default(),
+    };
+    let mut trail = Trail::default();
+    let known = chains.as_ref().ok().and_then(|all| all.iter().find(|known| known.mark.chain_uid == chain));
+    if let Err(unseen) = &chains {
+        trail.doubts.push(format!("AUDIT_NO_MARK: {unseen}"));
+    }
+    let newest = claims.last().map(|claim| (claim.checkpoint.size, claim.at.clone()));
+    trail.signed = newest.map(|(size, at)| (size, at.as_deref().and_then(Timestamp::parse_rfc3339)));
+    let mut keys: Vec<Verifier> = Vec::new();
+    if let Some(Chain { mark, told }) = known {
+        keys.extend([&mark.first_key, &mark.key].into_iter().filter_map(|text| Verifier::parse(text)));
+        keys.dedup();
+        match Claim::parse(&mark.note, Source::Database) {
+            Ok(claim) => claims.push(claim),
+            Err(_) => {
+                trail.problems.push("AUDIT_MARK_UNREADABLE: the database's mark is no checkpoint".to_owned())
+            }
+        }
+        trail.anchored = told
+            .iter()
+            .map(|(place, size, at)| Anchored {
+                place: place.clone(),
+                size: size.unsigned_abs(),
+                at: Timestamp::from_millis(*at),
+            })
+            .collect();
+    }
+    let examined = survey::examine(&segments, &claims, None, |_| {})?;
+    let verdict = judge(&examined, &claims, &keys);
+    let wrong = verdict.problems.iter().chain(&beside);
+    trail.problems.extend(wrong.map(|problem| format!("{}: {}", problem.code, problem.what)));
+    if chains.is_ok() {
+        trail.doubts.extend(verdict.doubts.iter().map(|doubt| format!("{}: {}", doubt.code, doubt.what)));
+    }
+    trail.records = examined.size();
+    if let Some(last) = segments.last() {
+        trail.sample = sample(&last.path)?;
+    }
+    trail.room = room(dir);
+    Ok(Some(trail))
+}
+
+/// The end of a segment that is looked at, in bytes.
+const END: u64 = 1 << 20;
+/// Faults that are told.
+const TOLD: usize = 5;
+
+fn sample(path: &Path) -> io::Result<Sample> {
+    let length = path.metadata()?.len();
+    let start = length.saturating_sub(END);
+    let mut sample = Sample::default();
+    let mut is_first = start > 0;
+    reader::read(path, start, |offset, lines| {
+        for (_, line) in reader::lines(offset, lines) {
+            // The first one may be the end of a line.
+            if std::mem::take(&mut is_first) {
+                continue;
+            }
+            sample.looked += 1;
+            if let Some(fault) = fault(line)
+                && sample.faults.len() < TOLD
+            {
+                sample.faults.push(fault);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(sample)
+}
+
+/// What a record lacks of the fields that every record has (OCSF 1.8, and the eight of this trail).
+fn fault(line: &[u8]) -> Option<String> {
+    let Ok(record) = serde_json::from_slice::<Value>(line) else {
+        return Some("a line is no JSON".to_owned());
+    };
+    let number = |pointer: &str| record.pointer(pointer).and_then(Value::as_i64);
+    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
+    let either = |one: &str, other: &str| record.pointer(one).or_else(|| record.pointer(other)).is_some();
+    let seq = number("/metadata/sequence").unwrap_or_default();
+    let class =
+        number("/class_uid").zip(number("/activity_id")).map(|(class, activity)| class * 100 + activity);
+    let code = text("/metadata/event_code");
+    let at = number("/time").map(|time| Timestamp::from_millis(time).rfc3339());
+    let lacks = [
+        (number("/time").is_none(), "time"),
+        (at.as_deref() != text("/time_dt"), "time_dt, the same instant in UTC"),
+        (class.is_none() || class != number("/type_uid"), "type_uid, of its class and activity"),
+        (!number("/severity_id").is_some_and(|severity| (1..=6).contains(&severity)), "severity_id"),
+        (!number("/status_id").is_some_and(|status| (1..=2).contains(&status)), "status_id"),
+        (text("/status_code").is_none(), "status_code"),
+        (text("/status_detail").is_none(), "status_detail"),
+        (
+            !code.is_some_and(|code| EventCode::ALL.iter().any(|known| known.name() == code)),
+            "a known event_code",
+        ),
+        (record.pointer("/actor/user").is_none(), "actor.user"),
+        (!either("/api", "/unmapped/api"), "api"),
+        (!either("/src_endpoint", "/unmapped/src_endpoint"), "src_endpoint"),
+        (!text("/metadata/uid").is_some_and(|uid| uid.starts_with("e_")), "metadata.uid"),
+    ];
+    let lacks: Vec<&str> = lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, what)| what).collect();
+    (!lacks.is_empty()).then(|| format!("record {seq} lacks {}", lacks.join(", ")))
+}
+
+fn room(dir: &Path) -> Option<(u64, u64)> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    let percent = disk.f_bavail.saturating_mul(100).checked_div(disk.f_blocks)?;
+    Some((disk.f_bavail.saturating_mul(disk.f_frsize), percent))
+}
