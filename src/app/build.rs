@@ -214,7 +214,11 @@ fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Ap
     ))
 }
 
-fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
+/// What the gate of this configuration lets through.
+///
+/// # Errors
+/// Where the configuration names a host that can never be reached.
+pub fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
     let mut policy = GatePolicy::new();
     if config.security.environment != Environment::Production {
         policy = policy.with_loopback();

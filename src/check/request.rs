@@ -31,6 +31,10 @@ pub struct Request {
     pub release_manifest: Option<PathBuf>,
     /// `host:port` of TLS servers to look at instead of the configured ones (`--address`).
     pub addresses: Vec<String>,
+    /// The process that `runtime` judges, instead of the server that runs on the data directory (`--pid`).
+    pub pid: Option<u32>,
+    /// Where `/proc` and `/sys` of the judged system stand, where not below `/` (`--system-root`).
+    pub system_root: Option<PathBuf>,
     /// A PEM file of certificate authorities that are trusted beside the public ones (`--ca`).
     pub ca: Option<PathBuf>,
     /// The time, for what goes on after the run began.

@@ -91,7 +91,7 @@ impl Pair {
 
 /// When a certificate begins and ends. rustls tells it only in its refusals: so it is asked about two moments at
 /// which no certificate is valid, and who signed it does not come into it.
-fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
+pub fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let parsed = ParsedCertificate::try_from(certificate).ok()?;
     let (roots, provider) = (RootCertStore::empty(), provider());
     let refused = |at: Duration| {

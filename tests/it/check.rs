@@ -1,7 +1,9 @@
 //! `security-check` through the front door: what is asked, what it comes to, what is written where.
 
 mod attested;
+mod network;
 mod outputs;
+mod runtime;
 mod statuses;
 
 use std::fs;

@@ -1,17 +1,77 @@
-//! Facts and rules of the area `network`: TLS to upstreams and to our own public URL, the egress gate, a live server's answers.
+//! `security-check network`: TLS of ours and of those we call, the egress gate's refusals, a live server's answers.
 //!
-//! Never: changing anything; a rule that does input or output.
+//! Connects where the configuration or the command line points, and holds no secret. Never: trusting what webpki does not.
 
-use super::{Request, Rule};
+#[cfg(test)]
+mod fixtures;
+mod gather;
+pub mod hello;
+pub mod live;
+pub mod proof;
+mod rules;
+pub mod signing;
+pub mod tls;
+pub mod web;
 
-/// What was seen.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {}
+pub use gather::gather;
+pub use rules::RULES;
 
-/// Looks. Never fails: what cannot be seen is said in the facts.
-pub async fn gather(_request: &Request) -> Facts {
-    Facts {}
+use super::finding::Seen;
+
+/// Everything that the rules stand on.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// TLS servers of ours: the one that was named or the public URL's, or the addresses that were named.
+    pub servers: Vec<Looked>,
+    /// Why there are none, where there are none.
+    pub no_server: &'static str,
+    /// Those that the server calls.
+    pub upstreams: Vec<Looked>,
+    /// The difference between this machine's clock and that of an upstream that was trusted, in seconds.
+    pub skew: Seen<i64>,
+    /// What was tried in this process against the way out.
+    pub proof: proof::Proof,
+    /// The same against signed requests.
+    pub signing: Vec<proof::Outcome>,
+    /// What a live server answered; `None`: none is named.
+    pub live: Option<Seen<live::Live>>,
+    /// What the configuration says.
+    pub declared: Declared,
 }
 
-/// Every rule of this area.
-pub const RULES: &[Rule<Facts>] = &[];
+/// A server that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// `host:port`.
+    pub name: String,
+    /// Whether it is meant to speak TLS at all.
+    pub kind: Kind,
+    /// What it showed; `Err`: it could not be reached, or need not be.
+    pub shown: Seen<tls::Shown>,
+}
+
+/// What kind of server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It speaks TLS.
+    Secured,
+    /// Plain HTTP, on this machine.
+    PlainLoopback,
+    /// Plain HTTP, elsewhere.
+    Plain,
+}
+
+/// What the configuration says about the way in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// Whether TLS ends here.
+    pub own_tls: bool,
+    /// Whether the public URL is https.
+    pub public_tls: bool,
+    /// Whether only this machine reaches the listener.
+    pub listens_on_loopback: bool,
+    /// The proxies whose forwarded headers count.
+    pub proxies: Vec<String>,
+    /// Limits that are switched off.
+    pub unlimited: Vec<&'static str>,
+}

@@ -64,6 +64,12 @@ pub struct Ask {
     /// A PEM file of certificate authorities to trust beside the public ones
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// The process to judge, instead of the server that runs on the data directory
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Option<u32>,
+    /// A folder where proc and sys of the judged system stand, instead of /
+    #[arg(long, value_name = "FOLDER")]
+    system_root: Option<PathBuf>,
     #[command(flatten)]
     supply: Supply,
 }
@@ -207,6 +213,8 @@ fn request(ask: &Ask, global: &Global) -> Result<Request, Refused> {
         release_manifest: ask.supply.release_manifest.clone(),
         addresses: ask.address.clone(),
         ca: ask.ca.clone(),
+        pid: ask.pid,
+        system_root: ask.system_root.clone(),
         now: clock.now(),
         clock,
         dice: Dice::system(),

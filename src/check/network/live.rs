@@ -1,0 +1,123 @@
+//! What a live server answers to a stranger: pages, discovery, the protocol without a credential, questions for another
+//! host or from another origin, metrics, plain HTTP. Never: a credential that is one, or more state than a login begun.
+
+use http::Request;
+use http_body_util::Full;
+use url::Url;
+
+use super::tls::{self, Server};
+use super::web::{Place, Reply, body};
+use crate::check::finding::{Seen, Unseen};
+use crate::egress::Bytes;
+
+/// An origin that is nobody's.
+pub const FOREIGN: &str = "https://foreign.invalid";
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Its origin, without a slash at the end.
+    pub origin: String,
+    /// Whether it is reached over TLS.
+    pub secured: bool,
+    /// Whether it is on this machine.
+    pub loopback: bool,
+    /// The landing page.
+    pub page: Seen<Reply>,
+    /// The page of an address that is not there.
+    pub missing: Seen<Reply>,
+    /// The protected resource's metadata, as a script of another origin asks for it.
+    pub resource: Seen<Reply>,
+    /// The authorization server's metadata, likewise.
+    pub metadata: Seen<Reply>,
+    /// May a script of another origin send such a request?
+    pub preflight: Seen<Reply>,
+    /// A call without a credential.
+    pub anonymous: Seen<Reply>,
+    /// A call with a credential that nobody issued.
+    pub invented: Seen<Reply>,
+    /// A call whose credential stands in the address.
+    pub in_address: Seen<Reply>,
+    /// The landing page, asked for under another host's name.
+    pub other_host: Seen<Reply>,
+    /// A call from a page of another origin.
+    pub other_origin: Seen<Reply>,
+    /// The beginning of a login.
+    pub login: Seen<Reply>,
+    /// Metrics, without a credential.
+    pub metrics: Seen<Reply>,
+    /// More headers than anybody needs.
+    pub wide: Seen<Reply>,
+    /// The landing page over plain HTTP, at port 80.
+    pub plain: Seen<Reply>,
+}
+
+/// The first message of a client.
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"security-check","version":"1"}}}"#;
+
+/// A token that nobody issued.
+const INVENTED: &str = "invented-by-security-check";
+
+/// Asks everything.
+pub async fn look(url: &Url, place: &Place) -> Live {
+    let get = |path: &'static str| place.about("GET", path);
+    let call = |path: &'static str| {
+        let call = place.about("POST", path).header("content-type", "application/json");
+        call.header("accept", "application/json, text/event-stream")
+    };
+    let foreign = |path| get(path).header("origin", FOREIGN);
+    let preflight = place
+        .about("OPTIONS", "/mcp")
+        .header("origin", FOREIGN)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,content-type");
+    let mut wide = get("/");
+    for number in 0..300 {
+        wide = wide.header(
+            format!("x-{number}"),
+            "0123456789012345678901234567890123456789012345678901234567890123",
+        );
+    }
+    let other_host = Request::builder().method("GET").uri("/").header("host", "foreign.invalid");
+    let bearer = format!("Bearer {INVENTED}");
+    Live {
+        origin: url.as_str().trim_end_matches('/').to_owned(),
+        secured: place.secured,
+        loopback: place.server.address.ip().is_loopback(),
+        page: send(place, get("/"), "").await,
+        missing: send(place, get("/security-check-asks-for-what-is-not-there"), "").await,
+        resource: send(place, foreign("/.well-known/oauth-protected-resource"), "").await,
+        metadata: send(place, foreign("/.well-known/oauth-authorization-server"), "").await,
+        preflight: send(place, preflight, "").await,
+        anonymous: send(place, call("/mcp"), INITIALIZE).await,
+        invented: send(place, call("/mcp").header("authorization", &bearer), INITIALIZE).await,
+        in_address: send(place, call("/mcp?access_token=invented"), INITIALIZE).await,
+        other_host: send(place, other_host, "").await,
+        other_origin: send(place, call("/mcp").header("origin", FOREIGN), INITIALIZE).await,
+        login: send(place, get("/auth/login"), "").await,
+        metrics: send(place, get("/metrics"), "").await,
+        wide: send(place, wide, "").await,
+        plain: plain(url, place).await,
+    }
+}
+
+async fn send(place: &Place, request: http::request::Builder, text: &str) -> Seen<Reply> {
+    let request: Request<Full<Bytes>> =
+        request.body(body(text)).map_err(|error| Unseen::because(format!("no such request: {error}")))?;
+    place.ask(request).await
+}
+
+/// Asks at port 80, where a browser goes that was told only a name.
+async fn plain(url: &Url, place: &Place) -> Seen<Reply> {
+    if !place.secured || url.port().is_some() {
+        return Err(Unseen::because(
+            "only a server at the usual port of https has one of plain HTTP beside it",
+        ));
+    }
+    let mut address = place.server.address;
+    address.set_port(80);
+    let server = Server { address, host: place.server.host.clone() };
+    tls::connect(address).await?;
+    let place = Place { server, secured: false, ..place.clone() };
+    send(&place, place.about("GET", "/"), "").await
+}

@@ -1,0 +1,150 @@
+//! What a live server answers to calls without a right to them, under other names, from other origins; discovery.
+
+use serde_json::Value;
+
+use super::{flawless, living, unanswered};
+use crate::check::finding::Verdict;
+use crate::check::network::Facts;
+use crate::check::network::live::Live;
+use crate::check::network::web::Reply;
+use crate::check::rule::Ground;
+
+/// SMC3004: without a good token 401, with the way to one.
+pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    living(facts, |source, live| {
+        let asked = [
+            ("without a token", &live.anonymous, false),
+            ("with an invented token", &live.invented, true),
+            ("with a token in the address", &live.in_address, false),
+        ];
+        if let Some(verdict) = unanswered(&source, &asked.map(|(what, reply, _)| (what, reply))) {
+            return vec![verdict];
+        }
+        let mut flaws = Vec::new();
+        for (what, reply, presented) in
+            asked.iter().filter_map(|(what, reply, presented)| Some((what, reply.as_ref().ok()?, presented)))
+        {
+            flaws.extend(
+                challenge_flaws(live, reply, *presented).into_iter().map(|flaw| format!("{what}: {flaw}")),
+            );
+        }
+        vec![flawless(
+            source,
+            &flaws,
+            "401 with the resource's metadata without a token, with an invented one, with one in the address",
+        )]
+    })
+}
+
+fn challenge_flaws(live: &Live, reply: &Reply, presented: bool) -> Vec<String> {
+    if reply.status != 401 {
+        return vec![format!("answered {}", reply.status)];
+    }
+    let challenge = reply.header("www-authenticate").unwrap_or_default();
+    let metadata = format!("resource_metadata=\"{}/.well-known/oauth-protected-resource", live.origin);
+    let mut flaws = Vec::new();
+    if !challenge.contains(&metadata) {
+        flaws.push("the challenge names no metadata of this server".to_owned());
+    }
+    if presented != challenge.contains("error=\"invalid_token\"") {
+        flaws.push("the challenge does not tell a missing token from a bad one".to_owned());
+    }
+    flaws
+}
+
+/// SMC4018: names that are not ours and pages of other origins get nowhere.
+pub(super) fn hosts_and_origins(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    living(facts, |source, live| {
+        let host = match &live.other_host {
+            Err(unseen) => Verdict::error(source.clone(), unseen.why.clone()),
+            // A proxy that does not know the name may answer for itself.
+            Ok(reply) if matches!(reply.status, 400 | 403 | 404 | 421) => {
+                Verdict::pass(source.clone(), format!("another host's name is answered {}", reply.status))
+            }
+            Ok(reply) => {
+                Verdict::fail(source.clone(), format!("another host's name is answered {}", reply.status))
+            }
+        };
+        let origin = match &live.other_origin {
+            Err(unseen) => Verdict::error(source, unseen.why.clone()),
+            Ok(reply) if matches!(reply.status, 401 | 403) => {
+                Verdict::pass(source, format!("a call from another origin is answered {}", reply.status))
+            }
+            Ok(reply) => {
+                Verdict::fail(source, format!("a call from another origin is answered {}", reply.status))
+            }
+        };
+        vec![host.about("host"), origin.about("origin")]
+    })
+}
+
+/// SMC4012: the discovery documents say who the server is, and what it can do safely.
+pub(super) fn discovery(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    living(facts, |source, live| {
+        let asked = [
+            ("the resource's metadata", &live.resource),
+            ("the authorization server's metadata", &live.metadata),
+        ];
+        if let Some(verdict) = unanswered(&source, &asked) {
+            return vec![verdict];
+        }
+        let (resource, server) = (document(&live.resource), document(&live.metadata));
+        let mut flaws = Vec::new();
+        match &resource {
+            None => flaws.push("the resource's metadata is no JSON answered 200".to_owned()),
+            Some(document) => flaws.extend(resource_flaws(document, &live.origin)),
+        }
+        match &server {
+            None => flaws.push("the authorization server's metadata is no JSON answered 200".to_owned()),
+            Some(document) => flaws.extend(server_flaws(document, &live.origin)),
+        }
+        vec![flawless(source, &flaws, "both documents name this origin, S256 alone and no implicit grant")]
+    })
+}
+
+fn document(reply: &Result<Reply, crate::check::finding::Unseen>) -> Option<Value> {
+    let reply = reply.as_ref().ok().filter(|reply| reply.status == 200)?;
+    let kind = reply.header("content-type").unwrap_or_default();
+    serde_json::from_str(&reply.body).ok().filter(|_| kind.starts_with("application/json"))
+}
+
+fn resource_flaws(document: &Value, origin: &str) -> Vec<String> {
+    let mut flaws = Vec::new();
+    let resource = document["resource"].as_str().unwrap_or_default();
+    if resource != origin && !resource.starts_with(&format!("{origin}/")) {
+        flaws.push("the resource is of another origin".to_owned());
+    }
+    if !holds(&document["authorization_servers"], origin) {
+        flaws.push("this origin is not among the authorization servers".to_owned());
+    }
+    if holds(&document["bearer_methods_supported"], "query") {
+        flaws.push("tokens are taken from addresses".to_owned());
+    }
+    flaws
+}
+
+fn server_flaws(document: &Value, origin: &str) -> Vec<String> {
+    let mut flaws = Vec::new();
+    if document["issuer"] != origin {
+        flaws.push("the issuer is not this origin".to_owned());
+    }
+    for endpoint in ["authorization_endpoint", "token_endpoint"] {
+        let at = document[endpoint].as_str().unwrap_or_default();
+        if !at.starts_with(&format!("{origin}/")) {
+            flaws.push(format!("{endpoint} is of another origin or missing"));
+        }
+    }
+    if document["code_challenge_methods_supported"] != serde_json::json!(["S256"]) {
+        flaws.push("PKCE is not S256 alone".to_owned());
+    }
+    if holds(&document["grant_types_supported"], "implicit")
+        || holds(&document["grant_types_supported"], "password")
+    {
+        flaws.push("a grant is offered that OAuth 2.1 has done away with".to_owned());
+    }
+    flaws
+}
+
+fn holds(list: &Value, word: &str) -> bool {
+    list.as_array().is_some_and(|list| list.iter().any(|item| item == word))
+}

@@ -1,0 +1,304 @@
+//! Every rule passes on a sound server and fails on an unsound one, and says so in the cases between.
+
+mod samples;
+
+use http::{HeaderName, HeaderValue};
+
+use self::samples::{
+    challenge, facts, live, looked, passing, reply, shown, unseen, unsound_live, unsound_shown,
+};
+use super::*;
+use crate::check::finding::{Severity, State};
+use crate::check::network::Kind;
+use crate::check::network::hello::{self, Answer};
+use crate::check::network::proof::Proof;
+use crate::check::network::tls::{Fault, Shown, Strict};
+use crate::check::profile::Profile;
+use crate::check::proving::{NOW, all_proven, both_ways, verdicts};
+
+fn said(id: &str, facts: &Facts) -> Vec<Verdict> {
+    verdicts(RULES, id, facts, Profile::Production)
+}
+
+/// On a sound server that was changed so.
+fn on(id: &str, change: impl FnOnce(&mut Facts)) -> Verdict {
+    let mut facts = passing();
+    change(&mut facts);
+    said(id, &facts).remove(0)
+}
+
+fn on_shown(id: &str, change: impl FnOnce(&mut Shown)) -> Verdict {
+    on(id, |facts| {
+        let mut shown = shown();
+        change(&mut shown);
+        facts.servers = looked(Ok(shown.clone()));
+        facts.upstreams = looked(Ok(shown));
+    })
+}
+
+fn on_live(id: &str, change: impl FnOnce(&mut Live)) -> Verdict {
+    on(id, |facts| {
+        let mut live = live();
+        change(&mut live);
+        facts.live = Some(Ok(live));
+    })
+}
+
+#[test]
+fn every_rule_goes_both_ways() {
+    let failing = facts(Ok(unsound_shown()), unsound_live(), false);
+    let proven = [
+        "SMC3004", "SMC4018", "SMC4001", "SMC4002", "SMC4003", "SMC4004", "SMC4005", "SMC4006", "SMC4007",
+        "SMC4009", "SMC4010", "SMC4011", "SMC4012", "SMC4013", "SMC4014", "SMC4015", "SMC4016", "SMC4017",
+        "SMC6004",
+    ];
+    for id in proven {
+        both_ways(RULES, id, &passing(), &failing);
+    }
+    all_proven(RULES, &proven);
+}
+
+#[test]
+fn what_cannot_be_reached_is_an_error_and_never_a_pass() {
+    let mut facts = passing();
+    facts.servers = looked(unseen());
+    facts.upstreams = looked(unseen());
+    facts.skew = unseen();
+    facts.proof = Proof { tls: unseen(), targets: unseen(), redirects: unseen() };
+    facts.live = Some(unseen());
+    for rule in RULES.iter().filter(|rule| !matches!(rule.id, "SMC4007" | "SMC4009")) {
+        let verdicts = said(rule.id, &facts);
+        let last = verdicts.last().unwrap();
+        assert_eq!(last.state, State::Error, "{}", rule.id);
+        assert!(last.observed.contains("hidden"), "{}", last.observed);
+    }
+    // A server that stops answering in the midst of it.
+    let silent = |id| {
+        on_live(id, |live| {
+            for reply in [
+                &mut live.page,
+                &mut live.missing,
+                &mut live.resource,
+                &mut live.metadata,
+                &mut live.preflight,
+                &mut live.anonymous,
+                &mut live.invented,
+                &mut live.in_address,
+                &mut live.other_host,
+                &mut live.other_origin,
+                &mut live.login,
+                &mut live.metrics,
+                &mut live.plain,
+            ] {
+                *reply = unseen();
+            }
+        })
+    };
+    for id in ["SMC3004", "SMC4018", "SMC4010", "SMC4012", "SMC4013", "SMC4014", "SMC4015", "SMC4016"] {
+        assert_eq!(silent(id).state, State::Error, "{id}");
+    }
+}
+
+#[test]
+fn without_a_server_there_is_nothing_to_judge() {
+    let mut facts = passing();
+    facts.servers = Vec::new();
+    facts.upstreams = Vec::new();
+    facts.live = None;
+    for id in ["SMC3004", "SMC4001", "SMC4002", "SMC4003", "SMC4010", "SMC4015", "SMC4016", "SMC4017"] {
+        assert_eq!(said(id, &facts)[0].state, State::NotApplicable, "{id}");
+    }
+    facts.servers =
+        vec![Looked { name: "127.0.0.1:8000".into(), kind: Kind::PlainLoopback, shown: unseen() }];
+    assert_eq!(said("SMC4001", &facts)[0].state, State::NotApplicable);
+    facts.servers[0].kind = Kind::Plain;
+    let verdict = said("SMC4001", &facts).remove(0);
+    assert_eq!((verdict.state, verdict.severity), (State::Fail, Some(Severity::Critical)));
+}
+
+#[test]
+fn every_fault_of_a_certificate_is_told_with_its_remedy() {
+    for (fault, word) in [
+        (Fault::Expired, "expired"),
+        (Fault::NotYetValid, "not valid yet"),
+        (Fault::WrongName, "other names"),
+        (Fault::SelfSigned, "signs itself"),
+        (Fault::NoPath, "no trusted authority"),
+        (Fault::Other, "not in order"),
+    ] {
+        let verdict = on_shown("SMC4003", |shown| shown.strict = Strict::Untrusted(fault));
+        assert!(verdict.state == State::Fail && verdict.observed.contains(word), "{}", verdict.observed);
+        assert!(verdict.fix.is_some());
+        assert_eq!(on_shown("SMC4017", |shown| shown.strict = Strict::Untrusted(fault)).state, State::Fail);
+    }
+    let alone = on_shown("SMC4003", |shown| {
+        shown.strict = Strict::Untrusted(Fault::NoPath);
+        shown.certificate.as_mut().unwrap().sent = 1;
+    });
+    assert!(alone.observed.contains("missing"), "{}", alone.observed);
+    let soon =
+        on_shown("SMC4003", |shown| shown.certificate.as_mut().unwrap().ends = Some(NOW.secs() + 5 * 86_400));
+    assert!(
+        soon.observed.contains("5 days left") && soon.severity == Some(Severity::Medium),
+        "{}",
+        soon.observed
+    );
+    assert_eq!(on_shown("SMC4003", |shown| shown.certificate = None).state, State::Error);
+}
+
+#[test]
+fn a_server_that_speaks_nothing_of_ours_is_not_taken_for_a_safe_one() {
+    let refused = |shown: &mut Shown| shown.strict = Strict::Refused("no version in common".into());
+    for id in ["SMC4001", "SMC4002", "SMC4003", "SMC4017"] {
+        assert_eq!(on_shown(id, refused).state, State::Error, "{id}");
+    }
+    let verdict = on_shown("SMC4001", |shown| {
+        refused(shown);
+        shown.legacy = Ok(Answer::Picked { version: hello::TLS11, suite: 0xc013, group: None });
+    });
+    assert!(verdict.state == State::Fail && verdict.observed.contains("TLS 1.1"), "{}", verdict.observed);
+    assert_eq!(on_shown("SMC4001", |shown| shown.legacy = unseen()).state, State::Error);
+    assert_eq!(on_shown("SMC4002", |shown| shown.weak = unseen()).state, State::Error);
+    let classic = on_shown("SMC4002", |shown| shown.hybrid = Ok(Answer::Alert(40)));
+    assert!(classic.state == State::Pass && classic.observed.contains("no key exchange against quantum"));
+}
+
+#[test]
+fn proxies_are_judged_by_where_tls_ends() {
+    let with = |proxies: &[&str], own_tls, public_tls| {
+        on("SMC4009", |facts| {
+            facts.declared.proxies = proxies.iter().map(|proxy| (*proxy).to_owned()).collect();
+            (facts.declared.own_tls, facts.declared.public_tls) = (own_tls, public_tls);
+        })
+    };
+    assert_eq!(with(&[], true, true).state, State::Pass);
+    assert_eq!(with(&[], false, false).state, State::Pass);
+    assert_eq!(
+        (with(&[], false, true).state, with(&[], false, true).severity),
+        (State::Fail, Some(Severity::Medium))
+    );
+    assert_eq!(with(&["10.0.0.0/8", "::/0"], true, true).state, State::Fail);
+}
+
+#[test]
+fn each_flaw_of_an_answer_is_named() {
+    let flaw = |headers: &[(&str, &str)]| {
+        on_live("SMC4010", |live| {
+            let page = live.page.as_mut().unwrap();
+            for (name, value) in headers {
+                let name: HeaderName = name.parse().unwrap();
+                match value.is_empty() {
+                    true => drop(page.headers.remove(name)),
+                    false => drop(page.headers.insert(name, HeaderValue::from_str(value).unwrap())),
+                }
+            }
+        })
+    };
+    for (header, value, word) in [
+        ("x-content-type-options", "", "nosniff"),
+        ("cache-control", "public", "no-store"),
+        ("content-security-policy", "default-src 'none'", "framed"),
+        ("content-security-policy", "default-src *; frame-ancestors 'none'", "closed content"),
+        ("strict-transport-security", "", "half a year"),
+        ("strict-transport-security", "max-age=60", "half a year"),
+        ("server", "nginx/1.18.0", "nginx/1.18.0"),
+    ] {
+        let verdict = flaw(&[(header, value)]);
+        assert!(
+            verdict.state == State::Fail && verdict.observed.contains(word),
+            "{header}: {}",
+            verdict.observed
+        );
+        assert_eq!(verdict.subject, "the landing page");
+    }
+    assert_eq!(flaw(&[("server", "Caddy")]).state, State::Pass, "a name without a version");
+}
+
+#[test]
+fn cookies_are_named_without_what_differs_each_time() {
+    let with = |cookie: &str, secured: bool| {
+        on_live("SMC4014", |live| {
+            live.secured = secured;
+            live.login = reply(302, &[("set-cookie", cookie)], "");
+        })
+    };
+    let verdict = with("smcp-login-0a1b2c3d=x; HttpOnly; SameSite=Lax", true);
+    assert_eq!(verdict.observed, "smcp-login is without Secure; smcp-login is without the prefix __Host-");
+    assert_eq!(with("smcp-login-0a1b2c3d=x; HttpOnly; SameSite=Lax", false).state, State::Pass);
+    let verdict = on_live("SMC4014", |live| live.login = reply(200, &[], ""));
+    assert_eq!(verdict.state, State::NotApplicable);
+}
+
+#[test]
+fn plain_http_leads_to_https_or_nowhere() {
+    let with = |plain: Seen<Reply>| on_live("SMC4015", |live| live.plain = plain).state;
+    assert_eq!(with(reply(301, &[("location", "http://music.example/")], "")), State::Fail);
+    assert_eq!(with(reply(200, &[], "")), State::Fail);
+    assert_eq!(with(reply(403, &[], "")), State::Pass);
+    assert_eq!(with(Err(Unseen::because("1.2.3.4:80 cannot be connected to: refused"))), State::Pass);
+    assert_eq!(with(Err(Unseen::because("only a server at the usual port of https"))), State::NotApplicable);
+    let clear = |loopback| on_live("SMC4015", |live| (live.secured, live.loopback) = (false, loopback)).state;
+    assert_eq!((clear(true), clear(false)), (State::NotApplicable, State::Fail));
+}
+
+#[test]
+fn a_challenge_is_held_to_its_words() {
+    let anonymous = |status, challenge: &str| {
+        on_live("SMC3004", |live| live.anonymous = reply(status, &[("www-authenticate", challenge)], ""))
+    };
+    assert!(anonymous(200, "").observed.contains("without a token: answered 200"));
+    assert!(anonymous(401, "Bearer").observed.contains("no metadata"));
+    assert!(anonymous(401, &challenge("error=\"invalid_token\", ")).observed.contains("missing token"));
+    let elsewhere = challenge("").replace("music.example", "other.example");
+    assert!(anonymous(401, &elsewhere).observed.contains("no metadata of this server"));
+}
+
+#[test]
+fn discovery_is_held_to_this_origin() {
+    for (from, to, word) in [
+        (r#""issuer":"https://music"#, r#""issuer":"https://other"#, "issuer"),
+        (r#""token_endpoint":"https://music"#, r#""token_endpoint":"http://music"#, "token_endpoint"),
+        (r#"["S256"]"#, r#"["S256","plain"]"#, "S256 alone"),
+        (r#""refresh_token""#, r#""implicit""#, "done away"),
+        ("{", "<", "no JSON"),
+    ] {
+        let verdict = on_live("SMC4012", |live| {
+            let metadata = live.metadata.as_mut().unwrap();
+            assert!(metadata.body.contains(from), "{from}");
+            metadata.body = metadata.body.replace(from, to);
+        });
+        assert!(
+            verdict.state == State::Fail && verdict.observed.contains(word),
+            "{word}: {}",
+            verdict.observed
+        );
+    }
+    let verdict = on_live("SMC4012", |live| live.resource.as_mut().unwrap().body = "{}".to_owned());
+    assert!(
+        verdict.observed.contains("another origin") && verdict.observed.contains("authorization servers")
+    );
+}
+
+#[test]
+fn pages_stay_closed_and_programs_answers_open() {
+    let verdict = on_live("SMC4013", |live| {
+        let page = live.page.as_mut().unwrap();
+        page.headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
+    });
+    assert!(verdict.observed.contains("pages for people"), "{}", verdict.observed);
+    let verdict = on_live("SMC4013", |live| live.preflight = reply(405, &[], ""));
+    assert!(verdict.observed.contains("clients in browsers"), "{}", verdict.observed);
+}
+
+#[test]
+fn a_busy_server_is_no_evidence_of_a_limit() {
+    let wide = |reply: Seen<Reply>| {
+        let mut facts = passing();
+        facts.live = Some(Ok(Live { wide: reply, ..live() }));
+        said("SMC4011", &facts).remove(1).state
+    };
+    assert_eq!(wide(reply(429, &[], "")), State::Error);
+    assert_eq!(wide(reply(200, &[], "")), State::Fail);
+    assert_eq!(wide(Err(Unseen::because("no HTTP answer: connection closed"))), State::Pass);
+    assert_eq!(wide(unseen()), State::Error);
+}

@@ -1,0 +1,158 @@
+//! TLS: which versions and suites a server speaks, and whether its certificate holds.
+
+use super::each;
+use crate::ambient::Timestamp;
+use crate::check::finding::{Severity, Source, Verdict};
+use crate::check::network::hello::{self, Answer};
+use crate::check::network::tls::{Certificate, Fault, Shown, Strict};
+use crate::check::network::{Facts, Kind, Looked};
+use crate::check::rule::Ground;
+
+/// What a server showed; else a verdict about why it did not.
+fn shown<'a>(source: &Source, looked: &'a Looked) -> Result<&'a Shown, Verdict> {
+    match (looked.kind, &looked.shown) {
+        (Kind::PlainLoopback, _) => Err(Verdict::not_applicable(
+            source.clone(),
+            "plain HTTP on this machine: nothing crosses a network",
+        )),
+        (Kind::Plain, _) => {
+            Err(Verdict::fail(source.clone(), "plain HTTP: everything crosses the network in the clear")
+                .severe(Severity::Critical))
+        }
+        (Kind::Secured, Err(unseen)) => Err(Verdict::error(source.clone(), unseen.why.clone())),
+        (Kind::Secured, Ok(shown)) => Ok(shown),
+    }
+}
+
+/// SMC4001: TLS 1.2 and newer, nothing older.
+pub(super) fn versions(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
+        Ok(shown) => version(source, shown),
+        Err(verdict) => verdict,
+    })
+}
+
+fn version(source: Source, shown: &Shown) -> Verdict {
+    match (&shown.legacy, &shown.strict) {
+        (Ok(Answer::Picked { version, .. }), _) if *version < hello::TLS12 => {
+            Verdict::fail(source, format!("it still speaks {}", hello::version_name(*version)))
+        }
+        (_, Strict::Refused(why)) => {
+            Verdict::error(source, format!("no handshake with TLS 1.2 or 1.3: {why}"))
+        }
+        (Err(unseen), _) => Verdict::error(source, format!("TLS 1.1 and older: {unseen}")),
+        (Ok(_), Strict::Trusted { version, .. }) => {
+            Verdict::pass(source, format!("{version}; TLS 1.1 and older are refused"))
+        }
+        (Ok(_), Strict::Untrusted(_)) => {
+            Verdict::pass(source, "TLS 1.2 or newer; TLS 1.1 and older are refused")
+        }
+    }
+}
+
+/// SMC4002: suites with forward secrecy and authenticated encryption alone.
+pub(super) fn suites(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
+        Ok(shown) => suite(source, shown),
+        Err(verdict) => verdict,
+    })
+}
+
+fn suite(source: Source, shown: &Shown) -> Verdict {
+    let hybrid = match &shown.hybrid {
+        Ok(Answer::Picked { group: Some(group), .. }) => hello::hybrid_name(*group),
+        _ => None,
+    };
+    let hybrid = hybrid.map_or_else(
+        || "no key exchange against quantum computers".to_owned(),
+        |name| format!("{name} is offered too"),
+    );
+    match (&shown.weak, &shown.strict) {
+        (Ok(Answer::Picked { version: hello::TLS12, suite, .. }), _) => Verdict::fail(
+            source,
+            format!("it accepts suite {suite:#06x}: no forward secrecy, or no authenticated encryption"),
+        ),
+        (Err(unseen), _) => Verdict::error(source, unseen.why.clone()),
+        (Ok(_), Strict::Refused(why)) => Verdict::error(source, format!("no handshake: {why}")),
+        (Ok(_), Strict::Trusted { suite, group, .. }) => {
+            Verdict::pass(source, format!("{suite} with {group}; weak suites are refused; {hybrid}"))
+        }
+        (Ok(_), Strict::Untrusted(_)) => Verdict::pass(source, format!("weak suites are refused; {hybrid}")),
+    }
+}
+
+/// SMC4003: a certificate that clients trust, not only today.
+pub(super) fn certificates(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let warn = ground.parameters.number("warn_days");
+    each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
+        Ok(shown) => certificate(source, shown, (ground.now, warn)),
+        Err(verdict) => verdict,
+    })
+}
+
+fn certificate(source: Source, shown: &Shown, (now, warn): (Timestamp, i64)) -> Verdict {
+    match (&shown.strict, &shown.certificate) {
+        (Strict::Untrusted(fault), certificate) => untrusted(source, *fault, certificate.as_ref()),
+        (Strict::Refused(why), _) => {
+            Verdict::error(source, format!("no handshake, so no certificate: {why}"))
+        }
+        (Strict::Trusted { .. }, Some(certificate)) => {
+            let Some(ends) = certificate.ends else {
+                return Verdict::error(source, "trusted, but when it ends cannot be read");
+            };
+            let days = (ends - now.secs()).div_euclid(86_400);
+            let seen = format!("trusted, {} days left, {}, {} sent", days, certificate.key, certificate.sent);
+            match days < warn {
+                true => Verdict::fail(source, seen)
+                    .severe(Severity::Medium)
+                    .expecting(format!("{warn} days or more until it ends"))
+                    .mended_by("renew it, and see why that does not happen by itself"),
+                false => Verdict::pass(source, seen),
+            }
+        }
+        (Strict::Trusted { .. }, None) => Verdict::error(source, "it showed no certificate"),
+    }
+}
+
+fn untrusted(source: Source, fault: Fault, certificate: Option<&Certificate>) -> Verdict {
+    let words = fault.words();
+    let observed = match (fault, certificate) {
+        (Fault::NoPath, Some(Certificate { sent: 1, .. })) => {
+            format!(
+                "{words}: it came alone, so those between it and the authority are missing, or the authority is private"
+            )
+        }
+        (Fault::Expired, Some(Certificate { ends: Some(ends), .. })) => {
+            format!("{words}: it ended at {}", Timestamp::from_secs(*ends).rfc3339())
+        }
+        _ => words.to_owned(),
+    };
+    let fix = match fault {
+        Fault::Expired => "renew it, and see why that did not happen by itself",
+        Fault::NotYetValid => "check the clock of this machine and of the one that issued it",
+        Fault::WrongName => "get one that names the host that clients use",
+        Fault::SelfSigned => {
+            "get one from an authority that clients trust; for a private one name it with --ca"
+        }
+        Fault::NoPath => "serve the whole chain (fullchain.pem); for a private authority name it with --ca",
+        Fault::Other => "see the certificate: openssl s_client -showcerts -connect HOST:PORT",
+    };
+    Verdict::fail(source, observed).mended_by(fix)
+}
+
+/// SMC4017: those that the server calls can be trusted.
+pub(super) fn upstreams(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    each(&facts.upstreams, "the configuration names no upstream", |source, looked| {
+        let shown = match shown(&source, looked) {
+            Ok(shown) => shown,
+            Err(verdict) => return verdict,
+        };
+        match &shown.strict {
+            Strict::Trusted { version, suite, group } => {
+                Verdict::pass(source, format!("trusted: {version}, {suite}, {group}"))
+            }
+            Strict::Untrusted(fault) => Verdict::fail(source, fault.words()),
+            Strict::Refused(why) => Verdict::error(source, format!("no TLS connection: {why}")),
+        }
+    })
+}

@@ -1,0 +1,86 @@
+//! Servers with one fault each: every fault is seen, and by its name.
+
+use super::*;
+use crate::check::network::fixtures::{Authority, BOTH, answering, secured};
+use crate::check::network::proof::old_server_hello;
+
+async fn look_at(address: SocketAddr, host: &str, authority: &Authority) -> Shown {
+    let server = Server { address, host: host.to_owned() };
+    look(&server, &Trust::web_and(&[authority.root.clone()]), &Dice::system()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sound_server_is_trusted_and_refuses_what_is_weak() {
+    let authority = Authority::new();
+    for complete in [authority.issue("127.0.0.1", 2100), authority.issue_below("127.0.0.1", true)] {
+        let sent = complete.0.len();
+        let shown = look_at(secured(complete, BOTH).await, "127.0.0.1", &authority).await;
+        assert!(
+            matches!(&shown.strict, Strict::Trusted { version: "TLS 1.3", suite, group }
+            if suite.starts_with("TLS13_") && !group.is_empty()),
+            "{shown:?}"
+        );
+        let certificate = shown.certificate.unwrap();
+        assert_eq!(
+            (certificate.names_host, certificate.sent, certificate.key.as_str()),
+            (true, sent, "P-256")
+        );
+        assert_eq!(certificate.ends, Some(4_102_444_800));
+        for refused in [shown.legacy, shown.weak, shown.hybrid] {
+            assert!(matches!(refused, Ok(Answer::Alert(_) | Answer::Other)), "{refused:?}");
+        }
+    }
+    let older = secured(authority.issue("127.0.0.1", 2100), &[&rustls::version::TLS12]).await;
+    let shown = look_at(older, "127.0.0.1", &authority).await;
+    assert!(matches!(shown.strict, Strict::Trusted { version: "TLS 1.2", .. }), "{shown:?}");
+}
+
+#[tokio::test]
+async fn every_fault_of_a_certificate_has_its_name() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    for (certificate, fault) in [
+        (authority.issue("127.0.0.1", 2020), Fault::Expired),
+        (authority.issue("other.example", 2100), Fault::WrongName),
+        (Authority::alone("127.0.0.1"), Fault::SelfSigned),
+        (authority.issue_below("127.0.0.1", false), Fault::NoPath),
+        (stranger.issue("127.0.0.1", 2100), Fault::NoPath),
+    ] {
+        let shown = look_at(secured(certificate, BOTH).await, "127.0.0.1", &authority).await;
+        assert_eq!(shown.strict, Strict::Untrusted(fault));
+        assert_eq!(shown.certificate.unwrap().names_host, fault != Fault::WrongName);
+    }
+}
+
+#[tokio::test]
+async fn an_old_version_is_seen_though_we_do_not_speak_it() {
+    let authority = Authority::new();
+    for version in [hello::TLS10, hello::TLS11] {
+        let shown = look_at(answering(old_server_hello(version)).await, "127.0.0.1", &authority).await;
+        assert_eq!(shown.legacy, Ok(Answer::Picked { version, suite: 0xc013, group: None }));
+        assert!(matches!(shown.strict, Strict::Refused(_)) && shown.certificate.is_none(), "{shown:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_tls_or_not_there_is_told_apart() {
+    let authority = Authority::new();
+    let plain = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()).await;
+    let shown = look_at(plain, "localhost", &authority).await;
+    assert!(matches!(shown.strict, Strict::Refused(_)));
+    assert_eq!(shown.legacy, Ok(Answer::Other));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let gone = Server { address, host: "localhost".to_owned() };
+    let unseen = look(&gone, &Trust::web_and(&[]), &Dice::system()).await.unwrap_err();
+    assert!(unseen.why.contains("cannot be connected to"), "{unseen}");
+}
+
+#[test]
+fn keys_have_names() {
+    let rsa: Vec<u8> =
+        [&[0x30, 0x82][..], &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01], &[0; 294 - 11]].concat();
+    assert_eq!(key_name(&rsa), "RSA 2048");
+    assert_eq!((key_name(&[0; 44]), key_name(&[0; 91])), ("Ed25519".to_owned(), "P-256".to_owned()));
+    assert_eq!(key_name(&[0; 5]), "a key of 5 bytes");
+}
