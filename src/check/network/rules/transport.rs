@@ -9,26 +9,26 @@ use crate::check::network::{Facts, Kind, Looked};
 use crate::check::rule::Ground;
 
 /// What a server showed; else a verdict about why it did not.
-fn shown<'a>(source: &Source, looked: &'a Looked) -> Result<&'a Shown, Verdict> {
-    match (looked.kind, &looked.shown) {
-        (Kind::PlainLoopback, _) => Err(Verdict::not_applicable(
-            source.clone(),
-            "plain HTTP on this machine: nothing crosses a network",
-        )),
-        (Kind::Plain, _) => {
-            Err(Verdict::fail(source.clone(), "plain HTTP: everything crosses the network in the clear")
-                .severe(Severity::Critical))
+fn shown<'a>(source: &Source, looked: &'a Looked) -> Result<&'a Shown, Box<Verdict>> {
+    let verdict = match (looked.kind, &looked.shown) {
+        (Kind::Secured, Ok(shown)) => return Ok(shown),
+        (Kind::Secured, Err(unseen)) => Verdict::error(source.clone(), unseen.why.clone()),
+        (Kind::PlainLoopback, _) => {
+            Verdict::not_applicable(source.clone(), "plain HTTP on this machine: nothing crosses a network")
         }
-        (Kind::Secured, Err(unseen)) => Err(Verdict::error(source.clone(), unseen.why.clone())),
-        (Kind::Secured, Ok(shown)) => Ok(shown),
-    }
+        (Kind::Plain, _) => {
+            Verdict::fail(source.clone(), "plain HTTP: everything crosses the network in the clear")
+                .severe(Severity::Critical)
+        }
+    };
+    Err(Box::new(verdict))
 }
 
 /// SMC4001: TLS 1.2 and newer, nothing older.
 pub(super) fn versions(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
     each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
         Ok(shown) => version(source, shown),
-        Err(verdict) => verdict,
+        Err(verdict) => *verdict,
     })
 }
 
@@ -54,7 +54,7 @@ fn version(source: Source, shown: &Shown) -> Verdict {
 pub(super) fn suites(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
     each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
         Ok(shown) => suite(source, shown),
-        Err(verdict) => verdict,
+        Err(verdict) => *verdict,
     })
 }
 
@@ -86,7 +86,7 @@ pub(super) fn certificates(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let warn = ground.parameters.number("warn_days");
     each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
         Ok(shown) => certificate(source, shown, (ground.now, warn)),
-        Err(verdict) => verdict,
+        Err(verdict) => *verdict,
     })
 }
 
@@ -145,7 +145,7 @@ pub(super) fn upstreams(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
     each(&facts.upstreams, "the configuration names no upstream", |source, looked| {
         let shown = match shown(&source, looked) {
             Ok(shown) => shown,
-            Err(verdict) => return verdict,
+            Err(verdict) => return *verdict,
         };
         match &shown.strict {
             Strict::Trusted { version, suite, group } => {
