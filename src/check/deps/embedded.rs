@@ -141,6 +141,11 @@ fn package(listed: ListedPackage) -> Package {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
     use super::super::folder::tests::Scratch;
     use super::*;
 
@@ -172,6 +177,47 @@ mod tests {
         ] {
             assert!(matches!(parse(&json), Err(NoList::Damaged(_))), "{json}");
         }
+    }
+
+    /// A 64-bit ELF file without code: a list of packages where cargo-auditable puts it.
+    fn elf(list: &[u8]) -> Vec<u8> {
+        const NAMES: &[u8] = b"\0.dep-v0\0.shstrtab\0";
+        let names_at = 64 + list.len() as u64;
+        let sections_at = names_at + NAMES.len() as u64;
+        let section = |name: u32, kind: u32, at: u64, size: u64| {
+            let words = [0, 0, at, size, 0, 1, 0].map(u64::to_le_bytes).concat();
+            [&name.to_le_bytes()[..], &kind.to_le_bytes(), &words].concat()
+        };
+        let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
+        file.extend([0, 0, sections_at].map(u64::to_le_bytes).concat());
+        file.extend([0, 0].map(u16::to_le_bytes).concat());
+        file.extend([64, 0, 0, 64, 3, 2].map(u16::to_le_bytes).concat());
+        file.extend_from_slice(list);
+        file.extend_from_slice(NAMES);
+        file.extend(section(0, 0, 0, 0));
+        file.extend(section(1, 1, 64, list.len() as u64));
+        file.extend(section(9, 3, names_at, NAMES.len() as u64));
+        file
+    }
+
+    fn packed(json: &str) -> Vec<u8> {
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(json.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    }
+
+    #[test]
+    fn the_list_is_found_in_a_program_and_cannot_grow_without_end() {
+        let folder = Scratch::new("program");
+        let list = |section: &[u8]| program(&folder.write("program", elf(section))).unwrap().list;
+        let json = r#"{"packages":[{"name":"mine","version":"0.1.0","source":"local","root":true}]}"#;
+        assert_eq!(list(&packed(json)).unwrap()[0].label(), "mine 0.1.0");
+        assert!(matches!(list(b"not packed"), Err(NoList::Damaged(_))));
+        assert!(matches!(list(&packed(&" ".repeat(LIST + 1))), Err(NoList::Damaged(_))));
+        let mut without = elf(b"x");
+        let name = without.windows(7).position(|bytes| bytes == b".dep-v0").unwrap();
+        without[name + 1] = b'x';
+        assert_eq!(program(&folder.write("program", without)).unwrap().list, Err(NoList::Absent));
     }
 
     #[test]
