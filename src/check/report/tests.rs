@@ -253,7 +253,7 @@ fn text_fits_eighty_columns_and_says_what_to_do() {
         ] {
             assert!(page.contains(heading), "{heading} is not in\n{page}");
         }
-        assert_eq!(page.contains("mapped to"), verbose);
+        assert_eq!(page.contains("\n  mapped to  "), verbose);
     }
 }
 
