@@ -110,6 +110,18 @@ impl Clock {
         (Self(Source::Shifted(offset.clone())), Hand(offset))
     }
 
+    /// How long the machine has been up, sleep included: nobody can set it back, as they can [`Clock::now`].
+    pub fn since_boot(&self) -> Duration {
+        let moved = |by: &AtomicI64| {
+            Duration::from_millis(u64::try_from(by.load(Ordering::SeqCst)).unwrap_or_default())
+        };
+        match &self.0 {
+            Source::System => system_since_boot(),
+            Source::Moved(at) => moved(at),
+            Source::Shifted(offset) => system_since_boot().saturating_add(moved(offset)),
+        }
+    }
+
     /// The present instant.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -137,6 +149,17 @@ impl Hand {
 fn system_now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn system_since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let up = rustix::time::clock_gettime(CLOCK);
+    // Neither is ever negative.
+    let nanos = u32::try_from(up.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(up.tv_sec).unwrap_or_default(), nanos)
 }
 
 /// Where randomness comes from: the operating system's generator.
@@ -190,6 +213,17 @@ thread_local! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_does_not_set_back_the_time_since_boot() {
+        let (clock, hand) = Clock::shifted_by_hand();
+        let (wall, up) = (clock.now(), clock.since_boot());
+        assert!(up > Duration::ZERO);
+        hand.0.store(-3_600_000, Ordering::SeqCst);
+        assert!(clock.now() < wall && clock.since_boot() >= up);
+        hand.advance(Duration::from_secs(7_200));
+        assert!(clock.now() > wall && clock.since_boot() >= up + Duration::from_secs(3_600));
+    }
 
     #[test]
     fn timestamps_round_down_and_print_in_utc() {

@@ -1,13 +1,13 @@
 //! Knows within a second what has ended: reads the revocation epoch four times a second and drops what is
 //! remembered whenever it has moved. A server that cannot read it trusts nothing that it remembers.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::ambient::{Clock, Timestamp};
+use crate::ambient::Clock;
 use crate::failure::Failure;
 use crate::store::{Reading, Store};
 
@@ -34,7 +34,8 @@ pub struct Revocation {
     locked: watch::Sender<bool>,
     /// One reading at a time takes effect.
     turn: Mutex<()>,
-    read_at: AtomicI64,
+    /// Milliseconds since the machine began: a clock that is set back must not make an old reading young.
+    read_at: AtomicU64,
     /// Counts up after memory was dropped, and while nothing can be read.
     news: watch::Sender<u64>,
     clock: Clock,
@@ -52,7 +53,7 @@ pub(super) struct Moved {
 impl Revocation {
     /// Starts from a reading that has just been made.
     pub fn new(reading: Reading, clock: Clock) -> Self {
-        let read_at = AtomicI64::new(clock.now().millis());
+        let read_at = AtomicU64::new(up(&clock));
         let Reading { epoch, sessions, frozen, locked } = reading;
         let (epoch, sessions) = (AtomicI64::new(epoch), AtomicI64::new(sessions));
         let (frozen, locked) = (AtomicBool::new(frozen), watch::Sender::new(locked));
@@ -62,8 +63,8 @@ impl Revocation {
 
     /// Whether what is remembered may be used without asking the database.
     pub fn memory_is_good(&self) -> bool {
-        let read_at = Timestamp::from_millis(self.read_at.load(Ordering::Acquire));
-        self.clock.now().since(read_at) < TRUSTED
+        let lasted = up(&self.clock).saturating_sub(self.read_at.load(Ordering::Acquire));
+        u128::from(lasted) < TRUSTED.as_millis()
     }
 
     /// Changes whenever something that runs may have lost what it stands on: it asks again. What is told after it was
@@ -91,6 +92,14 @@ impl Revocation {
         Ok(Closed { frozen, locked })
     }
 
+    /// What is closed: as last read where that is a moment ago, else asked of the database.
+    ///
+    /// # Errors
+    /// Where that does not answer.
+    pub async fn closed(&self, store: &Store) -> Result<Closed, Failure> {
+        if self.memory_is_good() { Ok(self.last_closed()) } else { self.ask_closed(store).await }
+    }
+
     /// Follows the lockdown: what is in progress when it begins has to be broken off.
     pub fn lockdown(&self) -> watch::Receiver<bool> {
         self.locked.subscribe()
@@ -109,7 +118,7 @@ impl Revocation {
     /// Reads both, and has what may have ended forgotten before this reading makes memory good: after a gap, what is
     /// remembered from before it must not count for an instant.
     pub(super) async fn read(&self, store: &Store, forget: impl FnOnce(Moved) + Send) -> Moved {
-        let began = self.clock.now();
+        let began = up(&self.clock);
         match store.revocations().await {
             Ok(Reading { epoch, sessions, frozen, locked }) => {
                 // Whoever reads at the same time finds nothing moved, and must not be done before it is forgotten.
@@ -132,7 +141,7 @@ impl Revocation {
                     sessions: self.sessions.swap(sessions, Ordering::AcqRel) != sessions,
                 };
                 forget(moved);
-                self.read_at.store(began.millis(), Ordering::Release);
+                self.read_at.store(began, Ordering::Release);
                 moved
             }
             Err(failure) => {
@@ -140,5 +149,26 @@ impl Revocation {
                 Moved::default()
             }
         }
+    }
+}
+
+fn up(clock: &Clock) -> u64 {
+    u64::try_from(clock.since_boot().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_reading_grows_old_whatever_the_wall_clock_says() {
+        let (clock, hand) = Clock::moved_by_hand(crate::ambient::Timestamp::from_secs(1_000));
+        let reading = Reading { epoch: 1, sessions: 1, frozen: false, locked: false };
+        let revocation = Revocation::new(reading, clock);
+        assert!(revocation.memory_is_good());
+        hand.advance(Duration::from_millis(999));
+        assert!(revocation.memory_is_good());
+        hand.advance(Duration::from_millis(1));
+        assert!(!revocation.memory_is_good());
     }
 }

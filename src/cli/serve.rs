@@ -111,7 +111,10 @@ async fn serve(
     audit_start(&app).await.map_err(internal)?;
 
     let served = match listening {
-        None => serve_stdio::run(&app, server).await,
+        None => serve_stdio::run(&app, server).await.map_err(|ended| match ended {
+            serve_stdio::Ended::LockedDown => locked_down(),
+            serve_stdio::Ended::Failed(failure) => internal(failure),
+        }),
         Some(listening) => {
             let http = Arc::new(Http::new(app.clone(), Some(server), None));
             let listening = listening.secured(renewal.as_ref().map(|renewal| renewal.tls.clone()));
@@ -126,13 +129,22 @@ async fn serve(
             }
             spawn_metrics(metrics, &http, &mut tasks, &tasks_stop);
             announce(&app, &listening, sandbox.as_ref(), &output);
-            over_http(&http, listening, calls_stop).await
+            over_http(&http, listening, calls_stop).await.map_err(internal)
         }
     };
     tasks_stop.cancel();
     while tasks.join_next().await.is_some() {}
     end(&app).await;
-    served.map(|()| Exit::Done).map_err(internal)
+    served.map(|()| Exit::Done)
+}
+
+fn locked_down() -> Refused {
+    let text = "every server is locked down by its operator: nothing is answered until that is over";
+    Refused::incomplete(
+        "LOCKED_DOWN",
+        text,
+        "'spotify-mcp incident list' says by which; 'incident lift' ends it",
+    )
 }
 
 /// Records the end, closes the trail, and after it the database, which keeps how far the trail was signed.

@@ -21,8 +21,8 @@ use crate::store::Link;
 /// The one client of this mode.
 const CLIENT: &str = "local-stdio";
 
-/// Serves standard input until it ends.
-pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Failure> {
+/// Serves standard input until it ends, or servers are locked down.
+pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Ended> {
     let local = Arc::new(Local {
         app: app.clone(),
         file: app.config.storage.data_dir.join("local-user"),
@@ -30,16 +30,32 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Failure> {
         stop: CancellationToken::new(),
     });
     let finder = local.clone();
-    let served = run_protocol(
-        &server,
-        LocalCaller::new(move || {
-            let local = finder.clone();
-            Box::pin(async move { local.caller().await })
-        }),
-    )
-    .await;
+    let caller = LocalCaller::new(move || {
+        let local = finder.clone();
+        Box::pin(async move { local.caller().await })
+    });
+    let served = tokio::select! {
+        served = run_protocol(&server, caller) => served.map_err(Ended::Failed),
+        () = locked(app) => Err(Ended::LockedDown),
+    };
     local.stop.cancel();
     served
+}
+
+/// Why this mode ended before its input did.
+pub(super) enum Ended {
+    /// The operator locked every server down: what runs is broken off, and nothing is answered.
+    LockedDown,
+    Failed(Failure),
+}
+
+/// Returns when a lockdown begins, or at once where there is one.
+async fn locked(app: &App) {
+    let mut lockdown = app.revocation.lockdown();
+    if lockdown.wait_for(|locked| *locked).await.is_err() {
+        // Nobody is left who could tell.
+        std::future::pending::<()>().await;
+    }
 }
 
 struct Local {
@@ -54,16 +70,17 @@ struct Local {
 impl Local {
     /// The local person, or what they have to do first.
     async fn caller(&self) -> Result<Caller, String> {
-        if self.app.revocation.last_closed().locked {
+        let failed = |failure: Failure| {
+            tracing::error!(cause = failure.chain(), "the local user cannot be read");
+            "The local user cannot be read: see the log.".to_owned()
+        };
+        // What is remembered may be from before this process was stopped for a while.
+        if self.app.revocation.closed(&self.app.store).await.map_err(failed)?.locked {
             return Err(
                 "This server is locked down by its operator: nothing is answered until that is over."
                     .to_owned(),
             );
         }
-        let failed = |failure: Failure| {
-            tracing::error!(cause = failure.chain(), "the local user cannot be read");
-            "The local user cannot be read: see the log.".to_owned()
-        };
         let person = self.person().await.map_err(failed)?;
         if person.as_ref().is_none_or(|(_, link)| link.as_ref().is_none_or(|link| link.reconnect.is_some())) {
             self.open_page(person.as_ref().map(|(user, _)| user.clone())).await?;

@@ -52,7 +52,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
     let view = Account {
         csrf: &csrf(app, &token)?,
         user_id: &user.id,
-        display_name: Untrusted::new(if user.display_name.is_empty() { "You" } else { &user.display_name }),
+        display_name: Untrusted::new(&user.display_name),
         now,
         links: links.into_iter().map(link_row).collect(),
         clients: clients.into_iter().map(client_row).collect(),

@@ -1,45 +1,26 @@
-//! Logging in with Spotify: sending the browser there, and taking it back at `/auth/callback`.
+//! Logging in with Spotify: taking the browser back at `/auth/callback`; `departure.rs` sent it there.
 //!
 //! The state is opaque, single use, lives five minutes, and works only in the browser that began: its cookie holds
 //! a second secret, set only after the person approved (mcp.md P6, P7).
 
 use crate::app::App;
-use crate::app::limits::Verdict;
 use crate::config::Signup;
 use crate::crypto::SecretString;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
-use crate::domain::pkce::CodeVerifier;
-use crate::domain::{Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
-use crate::spotify::{AccountsError, ApiError, AuthorizeRequest, TokenSet};
-use crate::store::{FromLogin, Login, NewCode, NewLogin};
+use crate::spotify::{AccountsError, ApiError, TokenSet};
+use crate::store::{FromLogin, Login, NewCode};
 use crate::telemetry::metrics::Figure;
 use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 
 use super::authorize::error_redirect;
+pub use super::departure::{Departure, NoDeparture, Purpose, depart};
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
-use super::verifier::{open_verifier, seal_verifier};
+use super::verifier::open_verifier;
 use super::{Params, Visitor, cookies, refusals, sessions};
-
-/// What a login is for.
-#[derive(Clone, Copy, Debug)]
-pub enum Purpose<'a> {
-    /// A client waits for a code.
-    Client(&'a AuthorizationRequest),
-    /// The person wants to see `/account`.
-    Browser,
-}
-
-/// The way to Spotify.
-#[derive(Debug)]
-pub struct Departure {
-    /// Where to.
-    pub url: String,
-    /// `Set-Cookie`s: of this login, and those that end the oldest of too many.
-    pub cookies: Vec<String>,
-}
 
 /// The way back.
 #[derive(Debug)]
@@ -62,72 +43,6 @@ pub enum Arrival {
     Problem(LoginProblem),
 }
 
-/// Why a login cannot begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoDeparture {
-    /// No Spotify app is configured.
-    NoApp,
-    /// Too many began at this address, or nobody can count them.
-    Limited(Verdict),
-}
-
-/// Sends a browser to Spotify.
-pub async fn depart(
-    app: &App,
-    purpose: Purpose<'_>,
-    user: Option<&UserId>,
-    visitor: &Visitor,
-) -> Result<Result<Departure, NoDeparture>, Failure> {
-    match app.limits.login(visitor.address).await {
-        Verdict::Fits => {}
-        limited => return Ok(Err(NoDeparture::Limited(limited))),
-    }
-    let Some(spotify) = app.vault.apps().for_newcomer(&app.store).await? else {
-        return Ok(Err(NoDeparture::NoApp));
-    };
-    let (state, browser) = (handle(app), handle(app));
-    let verifier = CodeVerifier::mint(&app.dice.bytes());
-    // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
-    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied()).collect();
-    let (now, lifetime) = (app.now(), app.config.security.login_timeout);
-    let login = NewLogin {
-        state: state.hash(),
-        browser: browser.hash(),
-        purpose: match purpose {
-            Purpose::Client(_) => "client",
-            Purpose::Browser => "browser",
-        },
-        app: spotify.id.clone(),
-        verifier: seal_verifier(app, state.hash(), &verifier)?,
-        request: match purpose {
-            Purpose::Client(request) => Some(request.to_json()),
-            Purpose::Browser => None,
-        },
-        client: match purpose {
-            Purpose::Client(request) => Some(request.client.clone()),
-            Purpose::Browser => None,
-        },
-        user: user.cloned(),
-        spotify_scope: scopes.join(" "),
-        now,
-        expires_at: now.plus(lifetime),
-        from: Neighbourhood::of(visitor.address),
-        most: Some(app.limits.config().logins_in_progress).filter(|most| *most > 0),
-    };
-    app.store.begin_login(&login).await?;
-    tracing::debug!(request = visitor.request.as_str(), purpose = login.purpose, "a login begins");
-    let url = app.vault.accounts().authorize_url(&AuthorizeRequest {
-        client_id: &spotify.credentials.client_id,
-        redirect_uri: app.config.spotify.redirect_uri.as_str(),
-        scopes: &scopes,
-        state: &SecretString::new(state.expose()),
-        verifier: &verifier,
-        show_dialog: false,
-    });
-    let cookies = cookies::set_login(state.hash(), &browser, lifetime, (&visitor.cookies, https(app)));
-    Ok(Ok(Departure { url, cookies }))
-}
-
 /// Takes a browser back from Spotify.
 pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arrival, Failure> {
     let state = params.get("state").and_then(|state| Token::parse(TokenKind::Handle, state));
@@ -143,13 +58,18 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
     match complete(app, params, &login, state, visitor).await {
         Ok(linked) => welcome(app, linked, request, state, visitor).await,
-        Err(Stop::Problem(why)) => problem(app, why, request.as_ref(), visitor).await,
+        Err(Stop::Problem(why)) => problem(app, (why, None), request.as_ref(), visitor).await,
+        Err(Stop::Disabled(user)) => {
+            problem(app, (LoginProblem::Disabled, Some(&user)), request.as_ref(), visitor).await
+        }
         Err(Stop::Failure(failure)) => Err(failure),
     }
 }
 
 enum Stop {
     Problem(LoginProblem),
+    /// The operator has disabled this person.
+    Disabled(UserId),
     Failure(Failure),
 }
 
@@ -249,14 +169,19 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
     if let Some(link) = &known
         && app.store.user(&link.user).await?.is_some_and(|user| user.disabled_at.is_some())
     {
-        return stop(LoginProblem::Disabled);
+        return Err(Stop::Disabled(link.user.clone()));
     }
-    // Who disconnected it before they were disabled does not come back as somebody new.
+    // Who disconnected it comes back as who they were, to what is still theirs; disabled meanwhile, not as somebody new.
     if known.is_none()
         && let Some(former) = app.vault.former_of(&login)
-        && app.store.is_disabled_former(former).await?
+        && let Some((person, is_disabled)) = app.store.who_formerly(former).await?
     {
-        return stop(LoginProblem::Disabled);
+        if is_disabled {
+            return Err(Stop::Disabled(person));
+        }
+        if login.expected.is_none() {
+            login.expected = Some(person);
+        }
     }
     if let Some(expected) = &login.expected {
         match (&known, app.store.user(expected).await?) {
@@ -317,7 +242,7 @@ async fn welcome(
     app.notice_revocations().await;
     let login = FromLogin { state, last: request.is_none() };
     let Some(session) = sessions::begin(app, &linked.user, login, visitor).await? else {
-        return problem(app, LoginProblem::Expired, request.as_ref(), visitor).await;
+        return problem(app, (LoginProblem::Expired, None), request.as_ref(), visitor).await;
     };
     let set = vec![cookies::clear_login(state, https(app)), session];
     let Some(request) = request else { return Ok(Arrival::Account { user: linked.user, cookies: set }) };
@@ -344,7 +269,7 @@ async fn welcome(
         .detail("scope", request.scopes.to_string())
         .detail("redirect_uri", request.redirect_uri.as_str());
     if !app.store.issue_code(&new, &[app.stamp(event)]).await? {
-        return problem(app, LoginProblem::Expired, Some(&request), visitor).await;
+        return problem(app, (LoginProblem::Expired, None), Some(&request), visitor).await;
     }
     let issuer = app.issuer();
     let mut parameters = vec![("code", code.expose())];
@@ -363,7 +288,7 @@ async fn stranger(app: &App, why: LoginProblem, visitor: &Visitor) -> Arrival {
 /// A login that did begin has failed; how many begin is limited.
 async fn problem(
     app: &App,
-    why: LoginProblem,
+    (why, person): (LoginProblem, Option<&UserId>),
     request: Option<&AuthorizationRequest>,
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
@@ -378,6 +303,9 @@ async fn problem(
     if let Some(request) = request {
         event = event.client(&request.client);
     }
+    if let Some(person) = person {
+        event = event.by(person);
+    }
     app.audit.record(event).await?;
     Ok(match request {
         None => Arrival::Problem(why),
@@ -389,10 +317,6 @@ async fn problem(
     })
 }
 
-fn handle(app: &App) -> Token {
-    Token::mint(TokenKind::Handle, &app.dice.bytes())
-}
-
-fn https(app: &App) -> bool {
+pub(super) fn https(app: &App) -> bool {
     app.issuer().starts_with("https:")
 }

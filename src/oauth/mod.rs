@@ -8,6 +8,7 @@ pub mod challenge;
 pub(crate) mod client_document;
 pub mod clients;
 pub mod cookies;
+mod departure;
 pub mod introspect;
 pub mod login;
 mod login_problem;

@@ -69,12 +69,13 @@ impl Store {
         ids.iter().map(|id| id.parse().map_err(corrupt)).collect()
     }
 
-    /// Whether this is the account that somebody disconnected last who is disabled now.
-    pub async fn is_disabled_former(&self, former: TokenHash) -> Result<bool, Failure> {
-        let sql = "SELECT COUNT(*) FROM users WHERE former_identity = $1 AND disabled_at IS NOT NULL";
-        let count: i64 = reading!(self, pool =>
-            sqlx::query_scalar(sql).bind(&former.as_bytes()[..]).fetch_one(pool).await)?;
-        Ok(count > 0)
+    /// Who disconnected this account last, and whether they are disabled: who is comes first, whoever else did too.
+    pub async fn who_formerly(&self, former: TokenHash) -> Result<Option<(UserId, bool)>, Failure> {
+        let sql = "SELECT id, disabled_at FROM users WHERE former_identity = $1
+            ORDER BY disabled_at IS NULL, last_seen_at DESC, id LIMIT 1";
+        let row: Option<(String, Option<i64>)> = reading!(self, pool =>
+            sqlx::query_as(sql).bind(&former.as_bytes()[..]).fetch_optional(pool).await)?;
+        row.map(|(id, disabled)| Ok((id.parse().map_err(corrupt)?, disabled.is_some()))).transpose()
     }
 
     /// How many people there are.

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
-use crate::cli::paging::day;
+use crate::cli::paging::{cut, day};
 use crate::domain::event::clean;
 use crate::domain::{Scope, ScopeSet, SessionId, UserId};
 use crate::failure::Failure;
 use crate::store::{ApiKey, ConnectedClient, Link, Store, Usage, UsageFilter, UsageKey};
+use crate::web::browser;
 
 /// What `users show` takes.
 #[derive(Debug, clap::Args)]
@@ -115,6 +116,14 @@ fn names(scopes: ScopeSet) -> Vec<&'static str> {
     scopes.iter().map(Scope::name).collect()
 }
 
+/// Characters of what a client or browser calls itself.
+const MOST_OF_A_NAME: usize = 70;
+
+/// Day and minute, UTC.
+fn minute(value: &Value) -> String {
+    value.as_str().map_or("never".to_owned(), |at| at[..16].replace('T', " "))
+}
+
 fn in_words(document: &Value) -> String {
     let text = |value: &Value| clean(value.as_str().unwrap_or_default());
     let date = |value: &Value| value.as_str().map_or("never".to_owned(), |at| at[..10].to_owned());
@@ -147,13 +156,27 @@ fn in_words(document: &Value) -> String {
     });
     section("Sessions", &document["sessions"], &|row| {
         let kind = if row["kind"] == "browser" { "browser" } else { "2025-era" };
-        format!("{}  {kind}, used {}", text(&row["id"]), date(&row["last_used_at"]))
+        // Several may have been used on one day: which one is to be ended is told by the rest.
+        let with = row["with"].as_str().unwrap_or_default();
+        let with = if kind == "browser" { browser(with).text().to_owned() } else { clean(with) };
+        let with = cut(&with, MOST_OF_A_NAME);
+        let of = if with.is_empty() { kind.to_owned() } else { format!("{kind}, {with}") };
+        format!(
+            "{}\n    {of}\n    since {}, used {}",
+            text(&row["id"]),
+            minute(&row["created_at"]),
+            minute(&row["last_used_at"])
+        )
     });
     section("API keys", &document["api_keys"], &|row| {
         format!("{}  {}, used {}", text(&row["id"]), text(&row["name"]), date(&row["last_used_at"]))
     });
-    section("Calls in 30 days", &document["usage_of_30_days"], &|row| {
-        format!("{}: {}, {} failed", text(&row["tool"]), row["calls"], row["errors"])
-    });
+    let tools = document["usage_of_30_days"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let calls: i64 = tools.iter().filter_map(|row| row["calls"].as_i64()).sum();
+    said +=
+        &format!("\nCalls in 30 days: {}\n", if calls == 0 { "none".to_owned() } else { calls.to_string() });
+    for row in tools {
+        said += &format!("  {}: {}, {} failed\n", text(&row["tool"]), row["calls"], row["errors"]);
+    }
     said
 }

@@ -75,6 +75,25 @@ async fn disconnecting_spotify_leaves_our_tokens_and_logging_in_repairs() {
 }
 
 #[tokio::test]
+async fn who_disconnected_and_comes_back_in_another_browser_is_who_they_were() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let page = account(&ada.browser).await;
+    let id = page.text.split("<code>u_").nth(1).unwrap()[..32].to_owned();
+    let page = ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    assert!(page.text.contains("not connected to Spotify"), "{}", page.text);
+    let page = ada.browser.submit(&page, "/auth/logout", &[]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    let elsewhere = server.browser();
+    let page = elsewhere.log_in("ada").await;
+    assert!(page.text.contains(&id) && page.text.contains("Ada"), "{}", page.text);
+    ada.call("get_current_track", json!({})).await.content();
+    assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM users").await, 1);
+    // Somebody else is somebody else.
+    assert!(!server.browser().log_in("ben").await.text.contains(&id));
+}
+
+#[tokio::test]
 async fn after_disconnecting_somebody_elses_account_does_not_become_this_person() {
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;

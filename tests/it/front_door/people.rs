@@ -193,6 +193,11 @@ async fn a_disabled_person_is_out_within_a_second_and_comes_back_with_nothing() 
         };
         assert_eq!((told("user_disabled"), told("user_enabled")), (3, 1));
         assert!(trail.contains("a test"));
+        // Three times turned away, and the trail says who.
+        let turned_away = trail
+            .lines()
+            .filter(|line| line.contains("\"user_disabled\"") && line.contains("authn_login_fail"));
+        assert_eq!(turned_away.filter(|line| line.contains("\"uid\":\"p_")).count(), 3, "{trail}");
     })
     .await;
 }

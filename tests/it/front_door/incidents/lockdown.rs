@@ -1,5 +1,6 @@
 //! `incident lockdown` and `incident lift`: on every server within a second, after a restart too, and back.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -133,6 +134,37 @@ async fn a_lockdown_breaks_off_a_call_that_runs() {
     });
     assert!(called.is_err() || called.unwrap().status == StatusCode::SERVICE_UNAVAILABLE);
     assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
+}
+
+/// Over standard input too: what runs there is broken off, and nothing begins.
+#[tokio::test]
+async fn a_lockdown_ends_a_local_server_over_standard_input() {
+    let mut server = Setup::on(Place::sqlite()).people(1).start().await;
+    server.stop().await;
+    let local = || {
+        let mut command = server.command();
+        command.arg("--stdio").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let (mut running, initialize) = (
+        local(),
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"},
+        }}),
+    );
+    let mut input = running.stdin.take().unwrap();
+    input.write_all(format!("{initialize}\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    BufReader::new(running.stdout.take().unwrap()).read_line(&mut answer).await.unwrap();
+    assert!(answer.contains("serverInfo"), "{answer}");
+    let _done = command(&server, &["incident", "lockdown", "--yes"]).await;
+    for ended in [running, local()] {
+        let ended =
+            tokio::time::timeout(Duration::from_secs(20), ended.wait_with_output()).await.unwrap().unwrap();
+        assert_eq!(ended.status.code(), Some(3), "{}", said(&ended));
+        assert!(said(&ended).contains("LOCKED_DOWN"), "{}", said(&ended));
+    }
+    drop(input);
 }
 
 #[tokio::test]
