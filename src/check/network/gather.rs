@@ -280,7 +280,7 @@ mod tests {
         let address = serve(authority.issue("127.0.0.1", 2100), BOTH).await;
         let url: Url = format!("https://{address}/").parse().unwrap();
         let live_by = async |trust| live(&url, trust).await.unwrap();
-        let live = live_by(Trust::web_and(&[authority.root.clone()])).await;
+        let live = live_by(Trust::web_and(std::slice::from_ref(&authority.root))).await;
         assert_eq!(live.page.as_ref().map(|reply| reply.status), Ok(204));
         assert!(live.plain.unwrap_err().why.contains("usual port"));
         let untrusted = live_by(Trust::web_and(&[])).await;

@@ -13,6 +13,9 @@ use crate::domain::signature::{AHEAD, ALGORITHM, Message, WINDOW, read};
 /// What must be covered.
 const COVERED: [&str; 5] = ["@method", "@authority", "@path", "@query", "content-digest"];
 
+/// One thing of a request that a signature covers, made other.
+type Change = fn(&mut Sample);
+
 /// A request as its signer sees it.
 #[derive(Clone)]
 struct Sample {
@@ -112,7 +115,7 @@ pub fn run(dice: &Dice, now: Timestamp) -> Vec<Outcome> {
             &held,
         ),
     ];
-    let changes: [(&'static str, fn(&mut Sample)); 7] = [
+    let changes: [(&'static str, Change); 7] = [
         ("another method", |sample| sample.method = "GET"),
         ("another host", |sample| sample.authority = "other.example"),
         ("another path", |sample| sample.path = "/claude-mcp"),

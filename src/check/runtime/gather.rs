@@ -215,7 +215,7 @@ mod tests {
     fn the_flag_of_serve_is_read_in_both_forms() {
         let tree = Tree::new("gather-flag");
         for (arguments, address) in [
-            ("--listen\0127.0.0.1:1\0", Some(1)),
+            ("--listen\x00127.0.0.1:1\0", Some(1)),
             ("--listen=127.0.0.1:2\0", Some(2)),
             ("--listen\0x\0", None),
         ] {

@@ -6,7 +6,7 @@ use crate::check::network::proof::old_server_hello;
 
 async fn look_at(address: SocketAddr, host: &str, authority: &Authority) -> Shown {
     let server = Server { address, host: host.to_owned() };
-    look(&server, &Trust::web_and(&[authority.root.clone()]), &Dice::system()).await.unwrap()
+    look(&server, &Trust::web_and(std::slice::from_ref(&authority.root)), &Dice::system()).await.unwrap()
 }
 
 #[tokio::test]
