@@ -1,12 +1,25 @@
-//! The only place that asks the system for time or randomness.
+//! The only place that asks the system for time or randomness, and who works at its terminal.
 //!
 //! Everything else takes a [`Clock`] or a [`Dice`] (or better: a [`Timestamp`] and bytes), so that decisions
 //! can be tested at any instant. `clippy.toml` bans the ambient functions elsewhere.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+static OPERATOR: OnceLock<String> = OnceLock::new();
+
+/// From now on what this process records says who works with it: a command, never a server. `text` is cleaned before.
+pub fn is_operated_by(text: String) {
+    // Said once, before anything is recorded.
+    let _said_before = OPERATOR.set(text);
+}
+
+/// Who works with this process, where it is a command.
+pub fn operator() -> Option<&'static str> {
+    OPERATOR.get().map(String::as_str)
+}
 
 /// An instant in whole milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -146,7 +146,7 @@ impl Hands<'_> {
     }
 
     fn recorded(&self, id: &EventId, event: Event) -> Recorded {
-        Recorded { id: id.clone(), at: self.clock.now(), event }
+        Recorded::known(id.clone(), event, self.clock)
     }
 }
 

@@ -21,6 +21,7 @@ mod help;
 mod hygiene;
 mod incident;
 mod man;
+mod operator;
 mod outbox;
 pub mod output;
 mod paging;
@@ -46,6 +47,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::ambient;
 use crate::check::report::Form;
 use crate::config::Purpose;
 use crate::crypto::SecretString;
@@ -181,6 +183,9 @@ impl Cli {
                 return Err(Refused::usage("SECRET_EMPTY", "no passphrase was given", next));
             }
             self.global.passphrase = Some(passphrase);
+        }
+        if !matches!(self.command, Command::Serve(_)) {
+            ambient::is_operated_by(operator::whoever());
         }
         self.command.run(&self.global, make)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ambient::{Clock, Dice, Timestamp};
+use crate::ambient::{self, Clock, Dice, Timestamp};
 use crate::domain::event::Event;
 use crate::domain::ids::EventId;
 use crate::failure::{During as _, Failure};
@@ -23,7 +23,16 @@ pub struct Recorded {
 impl Recorded {
     /// Stamps an event with a fresh id and the present instant.
     pub fn now(event: Event, clock: &Clock, dice: &Dice) -> Self {
-        Self { id: EventId::mint(dice.bytes()), at: clock.now(), event }
+        Self::known(EventId::mint(dice.bytes()), event, clock)
+    }
+
+    /// The same with an id that is known already. What a command does, it says by whom.
+    pub fn known(id: EventId, event: Event, clock: &Clock) -> Self {
+        let event = match ambient::operator() {
+            Some(operator) => event.detail("by", operator),
+            None => event,
+        };
+        Self { id, at: clock.now(), event }
     }
 
     pub(super) fn json(&self) -> Result<String, Failure> {

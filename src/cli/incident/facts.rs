@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::event::clean;
-
 /// Everything but what the row itself says.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -110,13 +108,4 @@ impl Facts {
     pub(super) fn is_complete(&self) -> bool {
         self.steps.iter().all(|done| !matches!(done.outcome, Outcome::NotDone | Outcome::Begun))
     }
-}
-
-/// Who works: the system's user and machine, as far as they say so themselves.
-pub(super) fn whoever() -> String {
-    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let uid = rustix::process::getuid().as_raw();
-    let named = if user.is_empty() { String::new() } else { format!(" ({user})") };
-    clean(&format!("uid {uid}{named} on {}", host.trim()))
 }

@@ -94,7 +94,9 @@ async fn of_a_deleted_person_no_file_holds_name_spotify_id_or_a_byte_of_a_token(
     assert_eq!(refusal(&server, &["users", "show", SPOTIFY_ID]).await, (3, "USER_UNKNOWN".to_owned()));
     sleep(Duration::from_secs(2)).await;
     let trail = crate::front_door::api_keys::trail(&server);
-    assert!(trail.lines().any(|line| line.contains("\"user_deleted\"") && line.contains("asked for it")));
+    assert!(trail.lines().any(|line| line.contains("\"user_deleted\"")
+        && line.contains("asked for it")
+        && line.contains("\"by\":\"uid ")));
     // For backups that are restored, by a mark that names nobody.
     assert!(
         std::fs::read_to_string(server.data_dir().join("tombstones.ndjson")).unwrap().contains("\"mark\"")
