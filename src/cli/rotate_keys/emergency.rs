@@ -7,6 +7,7 @@ mod canary;
 mod probes;
 mod proof;
 mod refusals;
+mod words;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub(super) use self::canary::{Canary, Name};
 use self::probes::Probe;
 pub(super) use self::probes::Trial;
 use self::refusals::{elsewhere, no_other_key, not_contained, not_tried};
+pub(in crate::cli) use self::words::in_words;
 use super::evidence::Shown;
 use super::runner::{Follow, Runner, stalled};
 use super::{Args, everything, master, own};
@@ -86,7 +88,9 @@ pub(super) async fn run(args: &Args, desk: &Desk) -> Result<Exit, Refused> {
         return Ok(super::evidence::print(desk, &[shown], false));
     }
     desk.confirm(&format!("Rotate every key and end {}?", in_words(&living)), args.yes)?;
-    contained(args, desk).await.map(|shown| super::evidence::print(desk, &[shown], false))
+    let mut shown = contained(args, desk).await?;
+    shown.document["done_now"] = json!(true);
+    Ok(super::evidence::print(desk, &[shown], false))
 }
 
 /// Contains it, or goes on containing it, and gives the evidence.
@@ -121,11 +125,11 @@ async fn contained_already(args: &Args, desk: &Desk) -> Result<Option<Shown>, Re
         return Ok(None);
     }
     desk.output.note(&format!(
-        "The last emergency was over at {}: NOTHING IS DONE NOW, and its evidence follows. If keys leaked since then, \
-         '--again' rotates and ends everything once more.",
+        "The last emergency was over at {}: nothing is done now. If keys leaked since then, '--again' rotates and ends \
+         everything once more.",
         ended.rfc3339()
     ));
-    shown_of(args, desk, &row).await.map(Some)
+    shown_of(args, desk, &row).await.map(|shown| Some(words::again(shown, ended)))
 }
 
 /// The evidence of the last emergency, which is over.
@@ -255,19 +259,19 @@ impl<'a> Course<'a> {
 
     /// What is about to be ended, and the two events that say so.
     async fn ending(&mut self, when: &str, code: EventCode) -> Result<(Living, Vec<Recorded>), Refused> {
-        let living = self.desk.store.living().await.map_err(|failure| broken(&failure))?;
-        let canaries = i64::try_from(self.facts.canaries.len()).unwrap_or_default();
+        let canaries: Vec<UserId> =
+            self.facts.canaries.iter().filter_map(|(user, _)| user.parse().ok()).collect();
+        let living = self.desk.store.living_but_of(&canaries).await.map_err(|failure| broken(&failure))?;
         let counts = json!({
             "grants": living.grants, "access_tokens": living.access_tokens, "browsers": living.browser_sessions,
             "mcp_sessions": living.mcp_sessions, "pending": living.pending, "api_keys": living.api_keys,
+            "approvals": living.approvals,
         });
         let ended = self.event(EventCode::EmergencyContainment, |event| {
             event.detail("when", when).detail("ended", counts.to_string())
         });
         let frozen = self.event(code, |event| event);
-        self.facts
-            .ended
-            .push(json!({ "when": when, "of_which_canaries_at_most": canaries, "counts": counts }));
+        self.facts.ended.push(json!({ "when": when, "without_canaries": canaries.len(), "counts": counts }));
         Ok((living, vec![ended, frozen]))
     }
 
@@ -378,17 +382,4 @@ async fn rotations_shown(desk: &Desk, ring: &KeyRing, facts: &Facts) -> Result<V
 fn text(facts: &Facts) -> String {
     // Strings, numbers and values that were parsed cannot fail.
     serde_json::to_string(facts).unwrap_or_default()
-}
-
-/// What is good, in one line.
-pub(in crate::cli) fn in_words(living: &Living) -> String {
-    format!(
-        "{} grants, {} access tokens, {} browser sessions, {} MCP sessions, {} codes and logins, {} API keys",
-        living.grants,
-        living.access_tokens,
-        living.browser_sessions,
-        living.mcp_sessions,
-        living.pending,
-        living.api_keys
-    )
 }

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{new_key_file, said, signed, three};
 use crate::front_door::api_keys::{command, result};
+use crate::support::browser::Browser;
+use crate::support::client::{Attempt, RegisteredClient};
 use crate::support::database::{Place, at_both};
 use crate::support::listener::{Era, Listener, speak};
 use crate::support::server::{Setup, TestServer};
@@ -154,6 +156,44 @@ async fn without_its_key(server: &TestServer, listeners: &[Listener]) {
     assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
 }
 
+/// A site that was approved, so that it is let through without a question.
+async fn approved_site(server: &TestServer) -> (Browser, Attempt) {
+    let site = RegisteredClient::register(&server.origin, "https://client.example/callback").await;
+    let (browser, narrow) = (server.browser(), site.attempt().with("scope", Some("read")));
+    site.code(&narrow, &browser, "user0001").await;
+    assert!(browser.open(&narrow.path()).await.left_for.is_some());
+    (browser, narrow)
+}
+
+/// Who exists only to be tried is not counted.
+fn counts_people_alone(evidence: &Value, approvals: i64) {
+    let counts = &evidence["ended"][0]["counts"];
+    assert_eq!((&counts["grants"], &counts["api_keys"]), (&json!(3), &json!(1)), "{evidence}");
+    assert!(approvals > 1);
+    assert_eq!(counts["approvals"], json!(approvals), "{evidence}");
+    assert_eq!(evidence["ended"][1]["counts"]["grants"], 0, "{evidence}");
+}
+
+/// Whatever a command recorded says by whom; of what the server did, nobody is named.
+fn says_by_whom(trail: &str) {
+    for code in [
+        "issuance_frozen",
+        "emergency_contained",
+        "key_rotation_started",
+        "key_rotation_ended",
+        "api_key_created",
+    ] {
+        let of = format!("\"event_code\":\"{code}\"");
+        let lines: Vec<&str> = trail.lines().filter(|line| line.contains(&of)).collect();
+        assert!(
+            !lines.is_empty() && lines.iter().all(|line| line.contains("\"by\":\"uid ")),
+            "{code}: {lines:?}"
+        );
+    }
+    let started = trail.lines().find(|line| line.contains("\"sys_startup\"")).unwrap();
+    assert!(!started.contains("\"by\":"), "{started}");
+}
+
 #[tokio::test]
 async fn a_server_whose_key_lies_with_the_data_takes_the_new_one_and_is_tried_itself() {
     let mut server = Setup::on(Place::sqlite()).people(3).prepare().await;
@@ -162,9 +202,16 @@ async fn a_server_whose_key_lies_with_the_data_takes_the_new_one_and_is_tried_it
     let listeners = three(&server).await;
     let made = ["api-keys", "create", "--user", "user0001", "--name", "radio"];
     let key = result(&server, &made).await["key"].as_str().unwrap().to_owned();
+    let (browser, narrow) = approved_site(&server).await;
+    let approvals = server.place.raw().await.number("SELECT COUNT(*) FROM consents").await;
+
     let arguments = ["rotate-keys", "--emergency", "--yes", "--format", "json"].map(str::to_owned);
     let document = contained(&server, &arguments).await;
+    assert_eq!(document["done_now"], true);
     let evidence = &document["emergency"]["evidence"];
+    counts_people_alone(evidence, approvals);
+    browser.log_in("user0001").await;
+    assert!(browser.open(&narrow.path()).await.left_for.is_none(), "it has to ask again");
     proven_here(evidence);
     assert_eq!(evidence["probes"]["running_server"], "tried", "{evidence}");
     for (name, found) in [
@@ -184,10 +231,14 @@ async fn a_server_whose_key_lies_with_the_data_takes_the_new_one_and_is_tried_it
     for code in ["issuance_frozen", "issuance_resumed", "emergency_contained", "master_key_taken_over"] {
         assert!(trail.contains(&format!("\"{code}\"")), "{code}");
     }
+    says_by_whom(&trail);
 
     // Again at once: the same evidence, and nothing is done.
     let again = contained(&server, &arguments).await;
     assert_eq!(again["emergency"], document["emergency"]);
+    assert_eq!(again["done_now"], false);
+    let quiet = command(&server, &["rotate-keys", "--emergency", "--yes", "--quiet"]).await;
+    assert!(String::from_utf8_lossy(&quiet.stdout).starts_with("NOTHING WAS DONE NOW"), "{}", said(&quiet));
     super::listens(&server.listener("user0001").await).await;
     let raw = server.place.raw().await;
     assert_eq!(raw.number("SELECT COUNT(*) FROM rotations").await, 3);
