@@ -152,6 +152,13 @@ impl Desk {
         }
     }
 
+    /// A person's id, with the name that they gave themselves where there is one.
+    pub(super) async fn called(&self, user: &UserId) -> Result<String, Refused> {
+        let known = self.store.user(user).await.map_err(|failure| broken(&failure))?;
+        let name = known.map(|person| clean(&person.display_name)).unwrap_or_default();
+        Ok(if name.is_empty() { user.to_string() } else { format!("{user} ({name})") })
+    }
+
     /// Goes on where the person at the terminal, or `--yes`, says so.
     pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<(), Refused> {
         confirm(&self.output, question, yes)
@@ -166,11 +173,11 @@ pub(super) fn confirm(output: &Output, question: &str, yes: bool) -> Result<(), 
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Err(Refused::usage(
             "CONFIRMATION_NEEDED",
-            "this ends something, and there is no terminal to ask on; nothing was changed",
+            "this has to be confirmed, and there is no terminal to ask on; nothing was changed",
             "add --yes, or look first with --dry-run",
         ));
     }
-    output.note(&format!("{question} [y/N]"));
+    output.say(&format!("{question} [y/N]"));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     if read.is_ok() && answer.trim().to_ascii_lowercase().starts_with('y') {

@@ -305,7 +305,8 @@ impl Output {
         if self.colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn say(&self, text: &str) {
+    /// What is asked or has failed, on standard error: `-q` does not silence it.
+    pub fn say(&self, text: &str) {
         let _gone = writeln!(std::io::stderr().lock(), "{text}");
     }
 }

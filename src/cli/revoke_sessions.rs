@@ -103,7 +103,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         }
         if !args.yes {
             let counts = hands.count(&order).await.map_err(|failure| broken(&failure))?;
-            desk.confirm(&format!("End {} now, on every server?", in_one_line(&counts)), false)?;
+            desk.confirm(&report::question(desk, &order, &counts).await?, false)?;
         }
         let ended = hands.revoke(&order).await.map_err(|failure| broken(&failure))?;
         let Some((event, counts)) = ended else {

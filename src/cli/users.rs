@@ -59,11 +59,6 @@ async fn everybody(desk: &Desk, named: &[String]) -> Result<Vec<UserId>, Refused
     Ok(people)
 }
 
-/// `this person`, or `these 3 people`.
-fn so_many(people: &[UserId]) -> String {
-    if let [_] = people { "this person".to_owned() } else { format!("these {} people", people.len()) }
-}
-
 /// Whether a person is kept out already.
 async fn is_disabled(desk: &Desk, user: &UserId) -> Result<bool, Refused> {
     let person = desk.store.user(user).await.map_err(|failure| broken(&failure))?;

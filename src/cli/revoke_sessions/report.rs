@@ -37,6 +37,15 @@ pub(super) fn would(desk: &Desk, order: &Order, counts: &Revoked) {
     desk.output.result(&text, &document);
 }
 
+/// Whose, what ends, and what does not.
+pub(super) async fn question(desk: &Desk, order: &Order, counts: &Revoked) -> Result<String, Refused> {
+    let whose = match order.selection.user() {
+        Some(user) => format!(" of {}", desk.called(user).await?),
+        None => String::new(),
+    };
+    Ok(format!("{}End {}{whose} now, on every server?", kept_in_words(counts), in_one_line(counts)))
+}
+
 /// What an order ended.
 pub(super) async fn ended(
     desk: &Desk,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
@@ -50,10 +50,9 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         if args.dry_run {
             return would_delete(desk, &people).await;
         }
-        desk.confirm(
-            &format!("Delete {} and everything of theirs? This cannot be undone.", super::so_many(&people)),
-            args.yes,
-        )?;
+        if !args.yes {
+            desk.confirm(&question(desk, &people).await?, false)?;
+        }
         for user in &people {
             let event = Event::new(EventCode::UserDeleted).subject(user.as_str()).operation("users delete");
             let event = match &args.reason {
@@ -73,24 +72,41 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     })
 }
 
+/// Who, and what goes with them.
+async fn question(desk: &Desk, people: &[UserId]) -> Result<String, Refused> {
+    let mut lines = Vec::new();
+    for user in people {
+        lines.push(format!("{}, with {}", desk.called(user).await?, in_words(&counts(desk, user).await?)));
+    }
+    Ok(format!("Delete {} and everything of theirs? This cannot be undone.", lines.join("; ")))
+}
+
 async fn would_delete(desk: &Desk, people: &[UserId]) -> Result<Exit, Refused> {
     let (mut text, mut document) = (String::new(), Vec::new());
     for user in people {
-        let held = desk.store.holdings(user).await.map_err(|failure| broken(&failure))?;
-        let Some(held) = held else { return Err(super::gone_meanwhile(user)) };
-        let rows = held.as_object().into_iter().flatten();
-        let counts: serde_json::Map<_, _> = rows
-            .filter_map(|(name, rows)| Some((name.clone(), json!(rows.as_array()?.len()))))
-            .filter(|(_, count)| *count != 0)
-            .collect();
-        let said: Vec<_> =
-            counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
-        let with = if said.is_empty() { "nothing else".to_owned() } else { said.join(", ") };
-        text += &format!("Would delete {user}, with {with}.\n");
+        let counts = counts(desk, user).await?;
+        text += &format!("Would delete {user}, with {}.\n", in_words(&counts));
         document.push(json!({ "id": user, "rows": counts }));
     }
     desk.output.result(&text, &json!({ "dry_run": true, "deleted": document }));
     Ok(Exit::Done)
+}
+
+/// How many rows of each kind are theirs.
+async fn counts(desk: &Desk, user: &UserId) -> Result<Map<String, Value>, Refused> {
+    let held = desk.store.holdings(user).await.map_err(|failure| broken(&failure))?;
+    let Some(held) = held else { return Err(super::gone_meanwhile(user)) };
+    let rows = held.as_object().into_iter().flatten();
+    Ok(rows
+        .filter_map(|(name, rows)| Some((name.clone(), json!(rows.as_array()?.len()))))
+        .filter(|(_, count)| *count != 0)
+        .collect())
+}
+
+fn in_words(counts: &Map<String, Value>) -> String {
+    let said: Vec<_> =
+        counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
+    if said.is_empty() { "nothing else".to_owned() } else { said.join(", ") }
 }
 
 /// Waits until nothing of what was deleted is left in SQLite's log.

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use crate::app::administration::Hands;
-use crate::cli::administer::{Place, at_database, broken};
+use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
+use crate::domain::UserId;
 
 /// What the trail says was asked.
 const OPERATION: &str = "users disable";
@@ -40,11 +41,10 @@ pub struct Args {
 pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     at_database(place, async |desk| {
         let people = super::everybody(desk, &args.users).await?;
-        if !args.dry_run {
-            let question = format!("Disable {} now, on every server?", super::so_many(&people));
-            desk.confirm(&question, args.yes)?;
-        }
         let hands = Hands { store: &desk.store, clock: &desk.clock, dice: &desk.dice };
+        if !args.dry_run && !args.yes {
+            desk.confirm(&question(desk, &hands, &people).await?, false)?;
+        }
         let (mut text, mut document) = (String::new(), Vec::new());
         for user in &people {
             let before = super::is_disabled(desk, user).await?;
@@ -68,4 +68,15 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         desk.output.result(&text, &json!({ "dry_run": args.dry_run, "disabled": document }));
         Ok(Exit::Done)
     })
+}
+
+/// Who, and what ends with it.
+async fn question(desk: &Desk, hands: &Hands<'_>, people: &[UserId]) -> Result<String, Refused> {
+    let mut lines = Vec::new();
+    for user in people {
+        let counts = hands.would_disable(user).await.map_err(|failure| broken(&failure))?;
+        let ends = crate::cli::revoke_sessions::in_one_line(&counts);
+        lines.push(format!("{}, which ends {ends}", desk.called(user).await?));
+    }
+    Ok(format!("Disable {} now, on every server?", lines.join("; ")))
 }

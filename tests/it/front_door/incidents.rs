@@ -5,6 +5,7 @@ mod document;
 mod killed;
 mod lockdown;
 mod playbooks;
+mod questions;
 mod refused;
 
 use std::process::Output;
