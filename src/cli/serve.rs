@@ -128,7 +128,7 @@ async fn serve(
                 tasks.spawn(reloader.keep(hangup, control(&app), tasks_stop.clone()));
             }
             spawn_metrics(metrics, &http, &mut tasks, &tasks_stop);
-            announce(&app, &listening, sandbox.as_ref(), &output);
+            announce(&app, &listening, sandbox.as_ref(), &output).await;
             over_http(&http, listening, calls_stop).await.map_err(internal)
         }
     };
@@ -297,8 +297,16 @@ async fn audit_start(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, output: &Output) {
+async fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, output: &Output) {
     tracing::info!(address = %listening.address(), public_url = app.issuer(), sandbox = app.sandbox, "serving");
+    // It answers 503 to everything then: whoever starts it has to see why, and what ends it.
+    let locked_by = app.store.locked_by().await.ok().flatten();
+    if let Some(incident) = &locked_by {
+        tracing::warn!(
+            incident,
+            "locked down: only probes are answered; 'spotify-mcp incident lift' ends it"
+        );
+    }
     // Who collects the log as JSON reads line by line: the same is said above.
     if app.config.telemetry.log_format == LogFormat::Json {
         return;
@@ -313,6 +321,11 @@ fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>, outpu
         "spotify-mcp {} listens on {here}{under}\n  connect a client:  {issuer}/mcp\n  in a browser:      {issuer}/",
         env!("CARGO_PKG_VERSION"),
     ));
+    if let Some(incident) = locked_by {
+        output.note(&format!(
+            "  LOCKED DOWN by {incident}: only probes are answered, until 'spotify-mcp incident lift'"
+        ));
+    }
 }
 
 fn internal(failure: Failure) -> Refused {

@@ -227,6 +227,11 @@ fn standing(out: &mut Exposition, http: &Http, stored: Option<&Stored>) {
         family.sample(&[("kind", "browser")], stored.gauges.browser_sessions);
         family.sample(&[("kind", "mcp")], stored.gauges.mcp_sessions);
     }
+    out.one(
+        ("spotify_mcp_locked_down", Kind::Gauge),
+        "1 while the operator has locked every server down: only probes are answered.",
+        u8::from(http.app.revocation.last_closed().locked),
+    );
     if let Some(ends) = tls::ends() {
         let help = "When the TLS certificate in use ends, in Unix seconds.";
         out.one(("spotify_mcp_certificate_expiry_timestamp_seconds", Kind::Gauge), help, ends.secs());
