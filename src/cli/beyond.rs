@@ -19,8 +19,9 @@ pub(super) async fn at_spotify(desk: &Desk, user: Option<&UserId>) -> Result<Vec
     Ok(vec![
         json!({
             "what": format!(
-                "what Spotify granted: {links} linked accounts of {people} people. Refresh tokens that were copied go on \
-                 working at Spotify with the app's client secret"
+                "what Spotify granted: {}. Refresh tokens that were copied go on working at Spotify with the app's client \
+                 secret",
+                granted(links, people)
             ),
             "operator": format!(
                 "rotate the client secret of {apps} in {DASHBOARD} (the app, Settings), and give it to the servers",
@@ -33,6 +34,12 @@ pub(super) async fn at_spotify(desk: &Desk, user: Option<&UserId>) -> Result<Vec
             "people": format!("remove the app's access at {APPS}"),
         }),
     ])
+}
+
+fn granted(links: i64, people: i64) -> String {
+    let links = if links == 1 { "1 linked account".to_owned() } else { format!("{links} linked accounts") };
+    let people = if people == 1 { "1 person".to_owned() } else { format!("{people} people") };
+    format!("{links} of {people}")
 }
 
 /// The same for people who read.

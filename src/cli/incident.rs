@@ -5,8 +5,10 @@
 mod beyond;
 mod course;
 mod facts;
+mod help;
 mod lockdown;
 mod playbooks;
+mod program;
 mod report;
 mod review;
 mod show;
@@ -30,7 +32,7 @@ pub type Args = Group<Command>;
 pub(super) const AFTER: &str = "\
 Every playbook runs its steps in order, asks first (--yes where there is no terminal), and stores each step with its \
 evidence before the next. Killed or failed on its way, the same command goes on where it stopped; meanwhile no other playbook \
-begins, but 'lockdown' always works. The report is written to <data_dir>/evidence, and to --report; with a master key at hand \
+begins, but 'lockdown' always works, and an advisory that only waits for another program is in nobody's way. The report is written to <data_dir>/evidence, and to --report; with a master key at hand \
 it is signed. Status 3: something is left to do, and the report says what.
 
 Examples:
@@ -46,20 +48,28 @@ Examples:
 #[command(after_help = AFTER)]
 pub enum Command {
     /// The playbooks, what each does, and the incidents so far
+    #[command(after_help = help::LIST)]
     List,
     /// Credentials are in wrong hands: end them, replace the keys of tickets, prove it
+    #[command(after_help = help::AUTHENTICATION)]
     AuthenticationCompromise(Compromise),
     /// A dependency has a hole: contain, wait for the mended program, prove that it runs
+    #[command(after_help = help::DEPENDENCY)]
     DependencyVulnerability(Vulnerability),
     /// The configuration or a key leaked: replace every key, end everything, prove it
+    #[command(after_help = help::CONFIGURATION)]
     ConfigurationExposure(Exposure),
     /// Somebody is in the network or on the machine: lock down, replace every key, prove it
+    #[command(after_help = help::NETWORK)]
     NetworkBreach(Exposure),
     /// Every server answers nothing but probes of its health, until 'lift'
+    #[command(after_help = help::LOCKDOWN)]
     Lockdown(Common),
     /// Look whether it is safe, and let servers answer again
+    #[command(after_help = help::LIFT)]
     Lift(Lift),
     /// Show an incident's report again; with a master key at hand it is signed where it was not
+    #[command(after_help = help::REPORT)]
     Report(Report),
 }
 
@@ -69,7 +79,7 @@ pub struct Common {
     /// Why, for the report and the trail; never a secret or a name
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Write the report there as well: Markdown, or JSON where it ends in .json
+    /// Write the report there as well, to a file that is not there yet: Markdown, or JSON where it ends in .json
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Say what would be done, and do nothing
@@ -83,6 +93,9 @@ pub struct Common {
 /// Whose credentials.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Compromise {
+    /// What everybody holds
+    #[arg(long, conflicts_with_all = ["user", "client", "issued_before"])]
+    all: bool,
     /// What this person holds alone: our id (u_...), a Spotify user id or account id
     #[arg(long, value_name = "USER")]
     user: Option<String>,
@@ -100,7 +113,7 @@ pub struct Compromise {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Vulnerability {
     /// The advisory, for example RUSTSEC-2026-0001; may repeat
-    #[arg(long, value_name = "ID", required = true, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ID", required = true, value_parser = playbooks::advisory)]
     advisory: Vec<String>,
     /// The package that has it: the report says which versions of it this program was built from; may repeat
     #[arg(long, value_name = "NAME")]
@@ -148,6 +161,9 @@ pub struct Report {
 /// Runs a playbook, or shows what there is.
 pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let (command, place) = args.named(global);
+    if let Command::AuthenticationCompromise(of) = command {
+        names_whose(of)?;
+    }
     let secrets = secrets(global, &place)?;
     at_database(&place, async |desk| match command {
         Command::List => show::list(desk).await,
@@ -165,6 +181,18 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         }
         Command::NetworkBreach(of) => Course::run(desk, Playbook::Network(of.clone()), secrets).await,
     })
+}
+
+/// Silence is never taken for everybody.
+fn names_whose(of: &Compromise) -> Result<(), Refused> {
+    if of.all || !of.is_everybody() {
+        return Ok(());
+    }
+    Err(Refused::usage(
+        "SELECTOR_MISSING",
+        "nothing says whose credentials are to be ended; nothing was changed",
+        "name it: --user, --client, --issued-before, or --all for everything that anybody holds",
+    ))
 }
 
 /// The secrets that the configuration holds, by key, and where each came from.

@@ -27,7 +27,9 @@ use super::output::{Exit, Refused};
 use crate::domain::rotation::Kind;
 
 pub(super) use emergency::in_words;
-pub(super) use ended::{Proof, Tried, emergency_since, make_ready, remove_tried, roots, signing_since};
+pub(super) use ended::{
+    Proof, Tried, emergency_since, is_new_key_used, make_ready, remove_tried, roots, signing_since,
+};
 pub(super) use evidence::{binary, running, sign};
 pub(super) use placed::trail;
 pub(super) use runner::Runner;

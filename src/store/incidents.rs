@@ -4,7 +4,7 @@
 use crate::ambient::Timestamp;
 use crate::failure::Failure;
 
-use super::{Recorded, Store, end_cached, reading, record, transaction};
+use super::{Recorded, Store, end_cached, reading, record, transaction, writing};
 
 /// An incident as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -97,6 +97,31 @@ impl Store {
             true
         });
         Ok(begun)
+    }
+
+    /// Those that wait for something outside: they are open, and others may begin beside them. The oldest first.
+    pub async fn waiting_incidents(&self, playbook: &str) -> Result<Vec<IncidentRow>, Failure> {
+        let sql = concat!(
+            select!(),
+            " WHERE playbook = $1 AND ended_at IS NULL AND unfinished IS NULL ORDER BY began_at, id LIMIT 100"
+        );
+        Ok(reading!(self, pool => sqlx::query_as(sql).bind(playbook).fetch_all(pool).await)?)
+    }
+
+    /// From now on an incident only waits: others may begin.
+    pub async fn let_incident_wait(&self, id: &str) -> Result<(), Failure> {
+        let sql = "UPDATE incidents SET unfinished = NULL WHERE id = $1 AND ended_at IS NULL";
+        writing!(self, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
+    /// One that waited goes on; `false` where another is in progress, or it has ended.
+    pub async fn take_up_incident(&self, id: &str) -> Result<bool, Failure> {
+        let sql = "UPDATE incidents SET unfinished = 1 WHERE id = $1 AND ended_at IS NULL
+            AND NOT EXISTS (SELECT 1 FROM incidents WHERE unfinished = 1 AND id <> $1)";
+        let taken = writing!(self, pool =>
+            sqlx::query(sql).bind(id).execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(taken == 1)
     }
 
     /// Stores what is known of an incident, with the events of it.

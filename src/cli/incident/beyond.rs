@@ -8,10 +8,11 @@ use super::playbooks::{Playbook, Step};
 use crate::cli::administer::broken;
 use crate::cli::beyond;
 use crate::cli::output::Refused;
+use crate::cli::serve_start;
 
 /// Lists it; each line says who does what.
 pub(super) async fn take(course: &Course<'_>) -> Result<Taken, Refused> {
-    let mut said = Vec::new();
+    let mut said = the_new_key(course)?;
     let spotify = match &course.playbook {
         Playbook::Dependency(_) => Vec::new(),
         Playbook::Authentication(of) => {
@@ -37,6 +38,19 @@ pub(super) async fn take(course: &Course<'_>) -> Result<Taken, Refused> {
         );
     }
     Ok(Taken { outcome: Outcome::ByHand, said, evidence: json!({ "at_spotify": Value::Array(spotify) }) })
+}
+
+/// Servers that have their key from a place of its own answer 503 until the new one is there: that comes first.
+fn the_new_key(course: &Course<'_>) -> Result<Vec<String>, Refused> {
+    let (Playbook::Configuration(_) | Playbook::Network(_)) = &course.playbook else { return Ok(Vec::new()) };
+    let Some(file) = course.playbook.new_master_key_file() else { return Ok(Vec::new()) };
+    let place = serve_start::present_root(&course.desk.config)?.and_then(|(_, place)| place);
+    let place = place.map_or_else(|| "its source".to_owned(), |place| place.to_string());
+    Ok(vec![format!(
+        "give every server the new key NOW: put {} where it has its key from ({place}), then 'spotify-mcp config reload' \
+         there; until then it answers 503",
+        file.display()
+    )])
 }
 
 fn of_playbook(course: &Course<'_>) -> Vec<&'static str> {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::facts::{Facts, Outcome, whoever};
+use super::facts::{Facts, Outcome};
 use super::playbooks::{Playbook, Step};
+use super::steps::Ready;
 use super::{report, steps};
 use crate::cli::administer::{Desk, broken};
 use crate::cli::boundaries::Boundaries;
+use crate::cli::operator::whoever;
 use crate::cli::output::{Exit, Refused};
 use crate::cli::rotate_keys::{Runner, binary};
 use crate::domain::IncidentId;
@@ -52,23 +54,30 @@ impl<'a> Course<'a> {
         playbook: Playbook,
         secrets: Vec<(String, String)>,
     ) -> Result<Exit, Refused> {
-        let in_progress = desk.store.incident_in_progress().await.map_err(|failure| broken(&failure))?;
-        if let Some(row) = &in_progress {
-            is_this(row, &playbook)?;
+        let in_progress = on_its_way(desk, &playbook).await?;
+        if in_progress.is_none() {
+            begins_newly(desk, &playbook).await?;
         }
+        let asked = playbook.common().report.clone();
+        report::may_be_written(asked.as_deref(), in_progress.as_ref().map(|row| row.id.as_str()))?;
         if playbook.common().dry_run {
             return would(desk, &playbook, in_progress.as_ref()).await;
         }
         let _alone = Runner::take_incident(desk)?;
         let mut course = match in_progress {
             Some(row) => {
+                let taken = desk.store.take_up_incident(&row.id).await.map_err(|failure| broken(&failure))?;
+                if !taken {
+                    return Err(elsewhere());
+                }
                 desk.output.note(&format!("Incident {} is not over: it goes on.", row.id));
                 let mut facts = Facts::parse(&row.facts);
                 facts.interrupted += 1;
                 Self { desk, playbook, secrets, row, facts, boundaries: Boundaries::default() }
             }
             None => {
-                desk.confirm(playbook.question(), playbook.common().yes)?;
+                let question = question(desk, &playbook).await?;
+                desk.confirm(&question, playbook.common().yes)?;
                 steps::make_ready(desk, &playbook).await?;
                 Self::begin(desk, playbook, secrets).await?
             }
@@ -76,8 +85,8 @@ impl<'a> Course<'a> {
         if course.take_steps().await? {
             course.end().await?;
         }
-        let asked = course.playbook.common().report.as_deref();
-        report::conclude(desk, (&course.row.id, asked), course.playbook.new_master_key_file()).await
+        report::conclude(desk, (&course.row.id, asked.as_deref()), course.playbook.new_master_key_file())
+            .await
     }
 
     async fn begin(
@@ -131,6 +140,8 @@ impl<'a> Course<'a> {
             self.store_step(step, taken).await?;
             self.boundaries.passed(step.name());
             if waits {
+                let waiting = self.desk.store.let_incident_wait(&self.row.id).await;
+                waiting.map_err(|failure| broken(&failure))?;
                 return Ok(false);
             }
         }
@@ -191,10 +202,9 @@ impl<'a> Course<'a> {
     }
 }
 
-/// The event of an incident, with who acts and why.
+/// The event of an incident, with why it is responded to.
 pub(super) fn told(code: EventCode, (id, playbook): (&str, &str), facts: &Facts) -> Event {
-    let event =
-        Event::new(code).operation(format!("incident {playbook}")).subject(id).detail("by", whoever());
+    let event = Event::new(code).operation(format!("incident {playbook}")).subject(id);
     match &facts.reason {
         Some(reason) => event.because(reason),
         None => event,
@@ -219,6 +229,57 @@ pub(super) fn begun(reason: Option<String>, asked: Value) -> Result<Facts, Refus
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Facts::default()
     })
+}
+
+/// The incident that this command goes on with: the one in progress, or one of this playbook that waits for another
+/// program. What only waits keeps nothing else from beginning.
+async fn on_its_way(desk: &Desk, playbook: &Playbook) -> Result<Option<IncidentRow>, Refused> {
+    let in_progress = desk.store.incident_in_progress().await.map_err(|failure| broken(&failure))?;
+    if let Some(row) = in_progress {
+        is_this(&row, playbook)?;
+        return Ok(Some(row));
+    }
+    let waiting = desk.store.waiting_incidents(playbook.name()).await.map_err(|failure| broken(&failure))?;
+    for row in waiting {
+        if playbook.is_about(&Facts::parse(&row.facts).asked) {
+            is_this(&row, playbook)?;
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
+}
+
+/// Whatever would refuse a new incident, asked of a dry run too.
+async fn begins_newly(desk: &Desk, playbook: &Playbook) -> Result<(), Refused> {
+    match steps::could_begin(desk, playbook).await? {
+        Ready::Yes => Ok(()),
+        Ready::KeyInUse => {
+            let last = desk.store.incidents(1).await.map_err(|failure| broken(&failure))?;
+            let over =
+                last.first().is_some_and(|row| row.playbook == playbook.name() && row.ended_at.is_some());
+            let next = match over {
+                true => {
+                    "this one is over: 'spotify-mcp incident report' shows it. For another, name a file that is not there yet"
+                }
+                false => "name a file that is not there yet, and a key is made in it",
+            };
+            let text = "the key in that file is in use, or was: a new incident replaces it by one that nobody has seen";
+            Err(Refused::usage("NEW_KEY_USED_BEFORE", text, next))
+        }
+    }
+}
+
+/// What is asked before it begins, with what would end.
+async fn question(desk: &Desk, playbook: &Playbook) -> Result<String, Refused> {
+    let mut counts = Vec::new();
+    for step in playbook.steps() {
+        if let Some(counted) = steps::counted(desk, playbook, step).await?.as_str() {
+            counts.push(counted.to_owned());
+        }
+    }
+    let whose = steps::whose(desk, playbook).await?;
+    let ends = if counts.is_empty() { String::new() } else { format!(" It ends {}.", counts.join("; ")) };
+    Ok(format!("{}{whose}{ends} Go on?", playbook.about()))
 }
 
 /// Another run does what was begun, or says that it would not.

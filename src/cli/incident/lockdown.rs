@@ -4,12 +4,13 @@
 use serde_json::{Value, json};
 
 use super::course::{HEARD, begun, told};
-use super::facts::{Done, Facts, Outcome, whoever};
+use super::facts::{Done, Facts, Outcome};
 use super::report;
 use super::review;
 use super::{Common, Lift};
 use crate::cli::administer::{Desk, broken};
 use crate::cli::boundaries::Boundaries;
+use crate::cli::operator::whoever;
 use crate::cli::output::{Exit, Refused};
 use crate::cli::{healthcheck, serve_start};
 use crate::domain::IncidentId;
@@ -26,6 +27,19 @@ pub(super) struct Probed {
     pub(super) evidence: Value,
     /// Whether it answered otherwise than it has to.
     pub(super) is_wrong: bool,
+    /// Whether anything answered at all.
+    pub(super) was_asked: bool,
+}
+
+impl Probed {
+    /// What a step came to that this was to show.
+    pub(super) const fn outcome(&self) -> Outcome {
+        match (self.is_wrong, self.was_asked) {
+            (true, _) => Outcome::NotDone,
+            (false, false) => Outcome::Findings,
+            (false, true) => Outcome::Done,
+        }
+    }
 }
 
 /// Asks the server that this configuration describes, whether it serves.
@@ -36,20 +50,35 @@ pub(super) async fn probe(desk: &Desk, has_to_serve: bool) -> Probed {
     let (live, ready, page) = asked.await.unwrap_or_default();
     let evidence = json!({ "livez": live, "readyz": ready, "page": page });
     if live.is_none() {
-        let said = "no server answers at this configuration's address: nothing was tried".to_owned();
-        return Probed { said, evidence, is_wrong: false };
+        let said = format!(
+            "NO SERVER ANSWERS at {}, this configuration's address, so nothing was tried: see that servers use this \
+             database ({})",
+            at.0,
+            if desk.store.is_postgres() { "postgresql".to_owned() } else { data_dir(desk) }
+        );
+        let evidence = json!({ "livez": live, "readyz": ready, "page": page, "asked": at.0.to_string() });
+        return Probed { said, evidence, is_wrong: false, was_asked: false };
     }
     let serves = |status: Option<u16>| status.is_some_and(|status| status < 400);
     let right = serves(ready) == has_to_serve && serves(page) == has_to_serve;
     let words =
         |status: Option<u16>| status.map_or_else(|| "nothing".to_owned(), |status| status.to_string());
+    let why = if has_to_serve && ready == Some(503) {
+        ". Does it have the key in use? Put it where its source is, then 'spotify-mcp config reload'; its log says why"
+    } else {
+        ""
+    };
     let said = format!(
-        "{}the running server answers {} to /readyz, {} to its first page",
+        "{}the running server answers {} to /readyz, {} to its first page{why}",
         if right { "" } else { "NOT AS IT HAS TO BE: " },
         words(ready),
         words(page)
     );
-    Probed { said, evidence, is_wrong: !right }
+    Probed { said, evidence, is_wrong: !right, was_asked: true }
+}
+
+fn data_dir(desk: &Desk) -> String {
+    format!("the one in {}", desk.config.storage.data_dir.display())
 }
 
 /// Locks every server down.
@@ -63,6 +92,7 @@ pub(super) async fn begin(desk: &Desk, asked: &Common) -> Result<Exit, Refused> 
         desk.output.result(&text, &json!({ "dry_run": true, "playbook": "lockdown", "would_lock": would }));
         return Ok(Exit::Done);
     }
+    report::may_be_written(asked.report.as_deref(), None)?;
     let boundaries = Boundaries::default();
     let (id, facts) = match locked_by {
         Some(by) => match unfinished(desk, |row| row.id == by && row.playbook == "lockdown").await? {
@@ -82,13 +112,13 @@ pub(super) async fn begin(desk: &Desk, asked: &Common) -> Result<Exit, Refused> 
     boundaries.passed("locked");
     tokio::time::sleep(HEARD).await;
     let probed = probe(desk, false).await;
+    let outcome = probed.outcome();
     let said = vec![
         "every server of this database answers nothing but probes of its health, also after a restart, until \
          'incident lift'"
             .to_owned(),
         probed.said,
     ];
-    let outcome = if probed.is_wrong { Outcome::NotDone } else { Outcome::Done };
     end(desk, (&id, "lockdown", facts), (outcome, said, probed.evidence)).await?;
     boundaries.passed("contained");
     report::conclude(desk, (&id, asked.report.as_deref()), None).await
@@ -119,6 +149,7 @@ pub(super) async fn lift(desk: &Desk, asked: &Lift) -> Result<Exit, Refused> {
     if !failing.is_empty() && asked.despite.is_none() && resumed.is_none() {
         return Err(not_safe(&failing));
     }
+    report::may_be_written(common.report.as_deref(), None)?;
     let boundaries = Boundaries::default();
     let (id, facts) = match resumed {
         Some(row) => (row.id, Facts::parse(&row.facts)),
@@ -133,14 +164,14 @@ pub(super) async fn lift(desk: &Desk, asked: &Lift) -> Result<Exit, Refused> {
     let probed = probe(desk, true).await;
     let mut said: Vec<String> = checks.iter().map(Check::in_words).collect();
     said.extend(asked.despite.iter().map(|why| format!("lifted all the same: {why}")));
+    let outcome = probed.outcome();
     said.push("servers answer again".to_owned());
     said.push(probed.said);
     let evidence =
         json!({ "checks": checks.iter().map(Check::as_json).collect::<Vec<_>>(), "probe": probed.evidence });
-    let outcome = match (probed.is_wrong, failing.is_empty()) {
-        (true, _) => Outcome::NotDone,
-        (false, false) => Outcome::Findings,
-        (false, true) => Outcome::Done,
+    let outcome = match (outcome, failing.is_empty()) {
+        (Outcome::Done, false) => Outcome::Findings,
+        (outcome, _) => outcome,
     };
     end(desk, (&id, "lift", facts), (outcome, said, evidence)).await?;
     boundaries.passed("contained");
@@ -245,6 +276,10 @@ async fn checks(desk: &Desk) -> Result<Vec<Check>, Failure> {
     let check = |name, good, said: String| Check { name, good, said };
     let mut checks = Vec::new();
     let incident = desk.store.incident_in_progress().await?;
+    let incident = match incident {
+        Some(row) => Some(row),
+        None => locked_until_over(desk).await?,
+    };
     checks.push(match incident {
         None => check("incident", true, "none is in progress".to_owned()),
         Some(row) => {
@@ -270,6 +305,13 @@ async fn checks(desk: &Desk) -> Result<Vec<Check>, Failure> {
         Some(what) => check("trail", false, what),
     });
     Ok(checks)
+}
+
+/// The incident that locked servers down and still waits for what the lockdown was for.
+async fn locked_until_over(desk: &Desk) -> Result<Option<IncidentRow>, Failure> {
+    let Some(by) = desk.store.locked_by().await? else { return Ok(None) };
+    let row = desk.store.incident(&by).await?;
+    Ok(row.filter(|row| row.ended_at.is_none() && row.playbook != "lockdown"))
 }
 
 /// Whether the key at hand is the one in use, and opens what the server needs.

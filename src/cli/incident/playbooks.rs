@@ -159,22 +159,29 @@ impl Playbook {
         }
     }
 
-    /// What is asked before it begins.
-    pub(super) const fn question(&self) -> &'static str {
+    /// What it does, said before it begins.
+    pub(super) const fn about(&self) -> &'static str {
         match self {
             Self::Authentication(of) if of.is_everybody() => {
-                "End every session, token and API key of everybody, and replace the keys of tickets?"
+                "This ends every session, token and API key of everybody, and replaces the keys of tickets."
             }
-            Self::Authentication(_) => "End what is selected, API keys included?",
+            Self::Authentication(_) => "This ends what is selected, API keys included.",
             Self::Dependency(of) if of.lockdown => {
-                "Lock every server down until the mended program is there?"
+                "This locks every server down until the mended program is there."
             }
-            Self::Dependency(_) => "Begin the response to this advisory?",
-            Self::Configuration(_) => "Replace every key, and end everything that anybody holds?",
+            Self::Dependency(_) => "This begins the response to the advisory; nothing ends.",
+            Self::Configuration(_) => "This replaces every key, and ends everything that anybody holds.",
             Self::Network(_) => {
-                "Lock every server down, replace every key, and end everything that anybody holds?"
+                "This locks every server down, replaces every key, and ends everything that anybody holds."
             }
         }
+    }
+
+    /// Whether an incident that waits is about the same: one of the advisories.
+    pub(super) fn is_about(&self, asked: &Value) -> bool {
+        let Self::Dependency(of) = self else { return false };
+        let known = asked["advisories"].as_array();
+        known.is_some_and(|known| of.advisory.iter().any(|advisory| known.iter().any(|one| one == advisory)))
     }
 }
 
@@ -189,8 +196,8 @@ impl Compromise {
 pub(super) const ALL: [(&str, &str); 6] = [
     (
         "authentication-compromise",
-        "credentials are in wrong hands: end them (everybody's, or by --user, --client, --issued-before), replace the keys \
-         of tickets, prove it",
+        "credentials are in wrong hands: end them (--all, or by --user, --client, --issued-before), replace the keys of \
+         tickets, prove it",
     ),
     (
         "dependency-vulnerability",
@@ -207,3 +214,54 @@ pub(super) const ALL: [(&str, &str); 6] = [
     ("lockdown", "every server answers nothing but probes of its health, until 'lift'"),
     ("lift", "look whether it is safe, and let servers answer again"),
 ];
+
+/// The id of an advisory: RUSTSEC-2026-0001, CVE-2026-12345 or GHSA-xxxx-xxxx-xxxx, in any case of letters.
+///
+/// # Errors
+/// Where it has none of these shapes.
+pub(super) fn advisory(text: &str) -> Result<String, &'static str> {
+    let digits = |part: &str, most: std::ops::RangeInclusive<usize>| {
+        most.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let large = text.to_ascii_uppercase();
+    let parts: Vec<&str> = large.split('-').collect();
+    match parts.as_slice() {
+        ["RUSTSEC", year, number] if digits(year, 4..=4) && digits(number, 4..=6) => Ok(large),
+        ["CVE", year, number] if digits(year, 4..=4) && digits(number, 4..=19) => Ok(large),
+        ["GHSA", rest @ ..] if rest.len() == 3 && rest.iter().all(|part| is_word(part)) => {
+            Ok(format!("GHSA{}", large["GHSA".len()..].to_ascii_lowercase()))
+        }
+        _ => Err("write its id: RUSTSEC-2026-0001, CVE-2026-12345 or GHSA-xxxx-xxxx-xxxx"),
+    }
+}
+
+fn is_word(part: &str) -> bool {
+    part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advisory;
+
+    #[test]
+    fn an_advisory_has_an_id_that_others_know() {
+        for (written, meant) in [
+            ("rustsec-2026-0001", "RUSTSEC-2026-0001"),
+            ("CVE-2026-12345", "CVE-2026-12345"),
+            ("ghsa-C5HX-w945-j4pq", "GHSA-c5hx-w945-j4pq"),
+        ] {
+            assert_eq!(advisory(written), Ok(meant.to_owned()));
+        }
+        for wrong in [
+            "",
+            "nonsense",
+            "RUSTSEC-26-1",
+            "CVE-2026-1",
+            "CVE-2026-12345 ",
+            "GHSA-c5hx-w945",
+            "GHSA-c5hx-w945-j4p\u{e9}",
+        ] {
+            assert!(advisory(wrong).is_err(), "{wrong}");
+        }
+    }
+}

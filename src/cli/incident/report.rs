@@ -33,12 +33,38 @@ pub(super) async fn conclude(
     let beside = kept.with_extension("md");
     write(&beside, &page).map_err(|failure| unwritten(&beside, &failure))?;
     if let Some(path) = asked {
+        may_be_written(asked, Some(id))?;
         let is_json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
         let text = if is_json { format!("{document:#}\n") } else { page.clone() };
         write(path, &text).map_err(|failure| unwritten(path, &failure))?;
     }
-    desk.output.result(&in_words(&row, &facts, &document, &kept), &document);
+    desk.output.result(&in_words(&row, &facts, &document, (&kept, asked)), &document);
     Ok(if row.ended_at.is_some() && facts.is_complete() { Exit::Done } else { Exit::Incomplete })
+}
+
+/// Longest file that is looked into, in bytes: a report of ours is far shorter.
+const LONGEST: u64 = 4 << 20;
+
+/// Whether a report may be written there: nothing is written over but another state of the same report, and no folder is
+/// made. Asked before anything is done.
+pub(super) fn may_be_written(path: Option<&Path>, incident: Option<&str>) -> Result<(), Refused> {
+    let Some(path) = path else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        let text = format!("there is no folder {}", folder.display());
+        return Err(Refused::usage("REPORT_UNWRITTEN", text, "make it, or name another file with --report"));
+    }
+    let Ok(known) = path.symlink_metadata() else { return Ok(()) };
+    let is_same = known.is_file()
+        && known.len() <= LONGEST
+        && incident.is_some_and(|id| {
+            std::fs::read_to_string(path).is_ok_and(|text| text.contains("incident") && text.contains(id))
+        });
+    if is_same {
+        return Ok(());
+    }
+    let text = format!("{} exists, and is not this incident's report", path.display());
+    Err(Refused::usage("FILE_EXISTS", text, "name a file that is not there yet with --report"))
 }
 
 /// No such incident.
@@ -142,9 +168,8 @@ fn in_markdown(document: &Value) -> String {
         format!("# Incident {}: {}\n\n| | |\n|---|---|\n", said(&of["incident_id"]), said(&of["playbook"]));
     for (name, member) in [
         ("state", "state"),
-        ("complete", "complete"),
+        ("every step done or given to people", "complete"),
         ("reason", "reason"),
-        ("asked", "asked"),
         ("begun by", "begun_by"),
         ("began", "began_at"),
         ("ended", "ended_at"),
@@ -152,6 +177,11 @@ fn in_markdown(document: &Value) -> String {
     ] {
         if !of[member].is_null() {
             page += &format!("| {name} | {} |\n", cell(&said(&of[member])));
+        }
+    }
+    for (name, value) in of["asked"].as_object().into_iter().flatten() {
+        if let Some(value) = asked_in_words(value) {
+            page += &format!("| asked: {} | {} |\n", name.replace('_', " "), cell(&value));
         }
     }
     for (at, step) in of["steps"].as_array().into_iter().flatten().enumerate() {
@@ -171,7 +201,7 @@ fn in_markdown(document: &Value) -> String {
             page += &format!("\n```json\n{:#}\n```\n", step["evidence"]);
         }
     }
-    page += &format!("\n## Evidence\n\n- audit trail: {}\n", of["audit"]);
+    page += &format!("\n## Evidence\n\n- audit trail: {}\n", trail_in_words(&of["audit"]));
     page += &match document["signature"]["value"].as_str() {
         Some(value) => format!(
             "- signed with the evidence key {} (Ed25519): `{value}`. What is signed is the member `evidence` of the JSON report.\n",
@@ -182,13 +212,59 @@ fn in_markdown(document: &Value) -> String {
     page
 }
 
+/// What was asked for; nothing of what was not.
+fn asked_in_words(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Bool(false) => None,
+        Value::Bool(true) => Some("yes".to_owned()),
+        Value::Array(all) if all.is_empty() => None,
+        Value::Array(all) => {
+            Some(all.iter().map(|one| one.as_str().unwrap_or_default()).collect::<Vec<_>>().join(", "))
+        }
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn trail_in_words(audit: &Value) -> String {
+    let events = audit["events"].as_array().map_or(0, Vec::len);
+    match (audit["first_sequence"].as_u64(), audit["last_sequence"].as_u64()) {
+        (Some(first), Some(last)) => format!(
+            "{} of {events} events of this incident stand between records {first} and {last}",
+            audit["in_trail"]
+        ),
+        _ => format!("{events} events wait for the server to write them"),
+    }
+}
+
 /// A text in a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
-fn in_words(row: &IncidentRow, facts: &Facts, document: &Value, kept: &Path) -> String {
-    let state = if row.ended_at.is_some() { row.state.as_str() } else { "OPEN" };
+/// How it stands, in a word or two.
+pub(super) fn state(row: &IncidentRow, facts: &Facts) -> String {
+    let waits = facts.step(Step::Replaced.name()).is_some_and(|done| done.outcome == Outcome::NotDone);
+    let ended = match row.playbook.as_str() {
+        "lockdown" => "locked down",
+        "lift" => "lifted",
+        _ => row.state.as_str(),
+    };
+    match row.ended_at {
+        None if waits => "OPEN, waits for another program".to_owned(),
+        None => "OPEN".to_owned(),
+        Some(_) if facts.is_complete() => ended.to_owned(),
+        Some(_) => format!("{ended}, with something left"),
+    }
+}
+
+fn in_words(
+    row: &IncidentRow,
+    facts: &Facts,
+    document: &Value,
+    (kept, asked): (&Path, Option<&Path>),
+) -> String {
+    let state = state(row, facts);
     let mut text = format!("Incident {} ({}): {state}\n", row.id, row.playbook);
     for (at, done) in facts.steps.iter().enumerate() {
         text += &paragraph(
@@ -206,7 +282,11 @@ fn in_words(row: &IncidentRow, facts: &Facts, document: &Value, kept: &Path) -> 
     if let Some(why) = document["unsigned_because"].as_str() {
         text += &paragraph("  NOT SIGNED: ", why);
     }
-    text + &format!("  report: {} and .md beside it\n", kept.display())
+    text += &format!("  report: {} and .md beside it\n", kept.display());
+    if let Some(asked) = asked {
+        text += &format!("  report: {}\n", asked.display());
+    }
+    text
 }
 
 /// Writes a report, or another state of it, in one rename; 0600.

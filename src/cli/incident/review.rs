@@ -124,6 +124,9 @@ pub(super) fn take(course: &Course<'_>) -> Result<Taken, Refused> {
         said.push(format!("{unread} LINES ARE NO RECORDS: run 'audit verify'"));
     }
     said.extend(counts.iter().map(|(code, count)| format!("{count} x {code}")));
+    if !counts.is_empty() {
+        said.push("'spotify-mcp audit query --from 7d --severity medium' lists them".to_owned());
+    }
     let outcome = if counts.is_empty() && unread == 0 { Outcome::Done } else { Outcome::Findings };
     Ok(Taken { outcome, said, evidence: json!({ "records": records, "unread": unread, "codes": counts }) })
 }

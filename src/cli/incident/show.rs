@@ -28,12 +28,12 @@ pub(super) async fn list(desk: &Desk) -> Result<Exit, Refused> {
     }
     for row in &rows {
         let facts = Facts::parse(&row.facts);
-        let state = match row.ended_at {
-            None => "OPEN".to_owned(),
-            Some(_) if facts.is_complete() => row.state.clone(),
-            Some(_) => format!("{}, with something left", row.state),
-        };
+        let state = report::state(row, &facts);
         text += &format!("  {}  {}\n      {}  {state}\n", row.id, row.playbook, at(row.began_at));
+        text += &paragraph("      by ", &facts.by);
+        if let Some(reason) = &facts.reason {
+            text += &paragraph("      why: ", &crate::domain::event::clean(reason));
+        }
     }
     if let Some(by) = &locked_by {
         text += &format!("\nSERVERS ARE LOCKED DOWN, by {by}: 'incident lift' ends it.\n");
@@ -41,9 +41,11 @@ pub(super) async fn list(desk: &Desk) -> Result<Exit, Refused> {
     let listed: Vec<Value> = rows
         .iter()
         .map(|row| {
+            let facts = Facts::parse(&row.facts);
             json!({
                 "id": row.id, "playbook": row.playbook, "state": row.state, "began_at": at(row.began_at),
-                "ended_at": row.ended_at.map(at), "complete": Facts::parse(&row.facts).is_complete(),
+                "ended_at": row.ended_at.map(at), "complete": facts.is_complete(),
+                "by": facts.by, "reason": facts.reason,
             })
         })
         .collect();
@@ -67,5 +69,6 @@ pub(super) async fn again(desk: &Desk, asked: &Report) -> Result<Exit, Refused> 
             last.into_iter().next().map(|row| row.id).ok_or_else(none)?
         }
     };
+    report::may_be_written(asked.report.as_deref(), Some(&id))?;
     report::conclude(desk, (&id, asked.report.as_deref()), None).await
 }

@@ -5,19 +5,16 @@ use serde_json::{Value, json};
 use super::course::{Course, HEARD, Taken};
 use super::facts::Outcome;
 use super::playbooks::{Playbook, Step};
-use super::{Compromise, beyond, lockdown, review};
+use super::{Compromise, beyond, lockdown, program, review};
 use crate::ambient::Timestamp;
 use crate::app::administration::{Hands, Order};
 use crate::cli::administer::{Desk, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::cli::rotate_keys::{self, Proof, Tried, binary, remove_tried};
-use crate::cli::{control, revoke_sessions, serve_start};
+use crate::cli::{revoke_sessions, serve_start};
 use crate::config::Engine;
 use crate::domain::event::EventCode;
 use crate::failure::Failure;
-
-/// The packages that this program was built with, and some that it was not (those of tests and other systems).
-const LOCK_FILE: &str = include_str!("../../../Cargo.lock");
 
 /// Whatever could refuse is asked before an incident begins: who is meant, and whether a new key has a place.
 pub(super) async fn make_ready(desk: &Desk, playbook: &Playbook) -> Result<(), Refused> {
@@ -28,6 +25,42 @@ pub(super) async fn make_ready(desk: &Desk, playbook: &Playbook) -> Result<(), R
         }
         Playbook::Dependency(_) => Ok(()),
     }
+}
+
+/// Whether a new incident could begin.
+pub(super) enum Ready {
+    Yes,
+    /// The file of the new key holds one that was in use.
+    KeyInUse,
+}
+
+/// The same questions without making anything, for a dry run and for what is said of a key that was used.
+pub(super) async fn could_begin(desk: &Desk, playbook: &Playbook) -> Result<Ready, Refused> {
+    match playbook {
+        Playbook::Authentication(of) => order(desk, of, None).await.map(|_| Ready::Yes),
+        Playbook::Configuration(of) | Playbook::Network(of) => {
+            let used = rotate_keys::is_new_key_used(desk, of.new_master_key_file.as_deref()).await?;
+            Ok(if used { Ready::KeyInUse } else { Ready::Yes })
+        }
+        Playbook::Dependency(_) => Ok(Ready::Yes),
+    }
+}
+
+/// Whose, for the question: an id and a name where a person was named.
+pub(super) async fn whose(desk: &Desk, playbook: &Playbook) -> Result<String, Refused> {
+    let Playbook::Authentication(of) = playbook else { return Ok(String::new()) };
+    let mut said = String::new();
+    if let Some(named) = &of.user {
+        let user = desk.person(named).await?;
+        said += &format!(" Person: {}.", desk.called(&user).await?);
+    }
+    if let Some(client) = &of.client {
+        said += &format!(" Client: {}.", crate::domain::event::clean(client));
+    }
+    if let Some(before) = &of.issued_before {
+        said += &format!(" Issued before: {}.", crate::domain::event::clean(before));
+    }
+    Ok(said)
 }
 
 /// What is noted before a step is taken: a second run would find it changed.
@@ -66,8 +99,8 @@ pub(super) async fn take(course: &mut Course<'_>, step: Step) -> Result<Taken, R
         Step::Revoke => revoke(course).await,
         Step::SigningKeys => signing_keys(course).await,
         Step::Emergency => emergency(course).await,
-        Step::Inventory => inventory(course),
-        Step::Replaced => replaced(course),
+        Step::Inventory => program::inventory(course),
+        Step::Replaced => program::replaced(course),
         Step::Exposed => Ok(exposed(course)),
         Step::Network => network(course),
         Step::Prove => prove(course).await,
@@ -95,7 +128,8 @@ async fn preserve(course: &Course<'_>) -> Result<Taken, Refused> {
     let head = &evidence["trail"]["last_record"];
     let said = match head["sequence"].as_u64() {
         Some(sequence) => {
-            format!("the trail ends with record {sequence}; copy its folder before anything else happens")
+            let folder = desk.config.audit.dir.display();
+            format!("the trail ended with record {sequence}: keep a copy of its folder, {folder}")
         }
         None => {
             "no trail is in this machine's audit folder: preserve it where the server writes it".to_owned()
@@ -120,7 +154,7 @@ async fn lock(course: &mut Course<'_>) -> Result<Taken, Refused> {
                 .to_owned()
         }
     };
-    let outcome = if probe.is_wrong { Outcome::NotDone } else { Outcome::Done };
+    let outcome = probe.outcome();
     Ok(Taken { outcome, said: vec![said, probe.said], evidence })
 }
 
@@ -191,113 +225,22 @@ async fn emergency(course: &Course<'_>) -> Result<Taken, Refused> {
     Ok(Taken { outcome, said, evidence: kept })
 }
 
-fn inventory(course: &Course<'_>) -> Result<Taken, Refused> {
-    let Playbook::Dependency(of) = &course.playbook else { return Ok(nothing()) };
-    let all = packages();
-    let named: Vec<&(String, String)> =
-        all.iter().filter(|(name, _)| of.package.iter().any(|wanted| wanted == name)).collect();
-    let mut said = vec![format!(
-        "this program is {} ({}), built from at most {} packages",
-        course.facts.version,
-        &course.facts.binary[..course.facts.binary.len().min(16)],
-        all.len()
-    )];
-    for wanted in &of.package {
-        let versions: Vec<&str> =
-            named.iter().filter(|(name, _)| name == wanted).map(|(_, version)| version.as_str()).collect();
-        said.push(match versions.as_slice() {
-            [] => format!("{wanted} is not among them"),
-            some => format!("{wanted} is there: {}", some.join(", ")),
-        });
-    }
-    let evidence = json!({
-        "advisories": of.advisory,
-        "program": { "version": course.facts.version, "sha256": course.facts.binary },
-        "packages": all.len(),
-        "of_the_lock_file": "tests and other systems included: a superset of what was linked",
-        "named": named,
-        "running_server": running_server(course.desk),
-    });
-    Ok(Taken { outcome: Outcome::Done, said, evidence })
-}
-
-/// Name and version of each package of the lock file.
-fn packages() -> Vec<(String, String)> {
-    let value = |line: &str, name: &str| {
-        line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"').map(str::to_owned)
-    };
-    let (mut all, mut name) = (Vec::new(), None);
-    for line in LOCK_FILE.lines() {
-        if let Some(found) = value(line, "name") {
-            name = Some(found);
-        } else if let (Some(version), Some(name)) =
-            (value(line, "version"), name.take_if(|_| line.starts_with("version")))
-        {
-            all.push((name, version));
-        }
-    }
-    all
-}
-
-fn replaced(course: &Course<'_>) -> Result<Taken, Refused> {
-    let Playbook::Dependency(of) = &course.playbook else { return Ok(nothing()) };
-    let now = binary().map_err(|failure| broken(&failure))?;
-    let server = running_server(course.desk);
-    let evidence = json!({
-        "before": course.facts.binary, "now": now, "version": env!("CARGO_PKG_VERSION"), "running_server": server,
-        "accepted": of.accept,
-    });
-    let same = "this is still the program with which the incident began";
-    let taken = |outcome, said: Vec<String>| Ok(Taken { outcome, said, evidence: evidence.clone() });
-    if let Some(why) = &of.accept {
-        return taken(Outcome::Findings, vec![format!("ended with this program all the same: {why}")]);
-    }
-    if now == course.facts.binary {
-        let next = "install the mended one on every machine, restart the servers, and run the same command with it; \
-                    or --accept REASON";
-        return taken(Outcome::NotDone, vec![same.to_owned(), next.to_owned()]);
-    }
-    match server["program"].as_str() {
-        Some(running) if running != now => taken(
-            Outcome::NotDone,
-            vec![
-                "the running server is another program than this one: restart it, and run the same command"
-                    .to_owned(),
-            ],
-        ),
-        Some(_) => {
-            taken(Outcome::Done, vec!["this program and the running server are the new one".to_owned()])
-        }
-        None => taken(
-            Outcome::Done,
-            vec![
-                "this program is another one; no server of this data directory runs that could be asked"
-                    .to_owned(),
-            ],
-        ),
-    }
-}
-
-/// What the server of this data directory says of itself.
-fn running_server(desk: &Desk) -> Value {
-    match control::ask(&desk.config.storage.data_dir, control::Question::Status) {
-        Ok(status) => {
-            json!({ "runs": true, "program": status["program"], "master_key": status["master_key_id"] })
-        }
-        Err(_) => json!({ "runs": false }),
-    }
-}
-
 fn exposed(course: &Course<'_>) -> Taken {
     let named: Vec<Value> =
         course.secrets.iter().map(|(key, origin)| json!({ "key": key, "origin": origin })).collect();
-    let keys: Vec<&str> = course.secrets.iter().map(|(key, _)| key.as_str()).collect();
-    let said = match keys.as_slice() {
+    // This playbook replaces the master key itself.
+    let is_master = |key: &str| key.starts_with("security.master_key");
+    let keys: Vec<&str> =
+        course.secrets.iter().map(|(key, _)| key.as_str()).filter(|key| !is_master(key)).collect();
+    let mut said = vec![match keys.as_slice() {
         [] => "the configuration holds no secret but the master key".to_owned(),
         some => format!("whoever has read it knows: {}. Replace each where it came from", some.join(", ")),
-    };
+    }];
+    if course.secrets.iter().any(|(key, _)| is_master(key)) {
+        said.push("the master key was in it too: step emergency-rotation replaces it".to_owned());
+    }
     let outcome = if keys.is_empty() { Outcome::Done } else { Outcome::Findings };
-    Taken { outcome, said: vec![said], evidence: json!({ "secrets": named }) }
+    Taken { outcome, said, evidence: json!({ "secrets": named }) }
 }
 
 fn network(course: &Course<'_>) -> Result<Taken, Refused> {

@@ -130,6 +130,17 @@ pub(in crate::cli) async fn make_ready(
     super::master::make_ready(&Args::for_incident(What::Master, new_master_key_file, true), desk).await
 }
 
+/// Whether the file of the new key holds one that was in use. Asked without making anything.
+///
+/// # Errors
+/// What `make_ready` would refuse for: no key at hand, no place for a new one.
+pub(in crate::cli) async fn is_new_key_used(
+    desk: &Desk,
+    new_master_key_file: Option<&Path>,
+) -> Result<bool, Refused> {
+    super::master::is_new_key_used(&Args::for_incident(What::Master, new_master_key_file, true), desk).await
+}
+
 /// Contains what leaked keys can do, as `rotate-keys --emergency`; shows the evidence of an emergency that was over since.
 pub(in crate::cli) async fn emergency_since(
     desk: &Desk,

@@ -98,6 +98,21 @@ pub(super) async fn make_ready(args: &Args, desk: &Desk) -> Result<(), Refused> 
     }
 }
 
+/// Whether the new key at hand was in use before; asked without making one.
+pub(super) async fn is_new_key_used(args: &Args, desk: &Desk) -> Result<bool, Refused> {
+    let at_hand = at_hand(args, desk).await?;
+    if at_hand.place.is_none() {
+        return Err(no_place());
+    }
+    let Some(new) = &at_hand.new else { return Ok(false) };
+    let in_progress = desk.store.rotation_in_progress().await.map_err(|failure| broken(&failure))?;
+    if in_progress.is_some_and(|row| row.new_key == new.id().to_string()) {
+        return Ok(false);
+    }
+    let known = desk.store.master_keys().await.map_err(|failure| broken(&failure))?;
+    Ok(known.iter().any(|row| row.id == new.id().to_string()))
+}
+
 async fn at_hand(args: &Args, desk: &Desk) -> Result<AtHand, Refused> {
     let Some((present, at)) = serve_start::present_root(&desk.config)? else {
         return Err(no_key());

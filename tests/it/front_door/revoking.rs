@@ -124,7 +124,7 @@ async fn what_a_person_holds_ends_and_nobody_else_notices() {
         assert_eq!(ended["ended"], would["would_end"], "the same predicate");
         assert_eq!(ended["kept"], json!({"api_keys": 1, "spotify_links": 1}));
         let beyond = ended["cannot_be_ended_here"].to_string();
-        assert!(beyond.contains("spotify.com/account/apps") && beyond.contains("1 linked accounts of 1 people"));
+        assert!(beyond.contains("spotify.com/account/apps") && beyond.contains("1 linked account of 1 person"));
         assert!(beyond.contains("developer.spotify.com/dashboard"), "{beyond}");
         sleep(HEARD).await;
         assert_eq!(ada.works().await, [false, false, true, false]);

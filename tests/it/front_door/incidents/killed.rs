@@ -23,7 +23,7 @@ async fn dies(server: &mut TestServer, arguments: &[&str], boundary: &str) {
 async fn a_compromise_that_dies_at_every_boundary_ends_with_a_complete_report() {
     let mut server = Setup::on(Place::sqlite()).people(3).start().await;
     let listeners = three(&server).await;
-    let asked = ["authentication-compromise", "--yes"];
+    let asked = ["authentication-compromise", "--all", "--yes"];
     // Between a step and its being written down, and after it.
     for step in ["preserve", "revoke", "signing-keys", "prove", "review", "by-hand"] {
         if step == "preserve" {

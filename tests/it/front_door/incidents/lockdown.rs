@@ -79,6 +79,9 @@ async fn a_lockdown_reaches_every_server_and_a_restart_and_is_lifted() {
             sleep(Duration::from_millis(10)).await;
         }
         is_locked(&server, &server.origin, &listener).await;
+        let incident = report["incident_id"].as_str().unwrap();
+        let logged = server.logged();
+        assert!(logged.contains(incident) && logged.contains("incident lift"), "{logged}");
 
         let lifted = reported(&server, &["lift", "--yes"], 0).await;
         assert_eq!(steps(&lifted), [("lift", "done")]);

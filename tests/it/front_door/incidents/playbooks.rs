@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{evidence, reported, said, steps};
-use crate::front_door::api_keys::{command, result};
+use crate::front_door::api_keys::{command, refusal, result};
 use crate::front_door::rotation::emergency::keyed_by_file;
 use crate::front_door::rotation::{listens, three};
 use crate::front_door::status;
@@ -26,6 +26,18 @@ async fn is_dead(server: &TestServer, listener: &Listener) {
     assert_eq!(status(&listener.browser).await["authenticated"], false);
 }
 
+/// A report that people read.
+fn is_for_people(page: &str) {
+    for word in
+        ["authentication-compromise", "What only people can do", "spotify.com/account/apps", "signed with"]
+    {
+        assert!(page.contains(word), "{word}: {page}");
+    }
+    for raw in ["\"everybody\"", "\"in_trail\""] {
+        assert!(!page.contains(raw), "{raw}: {page}");
+    }
+}
+
 #[tokio::test]
 async fn compromised_credentials_of_everybody_are_dead_and_proven_so() {
     at_both(async |place| {
@@ -33,12 +45,12 @@ async fn compromised_credentials_of_everybody_are_dead_and_proven_so() {
         let listeners = three(&server).await;
         let made = ["api-keys", "create", "--user", "user0001", "--name", "radio"];
         let key = result(&server, &made).await["key"].as_str().unwrap().to_owned();
-        let dry = result(&server, &["incident", "authentication-compromise", "--dry-run"]).await;
+        let dry = result(&server, &["incident", "authentication-compromise", "--all", "--dry-run"]).await;
         assert_eq!(dry["steps"].as_array().unwrap().len(), 6, "{dry}");
         assert_eq!(ping(&server, &key).await, StatusCode::OK);
 
         let file = server.data.join("report.md");
-        let asked = ["authentication-compromise", "--yes", "--report", file.to_str().unwrap()];
+        let asked = ["authentication-compromise", "--all", "--yes", "--report", file.to_str().unwrap()];
         let report = reported(&server, &asked, 0).await;
         assert_eq!(
             steps(&report).iter().map(|(step, _)| *step).collect::<Vec<_>>(),
@@ -65,15 +77,15 @@ async fn compromised_credentials_of_everybody_are_dead_and_proven_so() {
         }
         assert_eq!(ping(&server, &key).await, StatusCode::UNAUTHORIZED);
         let page = std::fs::read_to_string(&file).unwrap();
-        for word in [
-            "authentication-compromise",
-            "What only people can do",
-            "spotify.com/account/apps",
-            "signed with",
-        ] {
-            assert!(page.contains(word), "{word}: {page}");
-        }
+        is_for_people(&page);
+        // Another incident's report is not written over, and that is said before anything is done.
+        let again =
+            ["incident", "authentication-compromise", "--all", "--yes", "--report", file.to_str().unwrap()];
+        assert_eq!(refusal(&server, &again).await, (2, "FILE_EXISTS".to_owned()));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), page);
+        result(&server, &["incident", "report", "--report", file.to_str().unwrap()]).await;
         let raw = server.place.raw().await;
+        assert_eq!(raw.number("SELECT COUNT(*) FROM incidents").await, 1);
         assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 3);
         assert_eq!(raw.number("SELECT COUNT(*) FROM clients WHERE name = 'canary'").await, 0);
         listens(&server.listener("user0001").await).await;
@@ -129,8 +141,28 @@ async fn a_breached_network_stays_locked_down_until_it_is_lifted() {
     let (server, file) = keyed_by_file(Place::sqlite()).await;
     let listeners = three(&server).await;
     let new = server.data.join("new.key");
+    let dry = ["incident", "network-breach", "--dry-run"];
+    assert_eq!(refusal(&server, &dry).await, (2, "NEW_KEY_FILE_NEEDED".to_owned()));
     let asked = ["network-breach", "--yes", "--new-master-key-file", new.to_str().unwrap()];
+    let dry = [&["incident"], &asked[..], &["--dry-run"]].concat();
+    assert_eq!(result(&server, &dry).await["dry_run"], true);
+    assert!(!new.exists());
     let report = reported(&server, &asked, 0).await;
+    let said_of = |step: &str| {
+        let all = report["steps"].as_array().unwrap();
+        all.iter().find(|done| done["step"] == step).unwrap()["said"].clone()
+    };
+    let first = said_of("by-hand")[0].as_str().unwrap().to_owned();
+    assert!(
+        first.contains("new.key") && first.contains("the.key") && first.contains("config reload"),
+        "{first}"
+    );
+    let exposed = said_of("exposed-values").to_string();
+    assert!(exposed.contains("emergency-rotation replaces it"), "{exposed}");
+    // It is over: the same command would begin another one, with a key that is in use.
+    let again = command(&server, &[&["incident"], &asked[..]].concat()).await;
+    let text = said(&again);
+    assert!(text.contains("NEW_KEY_USED_BEFORE") && text.contains("incident report"), "{text}");
     assert_eq!(
         steps(&report).iter().map(|(step, _)| *step).collect::<Vec<_>>(),
         ["preserve", "lockdown", "emergency-rotation", "exposed-values", "network", "review", "by-hand"]
@@ -171,6 +203,17 @@ async fn a_vulnerable_program_stays_an_open_incident_until_another_runs() {
         command.args(["incident"]).args(advisory).env_clear().envs(&server.environment);
         command.output().await.unwrap()
     };
+    // What only waits is in nobody's way: neither another playbook's nor a lift's.
+    let other = ["authentication-compromise", "--user", "user0001", "--yes"];
+    reported(&server, &["lockdown", "--yes"], 0).await;
+    reported(&server, &["lift", "--yes"], 0).await;
+    server.listener("user0001").await;
+    reported(&server, &other, 0).await;
+    let otherwise = [&["incident"], &advisory[..], &["--lockdown"]].concat();
+    assert_eq!(refusal(&server, &otherwise).await, (2, "INCIDENT_ASKED_OTHERWISE".to_owned()));
+    let list = command(&server, &["incident", "list"]).await;
+    assert!(said(&list).contains("OPEN, waits for another program"), "{}", said(&list));
+
     let waiting = by(&server).await;
     assert_eq!(waiting.status.code(), Some(3), "{}", said(&waiting));
     assert!(said(&waiting).contains("restart it"), "{}", said(&waiting));

@@ -13,6 +13,10 @@ async fn wrong_ways_are_named() {
     let nobody = ["incident", "authentication-compromise", "--user", "nobody", "--yes"];
     assert_eq!(
         refusal(&server, &["incident", "authentication-compromise"]).await,
+        (2, "SELECTOR_MISSING".to_owned())
+    );
+    assert_eq!(
+        refusal(&server, &["incident", "authentication-compromise", "--all"]).await,
         (2, "CONFIRMATION_NEEDED".to_owned())
     );
     assert_eq!(refusal(&server, &["incident", "lockdown"]).await, (2, "CONFIRMATION_NEEDED".to_owned()));
@@ -20,6 +24,15 @@ async fn wrong_ways_are_named() {
     assert_eq!(refusal(&server, &["incident", "report", "inc_1"]).await, (3, "INCIDENT_UNKNOWN".to_owned()));
     assert_eq!(refusal(&server, &["incident", "dependency-vulnerability"]).await.0, 2);
     assert_eq!(refusal(&server, &["incident", "flood"]).await.0, 2);
+    let nonsense = ["incident", "dependency-vulnerability", "--advisory", "nonsense", "--yes"];
+    let refused = command(&server, &nonsense).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("RUSTSEC-2026-0001"), "{}", said(&refused));
+    let nowhere = server.data.join("no-folder");
+    let file = nowhere.join("report.md");
+    let reporting = ["incident", "lockdown", "--yes", "--report", file.to_str().unwrap()];
+    assert_eq!(refusal(&server, &reporting).await, (2, "REPORT_UNWRITTEN".to_owned()));
+    assert!(!nowhere.exists());
     // Asked for before anything is opened.
     assert_eq!(refusal(&server, &nobody).await, (3, "USER_UNKNOWN".to_owned()));
     let raw = server.place.raw().await;
@@ -29,7 +42,8 @@ async fn wrong_ways_are_named() {
 
     // One at a time, and as it was begun.
     server.environment.insert("DIE_AT".to_owned(), "revoke".to_owned());
-    let died = command(&server, &["incident", "authentication-compromise", "--yes", "--quiet"]).await;
+    let died =
+        command(&server, &["incident", "authentication-compromise", "--all", "--yes", "--quiet"]).await;
     assert_eq!(died.status.code(), None, "{}", said(&died));
     server.environment.remove("DIE_AT");
     let other = ["incident", "network-breach", "--yes"];
@@ -55,10 +69,15 @@ async fn wrong_ways_are_named() {
 #[tokio::test]
 async fn a_report_without_a_key_says_that_it_is_not_signed() {
     let mut server = Setup::on(Place::sqlite()).people(1).start().await;
+    // With another port configured, no server is found: that is said, with the address.
+    let elsewhere = "127.0.0.1:9";
+    server.environment.insert("SERVER_PORT".to_owned(), "9".to_owned());
     let key = server.environment.remove("SPOTIFY_MCP_MASTER_KEY").unwrap();
     let unsigned = result(&server, &["incident", "lockdown", "--yes"]).await;
     assert!(unsigned["signature"].is_null(), "{unsigned}");
     assert!(unsigned["unsigned_because"].as_str().unwrap().contains("incident report"), "{unsigned}");
+    let step = &unsigned["evidence"]["steps"][0];
+    assert_eq!((&step["outcome"], &step["evidence"]["asked"]), (&json!("findings"), &json!(elsewhere)));
     server.environment.insert("SPOTIFY_MCP_MASTER_KEY".to_owned(), key);
     let signed = reported(&server, &["report"], 0).await;
     assert_eq!(signed["incident_id"], unsigned["evidence"]["incident_id"]);
