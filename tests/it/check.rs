@@ -1,6 +1,8 @@
 //! `security-check` through the front door: what is asked, what it comes to, what is written where.
 
 mod attested;
+mod beside;
+mod configured;
 mod network;
 mod outputs;
 mod runtime;

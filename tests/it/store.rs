@@ -15,6 +15,7 @@ mod logins;
 mod mcp_sessions;
 mod opening;
 mod outbox;
+mod posture;
 mod purge;
 mod races;
 mod refresh_tokens;

@@ -1,0 +1,171 @@
+//! `security-check config` with the database and the trail of a server: beside it while it runs, and after it has ended.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::configured::{Desk, Said, traces};
+use crate::support::database::{Place, Raw};
+use crate::support::server::free_port;
+
+/// A server of other people's data behind a proxy that is not there: nobody calls it.
+struct Running(Child);
+
+impl Running {
+    fn start(desk: &Desk, env: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spotify-mcp"));
+        command.env_clear().envs(env.iter().copied()).env("SERVER_PORT", port.to_string());
+        command.args(["serve", "--config", "server.toml"]).current_dir(&desk.path);
+        for kept in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
+            command.envs(std::env::var_os(kept).map(|value| (kept, value)));
+        }
+        let log = fs::File::create(desk.path.join("log")).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let mut running = Self(command.spawn().unwrap());
+        let until = Instant::now() + Duration::from_secs(60);
+        while !is_ready(desk, port) {
+            let log = || fs::read_to_string(desk.path.join("log")).unwrap_or_default();
+            assert!(running.0.try_wait().unwrap().is_none(), "it ended: {}", log());
+            assert!(Instant::now() < until, "not ready in time: {}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        running
+    }
+
+    fn stop(mut self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+fn is_ready(desk: &Desk, port: u16) -> bool {
+    let port = port.to_string();
+    desk.run(&["healthcheck", "--config", "server.toml"], &[("SERVER_PORT", &port)]).0 == 0
+}
+
+/// The trail is signed a second after its first record.
+fn once_signed(desk: &Desk, env: &[(&str, &str)]) -> Said {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let said = desk.check_with(&["--config", "server.toml"], env);
+        if said.state("SMC6002") == "pass" || Instant::now() > until {
+            return said;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn sound(said: &Said) {
+    assert_eq!(said.status, 0, "{:#?}", said.in_state(&["fail", "error"]));
+    assert!(said.in_state(&["error"]).is_empty(), "{:#?}", said.in_state(&["error"]));
+    for id in [
+        "SMC1001", "SMC1003", "SMC1005", "SMC1006", "SMC1007", "SMC1009", "SMC3003", "SMC5001", "SMC5005",
+        "SMC5006", "SMC5007", "SMC6001", "SMC6002", "SMC6003", "SMC6008", "SMC6009", "SMC9001", "SMC9010",
+        "SMC9021",
+    ] {
+        assert_eq!(said.state(id), "pass", "{id}: {:#?}", said.of(id));
+    }
+}
+
+#[test]
+fn a_clean_server_is_clean_while_it_runs_and_afterwards_and_a_look_leaves_no_trace() {
+    let desk = Desk::new();
+    let server = Running::start(&desk, &[]);
+    sound(&once_signed(&desk, &[]));
+    server.stop();
+    let before = traces(&desk.path.join("data"));
+    sound(&desk.check("server.toml", &[]));
+    assert_eq!(traces(&desk.path.join("data")), before);
+
+    // What somebody says was done stands beside what the program saw.
+    let attest = ["security-check", "attest", "log-review", "--by", "ada", "--evidence", "ticket 7"];
+    let (status, out, err) = desk.run(&[&attest[..], &["--config", "server.toml"]].concat(), &[]);
+    assert_eq!(status, 0, "{out}{err}");
+    let attested = desk.check("server.toml", &["--only", "SMC9001"]);
+    assert!(attested.of("SMC9001")[0].2.contains("by ada: ticket 7"), "{}", attested.words);
+
+    // Another key than the database's: nothing of it is opened, and that is said.
+    desk.write("master.key", &crate::support::server::master_key("another"), 0o600);
+    let other = desk.check("server.toml", &[]);
+    assert_eq!((other.status, other.state("SMC1003").as_str()), (3, "error"), "{}", other.words);
+
+    // Somebody cut the trail short.
+    let segment = desk.path.join("data/audit/audit-1.ndjson");
+    let text = fs::read_to_string(&segment).unwrap();
+    let kept: Vec<&str> = text.lines().take(1).collect();
+    fs::write(&segment, kept.join("\n") + "\n").unwrap();
+    let cut = desk.check("server.toml", &[]);
+    assert_eq!((cut.status, cut.state("SMC6001").as_str()), (1, "fail"), "{}", cut.words);
+}
+
+#[test]
+fn what_somebody_did_to_the_database_is_found() {
+    let desk = Desk::new();
+    Running::start(&desk, &[]).stop();
+    let file = desk.path.join("data/spotify-mcp.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite://{}?mode=rw", file.display());
+        let raw = Raw::Sqlite(sqlx::SqlitePool::connect(&url).await.unwrap());
+        // A token in the clear, an old master key, a changed schema, a code that nobody removed.
+        for sql in [
+            "INSERT INTO users (id, display_name, created_at, last_seen_at) VALUES ('u_1', 'x', 1, 1)",
+            "INSERT INTO data_keys (id, user_id, master_key_id, wrapped, state, created_at, seal_count)
+                VALUES ('k_1', 'u_1', 'gone', 'sentinel-of-a-token', 'active', 1, 5000000000)",
+            "INSERT INTO codes (hash, user_id, client_id, redirect_uri, challenge, resource, scope, expires_at, failures)
+                VALUES ('short', 'u_1', 'c', 'r', 'c', 'r', 's', 1, 0)",
+            "UPDATE master_keys SET created_at = 1",
+            "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 3",
+        ] {
+            raw.run(sql).await;
+        }
+        if let Raw::Sqlite(pool) = raw {
+            pool.close().await;
+        }
+    });
+    let said = desk.check("server.toml", &[]);
+    assert_eq!(said.status, 1, "{}", said.words);
+    for id in ["SMC1003", "SMC1005", "SMC1006", "SMC3003", "SMC5005", "SMC5006", "SMC5007", "SMC9010"] {
+        assert_eq!(said.state(id), "fail", "{id}: {:#?}", said.of(id));
+    }
+    assert!(!said.words.contains("sentinel"), "what is stored is not told");
+}
+
+#[tokio::test]
+async fn postgresql_is_asked_how_it_sees_us() {
+    let Some(place) = Place::postgres().await else { return };
+    let desk = Desk::new();
+    let url = place.url.clone();
+    let said = tokio::task::spawn_blocking(move || {
+        let env = [("DATABASE_URL", url.as_str())];
+        let server = Running::start(&desk, &env);
+        let beside = once_signed(&desk, &env);
+        server.stop();
+        let after = desk.check_with(&["--config", "server.toml"], &env);
+        let gone = url.rsplit_once('/').map(|(server, _)| format!("{server}/there_is_none")).unwrap();
+        let gone = desk.check_with(&["--config", "server.toml"], &[("DATABASE_URL", &gone)]);
+        [beside, after, gone]
+    });
+    let [beside, after, gone] = said.await.unwrap();
+    for said in [&beside, &after] {
+        for id in ["SMC1003", "SMC1009", "SMC3003", "SMC5005", "SMC5007", "SMC6001"] {
+            assert_eq!(said.state(id), "pass", "{id}: {:#?}", said.of(id));
+        }
+        assert_eq!(said.state("SMC5001"), "not_applicable");
+        // The tests' own cluster lets its superuser in from this machine without a password.
+        assert_eq!(said.state("SMC5002"), "pass", "{:#?}", said.of("SMC5002"));
+        assert_eq!((said.status, said.state("SMC5003").as_str()), (1, "fail"));
+        assert!(said.of("SMC5003")[0].2.contains("superuser"), "{:#?}", said.of("SMC5003"));
+    }
+    assert_eq!(gone.state("SMC5003"), "error", "{:#?}", gone.of("SMC5003"));
+    assert_eq!(gone.status, 3, "{:#?}", gone.in_state(&["fail"]));
+}
