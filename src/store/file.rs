@@ -17,6 +17,8 @@ struct Opened {
     path: PathBuf,
     device: u64,
     inode: u64,
+    /// As [`journal`] says, where somebody asked.
+    journal: Option<&'static str>,
 }
 
 impl DatabaseFile {
@@ -36,8 +38,19 @@ impl DatabaseFile {
 
     /// The file that is there; none is made.
     pub(super) fn there(path: &Path) -> Result<Self, Failure> {
+        Self::with(path, None)
+    }
+
+    /// The same, with what [`journal`] said of it.
+    pub(super) fn with(path: &Path, journal: Option<&'static str>) -> Result<Self, Failure> {
         let found = fs::metadata(path).during("looking at the database file")?;
-        Ok(Self(Some(Arc::new(Opened { path: path.to_owned(), device: found.dev(), inode: found.ino() }))))
+        let (device, inode) = (found.dev(), found.ino());
+        Ok(Self(Some(Arc::new(Opened { path: path.to_owned(), device, inode, journal }))))
+    }
+
+    /// What [`journal`] said of it, where it was asked.
+    pub(super) fn journal(&self) -> &'static str {
+        self.0.as_ref().and_then(|opened| opened.journal).unwrap_or("unknown")
     }
 
     /// Fails where the path no longer leads to the file that was opened.
@@ -48,6 +61,22 @@ impl DatabaseFile {
             Ok(())
         } else {
             Err(Failure::new("the database file was replaced while the server runs"))
+        }
+    }
+}
+
+/// How a database file says that it is written: `wal`, or `delete`. Its header (file format, section 1.3.3) is asked and
+/// not SQLite, which says `delete` of a file that it reads as unchanging. Before the file is opened by SQLite: closing any
+/// handle of it drops the locks that this process holds on it.
+pub(super) fn journal(path: &Path) -> Result<&'static str, Failure> {
+    use std::io::Read as _;
+    let mut header = [0; 20];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok("delete"),
+        read => {
+            read.during("reading the header of the database file")?;
+            Ok(if header[18..] == [2, 2] { "wal" } else { "delete" })
         }
     }
 }

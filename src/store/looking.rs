@@ -8,6 +8,7 @@ use sqlx::Executor as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
+use super::file::{DatabaseFile, journal};
 use super::open::{SESSION, probe, unknown_engine};
 use super::{OpenStoreError, Pool, Store};
 use crate::failure::{During as _, Failure};
@@ -47,6 +48,7 @@ async fn sqlite(url: &str) -> Result<Store, OpenStoreError> {
         });
     }
     let log = has_log(&path).map_err(refused)?;
+    let journal = journal(&path).map_err(refused)?;
     let options = options
         .create_if_missing(false)
         .read_only(true)
@@ -55,7 +57,7 @@ async fn sqlite(url: &str) -> Result<Store, OpenStoreError> {
         .pragma("query_only", "ON");
     let pool = SqlitePoolOptions::new().max_connections(2).acquire_timeout(Duration::from_secs(10));
     let pool = pool.connect_with(options).await.during("opening SQLite for reading").map_err(refused)?;
-    let file = super::file::DatabaseFile::there(&path).map_err(refused)?;
+    let file = DatabaseFile::with(&path, Some(journal)).map_err(refused)?;
     Ok(Store { pool: Pool::Sqlite { write: pool.clone(), read: pool, file } })
 }
 

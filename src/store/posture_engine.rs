@@ -41,10 +41,8 @@ type Role = (String, bool, bool, bool, bool, bool);
 impl Store {
     /// SQLite's own word; `None` on another engine.
     pub async fn sqlite_standing(&self) -> Result<Option<SqliteStanding>, Failure> {
-        let Pool::Sqlite { read, .. } = &self.pool else { return Ok(None) };
-        let journal = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(read).await;
-        let journal = journal.during("asking SQLite for its journal")?;
-        Ok(Some(SqliteStanding { journal, damage: self.damage().await? }))
+        let Pool::Sqlite { file, .. } = &self.pool else { return Ok(None) };
+        Ok(Some(SqliteStanding { journal: file.journal().to_owned(), damage: self.damage().await? }))
     }
 
     /// PostgreSQL's own word on a connection made with this URL; `None` on another engine.
