@@ -66,7 +66,10 @@ pub fn run(args: &Args, global: &Global, make: MakeServer) -> Result<Exit, Refus
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
     })?;
-    runtime.block_on(serve(args, started, output, make))
+    let ended = runtime.block_on(serve(args, started, output, make));
+    // Everything is closed. A read of standard input that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(

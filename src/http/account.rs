@@ -52,7 +52,11 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
     let view = Account {
         csrf: &csrf(app, &token)?,
         user_id: &user.id,
-        display_name: Untrusted::new(&user.display_name),
+        display_name: Untrusted::new(match user.display_name.as_str() {
+            // No name from Spotify is kept of who disconnected.
+            "" => "not connected to Spotify",
+            name => name,
+        }),
         now,
         links: links.into_iter().map(link_row).collect(),
         clients: clients.into_iter().map(client_row).collect(),
