@@ -63,12 +63,8 @@ async fn meets(server: &TestServer, trouble: Trouble<'_>) {
     assert!(refused.text.contains(REFUSED), "{}", refused.text);
     assert!(refused.headers.contains_key("retry-after"));
     assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
-    // The log is written by a thread of its own.
-    let until = Instant::now() + Duration::from_secs(10);
-    while !server.logged().contains("the audit trail cannot be written") {
-        assert!(Instant::now() < until, "the log says so");
-        sleep(Duration::from_millis(10)).await;
-    }
+    // By a thread of its own.
+    until("the log says so", async || server.logged().contains("the audit trail cannot be written")).await;
     // Whoever logs in now is told that it will pass, and is not let in.
     let browser = server.browser();
     let page = browser.open("/auth/login").await;
