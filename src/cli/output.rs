@@ -8,6 +8,7 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+pub use crate::check::report::paragraph;
 use crate::failure::Failure;
 
 /// How results and failures are written.
@@ -324,30 +325,6 @@ pub fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String
     rows.iter().map(line).collect()
 }
 
-/// Columns of a terminal that everybody has.
-const WIDTH: usize = 80;
-
-/// A paragraph of at most 80 columns: `first` stands before its first line, as many blanks before the others. A word that is
-/// longer stays whole.
-pub fn paragraph(first: &str, text: &str) -> String {
-    let indent = first.chars().count();
-    let (mut out, mut column) = (first.to_owned(), indent);
-    for (at, word) in text.split_whitespace().enumerate() {
-        let length = word.chars().count();
-        if at > 0 && column + 1 + length > WIDTH {
-            out += &format!("\n{:indent$}", "");
-            column = indent;
-        } else if at > 0 {
-            out.push(' ');
-            column += 1;
-        }
-        out += word;
-        column += length;
-    }
-    out.push('\n');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,16 +337,6 @@ mod tests {
             why: "not a number".into(),
             fix: "write 8000".into(),
         }])
-    }
-
-    #[test]
-    fn a_paragraph_keeps_to_its_columns_and_breaks_no_word() {
-        let text = paragraph("  - ", &format!("{} {} end", "word ".repeat(30), "x".repeat(90)));
-        let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].starts_with("  - word") && lines[1].starts_with("    word"));
-        assert!(lines.iter().all(|line| line.len() <= 80 || line.trim() == "x".repeat(90)));
-        assert_eq!(text.split_whitespace().count(), 33);
-        assert_eq!(paragraph("a: ", ""), "a: \n");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod text;
 mod uuid;
 mod words;
 
+pub use words::paragraph;
+
 use super::baseline::Drift;
 use super::catalogue::Catalogue;
 use super::coverage::Coverage;

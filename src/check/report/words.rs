@@ -11,7 +11,7 @@ pub(super) const WIDTH: usize = 80;
 
 /// A paragraph: `first` stands before its first line, as many blanks before the others. A longer word stays whole; what
 /// would move a terminal's cursor or hide words goes.
-pub(super) fn paragraph(first: &str, text: &str) -> String {
+pub fn paragraph(first: &str, text: &str) -> String {
     let text: String = text.chars().filter(|c| c.is_whitespace() || !is_deceptive(*c)).collect();
     let indent = first.chars().count();
     let (mut out, mut column) = (first.to_owned(), indent);
@@ -69,5 +69,8 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("  - word") && lines[1].starts_with("    word"));
         assert!(lines.iter().all(|line| line.len() <= 80 || line.trim() == "x".repeat(90)));
+        assert_eq!(text.split_whitespace().count(), 33);
+        assert_eq!(paragraph("a: ", ""), "a: \n");
+        assert_eq!(paragraph("", "red\u{1b}[31m\u{202e}"), "red[31m\n", "nothing moves the cursor");
     }
 }
