@@ -52,6 +52,15 @@ impl Call {
     pub(super) fn post(address: Address, body: &serde_json::Value) -> Self {
         Self { method: Method::POST, address, body: body.to_string().into() }
     }
+
+    pub(super) fn put(address: Address, body: &serde_json::Value) -> Self {
+        Self { method: Method::PUT, address, body: body.to_string().into() }
+    }
+
+    /// A change that its address says all about; sent with a length of zero.
+    pub(super) const fn bare(method: Method, address: Address) -> Self {
+        Self { method, address, body: Bytes::new() }
+    }
 }
 
 impl Api {
@@ -83,7 +92,13 @@ impl Api {
         })
     }
 
-    /// The same where 204 and an empty body mean "nothing".
+    /// Calls for a change that Spotify confirms by the status alone: its body may be nothing, or noise that is no JSON
+    /// (spotify.md 1.7, "player success").
+    pub(super) async fn order(&self, token: &AccessToken, call: Call) -> Result<(), ApiError> {
+        self.call(token, call).await.map(drop)
+    }
+
+    /// Calls, and reads the answer as JSON; 204 and an empty body mean "nothing".
     pub(super) async fn read_or_nothing<T: DeserializeOwned>(
         &self,
         token: &AccessToken,
@@ -102,6 +117,14 @@ impl Api {
         let write = call.method != Method::GET;
         let limits = Limits::within(self.timeout, MAX_BODY);
         let call = Target::of(call)?;
+        // Only playlists are somebody's: elsewhere a bare "Forbidden" is how Spotify answers for an endpoint that
+        // apps in this mode no longer have (spotify.md 1.3, 1.7).
+        let explained = |error| match error {
+            ApiError::Forbidden if !call.address.path().contains("/playlists") => {
+                ApiError::NotAvailableInMode
+            }
+            error => error,
+        };
         let wait = match self.once(request(token, &call)?, limits, write).await {
             Err(ApiError::Broken) => Duration::ZERO,
             Err(ApiError::RateLimited { retry_after: Some(wait) })
@@ -109,10 +132,10 @@ impl Api {
             {
                 wait
             }
-            done => return done,
+            done => return done.map_err(explained),
         };
         tokio::time::sleep(wait).await;
-        self.once(request(token, &call)?, limits, write).await
+        self.once(request(token, &call)?, limits, write).await.map_err(explained)
     }
 
     async fn once(

@@ -14,6 +14,11 @@ pub enum NotASpotifyName {
          (https://open.spotify.com/{0}/...)"
     )]
     Unreadable(&'static str),
+    /// Neither a URI nor a link, where an id alone would not tell what kind of thing is meant.
+    #[error(
+        "not a Spotify {0}: give its URI (spotify:<type>:<id>) or its link (https://open.spotify.com/<type>/<id>)"
+    )]
+    NoUri(&'static str),
     /// A thing of another kind.
     #[error("that is a Spotify {found}, and a {expected} is needed")]
     OtherKind {
@@ -108,6 +113,39 @@ impl fmt::Display for ItemUri {
     }
 }
 
+/// What can be played as a whole: an album, artist, playlist, show or audiobook. A bare id does not tell which.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ContextUri(Kind, Base62);
+
+impl ContextUri {
+    /// What kind of thing it is.
+    pub const fn kind(&self) -> Kind {
+        self.0
+    }
+}
+
+impl FromStr for ContextUri {
+    type Err = NotASpotifyName;
+
+    fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
+        const NEEDED: &str = "album, artist, playlist, show or audiobook";
+        match SpotifyUri::parse(text) {
+            Some(SpotifyUri::Item(
+                kind @ (Kind::Album | Kind::Artist | Kind::Playlist | Kind::Show | Kind::Audiobook),
+                id,
+            )) => Ok(Self(kind, id)),
+            Some(other) => Err(NotASpotifyName::OtherKind { expected: NEEDED, found: other.kind_name() }),
+            None => Err(NotASpotifyName::NoUri(NEEDED)),
+        }
+    }
+}
+
+impl fmt::Display for ContextUri {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "spotify:{}:{}", self.0.name(), self.1.as_str())
+    }
+}
+
 /// A country by ISO 3166-1 alpha-2, upper case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Market(String);
@@ -145,6 +183,11 @@ mod tests {
         let episode = format!("https://open.spotify.com/episode/{ID}").parse::<ItemUri>().unwrap();
         assert_eq!(episode.to_string(), format!("spotify:episode:{ID}"));
         assert!(format!("spotify:artist:{ID}").parse::<ItemUri>().is_err());
+        let album = format!("spotify:album:{ID}");
+        assert_eq!(album.parse::<ContextUri>().unwrap().to_string(), album);
+        assert!(
+            ID.parse::<ContextUri>().is_err() && format!("spotify:track:{ID}").parse::<ContextUri>().is_err()
+        );
         assert_eq!("de".parse::<Market>().unwrap().as_str(), "DE");
         assert!("D".parse::<Market>().is_err());
     }

@@ -15,7 +15,7 @@ mod library;
 pub(crate) mod measured;
 pub mod models;
 pub mod page;
-mod player;
+pub mod player;
 pub mod playlists;
 pub mod quota;
 pub(crate) mod reply;

@@ -138,6 +138,16 @@ model! {
 }
 
 model! {
+    /// What plays and what comes next (`GET /me/player/queue`).
+    Queue {
+        /// What plays.
+        currently_playing: Option<Track> = "lenient::object",
+        /// What comes next: first what the person queued, then what the context brings.
+        queue: Vec<Track> = "lenient::list",
+    }
+}
+
+model! {
     /// A playlist without its items.
     Playlist {
         /// Id in base 62.

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-pub use super::ids::{EpisodeId, ItemUri, Market, NotAMarket, NotASpotifyName, PlaylistId, TrackId};
+pub use super::ids::{
+    ContextUri, EpisodeId, ItemUri, Market, NotAMarket, NotASpotifyName, PlaylistId, TrackId,
+};
 
 /// What kind of thing an id in base 62 names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -29,8 +29,9 @@ def main(origin, person):
         assert told["accounts"] and desk.logins == 1, desk.logins
         ok("called it again with the stored login, 2025-11-25")
         listed = json.loads(inspector.run("--method", "tools/list", "--strict", "--protocol-era", "modern"))
-        assert len(listed["result"]["tools"]) == 8, listed
-        ok("its strict check finds nothing in the schemas of 8 tools")
+        tools = len(listed["result"]["tools"])
+        assert tools >= 8, listed
+        ok(f"its strict check finds nothing in the schemas of {tools} tools")
         if int(os.environ.get("EXPIRIES", "1")):
             time.sleep(max(0, logged_in + EXPIRES_AFTER + GRACE - time.monotonic()))
             inspector.call("get_current_track", "--stored-auth-only", era="modern")

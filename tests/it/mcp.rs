@@ -1,12 +1,16 @@
 //! The MCP server through its front door, in both eras, with an upstream that answers as told.
 
 mod arguments;
+mod examples;
+mod faults;
 mod foreign;
 mod front;
 mod guard;
+mod player;
 mod protocol;
 mod rig;
 mod schema;
+mod stage;
 mod stdio;
 mod tools;
 mod writes;

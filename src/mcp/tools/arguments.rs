@@ -213,6 +213,8 @@ spotify_names! {
     PlaylistName(uri::PlaylistId), {"type": "string", "minLength": 22, "maxLength": 2048};
     /// A track or episode by id, URI or link.
     ItemName(uri::ItemUri), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// What can be played as a whole, by URI or link.
+    ContextName(uri::ContextUri), {"type": "string", "minLength": 22, "maxLength": 2048};
     /// A country.
     Country(uri::Market), {"type": "string", "pattern": "^[A-Za-z]{2}$"};
 }

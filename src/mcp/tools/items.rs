@@ -205,7 +205,7 @@ fn name_of(named: &Named) -> Option<String> {
     shown(named.name.as_ref(), NAME)
 }
 
-fn shown(text: Option<&Foreign>, most: usize) -> Option<String> {
+pub(super) fn shown(text: Option<&Foreign>, most: usize) -> Option<String> {
     text.map(|text| text.clean(most)).filter(|text| !text.is_empty())
 }
 

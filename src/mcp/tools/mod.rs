@@ -33,15 +33,26 @@ use crate::failure::Failure;
 use crate::store::Link;
 
 /// Every tool, sorted by name.
-pub(super) const ALL: [&ToolSpec; 8] = [
+pub(super) const ALL: [&ToolSpec; 19] = [
+    &player::ADD_TO_QUEUE,
     &add_tracks::TOOL,
     &create_playlist::TOOL,
     &player::GET_CURRENT_TRACK,
     &library::GET_LIKED_SONGS,
+    &player::GET_PLAYBACK_STATE,
     &playlists::GET_PLAYLIST_TRACKS,
+    &player::GET_QUEUE,
     &status::TOOL,
     &playlists::GET_USER_PLAYLISTS,
+    &player::LIST_DEVICES,
+    &player::PAUSE,
+    &player::PLAY,
     &search::TOOL,
+    &player::SEEK,
+    &player::SET_PLAYER,
+    &player::SKIP_TO_NEXT,
+    &player::SKIP_TO_PREVIOUS,
+    &player::TRANSFER_PLAYBACK,
 ];
 
 /// The mark that Spotify asks for next to its content (spotify.md 1.9).
@@ -186,9 +197,28 @@ fn output_of<T: JsonSchema>() -> Map<String, Value> {
     let required = schema.remove("required").unwrap_or_else(|| json!([]));
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert("error".to_owned(), Value::Object(serialized::<ToolError>()));
+        properties.values_mut().for_each(say_less);
     }
     schema.insert("anyOf".to_owned(), json!([{"required": required}, {"required": ["error"]}]));
     schema
+}
+
+/// Takes the descriptions out of what a property is made of: the list of tools is read by models, and the names within
+/// say enough.
+fn say_less(schema: &mut Value) {
+    let Value::Object(rules) = schema else { return };
+    let parts = rules.iter_mut().flat_map(|(rule, part)| match (rule.as_str(), part) {
+        ("properties", Value::Object(parts)) => parts.values_mut().collect(),
+        ("items", part) => vec![part],
+        (_, Value::Array(parts)) => parts.iter_mut().collect(),
+        _ => Vec::new(),
+    });
+    for part in parts.collect::<Vec<_>>() {
+        if let Value::Object(rules) = part {
+            rules.remove("description");
+        }
+        say_less(part);
+    }
 }
 
 fn serialized<T: JsonSchema>() -> Map<String, Value> {
@@ -209,13 +239,19 @@ pub(crate) fn input_schemas() -> Vec<(&'static str, Map<String, Value>)> {
 pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), ToolError> {
     use arguments::parse;
     match tool {
+        "add_to_queue" => parse::<player::AddInput>(arguments).map(drop),
         "add_tracks_to_playlist" => parse::<add_tracks::Input>(arguments).map(drop),
         "create_playlist" => parse::<create_playlist::Input>(arguments).map(drop),
-        "get_current_track" => parse::<player::Input>(arguments).map(drop),
+        "get_current_track" | "get_playback_state" | "get_queue" | "list_devices" | "pause"
+        | "skip_to_next" | "skip_to_previous" => parse::<player::Input>(arguments).map(drop),
         "get_liked_songs" => parse::<library::Input>(arguments).map(drop),
         "get_playlist_tracks" => parse::<playlists::TracksInput>(arguments).map(drop),
         "get_status" => parse::<status::Input>(arguments).map(drop),
         "get_user_playlists" => parse::<playlists::ListInput>(arguments).map(drop),
+        "play" => parse::<player::PlayInput>(arguments).map(drop),
+        "seek" => parse::<player::SeekInput>(arguments).map(drop),
+        "set_player" => parse::<player::SetInput>(arguments).map(drop),
+        "transfer_playback" => parse::<player::TransferInput>(arguments).map(drop),
         "search_tracks" => parse::<search::Input>(arguments).map(drop),
         other => Err(ToolError::invalid(format!("no tool is called {other}"))),
     }

@@ -176,7 +176,8 @@ mod legacy_era {
         let rig = Rig::quiet().await;
         assert_eq!(rig.legacy("ping", json!({})).await.result(), json!({}));
         let list = rig.legacy("tools/list", json!({})).await.result();
-        assert_eq!(list["tools"].as_array().unwrap().len(), 8);
+        let all = spotify_mcp::policy::ToolPolicies::embedded().unwrap().names().count();
+        assert_eq!(list["tools"].as_array().unwrap().len(), all);
         assert!(list.get("resultType").is_none());
         let status = rig.legacy("tools/call", json!({"name": "get_status"})).await.result();
         assert_eq!(status["isError"], false);

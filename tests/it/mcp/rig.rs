@@ -39,6 +39,8 @@ pub enum Mood {
 
 pub struct Pretend {
     pub mood: Mutex<Mood>,
+    /// The access token that calls are made with.
+    pub token: Mutex<String>,
     pub links: Vec<Link>,
     /// Set when a call that hangs was given up.
     pub dropped: Arc<AtomicBool>,
@@ -61,9 +63,10 @@ impl Upstream for Pretend {
 
     fn call<'a>(&'a self, _: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>> {
         let mood = *self.mood.lock().unwrap();
+        let token = AccessToken::parse(&self.token.lock().unwrap()).unwrap();
         Box::pin(async move {
             match mood {
-                Mood::Works => work(AccessToken::parse("BQ-sentinel").unwrap()).await.map_err(CallError::Api),
+                Mood::Works => work(token).await.map_err(CallError::Api),
                 Mood::Panics => panic!("as this test wants"),
                 Mood::Hangs => {
                     let _given_up = SetOnDrop(self.dropped.clone());
@@ -74,6 +77,14 @@ impl Upstream for Pretend {
             }
         })
     }
+}
+
+/// Which Spotify is called, and how.
+pub struct Spotify {
+    pub api_url: String,
+    pub mode: QuotaMode,
+    pub token: String,
+    pub timeout: Duration,
 }
 
 pub struct Rig {
@@ -156,14 +167,37 @@ impl Rig {
         script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static,
         make: impl FnOnce(McpDeps) -> Result<Server, Failure>,
     ) -> Self {
+        let fake = Fake::start(script).await;
+        let spotify = Spotify {
+            api_url: format!("{}/v1", fake.origin),
+            mode: QuotaMode::Development,
+            token: "BQ-sentinel".to_owned(),
+            timeout: Duration::from_millis(500),
+        };
+        Self::built(limits, tool_deadline, (fake, spotify), make)
+    }
+
+    /// With a Spotify that is played by something else.
+    pub async fn beside(spotify: Spotify) -> Self {
+        let limits = CallLimits { per_minute: 100_000, concurrent: 1_000, ..CallLimits::default() };
+        let fake = Fake::start(|_, seen| panic!("the other Spotify was asked for {}", seen.target)).await;
+        Self::built(limits, Duration::from_secs(25), (fake, spotify), Server::new)
+    }
+
+    fn built(
+        limits: CallLimits,
+        tool_deadline: Duration,
+        (fake, spotify): (Fake, Spotify),
+        make: impl FnOnce(McpDeps) -> Result<Server, Failure>,
+    ) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let folder = std::env::temp_dir().join(format!("spotify-mcp-mcp-{}-{number}", std::process::id()));
-        let fake = Fake::start(script).await;
         let clock = Clock::system();
-        let gate = Gate::new(GatePolicy::new().with_loopback().allow(&fake.origin).unwrap(), clock.clone());
-        let base = BaseUrl::parse(&format!("{}/v1", fake.origin)).unwrap();
-        let api_timeout = Duration::from_millis(500);
+        let allowed = GatePolicy::new().with_loopback().allow(&spotify.api_url).unwrap();
+        let gate = Gate::new(allowed, clock.clone());
+        let base = BaseUrl::parse(&spotify.api_url).unwrap();
+        let api_timeout = spotify.timeout;
         let audit = Audit::open(crate::audit::settings(&folder), clock.clone(), Dice::system()).unwrap();
         let link = link(clock.now());
         let caller = Caller {
@@ -177,12 +211,13 @@ impl Rig {
         };
         let upstream = Arc::new(Pretend {
             mood: Mutex::new(Mood::Works),
+            token: Mutex::new(spotify.token),
             links: vec![link],
             dropped: Arc::default(),
             hung: AtomicU32::new(0),
         });
         let server = make(McpDeps {
-            api: Api::new(gate, clock.clone(), base, QuotaMode::Development, api_timeout),
+            api: Api::new(gate, clock.clone(), base, spotify.mode, api_timeout),
             upstream: upstream.clone(),
             audit: audit.clone(),
             limits: Limits::of_calls(limits, &clock),

@@ -2,11 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::examples::{self, Things};
 use super::rig::{Mood, Rig};
 use super::schema::breaks;
+use super::stage::Stage;
 use crate::fake::{Answer, Seen};
 
 const TRACK: &str = "4uLU6hMCjMI75M1A2tKUQC";
+/// Bytes of a tool in the list, on average.
+const MOST_OF_EACH: usize = 2_600;
 const LIST: &str = "37i9dQZF1DXcBWIGoYBM5M";
 
 fn track(n: u64) -> Value {
@@ -76,7 +80,7 @@ async fn every_tool_explains_itself_fully() {
             assert!(schema["description"].is_string(), "{name}.{field}");
             let bounded = match schema["type"].as_str().unwrap() {
                 "integer" => schema["minimum"].is_number() && schema["maximum"].is_number(),
-                "string" => schema["maxLength"].is_number() || schema["pattern"].is_string(),
+                "string" => ["maxLength", "pattern", "enum"].iter().any(|rule| schema.get(rule).is_some()),
                 "array" => schema["maxItems"].is_number(),
                 "boolean" => true,
                 other => panic!("{name}.{field} is {other}"),
@@ -91,31 +95,36 @@ async fn every_tool_explains_itself_fully() {
 
 #[tokio::test]
 async fn answers_and_errors_conform_to_the_output_schema_and_carry_the_mark() {
-    let rig = Rig::new(plenty).await;
-    let uris = json!([format!("https://open.spotify.com/track/{TRACK}?si=1")]);
-    for tool in listed(&rig).await {
+    for tool in examples::listed(&Stage::new().await).await {
         let name = tool["name"].as_str().unwrap();
-        let arguments = match name {
-            "search_tracks" => json!({"query": "x"}),
-            "create_playlist" => json!({"name": "x", "track_uris": uris}),
-            "add_tracks_to_playlist" => json!({"playlist_id": LIST, "track_uris": uris}),
-            "get_playlist_tracks" => json!({"playlist_id": format!("spotify:playlist:{LIST}")}),
-            _ => json!({}),
-        };
-        let good = rig.call(name, arguments).await;
-        let bad = rig.call(name, json!({"colour": "red"})).await;
+        let stage = Stage::new().await;
+        stage.change(&json!({"hostile_names": true}));
+        examples::prepare(&stage, name).await;
+        let arguments = Things::of(&stage).await.example(name);
+        let good = stage.rig.call(name, arguments).await;
+        let bad = stage.rig.call(name, json!({"colour": "red"})).await;
         for (result, is_error) in [(&good, false), (&bad, true)] {
             assert_eq!(result["isError"], is_error, "{name}: {result}");
             let breaks = breaks(&tool["outputSchema"], &result["structuredContent"]);
             assert!(breaks.is_empty(), "{name}: {breaks:#?}");
             assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "spotify-mcp");
-            assert!(!result.to_string().contains('\u{202e}'), "{name}");
+            for hidden in ['\u{202e}', '\u{1b}', '\u{7}'] {
+                assert!(!result.to_string().contains(hidden), "{name}");
+            }
         }
         let text = good["content"][0]["text"].as_str().unwrap();
         assert_eq!(text.ends_with("Data from Spotify"), name != "get_status", "{name}");
         assert_eq!(bad["structuredContent"]["error"]["code"], "INVALID_ARGUMENT");
         assert!(bad["content"][0]["text"].as_str().unwrap().contains("`colour`"), "{bad}");
     }
+}
+
+#[tokio::test]
+async fn the_list_of_tools_stays_small() {
+    let list = Rig::quiet().await.modern("tools/list", json!({})).await.result();
+    let (size, tools) = (list.to_string().len(), list["tools"].as_array().unwrap().len());
+    println!("{tools} tools in {size} bytes");
+    assert!(size < MOST_OF_EACH * tools, "{tools} tools take {size} bytes");
 }
 
 #[tokio::test]

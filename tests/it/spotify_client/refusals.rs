@@ -16,7 +16,8 @@ async fn each_row_has_its_code_and_says_nothing_secret() {
         (403, r#"{"error":{"message":"Insufficient client scope"}}"#, "SCOPE_MISSING"),
         (403, r#"{"error":{"message":"p","reason":"PREMIUM_REQUIRED"}}"#, "PREMIUM_REQUIRED"),
         (403, r#"{"error":{"message":"Player command failed: Restriction violated"}}"#, "RESTRICTED"),
-        (403, r#"{"error":{"status":403,"message":"Forbidden"}}"#, "FORBIDDEN"),
+        // Of an endpoint that is nobody's; of a playlist it means that it is somebody else's.
+        (403, r#"{"error":{"status":403,"message":"Forbidden"}}"#, "NOT_AVAILABLE_IN_MODE"),
         (404, r#"{"error":{"message":"n","reason":"NO_ACTIVE_DEVICE"}}"#, "NO_ACTIVE_DEVICE"),
         (404, "", "NOT_FOUND"),
         (410, "", "NOT_AVAILABLE_IN_MODE"),
@@ -117,4 +118,13 @@ async fn a_read_survives_one_broken_connection() {
     })
     .await;
     assert_eq!(api(&fake).me(&token()).await.unwrap().id.as_deref(), Some("me"));
+}
+
+#[tokio::test]
+async fn a_bare_forbidden_of_a_playlist_is_not_the_modes() {
+    let fake = Fake::always(|| Answer::json(403, r#"{"error":{"status":403,"message":"Forbidden"}}"#)).await;
+    let list: PlaylistId = ID.parse().unwrap();
+    let error = api(&fake).playlist_items(&token(), &list, 1, 0, None).await.unwrap_err();
+    assert_eq!(error, ApiError::Forbidden);
+    assert_eq!(add_one(&api(&fake)).await, Err(ApiError::Forbidden));
 }

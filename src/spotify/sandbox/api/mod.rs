@@ -1,6 +1,7 @@
 //! The simulated Web API under `/v1`: what is built so far, the rest answers 403 (removed) or 404 (unknown).
 
 mod caller;
+mod commands;
 mod items;
 mod me;
 mod paging;
@@ -13,7 +14,7 @@ mod shape;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Router, middleware};
 use http::Uri;
 
@@ -31,9 +32,13 @@ pub fn router(world: &Arc<World>) -> Router<Arc<World>> {
         .route("/me", get(me::profile))
         .route("/me/tracks", get(me::liked))
         .route("/me/playlists", get(playlists::mine).post(playlists::create))
-        .route("/me/player", get(player::playback))
+        .route("/me/player", get(player::playback).put(commands::transfer))
         .route("/me/player/currently-playing", get(player::currently_playing))
         .route("/me/player/devices", get(player::devices))
+        .route("/me/player/queue", get(player::queue).post(commands::enqueue))
+        .route("/me/player/play", put(commands::play))
+        .route("/me/player/pause", put(commands::pause))
+        .route("/me/player/{command}", post(commands::skip).put(commands::set))
         .route("/search", get(search::search))
         .route("/tracks/{id}", get(me::track))
         .route("/users/{id}/playlists", post(playlists::create_for))

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::spotify::sandbox::limits::Limited;
+use crate::spotify::sandbox::world::player::Impossible;
 
 /// A refusal: the status, the message, what else it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub enum Refusal {
     NotFound(&'static str),
     /// 411.
     LengthRequired,
+    /// 403: a command to the player by somebody who does not pay.
+    Premium,
+    /// 403 or 404: a command that the player cannot do.
+    Player(Impossible),
+    /// 500.
+    Server,
     /// 429.
     Limited(Limited),
 }
@@ -60,6 +67,11 @@ impl Refusal {
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message, None),
             Self::NotFound(message) => (StatusCode::NOT_FOUND, message, None),
             Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "Length Required", None),
+            Self::Premium => {
+                (StatusCode::FORBIDDEN, "Player command failed: Premium required", Some("PREMIUM_REQUIRED"))
+            }
+            Self::Player(why) => player(*why),
+            Self::Server => (StatusCode::INTERNAL_SERVER_ERROR, "Server error.", None),
             Self::Limited(Limited::Rate(_)) => {
                 (StatusCode::TOO_MANY_REQUESTS, "API rate limit exceeded", None)
             }
@@ -82,6 +94,28 @@ impl Refusal {
                 Some((header::RETRY_AFTER, secs.to_string()))
             }
             _ => None,
+        }
+    }
+}
+
+const fn player(why: Impossible) -> (StatusCode, &'static str, Option<&'static str>) {
+    match why {
+        Impossible::NoActiveDevice => {
+            (StatusCode::NOT_FOUND, "Player command failed: No active device found", Some("NO_ACTIVE_DEVICE"))
+        }
+        Impossible::DeviceNotFound => (StatusCode::NOT_FOUND, "Device not found", None),
+        Impossible::RestrictedDevice => (
+            StatusCode::FORBIDDEN,
+            "Player command failed: Restricted device",
+            Some("DEVICE_NOT_CONTROLLABLE"),
+        ),
+        Impossible::NoVolume => (
+            StatusCode::FORBIDDEN,
+            "Player command failed: Cannot control device volume",
+            Some("VOLUME_CONTROL_DISALLOW"),
+        ),
+        Impossible::Restriction | Impossible::Advertisement => {
+            (StatusCode::FORBIDDEN, "Player command failed: Restriction violated", Some("UNKNOWN"))
         }
     }
 }

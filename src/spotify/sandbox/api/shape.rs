@@ -217,6 +217,11 @@ pub fn item(world: &World, caller: &Caller, uri: &str, title: Option<&str>) -> V
     shape(&caller.person.marker).track(id, &title, music::pick(&[id], music::CATALOGUE))
 }
 
+/// The URI of an episode in somebody's edition.
+pub fn episode_uri(marker: &str, index: usize) -> String {
+    format!("spotify:episode:{}", music::id(Kind::Episode, marker, index))
+}
+
 fn local(uri: &str, rest: &str) -> Value {
     let name = rest.split(':').nth(2).unwrap_or_default().replace('+', " ");
     json!({

@@ -35,6 +35,19 @@ pub enum RefreshMode {
     Same,
 }
 
+/// How a command to the player is confirmed; all three are seen (spotify.md 1.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirmation {
+    /// 204.
+    #[default]
+    NoContent,
+    /// 200 with a word of noise that is no JSON.
+    Junk,
+    /// 202 with the same.
+    Accepted,
+}
+
 /// What the dashboard says about an app; the control plane may change any of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -65,6 +78,8 @@ pub struct AppRules {
     pub withheld: Scopes,
     /// Whether a code presented twice revokes what it gave the first time.
     pub code_reuse_revokes: bool,
+    /// How commands to the player are confirmed.
+    pub confirmation: Confirmation,
     /// Where `next` links point instead of here: a trap for clients that follow them with the token.
     pub links_base: Option<String>,
 }
@@ -85,6 +100,7 @@ impl Default for AppRules {
             daily_quota: None,
             withheld: Scopes::default(),
             code_reuse_revokes: false,
+            confirmation: Confirmation::default(),
             links_base: None,
         }
     }

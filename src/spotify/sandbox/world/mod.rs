@@ -4,6 +4,7 @@ pub mod app;
 pub mod grants;
 pub mod music;
 pub mod people;
+pub mod player;
 pub mod playlists;
 pub mod save;
 pub mod shards;

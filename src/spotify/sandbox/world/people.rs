@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
 
 use super::music::{self, Kind};
-use super::shards::{read, write};
+use super::player::{Gadget, Player};
+use super::shards::{lock, read, write};
 use crate::ambient::Timestamp;
 
 /// What is playing for a person.
@@ -49,6 +50,10 @@ pub struct Traits {
     pub paused: bool,
     /// Whether there is any device to play on.
     pub device: bool,
+    /// The devices; where none is named, one speaker that is active.
+    pub devices: Vec<Gadget>,
+    /// How long commands to the player take until they are seen, milliseconds.
+    pub effect_millis: u64,
     /// Whether every name of theirs carries hostile text: control and bidi characters, markup, instructions.
     pub hostile_names: bool,
 }
@@ -65,6 +70,8 @@ impl Default for Traits {
             song: 0,
             paused: false,
             device: true,
+            devices: Vec::new(),
+            effect_millis: 150,
             hostile_names: false,
         }
     }
@@ -102,6 +109,8 @@ pub struct Person {
     pub playlists: RwLock<Vec<String>>,
     /// Their liked songs, newest first.
     pub liked: RwLock<Vec<Liked>>,
+    /// Their player, once it was told to do something; until then it does what the traits say.
+    pub player: Mutex<Option<Player>>,
     /// Counters.
     pub counts: Counts,
     state: RwLock<Arc<State>>,
@@ -127,6 +136,7 @@ impl Person {
             marker,
             playlists: RwLock::default(),
             liked: RwLock::default(),
+            player: Mutex::default(),
             counts: Counts::default(),
             state: RwLock::new(Arc::new(State { traits, since, now_playing: Default::default() })),
         }
@@ -137,8 +147,9 @@ impl Person {
         read(&self.state).clone()
     }
 
-    /// Takes on other traits.
+    /// Takes on other traits; the player does what they say again.
     pub fn become_(&self, traits: Traits, since: Timestamp) {
+        *lock(&self.player) = None;
         *write(&self.state) = Arc::new(State { traits, since, now_playing: Default::default() });
     }
 
@@ -176,7 +187,10 @@ pub fn friendly() -> Vec<(&'static str, Traits, Vec<Starter>, Vec<usize>)> {
     vec![
         (
             "ada",
-            person("Ada", "Folk for train rides, and one song on repeat", "GB", 0),
+            Traits {
+                devices: household("Ada"),
+                ..person("Ada", "Folk for train rides, and one song on repeat", "GB", 0)
+            },
             vec![
                 list("Train Window", "Hills, rain, headphones", &[0, 2, 3, 9, 13, 14, 30, 61]),
                 list("Slow Sundays", "Nothing above 90 beats per minute", &[7, 8, 10, 32, 96, 118]),
@@ -204,6 +218,21 @@ pub fn friendly() -> Vec<(&'static str, Traits, Vec<Starter>, Vec<usize>)> {
             ],
             vec![66, 68, 69, 36, 72, 97, 108, 55],
         ),
+    ]
+}
+
+/// A speaker that plays, one in the kitchen, and a telephone.
+fn household(name: &str) -> Vec<Gadget> {
+    let gadget = |name: &str, kind: &str, active| Gadget {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        active,
+        ..Gadget::default()
+    };
+    vec![
+        gadget(&format!("{name}'s speaker"), "Speaker", true),
+        gadget("Kitchen", "Speaker", false),
+        gadget(&format!("{name}'s phone"), "Smartphone", false),
     ]
 }
 

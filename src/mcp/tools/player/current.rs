@@ -1,14 +1,14 @@
-//! What plays.
+//! What plays, as it is told by every tool that looks at the player.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{parse, schema_of};
-use super::items::{TrackItem, item_uri};
-use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
+use super::super::arguments::{parse, schema_of};
+use super::super::items::{TrackItem, item_uri};
+use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::models::Playback;
 
-pub(super) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
+pub(in crate::mcp) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
     name: "get_current_track",
     title: "Get the current track",
     description: "Tells what the person is listening to on Spotify right now: the track or podcast episode, whether it is \
@@ -16,26 +16,26 @@ pub(super) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
                   an error.",
     hints: LOOKS,
     input: schema_of::<Input>,
-    output: output_of::<Output>,
+    output: output_of::<NowPlaying>,
     run: |context, arguments| Box::pin(run(context, arguments)),
 };
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(in crate::mcp) struct Input {
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
-    account: Option<AccountName>,
+    pub(super) account: Option<AccountName>,
 }
 
-#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub(super) enum State {
     Playing,
     Paused,
     Nothing,
 }
 
-#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Track,
@@ -44,10 +44,11 @@ enum Kind {
     Unknown,
 }
 
-#[derive(Serialize, JsonSchema)]
-struct Output {
+/// What plays.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct NowPlaying {
     /// Whether something plays, is paused, or nothing is there.
-    state: State,
+    pub(super) state: State,
     /// What kind of thing it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
@@ -67,15 +68,25 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let api = session.api;
     let playback = session.call(|token| async move { api.currently_playing(&token).await }).await?;
-    let now = playback.as_ref().map_or_else(nothing, seen);
-    Answer::of(told(&now), &now)
+    let now = NowPlaying::of(playback.as_ref());
+    Answer::of(now.told(), &now)
 }
 
-const fn nothing() -> Output {
-    Output { state: State::Nothing, kind: None, track: None, progress_ms: None, context_uri: None }
+impl NowPlaying {
+    const NOTHING: Self =
+        Self { state: State::Nothing, kind: None, track: None, progress_ms: None, context_uri: None };
+
+    pub(super) fn of(playback: Option<&Playback>) -> Self {
+        playback.map_or(Self::NOTHING, seen)
+    }
+
+    /// One line.
+    pub(super) fn told(&self) -> String {
+        told(self)
+    }
 }
 
-fn seen(playback: &Playback) -> Output {
+fn seen(playback: &Playback) -> NowPlaying {
     let kind = match playback.currently_playing_type.as_deref() {
         Some("track") => Kind::Track,
         Some("episode") => Kind::Episode,
@@ -83,7 +94,7 @@ fn seen(playback: &Playback) -> Output {
         _ => Kind::Unknown,
     };
     let playing = playback.is_playing.unwrap_or(false);
-    Output {
+    NowPlaying {
         state: if playing { State::Playing } else { State::Paused },
         kind: Some(kind),
         track: playback.item.as_ref().and_then(TrackItem::from),
@@ -92,7 +103,7 @@ fn seen(playback: &Playback) -> Output {
     }
 }
 
-fn told(now: &Output) -> String {
+fn told(now: &NowPlaying) -> String {
     let state = match now.state {
         State::Playing => "Playing",
         State::Paused => "Paused",
@@ -110,7 +121,7 @@ fn told(now: &Output) -> String {
 }
 
 /// `m:ss`
-fn clock(millis: u64) -> String {
+pub(super) fn clock(millis: u64) -> String {
     format!("{}:{:02}", millis / 60_000, millis / 1_000 % 60)
 }
 
@@ -132,7 +143,7 @@ mod tests {
             "Playing: an advertisement."
         );
         assert!(tell(r#"{"is_playing":false,"item":null}"#).starts_with("Paused: something"));
-        assert_eq!(told(&nothing()), "Nothing is playing.");
+        assert_eq!(told(&NowPlaying::of(None)), "Nothing is playing.");
     }
 
     #[test]

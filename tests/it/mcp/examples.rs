@@ -1,0 +1,55 @@
+//! One good call of every tool, for the tests that go through all of them. A new tool joins by a line here.
+
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+
+/// What the pretend person has, to be named in calls.
+pub struct Things {
+    pub playlist: String,
+    pub tracks: Vec<String>,
+}
+
+impl Things {
+    pub async fn of(stage: &Stage) -> Self {
+        let found = stage.ask("search_tracks", json!({"query": "Understory", "limit": 3})).await;
+        let uri = |track: &Value| track["uri"].as_str().unwrap().to_owned();
+        Self {
+            playlist: stage.playlist(0).await,
+            tracks: found["tracks"].as_array().unwrap().iter().map(uri).collect(),
+        }
+    }
+
+    /// Arguments with which the tool works.
+    pub fn example(&self, tool: &str) -> Value {
+        match tool {
+            "add_to_queue" => json!({"uris": self.tracks}),
+            "add_tracks_to_playlist" => json!({"playlist_id": self.playlist, "track_uris": self.tracks}),
+            "create_playlist" => json!({"name": "Example", "track_uris": self.tracks}),
+            "get_current_track" | "get_liked_songs" | "get_playback_state" | "get_queue" | "get_status"
+            | "get_user_playlists" | "list_devices" | "pause" | "skip_to_next" | "skip_to_previous" => {
+                json!({})
+            }
+            "get_playlist_tracks" => json!({"playlist_id": self.playlist}),
+            "play" => json!({"uris": self.tracks, "offset": 1}),
+            "search_tracks" => json!({"query": "Understory"}),
+            "seek" => json!({"position_ms": 30_000}),
+            "set_player" => json!({"volume": 25, "shuffle": true, "repeat": "context"}),
+            "transfer_playback" => json!({"device": "Kitchen"}),
+            other => panic!("tests/it/mcp/examples.rs has no example of {other}"),
+        }
+    }
+}
+
+/// Brings about what a tool's example needs.
+pub async fn prepare(stage: &Stage, tool: &str) {
+    if tool == "skip_to_previous" {
+        stage.ask("skip_to_next", json!({})).await;
+    }
+}
+
+/// Every tool as it is listed.
+pub async fn listed(stage: &Stage) -> Vec<Value> {
+    let list = stage.rig.modern("tools/list", json!({})).await.result();
+    list["tools"].as_array().unwrap().clone()
+}
