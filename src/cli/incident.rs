@@ -2,15 +2,20 @@
 //!
 //! Never: a step that cannot be taken twice. Killed at any instant, the same command goes on.
 
+mod abandon;
+mod beginning;
 mod beyond;
 mod course;
+mod ending;
 mod facts;
 mod help;
 mod lockdown;
+mod locking;
 mod playbooks;
 mod program;
 mod report;
 mod review;
+mod selected;
 mod show;
 mod steps;
 
@@ -32,7 +37,8 @@ pub type Args = Group<Command>;
 pub(super) const AFTER: &str = "\
 Every playbook runs its steps in order, asks first (--yes where there is no terminal), and stores each step with its \
 evidence before the next. Killed or failed on its way, the same command goes on where it stopped; meanwhile no other playbook \
-begins, but 'lockdown' always works, and an advisory that only waits for another program is in nobody's way. The report is written to <data_dir>/evidence, and to --report; with a master key at hand \
+begins, but 'lockdown' always works, and an advisory that only waits for another program is in nobody's way; 'abandon' ends \
+one as it is. The report is written to <data_dir>/evidence, and to --report; with a master key at hand \
 it is signed. Status 3: something is left to do, and the report says what.
 
 Examples:
@@ -68,6 +74,9 @@ pub enum Command {
     /// Look whether it is safe, and let servers answer again
     #[command(after_help = help::LIFT)]
     Lift(Lift),
+    /// End the incident in progress as it is, so that another can begin
+    #[command(after_help = help::ABANDON)]
+    Abandon(Abandon),
     /// Show an incident's report again; with a master key at hand it is signed where it was not
     #[command(after_help = help::REPORT)]
     Report(Report),
@@ -148,6 +157,22 @@ pub struct Lift {
     common: Common,
 }
 
+/// How to abandon.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Abandon {
+    /// The incident (inc_...), where several wait; without it, the one in progress, or the one that waits
+    id: Option<String>,
+    /// Why, for the report and the trail; never a secret or a name
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    reason: String,
+    /// Write the report there as well, to a file that is not there yet: Markdown, or JSON where it ends in .json
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Do not ask; needed where there is no terminal
+    #[arg(short, long)]
+    yes: bool,
+}
+
 /// Which incident.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Report {
@@ -170,6 +195,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Command::Report(report) => show::again(desk, report).await,
         Command::Lockdown(common) => lockdown::begin(desk, common).await,
         Command::Lift(lift) => lockdown::lift(desk, lift).await,
+        Command::Abandon(of) => abandon::take(desk, of).await,
         Command::AuthenticationCompromise(of) => {
             Course::run(desk, Playbook::Authentication(of.clone()), secrets).await
         }

@@ -4,6 +4,7 @@
 use crate::ambient::Timestamp;
 use crate::failure::Failure;
 
+use super::rotations::TURN;
 use super::{Recorded, Store, end_cached, reading, record, transaction, writing};
 
 /// An incident as it is stored.
@@ -13,7 +14,7 @@ pub struct IncidentRow {
     pub id: String,
     /// Which playbook.
     pub playbook: String,
-    /// `open` or `contained`.
+    /// `open`, `contained` or `abandoned`.
     pub state: String,
     /// JSON.
     pub facts: String,
@@ -34,6 +35,20 @@ pub struct NewIncident<'a> {
     pub facts: &'a str,
     /// Now.
     pub now: Timestamp,
+}
+
+/// The right to respond to an incident, until another machine takes it up: what is stored with an older one is refused.
+#[derive(Clone, Debug)]
+pub struct IncidentTurn {
+    id: String,
+    fence: i64,
+}
+
+impl IncidentTurn {
+    /// For what happens beside the incident in progress, in one transaction each: a lockdown, a lift.
+    pub fn beside(id: &str) -> Self {
+        Self { id: id.to_owned(), fence: 0 }
+    }
 }
 
 const LOCK: &str = "UPDATE revocation SET locked_by = $1 WHERE id = 1 AND locked_by IS NULL";
@@ -108,47 +123,102 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_as(sql).bind(playbook).fetch_all(pool).await)?)
     }
 
-    /// From now on an incident only waits: others may begin.
-    pub async fn let_incident_wait(&self, id: &str) -> Result<(), Failure> {
-        let sql = "UPDATE incidents SET unfinished = NULL WHERE id = $1 AND ended_at IS NULL";
-        writing!(self, pool => sqlx::query(sql).bind(id).execute(pool).await.map(drop))?;
-        Ok(())
+    /// From now on an incident only waits: others may begin. `false` where the turn is lost.
+    pub async fn let_incident_wait(&self, turn: &IncidentTurn) -> Result<bool, Failure> {
+        let sql = "UPDATE incidents SET unfinished = NULL, runner = NULL WHERE id = $1 AND fence = $2 AND unfinished = 1";
+        let waits = writing!(self, pool => sqlx::query(sql)
+            .bind(&turn.id).bind(turn.fence)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(waits > 0)
     }
 
-    /// One that waited goes on; `false` where another is in progress, or it has ended.
-    pub async fn take_up_incident(&self, id: &str) -> Result<bool, Failure> {
-        let sql = "UPDATE incidents SET unfinished = 1 WHERE id = $1 AND ended_at IS NULL
-            AND NOT EXISTS (SELECT 1 FROM incidents WHERE unfinished = 1 AND id <> $1)";
-        let taken = writing!(self, pool =>
-            sqlx::query(sql).bind(id).execute(pool).await.map(|done| done.rows_affected()))?;
-        Ok(taken == 1)
-    }
-
-    /// Stores what is known of an incident, with the events of it.
-    pub async fn note_incident(&self, id: &str, facts: &str, events: &[Recorded]) -> Result<(), Failure> {
-        let sql = "UPDATE incidents SET facts = $2 WHERE id = $1";
-        transaction!(self, tx => {
-            sqlx::query(sql).bind(id).bind(facts).execute(&mut *tx).await?;
-            record!(tx, events);
-        });
-        Ok(())
-    }
-
-    /// Its playbook has come to its end.
-    pub async fn end_incident(
+    /// Takes the turn for a runner, also for an incident that only waited: at once where it had it before (it was killed),
+    /// else when the one before has given no sign of life for half a minute. `None`: another runner works, another
+    /// incident is in progress, or this one is over.
+    pub async fn take_incident(
         &self,
         id: &str,
+        runner: &str,
+        now: Timestamp,
+    ) -> Result<Option<IncidentTurn>, Failure> {
+        let sql = "UPDATE incidents SET unfinished = 1, runner = $2, runner_until = $4, fence = fence + 1
+            WHERE id = $1 AND ended_at IS NULL AND (runner IS NULL OR runner = $2 OR runner_until <= $3)
+                AND NOT EXISTS (SELECT 1 FROM incidents WHERE unfinished = 1 AND id <> $1)
+            RETURNING fence";
+        let fence: Option<i64> = writing!(self, pool => sqlx::query_scalar(sql)
+            .bind(id).bind(runner).bind(now.millis()).bind(now.millis() + TURN)
+            .fetch_optional(pool).await)?;
+        Ok(fence.map(|fence| IncidentTurn { id: id.to_owned(), fence }))
+    }
+
+    /// A sign of life; `false` where the turn is lost.
+    pub async fn keep_incident(&self, turn: &IncidentTurn, now: Timestamp) -> Result<bool, Failure> {
+        let sql = "UPDATE incidents SET runner_until = $3 WHERE id = $1 AND fence = $2 AND unfinished = 1";
+        let kept = writing!(self, pool => sqlx::query(sql)
+            .bind(&turn.id).bind(turn.fence).bind(now.millis() + TURN)
+            .execute(pool).await.map(|kept| kept.rows_affected()))?;
+        Ok(kept > 0)
+    }
+
+    /// Stores what is known of an incident, with the events of it; `false`, and nothing stored, where the turn is lost.
+    pub async fn note_incident(
+        &self,
+        turn: &IncidentTurn,
         (facts, now): (&str, Timestamp),
         events: &[Recorded],
-    ) -> Result<(), Failure> {
-        let sql = "UPDATE incidents SET state = 'contained', facts = $2, ended_at = $3, unfinished = NULL
-            WHERE id = $1 AND ended_at IS NULL";
-        transaction!(self, tx => {
-            let ended = sqlx::query(sql).bind(id).bind(facts).bind(now.millis()).execute(&mut *tx).await?;
-            if ended.rows_affected() > 0 {
-                record!(tx, events);
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE incidents SET facts = $3, runner_until = $4
+            WHERE id = $1 AND fence = $2 AND unfinished = 1";
+        let noted = transaction!(self, tx => {
+            let noted = sqlx::query(sql)
+                .bind(&turn.id)
+                .bind(turn.fence)
+                .bind(facts)
+                .bind(now.millis() + TURN)
+                .execute(&mut *tx)
+                .await?;
+            if noted.rows_affected() == 0 {
+                return Ok(false);
             }
+            record!(tx, events);
+            true
         });
+        Ok(noted)
+    }
+
+    /// Its playbook has come to its end, as this state says; `false`, and nothing stored, where the turn is lost.
+    pub async fn end_incident(
+        &self,
+        turn: &IncidentTurn,
+        (state, facts, now): (&str, &str, Timestamp),
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let sql = "UPDATE incidents SET state = $3, facts = $4, ended_at = $5, unfinished = NULL
+            WHERE id = $1 AND fence = $2 AND ended_at IS NULL";
+        let ended = transaction!(self, tx => {
+            let ended = sqlx::query(sql)
+                .bind(&turn.id)
+                .bind(turn.fence)
+                .bind(state)
+                .bind(facts)
+                .bind(now.millis())
+                .execute(&mut *tx)
+                .await?;
+            if ended.rows_affected() == 0 {
+                return Ok(false);
+            }
+            record!(tx, events);
+            true
+        });
+        Ok(ended)
+    }
+
+    /// Keeps that the report of an incident that is over was written; nothing where something else was stored meanwhile.
+    pub async fn incident_reported(&self, row: &IncidentRow, facts: &str) -> Result<(), Failure> {
+        let sql = "UPDATE incidents SET facts = $2 WHERE id = $1 AND facts = $3 AND ended_at IS NOT NULL";
+        writing!(self, pool => sqlx::query(sql)
+            .bind(&row.id).bind(facts).bind(&row.facts)
+            .execute(pool).await.map(drop))?;
         Ok(())
     }
 

@@ -79,7 +79,7 @@ pub use emergencies::EmergencyRow;
 pub use epoch::Reading;
 pub use gauges::Gauges;
 pub use grants::{AccessGrant, ConnectedClient, NewTokens};
-pub use incidents::{IncidentRow, NewIncident};
+pub use incidents::{IncidentRow, IncidentTurn, NewIncident};
 pub use introspection::TokenFacts;
 pub use keys::{DataKeyCount, DataKeyRow, MasterKeyMismatch, MasterKeyRow, PurposeKeyRow};
 pub use limits::Bucket;

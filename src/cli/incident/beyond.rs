@@ -15,12 +15,9 @@ pub(super) async fn take(course: &Course<'_>) -> Result<Taken, Refused> {
     let mut said = the_new_key(course)?;
     let spotify = match &course.playbook {
         Playbook::Dependency(_) => Vec::new(),
-        Playbook::Authentication(of) => {
-            let user = match &of.user {
-                Some(named) => Some(course.desk.person(named).await?),
-                None => None,
-            };
-            beyond::at_spotify(course.desk, user.as_ref()).await.map_err(|failure| broken(&failure))?
+        Playbook::Authentication(_) => {
+            let asked = course.order()?.selection;
+            beyond::at_spotify(course.desk, asked.user()).await.map_err(|failure| broken(&failure))?
         }
         Playbook::Configuration(_) | Playbook::Network(_) => {
             beyond::at_spotify(course.desk, None).await.map_err(|failure| broken(&failure))?

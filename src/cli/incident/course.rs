@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::facts::{Facts, Outcome};
 use super::playbooks::{Playbook, Step};
-use super::steps::Ready;
-use super::{report, steps};
+use super::{beginning, locking, report, selected, steps};
+use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
 use crate::cli::boundaries::Boundaries;
 use crate::cli::operator::whoever;
@@ -15,11 +15,14 @@ use crate::cli::output::{Exit, Refused};
 use crate::cli::rotate_keys::{Runner, binary};
 use crate::domain::IncidentId;
 use crate::domain::event::{Event, EventCode};
-use crate::store::{IncidentRow, NewIncident, Recorded};
+use crate::store::{IncidentRow, IncidentTurn, NewIncident, Recorded};
 
 /// How long every server needs at most to hear that something is closed or ended: one that has not read it by then trusts
 /// nothing that it remembers.
 pub(super) const HEARD: Duration = Duration::from_millis(1_300);
+
+/// How often this process shows that it is alive, while a step lasts.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// An incident at work.
 pub(super) struct Course<'a> {
@@ -29,7 +32,13 @@ pub(super) struct Course<'a> {
     pub(super) secrets: Vec<(String, String)>,
     pub(super) row: IncidentRow,
     pub(super) facts: Facts,
+    /// From when on what is selected counts as new, because this run ended it.
+    pub(super) revoked_from: Option<Timestamp>,
+    /// Whether another run began it.
+    taken_up: bool,
+    turn: IncidentTurn,
     boundaries: Boundaries,
+    _alone: Runner,
 }
 
 /// What a step came to.
@@ -54,32 +63,30 @@ impl<'a> Course<'a> {
         playbook: Playbook,
         secrets: Vec<(String, String)>,
     ) -> Result<Exit, Refused> {
-        let in_progress = on_its_way(desk, &playbook).await?;
+        let in_progress = beginning::on_its_way(desk, &playbook).await?;
+        let mut new = Value::Null;
         if in_progress.is_none() {
-            begins_newly(desk, &playbook).await?;
+            new = selected::asked(desk, &playbook).await?;
+            if let Some(id) = report::unreported(desk, (playbook.name(), &new)).await?
+                && !playbook.common().dry_run
+            {
+                return finish(desk, &playbook, &id).await;
+            }
+            beginning::begins_newly(desk, &playbook).await?;
         }
         let asked = playbook.common().report.clone();
         report::may_be_written(asked.as_deref(), in_progress.as_ref().map(|row| row.id.as_str()))?;
         if playbook.common().dry_run {
-            return would(desk, &playbook, in_progress.as_ref()).await;
+            return beginning::would(desk, (&playbook, &new), in_progress.as_ref()).await;
         }
-        let _alone = Runner::take_incident(desk)?;
+        let alone = Runner::take_incident(desk)?;
         let mut course = match in_progress {
-            Some(row) => {
-                let taken = desk.store.take_up_incident(&row.id).await.map_err(|failure| broken(&failure))?;
-                if !taken {
-                    return Err(elsewhere());
-                }
-                desk.output.note(&format!("Incident {} is not over: it goes on.", row.id));
-                let mut facts = Facts::parse(&row.facts);
-                facts.interrupted += 1;
-                Self { desk, playbook, secrets, row, facts, boundaries: Boundaries::default() }
-            }
+            Some(row) => Self::take_up(desk, playbook, (secrets, alone), &row.id).await?,
             None => {
-                let question = question(desk, &playbook).await?;
+                let question = beginning::question(desk, (&playbook, &new)).await?;
                 desk.confirm(&question, playbook.common().yes)?;
                 steps::make_ready(desk, &playbook).await?;
-                Self::begin(desk, playbook, secrets).await?
+                Self::begin(desk, playbook, (secrets, alone), new).await?
             }
         };
         if course.take_steps().await? {
@@ -89,63 +96,139 @@ impl<'a> Course<'a> {
             .await
     }
 
+    /// Goes on with the one that stopped, as it is when no other process works on it any more.
+    async fn take_up(
+        desk: &'a Desk,
+        playbook: Playbook,
+        (secrets, alone): (Vec<(String, String)>, Runner),
+        id: &str,
+    ) -> Result<Self, Refused> {
+        let turn = turn(desk, &alone, id).await?;
+        let row = desk.store.incident(id).await.map_err(|failure| broken(&failure))?;
+        let row = row.ok_or_else(elsewhere)?;
+        desk.output.note(&format!("Incident {} is not over: it goes on.", row.id));
+        let mut facts = Facts::parse(&row.facts);
+        facts.interrupted += 1;
+        let (boundaries, taken_up, revoked_from) = (Boundaries::default(), true, None);
+        Ok(Self {
+            desk,
+            playbook,
+            secrets,
+            row,
+            facts,
+            revoked_from,
+            taken_up,
+            turn,
+            boundaries,
+            _alone: alone,
+        })
+    }
+
     async fn begin(
         desk: &'a Desk,
         playbook: Playbook,
-        secrets: Vec<(String, String)>,
+        (secrets, alone): (Vec<(String, String)>, Runner),
+        asked: Value,
     ) -> Result<Self, Refused> {
         let id = IncidentId::mint(desk.dice.bytes()).as_str().to_owned();
-        let (facts, now) = (first_facts(&playbook)?, desk.clock.now());
+        let (mut facts, now) = (begun(playbook.common().reason.clone(), asked)?, desk.clock.now());
+        let event = desk.stamp(told(EventCode::IncidentStarted, (&id, playbook.name()), &facts));
+        facts.events.push(event.id.as_str().to_owned());
+        let text = facts.text();
+        let new = NewIncident { id: &id, playbook: playbook.name(), facts: &text, now };
+        let begun = desk.store.begin_incident(new, &[event]).await.map_err(|failure| broken(&failure))?;
+        if !begun {
+            return Err(other());
+        }
+        let turn = turn(desk, &alone, &id).await?;
         let row = IncidentRow {
             id,
             playbook: playbook.name().to_owned(),
             state: "open".to_owned(),
-            facts: String::new(),
+            facts: text,
             began_at: now.millis(),
             ended_at: None,
         };
-        let mut course = Self { desk, playbook, secrets, row, facts, boundaries: Boundaries::default() };
-        let event = course.event(EventCode::IncidentStarted, |event| event);
-        let facts = course.facts.text();
-        let new = NewIncident { id: &course.row.id, playbook: &course.row.playbook, facts: &facts, now };
-        let begun = desk.store.begin_incident(new, &[event]).await.map_err(|failure| broken(&failure))?;
-        if !begun {
-            return Err(elsewhere());
-        }
-        desk.output.note(&format!("Incident {} ({}) is open.", course.row.id, course.row.playbook));
-        course.boundaries.passed("begun");
-        Ok(course)
+        desk.output.note(&format!("Incident {} ({}) is open.", row.id, row.playbook));
+        let (boundaries, taken_up, revoked_from) = (Boundaries::default(), false, None);
+        boundaries.passed("begun");
+        Ok(Self {
+            desk,
+            playbook,
+            secrets,
+            row,
+            facts,
+            revoked_from,
+            taken_up,
+            turn,
+            boundaries,
+            _alone: alone,
+        })
     }
 
     /// Takes the steps that are left; `false` where one has to wait for people.
     async fn take_steps(&mut self) -> Result<bool, Refused> {
         for step in self.playbook.steps() {
             let known = self.facts.step(step.name());
-            if known.is_some_and(|done| !matches!(done.outcome, Outcome::Begun | Outcome::NotDone)) {
+            let done = known.is_some_and(|done| !matches!(done.outcome, Outcome::Begun | Outcome::NotDone));
+            if done && !(self.taken_up && step.is_taken_by_every_run()) {
                 continue;
             }
-            self.begin_step(step).await?;
-            let taken = match steps::take(self, step).await {
-                Ok(taken) => taken,
-                Err(refused) => {
-                    let words =
-                        "is open, and what was done stays done: run the same command again, it goes on";
-                    self.desk.output.note(&format!("Incident {} {words}.", self.row.id));
-                    return Err(refused);
+            self.stay_locked(step).await?;
+            let outcome = self.take_step(step, done).await?;
+            if step == Step::Replaced && outcome == Outcome::NotDone {
+                let waiting = self.desk.store.let_incident_wait(&self.turn).await;
+                if !waiting.map_err(|failure| broken(&failure))? {
+                    return Err(elsewhere());
                 }
-            };
-            // What was done and not written down yet is found done by the next run.
-            self.boundaries.passed("taken");
-            let waits = step == Step::Replaced && taken.outcome == Outcome::NotDone;
-            self.store_step(step, taken).await?;
-            self.boundaries.passed(step.name());
-            if waits {
-                let waiting = self.desk.store.let_incident_wait(&self.row.id).await;
-                waiting.map_err(|failure| broken(&failure))?;
                 return Ok(false);
             }
         }
+        self.stay_locked(Step::ByHand).await?;
         Ok(true)
+    }
+
+    /// Servers that somebody let answer again are locked down again before anything else is done.
+    async fn stay_locked(&mut self, next: Step) -> Result<(), Refused> {
+        if next != Step::Lockdown && locking::is_open_again(self).await? {
+            self.desk.output.note("Servers were let answer again meanwhile: they are locked down again.");
+            self.take_step(Step::Lockdown, true).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_step(&mut self, step: Step, once_more: bool) -> Result<Outcome, Refused> {
+        self.begin_step(step).await?;
+        let taken = match self.taken(step).await {
+            Ok(taken) => taken,
+            Err(refused) => {
+                let words = "is open, and what was done stays done: run the same command again, it goes on";
+                self.desk.output.note(&format!("Incident {} {words}.", self.row.id));
+                return Err(refused);
+            }
+        };
+        // What was done and not written down yet is found done by the next run.
+        self.passed(if once_more { "retaken" } else { "taken" });
+        let outcome = taken.outcome;
+        self.store_step(step, taken).await?;
+        if !once_more {
+            self.passed(step.name());
+        }
+        Ok(outcome)
+    }
+
+    /// Takes a step as long as nobody else has taken the incident up.
+    async fn taken(&mut self, step: Step) -> Result<Taken, Refused> {
+        let (desk, turn) = (self.desk, self.turn.clone());
+        tokio::select! {
+            taken = steps::take(self, step) => taken,
+            lost = lost(desk, &turn) => Err(lost),
+        }
+    }
+
+    /// A boundary at which a test has it die.
+    pub(super) fn passed(&self, boundary: &'static str) {
+        self.boundaries.passed(boundary);
     }
 
     async fn begin_step(&mut self, step: Step) -> Result<(), Refused> {
@@ -181,16 +264,19 @@ impl<'a> Course<'a> {
         let now = self.desk.clock.now();
         let event = self.event(EventCode::IncidentEnded, |event| event);
         let facts = self.facts.text();
-        let ended = self.desk.store.end_incident(&self.row.id, (&facts, now), &[event]).await;
-        ended.map_err(|failure| broken(&failure))?;
-        self.boundaries.passed("contained");
+        let ended = self.desk.store.end_incident(&self.turn, ("contained", &facts, now), &[event]).await;
+        if !ended.map_err(|failure| broken(&failure))? {
+            return Err(elsewhere());
+        }
+        self.passed("contained");
         Ok(())
     }
 
     /// Stores what is known by now.
     pub(super) async fn note(&self, events: &[Recorded]) -> Result<(), Refused> {
-        let noted = self.desk.store.note_incident(&self.row.id, &self.facts.text(), events).await;
-        noted.map_err(|failure| broken(&failure))
+        let (facts, now) = (self.facts.text(), self.desk.clock.now());
+        let noted = self.desk.store.note_incident(&self.turn, (&facts, now), events).await;
+        if noted.map_err(|failure| broken(&failure))? { Ok(()) } else { Err(elsewhere()) }
     }
 
     /// An event of this incident, to be stored with what it reports.
@@ -212,11 +298,6 @@ pub(super) fn told(code: EventCode, (id, playbook): (&str, &str), facts: &Facts)
 }
 
 /// What is known of an incident that begins.
-fn first_facts(playbook: &Playbook) -> Result<Facts, Refused> {
-    begun(playbook.common().reason.clone(), playbook.asked())
-}
-
-/// The same for what has no playbook.
 pub(super) fn begun(reason: Option<String>, asked: Value) -> Result<Facts, Refused> {
     let binary = binary().map_err(|failure| {
         Refused::unexpected("PROGRAM_UNREADABLE", &failure, "see that this user may read the program's file")
@@ -231,78 +312,33 @@ pub(super) fn begun(reason: Option<String>, asked: Value) -> Result<Facts, Refus
     })
 }
 
-/// The incident that this command goes on with: the one in progress, or one of this playbook that waits for another
-/// program. What only waits keeps nothing else from beginning.
-async fn on_its_way(desk: &Desk, playbook: &Playbook) -> Result<Option<IncidentRow>, Refused> {
-    let in_progress = desk.store.incident_in_progress().await.map_err(|failure| broken(&failure))?;
-    if let Some(row) = in_progress {
-        is_this(&row, playbook)?;
-        return Ok(Some(row));
-    }
-    let waiting = desk.store.waiting_incidents(playbook.name()).await.map_err(|failure| broken(&failure))?;
-    for row in waiting {
-        if playbook.is_about(&Facts::parse(&row.facts).asked) {
-            is_this(&row, playbook)?;
-            return Ok(Some(row));
-        }
-    }
-    Ok(None)
+/// Writes the report of one that was over, and nothing else.
+async fn finish(desk: &Desk, playbook: &Playbook, id: &str) -> Result<Exit, Refused> {
+    let asked = playbook.common().report.as_deref();
+    report::may_be_written(asked, Some(id))?;
+    let words = "was over, and its report was not written: here it is. Nothing else was done";
+    desk.output.note(&format!("Incident {id} {words}."));
+    report::conclude(desk, (id, asked), playbook.new_master_key_file()).await
 }
 
-/// Whatever would refuse a new incident, asked of a dry run too.
-async fn begins_newly(desk: &Desk, playbook: &Playbook) -> Result<(), Refused> {
-    match steps::could_begin(desk, playbook).await? {
-        Ready::Yes => Ok(()),
-        Ready::KeyInUse => {
-            let last = desk.store.incidents(1).await.map_err(|failure| broken(&failure))?;
-            let over =
-                last.first().is_some_and(|row| row.playbook == playbook.name() && row.ended_at.is_some());
-            let next = match over {
-                true => {
-                    "this one is over: 'spotify-mcp incident report' shows it. For another, name a file that is not there yet"
-                }
-                false => "name a file that is not there yet, and a key is made in it",
-            };
-            let text = "the key in that file is in use, or was: a new incident replaces it by one that nobody has seen";
-            Err(Refused::usage("NEW_KEY_USED_BEFORE", text, next))
+/// The turn to work on an incident.
+async fn turn(desk: &Desk, alone: &Runner, id: &str) -> Result<IncidentTurn, Refused> {
+    let turn = desk.store.take_incident(id, alone.name(), desk.clock.now()).await;
+    turn.map_err(|failure| broken(&failure))?.ok_or_else(elsewhere)
+}
+
+/// Shows that this process is alive, until another has taken the turn.
+async fn lost(desk: &Desk, turn: &IncidentTurn) -> Refused {
+    loop {
+        tokio::time::sleep(SIGN_OF_LIFE).await;
+        // Where the database fails, the step itself hears of it.
+        if let Ok(false) = desk.store.keep_incident(turn, desk.clock.now()).await {
+            return elsewhere();
         }
     }
 }
 
-/// What is asked before it begins, with what would end.
-async fn question(desk: &Desk, playbook: &Playbook) -> Result<String, Refused> {
-    let mut counts = Vec::new();
-    for step in playbook.steps() {
-        if let Some(counted) = steps::counted(desk, playbook, step).await?.as_str() {
-            counts.push(counted.to_owned());
-        }
-    }
-    let whose = steps::whose(desk, playbook).await?;
-    let ends = if counts.is_empty() { String::new() } else { format!(" It ends {}.", counts.join("; ")) };
-    Ok(format!("{}{whose}{ends} Go on?", playbook.about()))
-}
-
-/// Another run does what was begun, or says that it would not.
-fn is_this(row: &IncidentRow, playbook: &Playbook) -> Result<(), Refused> {
-    if row.playbook != playbook.name() {
-        return Err(Refused::incomplete(
-            "INCIDENT_IN_PROGRESS",
-            format!("incident {} ({}) is not over", row.id, row.playbook),
-            format!("run 'incident {}' again: it goes on; 'incident lockdown' works meanwhile", row.playbook),
-        ));
-    }
-    let begun = Facts::parse(&row.facts).asked;
-    if begun != playbook.asked() {
-        return Err(Refused::usage(
-            "INCIDENT_ASKED_OTHERWISE",
-            format!("incident {} was begun with other options: {begun}", row.id),
-            "run it with the same options until it is over, then begin another",
-        ));
-    }
-    Ok(())
-}
-
-fn elsewhere() -> Refused {
+fn other() -> Refused {
     Refused::incomplete(
         "INCIDENT_IN_PROGRESS",
         "another incident began just now",
@@ -310,25 +346,11 @@ fn elsewhere() -> Refused {
     )
 }
 
-/// What would be done.
-async fn would(desk: &Desk, playbook: &Playbook, goes_on: Option<&IncidentRow>) -> Result<Exit, Refused> {
-    let facts = goes_on.map(|row| Facts::parse(&row.facts)).unwrap_or_default();
-    let (mut text, mut listed) = (format!("Would run {}:\n", playbook.name()), Vec::new());
-    if let Some(row) = goes_on {
-        text = format!("Incident {} would go on:\n", row.id);
-    }
-    for (at, step) in playbook.steps().into_iter().enumerate() {
-        let done = facts.step(step.name()).is_some_and(|done| done.ended_at.is_some());
-        let before = if done { Value::Null } else { steps::counted(desk, playbook, step).await? };
-        let counted = before.as_str().map(|counted| format!(" ({counted})")).unwrap_or_default();
-        let mark = if done { "done  " } else { "" };
-        text += &format!("  {}. {mark}{}{counted}\n", at + 1, step.title());
-        listed.push(json!({ "step": step.name(), "title": step.title(), "done": done, "would_end": before }));
-    }
-    let id = goes_on.map(|row| row.id.clone());
-    let document = json!({
-        "dry_run": true, "playbook": playbook.name(), "asked": playbook.asked(), "goes_on": id, "steps": listed,
-    });
-    desk.output.result(&text, &document);
-    Ok(Exit::Done)
+/// Somebody else has the turn.
+pub(super) fn elsewhere() -> Refused {
+    Refused::incomplete(
+        "INCIDENT_ELSEWHERE",
+        "another machine, or another process, works on this incident",
+        "wait for it; one that was killed elsewhere gives way after half a minute",
+    )
 }

@@ -24,6 +24,8 @@ pub(super) struct Facts {
     pub(super) canaries: Vec<(String, String)>,
     /// The ids of its events in the audit trail.
     pub(super) events: Vec<String>,
+    /// Whether its report was written after it was over.
+    pub(super) reported: bool,
 }
 
 /// How a step ended.
@@ -78,9 +80,14 @@ pub(super) struct Done {
 }
 
 impl Facts {
-    /// As they are stored.
+    /// As they are stored; nothing is known where that cannot be read.
     pub(super) fn parse(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
+        Self::read(text).unwrap_or_default()
+    }
+
+    /// As they are stored; `None` where that cannot be read.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
     }
 
     /// To be stored.

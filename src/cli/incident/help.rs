@@ -80,3 +80,10 @@ Writes the report anew from the database to <data_dir>/evidence, and to --report
 Examples:
   spotify-mcp incident report
   spotify-mcp incident report --report last.json";
+
+pub(super) const ABANDON: &str = "\
+What was done stays done, what is not listed as done was not done, and servers that are locked down stay so. The report is \
+never complete. For a playbook that was begun by mistake, that nobody can end, or whose record cannot be read.
+
+Examples:
+  spotify-mcp incident abandon --reason 'the advisory is withdrawn'";

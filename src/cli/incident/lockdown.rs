@@ -14,9 +14,9 @@ use crate::cli::operator::whoever;
 use crate::cli::output::{Exit, Refused};
 use crate::cli::{healthcheck, serve_start};
 use crate::domain::IncidentId;
-use crate::domain::event::EventCode;
+use crate::domain::event::{EventCode, clean};
 use crate::failure::Failure;
-use crate::store::{IncidentRow, NewIncident};
+use crate::store::{IncidentRow, IncidentTurn, NewIncident};
 
 /// Of how many incidents one that was killed is looked for.
 const LOOKED_THROUGH: i64 = 100;
@@ -97,16 +97,19 @@ pub(super) async fn begin(desk: &Desk, asked: &Common) -> Result<Exit, Refused> 
     let (id, facts) = match locked_by {
         Some(by) => match unfinished(desk, |row| row.id == by && row.playbook == "lockdown").await? {
             Some(row) => (row.id, Facts::parse(&row.facts)),
-            None => {
-                let text = format!("Servers are locked down already, by {by}; nothing was changed.\n");
-                desk.output
-                    .result(&text, &json!({ "playbook": "lockdown", "locked_by": by, "changed": false }));
-                return Ok(Exit::Done);
-            }
+            None => return Ok(already(desk, &by)),
         },
         None => {
             desk.confirm("Have every server answer nothing but probes of its health?", asked.yes)?;
-            begin_with(desk, asked, "lockdown").await?
+            match begin_with(desk, asked, "lockdown").await? {
+                Some(begun) => begun,
+                // Another command was faster, to the same end.
+                None => {
+                    tokio::time::sleep(HEARD).await;
+                    let by = desk.store.locked_by().await.map_err(|failure| broken(&failure))?;
+                    return by.map(|by| already(desk, &by)).ok_or_else(faster);
+                }
+            }
         }
     };
     boundaries.passed("locked");
@@ -122,6 +125,12 @@ pub(super) async fn begin(desk: &Desk, asked: &Common) -> Result<Exit, Refused> 
     end(desk, (&id, "lockdown", facts), (outcome, said, probed.evidence)).await?;
     boundaries.passed("contained");
     report::conclude(desk, (&id, asked.report.as_deref()), None).await
+}
+
+fn already(desk: &Desk, by: &str) -> Exit {
+    let text = format!("Servers are locked down already, by {}; nothing was changed.\n", clean(by));
+    desk.output.result(&text, &json!({ "playbook": "lockdown", "locked_by": by, "changed": false }));
+    Exit::Done
 }
 
 /// Lets servers answer again.
@@ -156,7 +165,7 @@ pub(super) async fn lift(desk: &Desk, asked: &Lift) -> Result<Exit, Refused> {
         None => {
             desk.confirm("Let servers answer again?", common.yes)?;
             let reason = asked.despite.clone().or_else(|| common.reason.clone());
-            begin_with(desk, &Common { reason, ..common.clone() }, "lift").await?
+            begin_with(desk, &Common { reason, ..common.clone() }, "lift").await?.ok_or_else(faster)?
         }
     };
     boundaries.passed("lifted");
@@ -200,8 +209,12 @@ fn not_safe(failing: &[&Check]) -> Refused {
     )
 }
 
-/// Stores the incident with the change, in one transaction.
-async fn begin_with(desk: &Desk, asked: &Common, playbook: &'static str) -> Result<(String, Facts), Refused> {
+/// Stores the incident with the change, in one transaction; `None` where somebody else made the change.
+async fn begin_with(
+    desk: &Desk,
+    asked: &Common,
+    playbook: &'static str,
+) -> Result<Option<(String, Facts)>, Refused> {
     let id = IncidentId::mint(desk.dice.bytes()).as_str().to_owned();
     let mut facts = begun(asked.reason.clone(), Value::Null)?;
     let changed = if playbook == "lift" { EventCode::LockdownLifted } else { EventCode::LockdownBegan };
@@ -220,14 +233,15 @@ async fn begin_with(desk: &Desk, asked: &Common, playbook: &'static str) -> Resu
         "lift" => desk.store.lift_lockdown(new, &[event]).await,
         _ => desk.store.begin_lockdown(new, &[event]).await,
     };
-    if done.map_err(|failure| broken(&failure))? {
-        return Ok((id, facts));
-    }
-    Err(Refused::incomplete(
+    Ok(done.map_err(|failure| broken(&failure))?.then_some((id, facts)))
+}
+
+fn faster() -> Refused {
+    Refused::incomplete(
         "INCIDENT_ELSEWHERE",
         "another command was faster",
         "'spotify-mcp incident list' shows what holds now",
-    ))
+    )
 }
 
 async fn end(
@@ -240,8 +254,10 @@ async fn end(
     facts.events.push(event.id.as_str().to_owned());
     let done = facts.step_mut(playbook);
     (done.outcome, done.said, done.evidence, done.ended_at) = (outcome, said, evidence, Some(now.millis()));
-    let ended = desk.store.end_incident(id, (&facts.text(), now), &[event]).await;
-    ended.map_err(|failure| broken(&failure))
+    let (turn, text) = (IncidentTurn::beside(id), facts.text());
+    let ended = desk.store.end_incident(&turn, ("contained", &text, now), &[event]).await;
+    // Where another run has ended it, its words stand.
+    ended.map(drop).map_err(|failure| broken(&failure))
 }
 
 /// One of the last incidents that a killed command left without its end.
@@ -282,9 +298,11 @@ async fn checks(desk: &Desk) -> Result<Vec<Check>, Failure> {
     };
     checks.push(match incident {
         None => check("incident", true, "none is in progress".to_owned()),
-        Some(row) => {
-            check("incident", false, format!("{} ({}) is not over: run it again", row.id, row.playbook))
-        }
+        Some(row) => check(
+            "incident",
+            false,
+            format!("{} ({}) is not over: run it again", row.id, clean(&row.playbook)),
+        ),
     });
     let emergency = desk.store.emergency_in_progress().await?;
     checks.push(match emergency {
@@ -299,9 +317,11 @@ async fn checks(desk: &Desk) -> Result<Vec<Check>, Failure> {
         Some(row) => check("rotation", false, format!("{} is not over: run rotate-keys again", row.id)),
     });
     checks.push(master_key(desk).await);
-    let damage = review::damage(&desk.config.audit.dir);
+    let damage = review::damage(desk).await?;
     checks.push(match damage {
-        None => check("trail", true, "the newest segment's chain holds".to_owned()),
+        None => {
+            check("trail", true, "its newest segment holds, and reaches as far as it was signed".to_owned())
+        }
         Some(what) => check("trail", false, what),
     });
     Ok(checks)

@@ -68,6 +68,12 @@ impl Step {
         }
     }
 
+    /// Whether every run takes it, also where it is stored as done: a row of the database alone shows nothing, and servers
+    /// may have been opened meanwhile.
+    pub(super) const fn is_taken_by_every_run(self) -> bool {
+        matches!(self, Self::Lockdown | Self::Revoke | Self::Prove)
+    }
+
     /// What it does, for people.
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -146,12 +152,11 @@ impl Playbook {
         }
     }
 
-    /// What was asked, as the report has it.
+    /// What was asked, as the report has it; never what somebody is called at Spotify.
     pub(super) fn asked(&self) -> Value {
         match self {
-            Self::Authentication(of) => json!({
-                "everybody": of.is_everybody(), "user": of.user, "client": of.client, "issued_before": of.issued_before,
-            }),
+            // Whom the options mean is looked up once: `selected`.
+            Self::Authentication(_) => Value::Null,
             Self::Dependency(of) => json!({
                 "advisories": of.advisory, "packages": of.package, "lockdown": of.lockdown,
             }),
@@ -193,7 +198,7 @@ impl Compromise {
 }
 
 /// Every playbook with what it is for, for the list.
-pub(super) const ALL: [(&str, &str); 6] = [
+pub(super) const ALL: [(&str, &str); 7] = [
     (
         "authentication-compromise",
         "credentials are in wrong hands: end them (--all, or by --user, --client, --issued-before), replace the keys of \
@@ -213,6 +218,7 @@ pub(super) const ALL: [(&str, &str); 6] = [
     ),
     ("lockdown", "every server answers nothing but probes of its health, until 'lift'"),
     ("lift", "look whether it is safe, and let servers answer again"),
+    ("abandon", "end the incident that is in progress as it is: what was done stays done, the rest is left"),
 ];
 
 /// The id of an advisory: RUSTSEC-2026-0001, CVE-2026-12345 or GHSA-xxxx-xxxx-xxxx, in any case of letters.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::abandon;
 use super::facts::{Done, Facts, Outcome};
 use super::playbooks::Step;
 use crate::ambient::Timestamp;
@@ -13,6 +14,7 @@ use crate::cli::output::{Exit, Refused, paragraph};
 use crate::cli::rotate_keys::{roots, sign, trail};
 use crate::cli::serve_start;
 use crate::config::master_key::make_data_dir;
+use crate::domain::event::is_deceptive;
 use crate::failure::{During as _, Failure};
 use crate::store::IncidentRow;
 
@@ -27,7 +29,7 @@ pub(super) async fn conclude(
     let facts = Facts::parse(&row.facts);
     let document =
         build(desk, (&row, &facts), new_master_key_file).await.map_err(|failure| broken(&failure))?;
-    let page = in_markdown(&document);
+    let page = harmless(&in_markdown(&document));
     let kept = kept_at(desk, id);
     write(&kept, &format!("{document:#}\n")).map_err(|failure| unwritten(&kept, &failure))?;
     let beside = kept.with_extension("md");
@@ -38,8 +40,58 @@ pub(super) async fn conclude(
         let text = if is_json { format!("{document:#}\n") } else { page.clone() };
         write(path, &text).map_err(|failure| unwritten(path, &failure))?;
     }
-    desk.output.result(&in_words(&row, &facts, &document, (&kept, asked)), &document);
-    Ok(if row.ended_at.is_some() && facts.is_complete() { Exit::Done } else { Exit::Incomplete })
+    reported(desk, &row, &facts).await?;
+    desk.output.result(&harmless(&in_words(&row, &facts, &document, (&kept, asked))), &document);
+    Ok(if is_complete(&row, &facts) { Exit::Done } else { Exit::Incomplete })
+}
+
+/// For how long the same command finishes the report of an incident that was over, instead of beginning another, in
+/// milliseconds.
+const FINISHED: i64 = 10 * 60 * 1000;
+
+/// The last incident of a playbook, where it was asked for the same, is over since a short while, and was killed before
+/// its report was written.
+pub(super) async fn unreported(
+    desk: &Desk,
+    (playbook, asked): (&str, &Value),
+) -> Result<Option<String>, Refused> {
+    let rows = desk.store.incidents(20).await.map_err(|failure| broken(&failure))?;
+    let Some(last) = rows.into_iter().find(|row| row.playbook == playbook) else { return Ok(None) };
+    let since = desk.clock.now().millis() - FINISHED;
+    let facts = Facts::read(&last.facts).filter(|facts| !facts.reported && is_asked(&facts.asked, asked));
+    let over = last.state == "contained" && last.ended_at.is_some_and(|at| at >= since);
+    Ok(facts.filter(|_| over).map(|_| last.id))
+}
+
+/// The same options; an age such as `2h` means another instant by now.
+fn is_asked(before: &Value, now: &Value) -> bool {
+    let of = |asked: &Value| {
+        let mut asked = asked.clone();
+        if let Some(members) = asked.as_object_mut() {
+            members.remove("issued_before_at");
+        }
+        asked
+    };
+    of(before) == of(now)
+}
+
+/// Keeps that it was written: the same command begins another from now on.
+async fn reported(desk: &Desk, row: &IncidentRow, facts: &Facts) -> Result<(), Refused> {
+    if row.ended_at.is_none() || facts.reported {
+        return Ok(());
+    }
+    let facts = Facts { reported: true, ..facts.clone() };
+    desk.store.incident_reported(row, &facts.text()).await.map_err(|failure| broken(&failure))
+}
+
+/// Whether nothing is left to do, or to look at.
+pub(super) fn is_complete(row: &IncidentRow, facts: &Facts) -> bool {
+    row.ended_at.is_some() && row.state != abandon::STATE && facts.is_complete()
+}
+
+/// Without what forges a line or steers a terminal: what is stored may be another's words.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !is_deceptive(*c)).collect()
 }
 
 /// Longest file that is looked into, in bytes: a report of ours is far shorter.
@@ -92,7 +144,7 @@ async fn build(
         "incident_id": row.id,
         "playbook": row.playbook,
         "state": row.state,
-        "complete": row.ended_at.is_some() && facts.is_complete(),
+        "complete": is_complete(row, facts),
         "reason": facts.reason,
         "asked": facts.asked,
         "begun_by": facts.by,
@@ -135,6 +187,9 @@ fn title(step: &str) -> &'static str {
         Step::Review,
         Step::ByHand,
     ];
+    if step == abandon::STEP {
+        return "End the incident as it is";
+    }
     let known = ALL.into_iter().find(|known| known.name() == step);
     known.map_or("Look whether it is safe, and let servers answer again", Step::title)
 }
@@ -195,7 +250,7 @@ fn in_markdown(document: &Value) -> String {
         );
         page += &format!(", from {} to {}.\n\n", said(&step["began_at"]), said(&step["ended_at"]));
         for line in step["said"].as_array().into_iter().flatten() {
-            page += &format!("- {}\n", said(line));
+            page += &format!("- {}\n", in_one_line(&said(line)));
         }
         if !step["evidence"].is_null() {
             page += &format!("\n```json\n{:#}\n```\n", step["evidence"]);
@@ -239,7 +294,11 @@ fn trail_in_words(audit: &Value) -> String {
 
 /// A text in a cell of a table.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
+    in_one_line(&text.replace('|', "\\|"))
+}
+
+fn in_one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
 }
 
 /// How it stands, in a word or two.
@@ -253,7 +312,7 @@ pub(super) fn state(row: &IncidentRow, facts: &Facts) -> String {
     match row.ended_at {
         None if waits => "OPEN, waits for another program".to_owned(),
         None => "OPEN".to_owned(),
-        Some(_) if facts.is_complete() => ended.to_owned(),
+        Some(_) if facts.is_complete() || row.state == abandon::STATE => ended.to_owned(),
         Some(_) => format!("{ended}, with something left"),
     }
 }

@@ -11,9 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::course::{Course, Taken};
 use super::facts::Outcome;
-use crate::audit::reader;
+use crate::audit::reader::{self, Segment};
+use crate::audit::{CHECKPOINTS, survey};
+use crate::cli::administer::Desk;
 use crate::cli::output::Refused;
-use crate::domain::event::Severity;
+use crate::domain::event::{Severity, clean};
+use crate::failure::Failure;
 
 /// How far back is looked, in milliseconds: seven days.
 const BACK: i64 = 7 * 24 * 3600 * 1000;
@@ -35,6 +38,7 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct Chained {
+    chain_uid: String,
     prev: String,
 }
 
@@ -54,33 +58,91 @@ pub(super) fn head(dir: &Path) -> Value {
     json!({ "folder": dir.display().to_string(), "segments": segments.len(), "last_record": last })
 }
 
-/// What is wrong with the newest segment's chain; `None` where it holds. The whole trail is `audit verify`'s.
-pub(super) fn damage(dir: &Path) -> Option<String> {
-    let Ok(segments) = reader::segments(dir) else {
-        return Some(format!("{} cannot be read: run it where the server's trail is", dir.display()));
-    };
-    let newest = segments.last()?;
-    let (mut before, mut wrong): (Option<(u64, String)>, Option<String>) = (None, None);
-    let read = reader::read(&newest.path, 0, |offset, piece| {
+/// What is wrong with the trail: its newest segment's chain, and whether it reaches as far as it was signed, as the file
+/// of checkpoints and the database know. `None` where it holds. The whole trail is `audit verify`'s.
+pub(super) async fn damage(desk: &Desk) -> Result<Option<String>, Failure> {
+    let dir = &desk.config.audit.dir;
+    // Before the records: a server that goes on writing is never behind what is read first.
+    let marks = desk.store.audit_chains().await?;
+    let signed = signed(dir);
+    Ok(match (newest(dir), signed) {
+        (Err(what), _) | (_, Err(what)) => Some(what),
+        (Ok(newest), Ok(signed)) => {
+            let mark = marks.into_iter().find(|mark| mark.chain_uid == newest.chain);
+            let kept = mark.map(|mark| mark.size.unsigned_abs());
+            short(&newest, signed, kept)
+        }
+    })
+}
+
+/// The last record.
+struct Newest {
+    chain: String,
+    /// Records up to it.
+    size: u64,
+}
+
+fn short(newest: &Newest, signed: Option<u64>, kept: Option<u64>) -> Option<String> {
+    if kept.is_some() && signed.is_none() {
+        return Some(format!("{CHECKPOINTS} has none, and the database knows of one: run 'audit verify'"));
+    }
+    let known = signed.max(kept).unwrap_or_default();
+    let words = "records were signed, and it ends with record";
+    (newest.size < known)
+        .then(|| format!("it was cut off: {known} {words} {}: run 'audit verify'", newest.size))
+}
+
+/// How far the checkpoints beside the trail go.
+fn signed(dir: &Path) -> Result<Option<u64>, String> {
+    let (claims, problems) = survey::checkpoints(dir)
+        .map_err(|error| format!("{CHECKPOINTS} cannot be read: {}", error.kind()))?;
+    match problems.first() {
+        Some(problem) => Err(format!("{CHECKPOINTS}: {}: run 'audit verify'", clean(&problem.what))),
+        None => Ok(claims.iter().map(|claim| claim.checkpoint.size).max()),
+    }
+}
+
+/// The last record there is, of the newest segment that has one; that segment's chain has to hold.
+fn newest(dir: &Path) -> Result<Newest, String> {
+    let nowhere = |what: &str| format!("{} {what}: run it where the server's trail is", dir.display());
+    let segments = reader::segments(dir).map_err(|_| nowhere("cannot be read"))?;
+    for segment in segments.iter().rev() {
+        if let Some(newest) = chained(segment)? {
+            return Ok(newest);
+        }
+    }
+    Err(nowhere("has no record of a trail"))
+}
+
+fn chained(segment: &Segment) -> Result<Option<Newest>, String> {
+    let (mut before, mut wrong): (Option<(Line, String)>, Option<String>) = (None, None);
+    let read = reader::read(&segment.path, 0, |offset, piece| {
         for (at, line) in reader::lines(offset, piece) {
             let Ok(record) = serde_json::from_slice::<Line>(line) else {
-                wrong = Some(format!("{} has no record at byte {at}", newest.name()));
+                wrong = Some(format!("{} has no record at byte {at}", segment.name()));
                 return ControlFlow::Break(());
             };
-            let holds = before.as_ref().is_none_or(|(sequence, hash)| {
-                record.metadata.sequence == sequence + 1 && record.unmapped.prev == *hash
+            let holds = before.as_ref().is_none_or(|(last, hash)| {
+                record.metadata.sequence == last.metadata.sequence.saturating_add(1)
+                    && record.unmapped.prev == *hash
             });
             if !holds {
-                wrong = Some(format!("{} does not go on at byte {at}: run 'audit verify'", newest.name()));
+                wrong = Some(format!("{} does not go on at byte {at}: run 'audit verify'", segment.name()));
                 return ControlFlow::Break(());
             }
-            before = Some((record.metadata.sequence, hex(line)));
+            before = Some((record, hex(line)));
         }
         ControlFlow::Continue(())
     });
-    match read {
-        Err(error) => Some(format!("{} cannot be read: {}", newest.name(), error.kind())),
-        Ok(_) => wrong,
+    if let Err(error) = read {
+        return Err(format!("{} cannot be read: {}", segment.name(), error.kind()));
+    }
+    match wrong {
+        Some(what) => Err(what),
+        None => Ok(before.map(|(last, _)| Newest {
+            chain: last.unmapped.chain_uid,
+            size: last.metadata.sequence.saturating_add(1),
+        })),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn list(desk: &Desk) -> Result<Exit, Refused> {
             let facts = Facts::parse(&row.facts);
             json!({
                 "id": row.id, "playbook": row.playbook, "state": row.state, "began_at": at(row.began_at),
-                "ended_at": row.ended_at.map(at), "complete": facts.is_complete(),
+                "ended_at": row.ended_at.map(at), "complete": report::is_complete(row, &facts),
                 "by": facts.by, "reason": facts.reason,
             })
         })
@@ -52,7 +52,7 @@ pub(super) async fn list(desk: &Desk) -> Result<Exit, Refused> {
     let playbooks: Vec<Value> =
         ALL.iter().map(|(name, about)| json!({ "playbook": name, "about": about })).collect();
     let document = json!({ "playbooks": playbooks, "incidents": listed, "locked_by": locked_by });
-    desk.output.result(&text, &document);
+    desk.output.result(&report::harmless(&text), &document);
     let open = locked_by.is_some() || rows.iter().any(|row| row.ended_at.is_none());
     Ok(if open { Exit::Findings } else { Exit::Done })
 }

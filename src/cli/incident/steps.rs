@@ -2,28 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::course::{Course, HEARD, Taken};
+use super::course::{Course, Taken};
 use super::facts::Outcome;
 use super::playbooks::{Playbook, Step};
-use super::{Compromise, beyond, lockdown, program, review};
+use super::{beyond, ending, locking, program, review};
 use crate::ambient::Timestamp;
-use crate::app::administration::{Hands, Order};
 use crate::cli::administer::{Desk, broken};
 use crate::cli::output::{Exit, Refused};
-use crate::cli::rotate_keys::{self, Proof, Tried, binary, remove_tried};
-use crate::cli::{revoke_sessions, serve_start};
+use crate::cli::rotate_keys::{self, binary};
 use crate::config::Engine;
-use crate::domain::event::EventCode;
 use crate::failure::Failure;
 
-/// Whatever could refuse is asked before an incident begins: who is meant, and whether a new key has a place.
+/// Whatever could refuse is asked before an incident begins: whether a new key has a place.
 pub(super) async fn make_ready(desk: &Desk, playbook: &Playbook) -> Result<(), Refused> {
     match playbook {
-        Playbook::Authentication(of) => order(desk, of, None).await.map(drop),
         Playbook::Configuration(of) | Playbook::Network(of) => {
             rotate_keys::make_ready(desk, of.new_master_key_file.as_deref()).await
         }
-        Playbook::Dependency(_) => Ok(()),
+        Playbook::Authentication(_) | Playbook::Dependency(_) => Ok(()),
     }
 }
 
@@ -37,12 +33,11 @@ pub(super) enum Ready {
 /// The same questions without making anything, for a dry run and for what is said of a key that was used.
 pub(super) async fn could_begin(desk: &Desk, playbook: &Playbook) -> Result<Ready, Refused> {
     match playbook {
-        Playbook::Authentication(of) => order(desk, of, None).await.map(|_| Ready::Yes),
+        Playbook::Authentication(_) | Playbook::Dependency(_) => Ok(Ready::Yes),
         Playbook::Configuration(of) | Playbook::Network(of) => {
             let used = rotate_keys::is_new_key_used(desk, of.new_master_key_file.as_deref()).await?;
             Ok(if used { Ready::KeyInUse } else { Ready::Yes })
         }
-        Playbook::Dependency(_) => Ok(Ready::Yes),
     }
 }
 
@@ -66,23 +61,19 @@ pub(super) async fn whose(desk: &Desk, playbook: &Playbook) -> Result<String, Re
 /// What is noted before a step is taken: a second run would find it changed.
 pub(super) async fn before(course: &Course<'_>, step: Step) -> Result<Value, Refused> {
     match (step, &course.playbook) {
-        (Step::Revoke, Playbook::Authentication(of)) => {
-            let order = order(course.desk, of, course.facts.reason.clone()).await?;
-            let counts = hands(course.desk).count(&order).await.map_err(|failure| broken(&failure))?;
-            Ok(json!({ "counts": revoke_sessions::kinds(&counts), "at": course.desk.clock.now().rfc3339() }))
-        }
+        (Step::Revoke, Playbook::Authentication(_)) => ending::before(course).await,
         _ => Ok(Value::Null),
     }
 }
 
 /// What a step would end, in words; null where it ends nothing that can be counted.
-pub(super) async fn counted(desk: &Desk, playbook: &Playbook, step: Step) -> Result<Value, Refused> {
+pub(super) async fn counted(
+    desk: &Desk,
+    (playbook, asked): (&Playbook, &Value),
+    step: Step,
+) -> Result<Value, Refused> {
     match (step, playbook) {
-        (Step::Revoke, Playbook::Authentication(of)) => {
-            let order = order(desk, of, None).await?;
-            let counts = hands(desk).count(&order).await.map_err(|failure| broken(&failure))?;
-            Ok(json!(revoke_sessions::in_one_line(&counts)))
-        }
+        (Step::Revoke, Playbook::Authentication(_)) => ending::counted(desk, asked).await,
         (Step::Emergency, _) => {
             let living = desk.store.living().await.map_err(|failure| broken(&failure))?;
             Ok(json!(rotate_keys::in_words(&living)))
@@ -95,15 +86,15 @@ pub(super) async fn counted(desk: &Desk, playbook: &Playbook, step: Step) -> Res
 pub(super) async fn take(course: &mut Course<'_>, step: Step) -> Result<Taken, Refused> {
     match step {
         Step::Preserve => preserve(course).await,
-        Step::Lockdown => lock(course).await,
-        Step::Revoke => revoke(course).await,
+        Step::Lockdown => locking::lock(course).await,
+        Step::Revoke => ending::revoke(course).await,
         Step::SigningKeys => signing_keys(course).await,
         Step::Emergency => emergency(course).await,
         Step::Inventory => program::inventory(course),
         Step::Replaced => program::replaced(course),
         Step::Exposed => Ok(exposed(course)),
         Step::Network => network(course),
-        Step::Prove => prove(course).await,
+        Step::Prove => ending::prove(course).await,
         Step::Review => review::take(course),
         Step::ByHand => beyond::take(course).await,
     }
@@ -135,50 +126,6 @@ async fn preserve(course: &Course<'_>) -> Result<Taken, Refused> {
             "no trail is in this machine's audit folder: preserve it where the server writes it".to_owned()
         }
     };
-    Ok(Taken::done(said, evidence))
-}
-
-async fn lock(course: &mut Course<'_>) -> Result<Taken, Refused> {
-    let event = course.event(EventCode::LockdownBegan, |event| event);
-    let (desk, id) = (course.desk, course.row.id.clone());
-    let locked = desk.store.lock_down(&id, &[event]).await.map_err(|failure| broken(&failure))?;
-    tokio::time::sleep(HEARD).await;
-    let probe = lockdown::probe(desk, false).await;
-    let by = desk.store.locked_by().await.map_err(|failure| broken(&failure))?;
-    let already = (!locked && by.as_deref() != Some(id.as_str())).then_some(by).flatten();
-    let evidence = json!({ "locked_by": already.clone().unwrap_or(id), "probe": probe.evidence });
-    let said = match already {
-        Some(before) => format!("servers were locked down before, by {before}"),
-        None => {
-            "every server of this database answers nothing but probes of its health, until 'incident lift'"
-                .to_owned()
-        }
-    };
-    let outcome = probe.outcome();
-    Ok(Taken { outcome, said: vec![said, probe.said], evidence })
-}
-
-async fn revoke(course: &Course<'_>) -> Result<Taken, Refused> {
-    let Playbook::Authentication(of) = &course.playbook else { return Ok(nothing()) };
-    let order = order(course.desk, of, course.facts.reason.clone()).await?;
-    let ended = hands(course.desk).revoke(&order).await.map_err(|failure| broken(&failure))?;
-    let before = course.facts.step(Step::Revoke.name()).map(|done| done.before.clone()).unwrap_or_default();
-    let event = ended.as_ref().map(|(event, _)| event.as_str().to_owned());
-    let counts = ended.as_ref().map(|(_, counts)| revoke_sessions::kinds(counts));
-    let said = ended.map_or_else(
-        || "this person is not there any more: nothing of theirs is left".to_owned(),
-        |(_, counts)| match counts.is_nothing() {
-            true => "there was nothing to end".to_owned(),
-            false => {
-                let ended = revoke_sessions::in_one_line(&counts);
-                format!("ended {ended}, on every server within a second")
-            }
-        },
-    );
-    let evidence = json!({
-        "found_before": before["counts"], "ended_by_this_run": counts, "event": event,
-        "issued_before": course.desk.clock.now().rfc3339(),
-    });
     Ok(Taken::done(said, evidence))
 }
 
@@ -265,71 +212,7 @@ fn network(course: &Course<'_>) -> Result<Taken, Refused> {
     })
 }
 
-async fn prove(course: &mut Course<'_>) -> Result<Taken, Refused> {
-    let Playbook::Authentication(of) = course.playbook.clone() else { return Ok(nothing()) };
-    tokio::time::sleep(HEARD).await;
-    let desk = course.desk;
-    let revoked =
-        course.facts.step(Step::Revoke.name()).map(|done| done.evidence.clone()).unwrap_or_default();
-    let until = revoked["issued_before"].as_str().map(str::to_owned);
-    // Whoever logs in meanwhile holds something new.
-    let narrowed = Compromise { issued_before: of.issued_before.clone().or(until), ..of.clone() };
-    let order = order(desk, &narrowed, None).await?;
-    let left = hands(desk).count(&order).await.map_err(|failure| broken(&failure))?;
-    let good = left.is_nothing();
-    let mut said = vec![match good {
-        true => "nothing of what was selected is good any more".to_owned(),
-        false => format!("STILL GOOD: {}", revoke_sessions::in_one_line(&left)),
-    }];
-    let mut evidence = json!({ "left": revoke_sessions::kinds(&left) });
-    let mut wrong = !good;
-    if of.is_everybody() {
-        let proof = tried(course).await?;
-        wrong |= proof.is_wrong;
-        said.push(proof.said);
-        evidence["probes"] = proof.evidence;
-    }
-    Ok(Taken { outcome: if wrong { Outcome::NotDone } else { Outcome::Done }, said, evidence })
-}
-
-/// Credentials issued for this alone are ended as all were, and tried.
-async fn tried(course: &mut Course<'_>) -> Result<Proof, Refused> {
-    let desk = course.desk;
-    let Some((root, _)) = serve_start::present_root(&desk.config)? else {
-        let said = "no master key is at hand: nothing was tried".to_owned();
-        return Ok(Proof { is_wrong: false, said, evidence: Value::Null });
-    };
-    let canaries = Tried::mint(desk);
-    course.facts.canaries.extend(canaries.names());
-    course.note(&[]).await?;
-    let proof = canaries.run(desk, root).await?;
-    remove_tried(desk, &course.facts.canaries).await?;
-    course.facts.canaries.clear();
-    Ok(proof)
-}
-
-/// What the options select, as `revoke-sessions` would.
-async fn order(desk: &Desk, of: &Compromise, reason: Option<String>) -> Result<Order, Refused> {
-    let selection = revoke_sessions::selection(
-        desk,
-        (of.user.as_deref(), of.client.as_deref(), of.issued_before.as_deref()),
-    );
-    let selection = selection.await?;
-    let api_keys = selection.reaches_keys_and_links();
-    Ok(Order {
-        selection,
-        api_keys,
-        spotify_links: false,
-        reason,
-        operation: "incident authentication-compromise",
-    })
-}
-
-const fn hands(desk: &Desk) -> Hands<'_> {
-    Hands { store: &desk.store, clock: &desk.clock, dice: &desk.dice }
-}
-
 /// A step that belongs to another playbook.
-fn nothing() -> Taken {
+pub(super) fn nothing() -> Taken {
     Taken::done("nothing to do", Value::Null)
 }

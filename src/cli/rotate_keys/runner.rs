@@ -70,6 +70,11 @@ impl Runner {
         Ok(Self { name, _lock: lock })
     }
 
+    /// The name by which the database knows it.
+    pub(in crate::cli) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The turn to work on a rotation.
     pub(super) async fn turn(&self, desk: &Desk, rotation: &str) -> Result<Turn, Refused> {
         let turn = desk.store.take_turn(rotation, &self.name, desk.clock.now()).await;

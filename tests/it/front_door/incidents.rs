@@ -7,6 +7,8 @@ mod lockdown;
 mod playbooks;
 mod questions;
 mod refused;
+mod taken_up;
+mod trail;
 
 use std::process::Output;
 

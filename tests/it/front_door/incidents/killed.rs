@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{evidence, reported, said, steps};
@@ -12,7 +13,7 @@ use crate::support::database::Place;
 use crate::support::server::{Setup, TestServer};
 
 /// Runs it until it dies there.
-async fn dies(server: &mut TestServer, arguments: &[&str], boundary: &str) {
+pub(super) async fn dies(server: &mut TestServer, arguments: &[&str], boundary: &str) {
     server.environment.insert("DIE_AT".to_owned(), boundary.to_owned());
     let died: Output = command(server, &[&["incident"], arguments, &["--quiet"]].concat()).await;
     assert_eq!(died.status.code(), None, "{boundary}: {}", said(&died));
@@ -25,25 +26,30 @@ async fn a_compromise_that_dies_at_every_boundary_ends_with_a_complete_report() 
     let listeners = three(&server).await;
     let asked = ["authentication-compromise", "--all", "--yes"];
     // Between a step and its being written down, and after it.
-    for step in ["preserve", "revoke", "signing-keys", "prove", "review", "by-hand"] {
+    for step in ["preserve", "revoke", "signing-keys", "prove", "by-hand"] {
         if step == "preserve" {
             dies(&mut server, &asked, "begun").await;
         }
         dies(&mut server, &asked, "taken").await;
         dies(&mut server, &asked, step).await;
     }
-    dies(&mut server, &asked, "contained").await;
-    // It was over: what is begun now is another one.
-    let report = reported(&server, &["report"], 0).await;
-    assert_eq!((&report["complete"], &report["taken_up_again"]), (&json!(true), &json!(13)));
-    assert_eq!(steps(&report).len(), 6);
-    assert_eq!(evidence(&report, "revoke")["found_before"]["grants"], 3);
+    // Every run ends what there is itself, whatever is stored of those before it.
     let raw = server.place.raw().await;
+    let late = server.listener("user0001").await;
+    dies(&mut server, &asked, "contained").await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL").await, 0);
+    drop(late);
+    // It was over, and its report was not written: the same command writes it, and does nothing else.
+    let held = server.listener("user0001").await;
+    let report = reported(&server, &asked, 0).await;
+    assert_eq!((&report["complete"], &report["taken_up_again"]), (&json!(true), &json!(11)));
+    assert_eq!(steps(&report).len(), 6);
+    assert_eq!(evidence(&report, "revoke")["ended_by_this_run"]["grants"], 1);
+    listens(&held).await;
+    assert_eq!(evidence(&report, "revoke")["found_before"]["grants"], 3);
     assert_eq!(raw.number("SELECT COUNT(*) FROM incidents").await, 1);
     assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 3);
-    assert_eq!(raw.number("SELECT COUNT(*) FROM grants WHERE revoked_at IS NULL").await, 0);
     drop(listeners);
-    listens(&server.listener("user0001").await).await;
 }
 
 #[tokio::test]
@@ -52,8 +58,14 @@ async fn a_breach_that_dies_at_every_boundary_ends_with_a_complete_report() {
     let _listeners = three(&server).await;
     let new = server.data.join("new.key");
     let asked = ["network-breach", "--yes", "--new-master-key-file", new.to_str().unwrap()];
-    for step in ["lockdown", "emergency-rotation", "network", "by-hand"] {
+    // Locked, and not known to have done it; then opened by somebody else before it was over.
+    dies(&mut server, &asked, "locked").await;
+    dies(&mut server, &asked, "lockdown").await;
+    reported(&server, &["lift", "--despite", "oops", "--yes"], 0).await;
+    assert_eq!(server.ready().await, Some(StatusCode::OK));
+    for step in ["emergency-rotation", "by-hand"] {
         dies(&mut server, &asked, step).await;
+        assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
     }
     let raw = server.place.raw().await;
     // Taken and not written down: the emergency is found done, and not begun again.
@@ -64,6 +76,10 @@ async fn a_breach_that_dies_at_every_boundary_ends_with_a_complete_report() {
     let report = reported(&server, &["report"], 0).await;
     assert_eq!((&report["complete"], &report["taken_up_again"]), (&json!(true), &json!(4)));
     assert_eq!(steps(&report).len(), 7);
+    assert_eq!(evidence(&report, "lockdown")["locked_again"], 1);
+    // Every event that it names happened, and both of the lockdown are among them.
+    let named = report["audit"]["events"].as_array().unwrap();
+    assert_eq!(report["audit"]["in_trail"], named.len(), "{}", report["audit"]);
     reported(&server, &["lift", "--yes"], 0).await;
 }
 

@@ -1,5 +1,8 @@
 //! Each playbook from start to end: what it ends, what it leaves, and what its report shows.
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -221,4 +224,31 @@ async fn a_vulnerable_program_stays_an_open_incident_until_another_runs() {
     let ended = by(&server).await;
     assert_eq!(ended.status.code(), Some(0), "{}", said(&ended));
     assert_eq!(command(&server, &["incident", "list"]).await.status.code(), Some(0));
+}
+
+async fn logs_in_all_the_time(server: &TestServer, person: &str) {
+    loop {
+        // One that is on its way when everything ends is ended with it.
+        let _login = AssertUnwindSafe(server.listener(person)).catch_unwind().await;
+    }
+}
+
+/// What is issued after the revocation, in the same second too, is nobody's failure.
+#[tokio::test]
+async fn people_who_log_in_meanwhile_do_not_make_it_fail() {
+    let server = Setup::on(Place::sqlite()).people(3).start().await;
+    let _before = server.listener("user0001").await;
+    let playbook = async {
+        for more in [&["--issued-before", "1s"][..], &["--all"]] {
+            let asked = [&["authentication-compromise", "--yes"][..], more].concat();
+            let report = reported(&server, &asked, 0).await;
+            assert_eq!(report["complete"], true, "{report}");
+        }
+    };
+    tokio::select! {
+        () = playbook => {}
+        () = logs_in_all_the_time(&server, "user0001") => {}
+        () = logs_in_all_the_time(&server, "user0002") => {}
+        () = logs_in_all_the_time(&server, "user0003") => {}
+    }
 }
