@@ -242,8 +242,8 @@ impl Output {
         }
     }
 
-    /// How far long work is: a bar on a terminal; elsewhere a line wherever there is `news`. `-q` silences it.
-    pub fn progress(&self, done: u64, total: u64, news: bool) {
+    /// How far long work is, in `what`: a bar on a terminal; elsewhere a line wherever there is `news`. `-q` silences it.
+    pub fn progress(&self, (done, total): (u64, u64), what: &str, news: bool) {
         let percent = done * 100 / total.max(1);
         if self.quiet {
             return;
@@ -252,10 +252,10 @@ impl Output {
             let bar = "#".repeat(usize::try_from(percent / 4).unwrap_or_default());
             let end = if done >= total { "\n" } else { "" };
             let mut stderr = std::io::stderr().lock();
-            let _gone = write!(stderr, "\r[{bar:25}] {percent:3} %  {done} of {total}{end}")
+            let _gone = write!(stderr, "\r[{bar:25}] {percent:3} %  {done} of {total} {what}{end}")
                 .and_then(|()| stderr.flush());
         } else if news {
-            self.say(&format!("{percent} %  {done} of {total}"));
+            self.say(&format!("{percent} %  {done} of {total} {what}"));
         }
     }
 
@@ -310,19 +310,6 @@ impl Output {
     pub fn say(&self, text: &str) {
         let _gone = writeln!(std::io::stderr().lock(), "{text}");
     }
-}
-
-/// A table for people: columns as wide as their widest cell.
-pub fn columns<const N: usize>(head: &[&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> =
-        std::iter::once(head.map(str::to_owned)).chain(rows.iter().cloned()).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Lists in pages, and tables that fit 80 columns.
+//! Lists in pages, and what may be asked of them.
 
 use crate::ambient::Timestamp;
 
@@ -32,27 +32,16 @@ impl Page {
     }
 }
 
-/// A text of so many characters at most; of a longer one, its beginning.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+/// Longest text that is searched for, in characters: no name and no id of ours is longer.
+const LONGEST_SEARCH: usize = 200;
+
+/// A text to search for, of a bounded length.
+pub(super) fn searched(text: &str) -> Result<String, String> {
+    let fits = text.chars().count() <= LONGEST_SEARCH;
+    if fits { Ok(text.to_owned()) } else { Err(format!("more than {LONGEST_SEARCH} characters")) }
 }
 
 /// A UTC day.
 pub(super) fn day(at: Timestamp) -> String {
     at.rfc3339()[..10].to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_are_cut_and_say_so() {
-        assert_eq!(cut("Sigur Rós", 9), "Sigur Rós");
-        assert_eq!(cut("Sigur Rós", 6), "Sigur…");
-        assert_eq!(cut("", 0), "");
-    }
 }

@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 use super::Global;
 use super::administer::{Place, at_database, broken};
 use super::output::{Exit, Output, Refused};
-use super::paging::{Page, cut};
-use crate::ambient::Timestamp;
+use super::paging::{Page, day};
+use super::table::{SHORTEST_NAME, cut, room, width};
+use crate::ambient::{Clock, Timestamp};
+use crate::domain::api_key;
 use crate::domain::event::clean;
 use crate::store::{Usage, UsageFilter, UsageKey};
 
@@ -15,11 +17,12 @@ use crate::store::{Usage, UsageFilter, UsageKey};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Counts calls of tools and how many of them failed, by UTC day; a server writes its counts down every few seconds. A \
-person who is deleted takes their counts with them.
+person who is deleted takes their counts with them. Names are what Spotify says.
 
 Examples:
   spotify-mcp usage
   spotify-mcp usage --by day,tool --since 2026-11-01 --format json
+  spotify-mcp usage --since 7d
   spotify-mcp usage --user ada --by tool")]
 pub struct Args {
     /// What to add up by: user, tool, day, or several with commas between
@@ -37,10 +40,10 @@ pub struct Args {
     /// Only calls of this tool
     #[arg(long, value_name = "TOOL")]
     tool: Option<String>,
-    /// From this UTC day on: 2026-11-21
+    /// From this UTC day on: 2026-11-21, or an age such as 7d
     #[arg(long, value_name = "DAY", value_parser = a_day)]
     since: Option<String>,
-    /// Until the end of this UTC day
+    /// Until the end of this UTC day: the same
     #[arg(long, value_name = "DAY", value_parser = a_day)]
     until: Option<String>,
     #[command(flatten)]
@@ -98,13 +101,14 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
 fn print(rows: &[Usage], by: &[UsageKey], output: &Output) {
     let one = |row: &Usage| {
         let keys = by.iter().zip(&row.keys).map(|(key, value)| (key.name().to_owned(), json!(value)));
+        let name = by.contains(&UsageKey::User).then(|| ("display_name".to_owned(), json!(row.name)));
         let counts = [("calls".to_owned(), json!(row.calls)), ("errors".to_owned(), json!(row.errors))];
-        Value::Object(keys.chain(counts).collect::<Map<_, _>>())
+        Value::Object(keys.chain(name).chain(counts).collect::<Map<_, _>>())
     };
     output.result(&table(rows, by), &Value::Array(rows.iter().map(one).collect()));
 }
 
-/// As wide as what is in it: the number of columns is the caller's.
+/// As wide as what is in it: the number of columns is the caller's. A name stands last, where there is room for it.
 fn table(rows: &[Usage], by: &[UsageKey]) -> String {
     if rows.is_empty() {
         return "No calls.\n".to_owned();
@@ -115,17 +119,35 @@ fn table(rows: &[Usage], by: &[UsageKey]) -> String {
         let keys = row.keys.iter().map(|value| cut(&clean(value), 34));
         keys.chain([row.calls.to_string(), row.errors.to_string()]).collect()
     };
-    let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(line)).collect();
-    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..by.len() + 2).map(width).collect();
+    let mut lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(line)).collect();
+    let widest = |at: usize| lines.iter().map(|line| width(&line[at])).max().unwrap_or(0);
+    let widths: Vec<_> = (0..by.len() + 2).map(widest).collect();
+    let left = room().saturating_sub(widths.iter().map(|width| width + 2).sum());
+    if by.contains(&UsageKey::User) && left >= SHORTEST_NAME {
+        let name =
+            |row: &Usage| row.name.as_deref().map_or_else(|| "-".to_owned(), |name| cut(&clean(name), left));
+        let names = std::iter::once("NAME".to_owned()).chain(rows.iter().map(name));
+        lines.iter_mut().zip(names).for_each(|(line, name)| line.push(name));
+    }
     let text = |line: &Vec<String>| {
-        let cells: Vec<_> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded = |(at, cell): (usize, &String)| {
+            let to = widths.get(at).copied().unwrap_or_default();
+            format!("{cell}{:1$}", "", to.saturating_sub(width(cell)))
+        };
+        let cells: Vec<_> = line.iter().enumerate().map(padded).collect();
         format!("{}\n", cells.join("  ").trim_end())
     };
     lines.iter().map(text).collect()
 }
 
+/// A UTC day: as it is written, or the one that was so long ago.
 fn a_day(text: &str) -> Result<String, &'static str> {
     let is_one = text.len() == 10 && Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z")).is_some();
-    if is_one { Ok(text.to_owned()) } else { Err("write a UTC day, for example 2026-11-21") }
+    if is_one {
+        return Ok(text.to_owned());
+    }
+    match api_key::life(text) {
+        Ok(Some(age)) => Ok(day(Clock::system().now().minus(age))),
+        _ => Err("write a UTC day, for example 2026-11-21, or an age such as 7d"),
+    }
 }

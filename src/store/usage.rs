@@ -76,14 +76,16 @@ impl UsageFilter {
 pub struct Usage {
     /// The value of each key, in the order that was asked for.
     pub keys: Vec<String>,
+    /// The person's name, from Spotify (untrusted text), where they are one of the keys and it is known.
+    pub name: Option<String>,
     /// Calls.
     pub calls: i64,
     /// Of these, failed ones.
     pub errors: i64,
 }
 
-/// Three keys at most, calls, errors.
-type SumRow = (String, String, String, i64, i64);
+/// Three keys at most, calls, errors, the person's name.
+type SumRow = (String, String, String, i64, i64, Option<String>);
 
 impl Store {
     /// Adds up calls, in the order of the keys.
@@ -91,9 +93,13 @@ impl Store {
         let names: Vec<&str> = filter.by.iter().map(|key| key.name()).take(3).collect();
         let column = |at: usize| names.get(at).copied().unwrap_or("''");
         let (first, second, third) = (column(0), column(1), column(2));
+        let name = match filter.by.contains(&UsageKey::User) {
+            true => "(SELECT u.display_name FROM users u WHERE u.id = usage.user_id)",
+            false => "CAST(NULL AS TEXT)",
+        };
         let sql = format!(
             "SELECT {first} AS first_key, {second} AS second_key, {third} AS third_key,
-                CAST(SUM(calls) AS BIGINT), CAST(SUM(errors) AS BIGINT) FROM usage
+                CAST(SUM(calls) AS BIGINT), CAST(SUM(errors) AS BIGINT), {name} FROM usage
             WHERE ($1 = '' OR user_id = $1) AND ($2 = '' OR tool = $2) AND day >= $3 AND ($4 = '' OR day <= $4)
             GROUP BY {0} ORDER BY {0} LIMIT $5 OFFSET $6",
             names.join(", ")
@@ -105,9 +111,9 @@ impl Store {
             .bind(filter.until.as_deref().unwrap_or_default())
             .bind(i64::from(filter.limit)).bind(i64::from(filter.offset))
             .fetch_all(pool).await)?;
-        let one = |(first, second, third, calls, errors): SumRow| {
+        let one = |(first, second, third, calls, errors, name): SumRow| {
             let keys = [first, second, third].into_iter().take(names.len()).collect();
-            Usage { keys, calls, errors }
+            Usage { keys, name: name.filter(|name| !name.is_empty()), calls, errors }
         };
         Ok(rows.into_iter().map(one).collect())
     }

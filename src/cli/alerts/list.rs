@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused, columns};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::table::columns;
 use crate::domain::event::clean;
 use crate::store::DeliveryRow;
 
@@ -64,9 +65,9 @@ fn table(rows: &[DeliveryRow]) -> String {
     let line = |row: &DeliveryRow| {
         [
             row.alert.id.clone(),
-            Timestamp::from_secs(row.alert.raised_at).rfc3339()[..19].to_owned(),
+            Timestamp::from_secs(row.alert.raised_at).rfc3339()[..19].replace('T', " "),
             row.alert.rule.clone(),
-            clean(&row.alert.about).chars().take(40).collect(),
+            clean(&row.alert.about),
             row.alert.events.to_string(),
             row.channel.clone(),
             row.state.clone(),

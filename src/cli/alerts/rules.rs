@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::cli::administer::{Place, configured_place};
-use crate::cli::output::{Exit, Refused, columns};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::table::columns;
 use crate::domain::event::EventCode;
 use crate::policy::AlertRule;
 use crate::policy::alerts::{BUILT_IN, rules};

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::alerts::{CHANNELS, Channel, Message, NoReceiver, channels};
 use crate::ambient::{Clock, Dice};
 use crate::cli::administer::{Place, configured_place, runtime};
-use crate::cli::output::{Exit, Refused, columns};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::table::columns;
 use crate::domain::AlertId;
 
 /// What `alerts test` takes.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused, columns};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::table::columns;
 use crate::domain::event::clean;
 use crate::domain::{Scope, ScopeSet};
 use crate::store::ApiKey;

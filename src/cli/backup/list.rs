@@ -9,7 +9,8 @@ use super::refused;
 use crate::ambient::Timestamp;
 use crate::backup::{Header, Unopened};
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused, columns};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::table::columns;
 use crate::domain::event::clean;
 use crate::store::BackupRow;
 

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused, columns};
-use crate::cli::paging::{Page, cut, day};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::paging::{Page, day, searched};
+use crate::cli::table::columns_with_names;
 use crate::domain::event::clean;
 use crate::store::{ClientsFilter, ListedClient};
 
@@ -28,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "KIND", hide_possible_values = true)]
     kind: Option<Kind>,
     /// Only clients whose name or id contains this, whatever its case
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = searched)]
     search: String,
     /// Only clients that nobody has connected
     #[arg(long, conflicts_with = "user")]
@@ -86,7 +87,9 @@ fn one(client: &ListedClient) -> Value {
     })
 }
 
-const HEAD: [&str; 5] = ["ID", "KIND", "NAME", "PEOPLE", "USED"];
+const HEAD: [&str; 7] = ["ID", "KIND", "NAME", "PEOPLE", "USED", "REDIRECTS TO", "REGISTERED FROM"];
+/// Which of these are names.
+const NAMES: usize = 2;
 
 fn table(clients: &[ListedClient]) -> String {
     if clients.is_empty() {
@@ -98,10 +101,24 @@ fn table(clients: &[ListedClient]) -> String {
         [
             client.id.clone(),
             client.kind.clone(),
-            cut(&clean(&client.name), 12),
+            clean(&client.name),
             client.people.to_string(),
             used,
+            hosts(&client.redirect_uris),
+            clean(client.registered_from.as_deref().unwrap_or_default()),
         ]
     };
-    columns(&HEAD, &clients.iter().map(row).collect::<Vec<_>>())
+    columns_with_names(&HEAD, NAMES, &clients.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Where its codes may go: the hosts, or the schemes of programs.
+fn hosts(redirect_uris: &[String]) -> String {
+    let host = |uri: &String| match url::Url::parse(uri) {
+        Ok(uri) => uri.host_str().map_or_else(|| format!("{}:", uri.scheme()), str::to_owned),
+        Err(_) => uri.clone(),
+    };
+    let mut hosts: Vec<String> = redirect_uris.iter().map(|uri| clean(&host(uri))).collect();
+    hosts.sort();
+    hosts.dedup();
+    hosts.join(" ")
 }

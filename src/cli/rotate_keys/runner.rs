@@ -133,7 +133,7 @@ impl Witness for Follow {
         let tenth = done * 10 / total.max(1);
         let news = tenth > self.tenth.get();
         self.tenth.set(tenth);
-        self.output.progress(done, total, news);
+        self.output.progress((done, total), "rows", news);
     }
 }
 

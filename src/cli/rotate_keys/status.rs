@@ -5,9 +5,17 @@ use serde_json::{Value, json};
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
 use crate::cli::output::{Exit, Refused};
+use crate::cli::table::columns;
 use crate::domain::rotation::{Due, MOST_SEALS};
 use crate::failure::Failure;
 use crate::store::{AppRow, DataKeyCount, EmergencyRow, MasterKeyRow, PurposeKeyRow, RotationRow};
+
+/// What is said of each key.
+const KEYS: [&str; 7] = ["KEY", "ID", "STATE", "AGE", "KEYS", "SEALS", "DUE"];
+
+/// What is said of each rotation.
+const ROTATIONS: [&str; 8] =
+    ["ROTATION", "STARTED (UTC)", "OF", "STATE", "ROWS", "FROM", "TO", "ROWS THAT DID NOT OPEN"];
 
 /// Rotations that are shown.
 const SHOWN: i64 = 10;
@@ -153,33 +161,38 @@ fn rotation(row: &RotationRow, left: usize) -> Value {
 }
 
 fn table(lines: &[Line], seen: &Seen) -> String {
-    let mut text =
-        format!("{:17} {:32} {:9} {:>9} {:>6} {:>12}  DUE\n", "KEY", "ID", "STATE", "AGE", "KEYS", "SEALS");
-    for line in lines {
-        let age = format!("{} d", line.age_days);
-        let seals = line.seals.map_or_else(|| "-".to_owned(), |seals| seals.to_string());
+    let row = |line: &Line| {
         let due = match line.due {
             Due::No => "",
             Due::Age => "older than the policy allows",
             Due::Seals => "has sealed as much as one key may",
         };
-        let row = format!(
-            "{:17} {:32} {:9} {age:>9} {:>6} {seals:>12}  {due}",
-            line.kind, line.id, line.state, line.keys
-        );
-        text += &format!("{}\n", row.trim_end());
-    }
+        [
+            line.kind.to_owned(),
+            line.id.clone(),
+            line.state.clone(),
+            format!("{} d", line.age_days),
+            line.keys.to_string(),
+            line.seals.map_or_else(|| "-".to_owned(), |seals| seals.to_string()),
+            due.to_owned(),
+        ]
+    };
+    let text = columns(&KEYS, &lines.iter().map(row).collect::<Vec<_>>());
     if seen.rotations.is_empty() {
         return text + "\nNo rotation yet.\n";
     }
-    text += "\nROTATIONS\n";
-    for (row, left) in &seen.rotations {
-        let when = Timestamp::from_millis(row.started_at).rfc3339();
-        let left = if *left > 0 { format!(", {left} rows could not be opened") } else { String::new() };
-        text += &format!(
-            "{when}  {}  {}  {}  {} -> {}, {} rows{left}\n",
-            row.id, row.kind, row.state, row.old_key, row.new_key, row.rewritten
-        );
-    }
-    text
+    let row = |(row, left): &(RotationRow, usize)| {
+        [
+            row.id.clone(),
+            Timestamp::from_millis(row.started_at).rfc3339()[..19].replace('T', " "),
+            row.kind.clone(),
+            row.state.clone(),
+            row.rewritten.to_string(),
+            row.old_key.clone(),
+            row.new_key.clone(),
+            if *left > 0 { left.to_string() } else { String::new() },
+        ]
+    };
+    let rows: Vec<[String; 8]> = seen.rotations.iter().map(row).collect();
+    text + "\n" + &columns(&ROTATIONS, &rows)
 }

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused, columns};
-use crate::cli::paging::{Page, cut, day};
+use crate::cli::output::{Exit, Refused};
+use crate::cli::paging::{Page, day, searched};
+use crate::cli::table::columns_with_names;
 use crate::domain::event::clean;
 use crate::store::{ListedPerson, PeopleFilter};
 
@@ -22,7 +23,7 @@ Examples:
   spotify-mcp users list --limit 50 --offset 100")]
 pub struct Args {
     /// Only people whose name or Spotify id contains this, or whose id begins so, whatever its case
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = searched)]
     search: String,
     /// Only people who are disabled
     #[arg(long, conflicts_with = "enabled")]
@@ -71,21 +72,21 @@ pub(super) fn one(person: &ListedPerson) -> Value {
 }
 
 const HEAD: [&str; 5] = ["ID", "NAME", "SPOTIFY", "SESS.", "SEEN"];
+/// Which of these are names.
+const NAMES: usize = 1;
 
 fn table(people: &[ListedPerson]) -> String {
     if people.is_empty() {
         return "No people.\n".to_owned();
     }
     let row = |person: &ListedPerson| {
-        let name = cut(&clean(&person.display_name), 13);
-        let spotify = match person.spotify_user_ids.as_slice() {
-            [] => "-".to_owned(),
-            [one] => cut(&clean(one), 10),
-            [one, more @ ..] => format!("{} +{}", cut(&clean(one), 7), more.len()),
-        };
+        // Nothing is kept of the name of who disconnected.
+        let name = if person.display_name.is_empty() { "-".to_owned() } else { clean(&person.display_name) };
+        let spotify: Vec<String> = person.spotify_user_ids.iter().map(|id| clean(id)).collect();
+        let spotify = if spotify.is_empty() { "-".to_owned() } else { spotify.join(" ") };
         let seen =
             if person.disabled_at.is_some() { "disabled".to_owned() } else { day(person.last_seen_at) };
         [person.id.to_string(), name, spotify, person.sessions.to_string(), seen]
     };
-    columns(&HEAD, &people.iter().map(row).collect::<Vec<_>>())
+    columns_with_names(&HEAD, NAMES, &people.iter().map(row).collect::<Vec<_>>())
 }
