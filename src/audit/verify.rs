@@ -186,6 +186,7 @@ impl Examination {
         let chain = self.chain.clone().unwrap_or_default();
         for facts in side_by_side(offset, lines, threads, &chain) {
             if self.problem.is_some() {
+                self.bytes += facts.offset - offset;
                 return;
             }
             self.step(facts);

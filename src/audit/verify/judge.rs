@@ -39,6 +39,8 @@ pub struct Verdict {
     pub sealed: Option<Mark>,
     /// How many checkpoints beside the trail hold.
     pub checkpoints: u64,
+    /// How many claims speak of more records than could be read because something is wrong before them.
+    pub unjudged: u64,
     /// The claims from elsewhere that hold.
     pub marks: Vec<Mark>,
     /// The keys that count, those given from outside first.
@@ -69,7 +71,12 @@ pub fn judge(examined: &Examination, claims: &[Claim], given: &[Verifier]) -> Ve
     let mut good = examined.base;
     // A checkpoint of records that are not there any more, by a key of then, says nothing.
     claims.retain(|claim| claim.source.is_outside() || claim.checkpoint.size >= examined.base);
-    for claim in &claims {
+    // Behind a problem nothing was read, not even by which key the rest is signed: what speaks of that may well be true.
+    let stopped = examined.problem().is_some();
+    let judged = |claim: &&Claim| !stopped || claim.checkpoint.size <= examined.size();
+    let (judged, unjudged): (Vec<&Claim>, Vec<&Claim>) = claims.iter().copied().partition(judged);
+    verdict.unjudged = unjudged.len() as u64;
+    for claim in &judged {
         if signed(examined, claim, &mut verdict)
             .is_some_and(|by| holds(examined, claim, by, good, &mut verdict))
         {
@@ -126,14 +133,10 @@ fn signed(examined: &Examination, claim: &Claim, verdict: &mut Verdict) -> Optio
 fn holds(examined: &Examination, claim: &Claim, by: Vec<Verifier>, good: u64, verdict: &mut Verdict) -> bool {
     let (size, words) = (claim.checkpoint.size, claim.source.in_words());
     if size > examined.size() {
-        // Behind a problem of the chain, nothing was read.
-        if examined.problem().is_none() {
-            let first = examined.size() + 1;
-            let what =
-                format!("{words} speaks of {size} records: {} at the end are missing", size - first + 1);
-            let place = examined.end_place();
-            verdict.problems.push(Problem { code: "AUDIT_TRUNCATED", seq: Some(first), place, what });
-        }
+        let first = examined.size() + 1;
+        let what = format!("{words} speaks of {size} records: {} at the end are missing", size - first + 1);
+        let place = examined.end_place();
+        verdict.problems.push(Problem { code: "AUDIT_TRUNCATED", seq: Some(first), place, what });
         return false;
     }
     // Of a size before the first record that is there, only the signature can be seen.

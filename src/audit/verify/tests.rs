@@ -80,6 +80,23 @@ fn records_that_nobody_signed_are_a_finding() {
 }
 
 #[test]
+fn what_is_signed_behind_a_stop_is_counted_and_not_accused() {
+    let forge = Forge::filled(100, 60, 20);
+    let mut trail = forge.trail.clone();
+    let line = &mut trail.lines(1)[29];
+    let at = line.windows(7).position(|part| part == b"payload").unwrap();
+    line[at] = b'P';
+    let (claims, _) = trail.claims();
+    let examined = trail.examined(&claims);
+    assert!(examined.bytes() > 0 && examined.size() < 40, "{}", examined.size());
+    let behind = claims.iter().filter(|claim| claim.checkpoint.size > examined.size()).count() as u64;
+    // Another key signed most of those, which only the records behind the stop tell.
+    let verdict = trail.judged(&[forge.mark()]);
+    assert_eq!(codes(&verdict), ["AUDIT_RECORD_CHANGED"]);
+    assert_eq!((verdict.unjudged, verdict.checkpoints), (behind + 1, claims.len() as u64 - behind));
+}
+
+#[test]
 fn signatures_by_others_of_something_else_or_out_of_their_time_are_findings() {
     let signed = |forge: &Forge, by: u8| {
         let checkpoint = Checkpoint { origin: origin(CHAIN), size: forge.seq, root: forge.frontier.root() };

@@ -27,7 +27,8 @@ Writes to a new folder: the records of the range exactly as they stand in the tr
 them, the signed checkpoint that covers them, the public keys that the trail names, a verifier in Python, and README.txt,
 which says how to check all of it. Each record names the hash of the one before it, so the two proofs hold the others.
 
---from and --to are times or record numbers; a time range takes every record from the first to the last that fits.
+--from and --to are times or record numbers; a time range takes every record from the first to the last that fits and is
+signed: what no checkpoint covers yet is left out, and that is said.
 
 Examples:
   spotify-mcp audit export --from 2026-11-01 --to 2026-12-01 -o november/
@@ -53,20 +54,30 @@ const VERIFIER: &str = include_str!("verifier.py");
 /// Writes the pack.
 pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
     let trail = args.which.trail(place)?;
-    let (first, last) = range(args, &trail)?;
-    let claim = newest(&trail, last)?;
+    let (first, wanted) = range(args, &trail)?;
+    // A number is meant as it stands; a time is up to where the trail is signed: on a busy server nobody is ever there.
+    let is_number = args.to.as_deref().is_some_and(|to| to.parse::<u64>().is_ok());
+    let claim = newest(&trail, if is_number { wanted } else { first })?;
     let size = claim.checkpoint.size;
+    let last = wanted.min(size);
     let leaves = survey::leaves(&trail.segments()?, size, (first, last));
     let leaves = leaves.map_err(|error| unread(&trail.dir, &error))?;
     let files = pack(&trail, &leaves, (first, last), &claim)?;
     write(&args.output, &files)?;
     let count = last - first + 1;
+    let left_out = match wanted - last {
+        0 => String::new(),
+        some => format!("Left out: {some} records, {} to {wanted}, which are not signed yet.\n", last + 1),
+    };
     let text = format!(
-        "Wrote {count} records ({first} to {last}) under a checkpoint of {size} to {}.\nHow to check them: {}\n",
+        "Wrote {count} records ({first} to {last}) under a checkpoint of {size} to {}.\n{left_out}How to check them: {}\n",
         args.output.display(),
         args.output.join("README.txt").display()
     );
-    let told = json!({ "first": first, "last": last, "records": count, "size": size, "folder": args.output });
+    let told = json!({
+        "first": first, "last": last, "records": count, "size": size, "unsigned_left_out": wanted - last,
+        "folder": args.output,
+    });
     place.global.output().result(&text, &told);
     Ok(Exit::Done)
 }

@@ -10,8 +10,9 @@ use super::people;
 use crate::ambient::{Clock, Timestamp};
 use crate::cli::administer::Place;
 use crate::cli::output::Refused;
-use crate::domain::api_key;
 use crate::domain::event::{EventCode, clean};
+use crate::domain::ids::{ApiKeyId, DynamicClientId, SessionId};
+use crate::domain::{ClientId, api_key};
 
 /// The conditions; a record must meet all of them.
 #[derive(Debug, clap::Args)]
@@ -80,9 +81,13 @@ pub(super) struct Record<'a> {
     pub(super) metadata: Metadata<'a>,
     severity_id: Option<u8>,
     #[serde(borrow)]
+    api: Option<Api<'a>>,
+    #[serde(borrow)]
     src_endpoint: Option<Person<'a>>,
     #[serde(borrow)]
     status_code: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    status_detail: Option<Cow<'a, str>>,
     pub(super) time: i64,
     #[serde(borrow, default)]
     pub(super) unmapped: Unmapped<'a>,
@@ -112,11 +117,20 @@ pub(super) struct Unmapped<'a> {
     #[serde(borrow)]
     outcome: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    api: Option<Api<'a>>,
+    #[serde(borrow)]
     src_endpoint: Option<Person<'a>>,
     #[serde(borrow)]
     subject: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     details: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+}
+
+/// What was asked.
+#[derive(Debug, Deserialize)]
+struct Api<'a> {
+    #[serde(borrow)]
+    operation: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -160,6 +174,44 @@ impl<'a> Record<'a> {
         source.uid.as_deref().filter(|sealed| sealed.contains('.'))
     }
 
+    /// Through which client.
+    pub(super) fn client(&self) -> &str {
+        self.actor.app_uid.as_deref().unwrap_or_default()
+    }
+
+    /// What was asked.
+    pub(super) fn operation(&self) -> &str {
+        let api = self.api.as_ref().or(self.unmapped.api.as_ref());
+        api.and_then(|api| api.operation.as_deref()).unwrap_or_default()
+    }
+
+    /// What was answered.
+    pub(super) fn answer(&self) -> &str {
+        self.status_code.as_deref().unwrap_or_default()
+    }
+
+    /// Why.
+    pub(super) fn rationale(&self) -> &str {
+        self.status_detail.as_deref().unwrap_or_default()
+    }
+
+    /// How grave it is.
+    pub(super) fn gravity(&self) -> &'static str {
+        match self.severity_id {
+            Some(1) => "info",
+            Some(2) => "low",
+            Some(3) => "medium",
+            Some(4) => "high",
+            Some(5) => "critical",
+            _ => "",
+        }
+    }
+
+    /// The further facts.
+    pub(super) fn details(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unmapped.details.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// What it was done to.
     pub(super) fn subject(&self) -> Option<&str> {
         let entity = self.entity.as_ref().and_then(|one| one.uid.as_deref());
@@ -184,8 +236,8 @@ impl Wanted {
             codes: self.codes.clone(),
             severity: self.severity.map_or(0, |severity| severity as u8),
             user: self.user.as_deref().map(|named| people::pseudonym(named, place)).transpose()?,
-            client: self.client.clone(),
-            session: self.session.clone(),
+            client: self.client.as_deref().map(client).transpose()?,
+            session: self.session.as_deref().map(session).transpose()?,
             outcome: self.outcome.map(|outcome| match outcome {
                 Ending::Success => "success",
                 Ending::Refused => "refused",
@@ -193,6 +245,36 @@ impl Wanted {
             }),
         })
     }
+}
+
+/// A client's id, whole: the beginning of one would find nothing, and look as if there were nothing.
+fn client(text: &str) -> Result<String, Refused> {
+    let is_whole = match text {
+        text if text.starts_with("c_") => text.parse::<DynamicClientId>().is_ok(),
+        text if text.starts_with("ak_") => text.parse::<ApiKeyId>().is_ok(),
+        text => ClientId::parse(text).is_some(),
+    };
+    if is_whole {
+        return Ok(text.to_owned());
+    }
+    let kinds = "'c_' or 'ak_' and 32 hexadecimal digits, a URL, or the id of one of auth.clients";
+    Err(not_whole("--client", text, kinds))
+}
+
+/// A session's id, whole.
+fn session(text: &str) -> Result<String, Refused> {
+    let whole = text.parse::<SessionId>().is_ok();
+    if whole {
+        Ok(text.to_owned())
+    } else {
+        Err(not_whole("--session", text, "'s_' and 32 hexadecimal digits"))
+    }
+}
+
+/// What is given is no id, or a part of one.
+pub(super) fn not_whole(option: &str, text: &str, kinds: &str) -> Refused {
+    let text = format!("{option} {} is no whole id", clean(text));
+    Refused::usage("AUDIT_ID_WRONG", text, format!("give all of it: {kinds}, as 'audit query' prints it"))
 }
 
 /// A hint for a code that is none.

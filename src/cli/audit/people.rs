@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::filter::Record;
+use super::filter::{Record, not_whole};
+use super::table::INDENT;
 use crate::audit::people;
 use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
@@ -25,8 +26,12 @@ pub(super) struct Opened {
 
 /// The pseudonym by which the trail calls a person: as it stands, or looked up by the ids that people go by.
 pub(super) fn pseudonym(named: &str, place: &Place<'_>) -> Result<String, Refused> {
-    if named.starts_with("p_") {
-        return Ok(named.to_owned());
+    if let Some(rest) = named.strip_prefix("p_") {
+        let is_key = rest.len() == 32 && rest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        return match is_key || matches!(rest, "erased" | "unresolved") {
+            true => Ok(named.to_owned()),
+            false => Err(not_whole("--user", named, "'p_' and 32 hexadecimal digits")),
+        };
     }
     let mut found = None;
     at_database(place, async |desk| {
@@ -110,7 +115,7 @@ impl Opened {
         let from = record.address().and_then(|sealed| self.addresses.get(sealed));
         let from = from.map(|address| format!("from {address}"));
         let words: Vec<String> = who.into_iter().map(str::to_owned).chain(from).collect();
-        if words.is_empty() { String::new() } else { format!("          {}\n", words.join("  ")) }
+        if words.is_empty() { String::new() } else { format!("{:INDENT$}{}\n", "", words.join("  ")) }
     }
 
     /// The record and what it hides, for programs: one line.

@@ -14,14 +14,15 @@ use crate::cli::output::{Exit, Format, Refused};
 /// What `audit query` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Oldest first. With --format json, each record is one line, exactly as it stands in the trail. People stand in it by
+Oldest first. Each record's line says when and what; what follows below it who (by), through which client (via), in what,
+of what, and why, where it says so. Ids must be whole. With --format json, each record is one line, exactly as it stands in the trail. People stand in it by
 pseudonyms and addresses sealed; --personal opens them as far as the people are still there. Says nothing of whether the
 records are genuine: 'audit verify' does.
 
 Examples:
   spotify-mcp audit query --from 24h --severity medium
   spotify-mcp audit query --code authn_login_fail --from 2026-11-01 --limit 20
-  spotify-mcp audit query --client c_0123 --outcome refused --newest
+  spotify-mcp audit query --client c_0123456789abcdef0123456789abcdef --newest
   spotify-mcp audit query --after 4711 --format json")]
 pub struct Args {
     #[command(flatten)]

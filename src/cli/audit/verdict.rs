@@ -65,9 +65,15 @@ fn text(told: &Told) -> String {
     for doubt in &verdict.doubts {
         text += &format!("  CANNOT TELL [{}] {}\n", doubt.code, clean_line(&doubt.what));
     }
+    if verdict.unjudged > 0 {
+        let unjudged = verdict.unjudged;
+        text +=
+            &format!("  not judged  {unjudged} signed sizes behind it: what they speak of was not read\n");
+    }
     text += &signatures(told);
     let times = examined.times();
-    if times.back > 0 {
+    // Fractions of a second are in every trail: what a request did waits for its transaction.
+    if times.furthest >= 1000 {
         text += &format!(
             "  times       {} records are older than one before them, record {} by {} s: they waited in the database\n",
             times.back,
@@ -179,6 +185,7 @@ fn document(told: &Told) -> Value {
         "signed": verdict.sealed.as_ref().map(|sealed| json!({
             "size": sealed.size, "at": sealed.at, "checkpoints": verdict.checkpoints, "by": keys(&sealed.by),
         })),
+        "unjudged": verdict.unjudged,
         "unsigned": examined.size() - verdict.sealed.as_ref().map_or(0, |sealed| sealed.size),
         "marks": verdict.marks.iter().map(mark).collect::<Value>(),
         "unanchored": verdict.unanchored(examined.size()),

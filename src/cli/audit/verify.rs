@@ -1,5 +1,6 @@
 //! `spotify-mcp audit verify`: reads the marks from elsewhere, then the trail, and says what is not as it was written.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::place::{self, Known, Trail, Which, unread};
@@ -87,6 +88,9 @@ fn claims(args: &Args) -> Result<(Option<Claim>, Vec<Claim>), Refused> {
     Ok((since.pop(), outside))
 }
 
+/// Read at once, in bytes.
+const PIECE: usize = 64 << 10;
+
 /// Largest file of anchors that is read, in bytes.
 const LARGEST: u64 = 256 << 20;
 
@@ -96,16 +100,34 @@ fn read(path: &Path, source: &Source) -> Result<Vec<Claim>, Refused> {
         let next = "give a file of signed checkpoints: lines of checkpoints.ndjson, or the notes themselves";
         Refused::usage("AUDIT_ANCHOR_WRONG", format!("{name}: {why}"), next)
     };
-    if path.metadata().is_ok_and(|file| file.len() > LARGEST) {
-        return Err(refused("it is larger than any file of checkpoints".to_owned()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let read = bounded(path, LARGEST).map_err(|error| {
         let text = format!("{name} cannot be read: {}", io_cause(&error));
         Refused::incomplete("AUDIT_ANCHOR_UNREADABLE", text, "name a file that this user may read")
     })?;
+    let bytes = read.ok_or_else(|| refused("it is larger than any file of checkpoints".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| refused("it is no text".to_owned()))?;
     let claims =
         of_anchor(&text, source).map_err(|line| refused(format!("line {line} is no signed checkpoint")))?;
     if claims.is_empty() { Err(refused("there is no checkpoint in it".to_owned())) } else { Ok(claims) }
+}
+
+/// The bytes of a text of no more than so many; `None` where there are more, whatever it says of its length: a device or a
+/// pipe says nothing. Reading ends with a zero byte, which no text has.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(super) fn bounded(path: &Path, most: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let (mut file, mut bytes, mut piece) = (std::fs::File::open(path)?, Vec::new(), vec![0; PIECE]);
+    loop {
+        let count = file.read(&mut piece)?;
+        bytes.extend_from_slice(&piece[..count]);
+        if bytes.len() as u64 > most {
+            return Ok(None);
+        }
+        if count == 0 || piece[..count].contains(&0) {
+            return Ok(Some(bytes));
+        }
+    }
 }
 
 /// Reads the trail and judges it.
@@ -174,7 +196,7 @@ fn examine(
             // At most a hundred times.
             let percent = read * 100 / std::cmp::max(total, 1);
             if total > LARGEST && percent > shown {
-                output.progress(read.min(total), total, percent / 10 > shown / 10);
+                output.progress((read.min(total), total), "bytes", percent / 10 > shown / 10);
                 shown = percent;
             }
         });

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::place::{self, Known};
+use super::verify::bounded;
 use crate::audit::line::LONGEST_LINE;
 use crate::audit::note::{NoteError, Verifier};
 use crate::audit::proof::{Proof, ProofError};
@@ -72,9 +73,7 @@ fn read(file: &Path) -> Result<String, Refused> {
         let text = format!("{} cannot be read: {why}", file.display());
         Refused::incomplete("AUDIT_PROOF_UNREADABLE", text, "name a file that this user may read")
     };
-    if file.metadata().is_ok_and(|file| file.len() > LARGEST) {
-        return Err(refused("it is larger than any proof".to_owned()));
-    }
-    let bytes = std::fs::read(file).map_err(|error| refused(io_cause(&error)))?;
+    let read = bounded(file, LARGEST).map_err(|error| refused(io_cause(&error)))?;
+    let bytes = read.ok_or_else(|| refused("it is larger than any proof".to_owned()))?;
     String::from_utf8(bytes).map_err(|_| refused("it is no text".to_owned()))
 }
