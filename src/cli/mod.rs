@@ -36,8 +36,10 @@ mod serve_reload_source;
 mod serve_sandbox;
 mod serve_start;
 mod serve_stdio;
+mod table;
 mod usage;
 mod users;
+mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -199,7 +201,7 @@ impl Command {
                 // Where the configuration is broken, its valid part still says where a server would be.
                 let loaded = configured::load_any(global, Vec::new(), Purpose::Inspect)?;
                 let server = &loaded.as_far_as_valid().server;
-                healthcheck::run(args, server.listen(), server.tls.is_some())
+                healthcheck::run(args, server.listen(), server.tls.is_some(), &global.output())
             }
             Self::Config(args) => config::run(args, global),
             Self::ApiKeys(args) => api_keys::run(args, global),
@@ -234,6 +236,11 @@ pub fn main_with(make: MakeServer) -> ExitCode {
         let why = failure.chain();
         Output::new(Format::Text, true, false, 0).warn("PROCESS_OPEN", &why, "use a system that allows it");
     }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Err(refused) = words::check(words.iter().map(OsString::as_os_str)) {
+        unparsed_output().refused(&refused);
+        return ExitCode::from(refused.exit().status());
+    }
     let exit = match Cli::parsed(std::env::args_os()) {
         Ok(mut cli) => cli.run(make).unwrap_or_else(|refused| {
             cli.global.output().refused(&refused);
@@ -246,27 +253,40 @@ pub fn main_with(make: MakeServer) -> ExitCode {
 
 /// `--help` and `--version` are results; everything else is a wrong usage, in the form that was asked for.
 fn misused(error: &clap::Error) -> Exit {
-    let wants_json = std::env::args().any(|arg| arg == "json" || arg == "--format=json");
-    let format = if wants_json { Format::Json } else { Format::Text };
-    let output = Output::new(format, !std::env::args().any(|arg| arg == "--no-color"), false, 0);
+    let output = unparsed_output();
     let text = error.render().to_string();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             output.raw(&text);
             Exit::Done
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             output.note(text.trim_end());
             Exit::Usage
         }
         _ => {
             let words = text.strip_prefix("error: ").unwrap_or(&text);
             let words = words.split("\n\nFor more information").next().unwrap_or(words).trim_end();
+            let words =
+                words.split("\n\nUsage:").next().filter(|_| asks_for_a_command(error)).unwrap_or(words);
             let next = format!("try '{} --help'", help::meant(&definition(), std::env::args().skip(1)));
             output.refused(&Refused::usage("USAGE", words, next));
             Exit::Usage
         }
     }
+}
+
+/// Whether a group of commands was named alone: which of them there are is what helps.
+fn asks_for_a_command(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::MissingSubcommand
+}
+
+/// Where words go of which nothing could be made, in the form that was asked for.
+fn unparsed_output() -> Output {
+    let is_there = |wanted: &str| std::env::args_os().any(|word| word == wanted);
+    let wants_json = is_there("json") || is_there("--format=json");
+    let format = if wants_json { Format::Json } else { Format::Text };
+    Output::new(format, !is_there("--no-color"), false, 0)
 }
 
 /// The command's definition, for help, completions and manual pages too.

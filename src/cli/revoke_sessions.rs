@@ -200,16 +200,6 @@ async fn client(named: &str, desk: &Desk) -> Result<ClientId, Refused> {
 }
 
 async fn session(named: &str, desk: &Desk) -> Result<SessionId, Refused> {
-    if [TokenKind::Access, TokenKind::Refresh, TokenKind::BrowserSession, TokenKind::ApiKey]
-        .iter()
-        .any(|kind| named.starts_with(kind.prefix()))
-    {
-        return Err(Refused::usage(
-            "SECRET_INSTEAD_OF_ID",
-            "this is a credential, and other users of this machine can see arguments; nothing was changed",
-            "give the session's id (s_...), or end all that its person holds with --user",
-        ));
-    }
     let id = named.parse::<SessionId>();
     let hash = Token::parse(TokenKind::McpSession, named).map(|token| token.hash());
     let called: Result<&SessionId, TokenHash> = match (&id, hash) {
