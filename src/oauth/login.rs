@@ -201,6 +201,10 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
     if known.is_none() && login.expected.is_none() && !may_sign_up(app, &login).await? {
         return stop(LoginProblem::SignupClosed);
     }
+    // From here on it is they or nobody: deleted in this very moment, they do not come back as somebody new.
+    if let Some(link) = known {
+        login.expected = Some(link.user);
+    }
     match app.vault.take_login(&login).await {
         Ok(linked) => {
             let event = Event::new(EventCode::AuthnLoginSuccess)
@@ -213,6 +217,7 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
         }
         Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
         Err(LinkError::NoSeat) => stop(LoginProblem::NoSeat),
+        Err(LinkError::Gone) => stop(LoginProblem::Expired),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
     }
 }

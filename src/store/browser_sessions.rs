@@ -50,7 +50,7 @@ const LIVE: &str = "SELECT s.id, s.user_id, s.agent, s.created_at, s.last_seen_a
 
 impl Store {
     /// Begins a session, and ends the person's least recently used ones beyond their limit; returns those ids. `None`,
-    /// with nothing done, where the login was ended meanwhile.
+    /// with nothing done, where the login was ended, or the person deleted, meanwhile.
     pub async fn begin_browser_session(
         &self,
         session: &NewBrowserSession,
@@ -66,10 +66,8 @@ impl Store {
             RETURNING id";
         let evicted: Option<Vec<String>> = transaction!(self, tx => {
             // Two logins at once must see each other's session.
-            if !lock_person!(tx, session.user) {
-                return Err(Failure::new("a session cannot begin: the person was deleted meanwhile"));
-            }
-            if !login_stands!(tx, &session.login, session.user) {
+            // Who was deleted meanwhile has no login any more either.
+            if !lock_person!(tx, session.user) || !login_stands!(tx, &session.login, session.user) {
                 return Ok(None);
             }
             sqlx::query(begin)

@@ -51,7 +51,7 @@ pub struct CodeRow {
 impl Store {
     /// Issues a code and remembers the consent behind it, beside what was approved for the same client and redirect URI
     /// before. Of a program on the person's own computer only the last address is kept: it changes with every start.
-    /// `false`, with nothing done, where the login was ended meanwhile.
+    /// `false`, with nothing done, where the login was ended, or the person deleted, meanwhile.
     pub async fn issue_code(&self, code: &NewCode, events: &[Recorded]) -> Result<bool, Failure> {
         let issue = "INSERT INTO codes
             (hash, user_id, client_id, redirect_uri, challenge, resource, scope, expires_at, failures, issued_at)
@@ -65,9 +65,8 @@ impl Store {
             "DELETE FROM consents WHERE user_id = $1 AND client_id = $2 AND redirect_uri NOT LIKE 'https:%'";
         let (user, client, uri) = (code.user.as_str(), code.client.as_str(), code.redirect_uri.as_str());
         let issued = transaction!(self, tx => {
-            // Whether the person is there is the foreign key's to say.
-            let _ = lock_person!(tx, &code.user);
-            if !login_stands!(tx, &code.login, code.user) {
+            // Who was deleted meanwhile has no login any more either.
+            if !lock_person!(tx, &code.user) || !login_stands!(tx, &code.login, code.user) {
                 return Ok(false);
             }
             sqlx::query(issue)

@@ -50,6 +50,8 @@ pub enum LinkError {
     SomebodyElses,
     /// The Spotify app has no seat left.
     NoSeat,
+    /// The person whose account it is was deleted meanwhile.
+    Gone,
     /// Unexpected.
     Failure(Failure),
 }
@@ -89,7 +91,10 @@ impl Vault {
 
     /// Takes a completed login: finds or makes the person, seals and stores the tokens.
     pub async fn take_login(&self, login: &LoginAtSpotify) -> Result<Linked, LinkError> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 && self.is_gone(login).await? {
+                return Err(LinkError::Gone);
+            }
             let known = self.person_of(login).await?;
             let (save, linked) = match known {
                 Some(link) => self.known(login, link).await?,
@@ -108,12 +113,21 @@ impl Vault {
         Err(LinkError::Failure(Failure::new("the account kept changing while it was saved")))
     }
 
+    /// Whether the person that it must be is not there any more.
+    async fn is_gone(&self, login: &LoginAtSpotify) -> Result<bool, Failure> {
+        let Some(expected) = &login.expected else { return Ok(false) };
+        Ok(self.0.store.user(expected).await?.is_none())
+    }
+
     async fn known(&self, login: &LoginAtSpotify, link: Link) -> Result<(SaveLink, Linked), LinkError> {
         if login.expected.as_ref().is_some_and(|expected| *expected != link.user) {
             return Err(LinkError::SomebodyElses);
         }
         let Some(row) = self.0.store.active_data_key(&link.user).await? else {
-            return Err(LinkError::Failure(Failure::new("a person has no data key")));
+            return Err(match self.0.store.user(&link.user).await? {
+                None => LinkError::Gone,
+                Some(_) => LinkError::Failure(Failure::new("a person has no data key")),
+            });
         };
         let opened = self.data_key(&row.id, &link.user).await?;
         let linked = Linked { user: link.user, link: link.id, newcomer: false };

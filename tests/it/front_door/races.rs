@@ -9,6 +9,7 @@ use spotify_mcp::spotify::sandbox::Fault;
 use tokio::time::sleep;
 
 use super::status;
+use crate::support::browser::Page;
 use crate::support::client::Pair;
 use crate::support::database::at_both;
 use crate::support::listener::Listener;
@@ -189,6 +190,49 @@ async fn an_account_disconnected_while_it_is_refreshed_does_not_come_back() {
         assert_eq!(ada.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED");
         let raw = server.place.raw().await;
         assert_eq!(raw.number("SELECT COUNT(*) FROM linked_accounts").await, 0);
+    })
+    .await;
+}
+
+/// A login that comes back from Spotify some milliseconds later, the odd ones for a client.
+async fn comes_back(server: &TestServer, ada: &Listener, n: u64) -> Page {
+    let browser = server.browser();
+    let page = if n % 2 == 0 {
+        browser.open("/auth/login").await
+    } else {
+        let page = browser.open(&ada.client.attempt().path()).await;
+        browser.submit(&page, "/authorize", &[("decision", "approve")]).await
+    };
+    sleep(Duration::from_millis(5 * n)).await;
+    browser.agree_as(&page, "ada").await
+}
+
+/// Whoever is deleted while a login of theirs is on its way has to log in again: nothing fails, and nobody comes back.
+#[tokio::test]
+async fn a_login_that_meets_the_deletion_of_its_person_has_expired() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let raw = server.place.raw().await;
+        for round in 0..6 {
+            let ada = server.listener("ada").await;
+            // Several on their way back from Spotify, for a client and for the account, spread over the deletion.
+            let logins = join_all((0..6).map(|n| comes_back(&server, &ada, n)));
+            let deletes = async {
+                sleep(Duration::from_millis(4 * round)).await;
+                let id = raw.texts("SELECT id FROM users WHERE display_name = 'Ada'").await.remove(0);
+                super::api_keys::result(&server, &["users", "delete", &id, "--yes"]).await
+            };
+            let (pages, _) = join(logins, deletes).await;
+            for page in &pages {
+                assert!(!page.status.is_server_error(), "{page:?}");
+            }
+            // Who came after it is somebody new, once.
+            assert!(raw.number("SELECT COUNT(*) FROM users").await <= 1);
+            for id in raw.texts("SELECT id FROM users").await {
+                super::api_keys::result(&server, &["users", "delete", &id, "--yes"]).await;
+            }
+        }
+        assert!(!server.logged().contains("panicked"));
     })
     .await;
 }
