@@ -8,6 +8,7 @@ use crate::ambient::{Clock, Dice, Timestamp};
 use crate::audit::{Audit, OpenError, OutboxRow, Pace, People, Settings, Signer};
 use crate::config::Config;
 use crate::domain::KeyPurpose;
+use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::store::{ChainMark, Store};
 use crate::vault::KeyRing;
@@ -71,7 +72,31 @@ async fn open(
     if mark.is_some_and(|mark| mark.size.unsigned_abs() > standing.size) {
         return Err(BuildError::Audit(OpenError::Changed(config.audit.dir.clone())));
     }
+    if first && standing.size == 0 {
+        miss(&audit, store).await?;
+    }
     Ok((audit, first))
+}
+
+/// A trail that begins anew where one was says so in its first record: somebody moved the other away, or deleted it. On
+/// PostgreSQL the trails of other servers are not here either: one is missed where the folder still has its writer's name.
+async fn miss(audit: &Audit, store: &Store) -> Result<(), Failure> {
+    let is_ours = |mark: &ChainMark| !store.is_postgres() || mark.writer == audit.writer();
+    let known = store.audit_chains().await?;
+    let Some(last) = known.iter().filter(|mark| is_ours(mark)).max_by_key(|mark| mark.at) else {
+        return Ok(());
+    };
+    tracing::error!(
+        chain = last.chain_uid,
+        records = last.size,
+        "the audit trail that was here is not: a new one begins"
+    );
+    let event = Event::new(EventCode::AuditTrailMissing)
+        .failed()
+        .subject(&last.chain_uid)
+        .detail("records", last.size.to_string())
+        .detail("signed_at", last.at.rfc3339());
+    audit.record(event).await
 }
 
 fn opened(

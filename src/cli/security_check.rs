@@ -8,6 +8,7 @@ mod inputs;
 mod list;
 mod outputs;
 mod supply;
+mod told;
 
 use clap::Subcommand;
 

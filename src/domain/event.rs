@@ -13,8 +13,10 @@ use super::ids::{ClientId, LinkId, RequestId, UserId};
 
 /// Most details an event carries; further ones are left out.
 pub const MAX_DETAILS: usize = 16;
-/// Longest text of an event, in characters; the rest is cut off.
+/// Longest text of an event, in characters; a longer one ends with an ellipsis.
 pub const MAX_TEXT: usize = 256;
+/// Longest list of scopes, in characters: all that Spotify has fit three times.
+pub const MAX_SCOPE: usize = 1_024;
 
 /// How what was tried ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +173,8 @@ impl Event {
     #[must_use]
     pub fn detail(mut self, key: &str, value: impl AsRef<str>) -> Self {
         if self.details.len() < MAX_DETAILS {
-            self.details.insert(clean(key), clean(value.as_ref()));
+            let most = if key == "scope" { MAX_SCOPE } else { MAX_TEXT };
+            self.details.insert(clean(key), cleaned(value.as_ref(), most));
         }
         self
     }
@@ -238,13 +241,23 @@ impl Event {
 }
 
 /// A text fit for a record, a log line and a terminal: no control, bidirectional, invisible or tag characters
-/// (they forge lines and hide words), and at most [`MAX_TEXT`] characters.
+/// (they forge lines and hide words), and at most [`MAX_TEXT`] characters, of which the last says where more was cut off.
 pub fn clean(text: &str) -> String {
+    cleaned(text, MAX_TEXT)
+}
+
+fn cleaned(text: &str, most: usize) -> String {
     // What our own code writes is short and printable as it stands.
-    if text.len() <= MAX_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if text.len() <= most && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
-    text.chars().filter(|c| !is_deceptive(*c)).take(MAX_TEXT).collect()
+    let mut kept: String = text.chars().filter(|c| !is_deceptive(*c)).take(most + 1).collect();
+    if let Some((at, _)) = kept.char_indices().nth(most) {
+        let last = kept[..at].char_indices().next_back().map_or(0, |(at, _)| at);
+        kept.truncate(last);
+        kept.push('…');
+    }
+    kept
 }
 
 /// Whether a character can forge a line or hide a word from its reader.
@@ -295,6 +308,16 @@ mod tests {
             assert!(value.chars().count() <= MAX_TEXT && !value.chars().any(is_deceptive), "{value:?}");
         }
         assert_eq!(clean("Sigur Rós – ()"), "Sigur Rós – ()");
+        assert_eq!(clean(&"ó".repeat(MAX_TEXT)), "ó".repeat(MAX_TEXT));
+        assert_eq!(
+            clean(&"ó".repeat(MAX_TEXT + 1)),
+            "ó".repeat(MAX_TEXT - 1) + "…",
+            "what is cut off says so"
+        );
+        // Every scope of Spotify's stands in the record of a login.
+        let scopes = "user-read-playback-state ".repeat(20);
+        let event = Event::new(EventCode::AuthnLoginSuccess).detail("scope", &scopes);
+        assert_eq!(event.details()["scope"], scopes);
     }
 
     #[test]

@@ -217,6 +217,7 @@ codes! {
     AuditTailRepaired, "audit_tail_repaired", EventLog / 99, Medium, "A record torn by a crash was cut off the trail";
     AuditWriteFailed, "audit_write_failed", EventLog / 99, High, "The trail could not be written: what must be on record was refused from then on";
     AuditWriteRecovered, "audit_write_recovered", EventLog / 99, Medium, "The trail can be written again";
+    AuditTrailMissing, "audit_trail_missing", EventLog / 99, High, "A new trail begins although the database knows one that is not here";
     AuditSegmentOpened, "audit_segment_opened", EventLog / 6, Informational, "The trail goes on in a new segment";
     AuditSegmentClosed, "audit_segment_closed", EventLog / 5, Informational, "A segment of the trail is complete";
     AuditAnchorFailed, "audit_anchor_failed", EventLog / 99, High, "A place outside cannot be told of the trail's checkpoints";

@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use url::Url;
 
 use super::supply::Supply;
-use super::{evidence, inputs, outputs};
+use super::{evidence, inputs, outputs, told};
 use crate::ambient::{Clock, Dice};
 use crate::check::outcome::{Outcome, weigh};
 use crate::check::report::{Form, Look, Report};
@@ -108,6 +108,7 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
         catalogue: &catalogue,
         left_out,
     };
+    told::tell(&report.judged, &request, &global.output());
     let exit = write(&report, &plan, global, &request.dice)?;
     let exit = match ask.supply.write_bill(&request, &report.judged, &request.dice) {
         Ok(None) => exit,

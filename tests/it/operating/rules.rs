@@ -143,6 +143,80 @@ async fn a_configuration_that_is_refused_is_told_once_however_often_it_is_tried(
     heard(&server, &receiver, expected, &["prot"]).await;
 }
 
+#[tokio::test]
+async fn a_trail_that_is_gone_or_torn_is_told() {
+    let (receiver, setup) = telling().await;
+    let mut server = setup.start().await;
+    let _ada = server.listener("ada").await;
+    server.stop().await;
+    let folder = server.data_dir().join("audit");
+    let chain = super::trail(&server)[0]["unmapped"]["chain_uid"].as_str().unwrap().to_owned();
+    // A crash in the middle of a line.
+    let segment = folder.join("audit-1.ndjson");
+    let whole = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, [&whole[..], b"{\"torn"].concat()).unwrap();
+    server.start().await;
+    let torn = ["audit_trail", "audit_tail_repaired", "audit_tail_repaired", "high"];
+    heard(&server, &receiver, torn, &["ada"]).await;
+    server.stop().await;
+
+    std::fs::rename(&folder, server.data.join("moved")).unwrap();
+    server.start().await;
+    let alert = receiver.expect(2).await.remove(1).body;
+    let said = ["rule", "event", "severity"].map(|name| alert["data"][name].as_str().unwrap());
+    assert_eq!(said, ["audit_trail", "audit_trail_missing", "high"], "{alert}");
+    let missing: Value = serde_json::from_str(&told(&server, "audit_trail_missing")[0]).unwrap();
+    assert_eq!(missing["unmapped"]["subject"], chain, "{missing}");
+    assert!(missing["unmapped"]["details"]["records"].as_str().unwrap().parse::<u64>().unwrap() > 0);
+    // Once: what begins now is known.
+    server.stop().await;
+    server.start().await;
+    assert_eq!(told(&server, "audit_trail_missing").len(), 1);
+    server.stop().await;
+    let (status, verified) = super::refused_or_told(&server, &["audit", "verify"]).await;
+    assert_eq!(
+        (status, &verified["doubts"][0]["code"]),
+        (3, &json!("AUDIT_TRAIL_ELSEWHERE")),
+        "{verified:#}"
+    );
+}
+
+#[tokio::test]
+async fn an_advisory_about_this_program_is_told() {
+    let (receiver, setup) = telling().await;
+    let server = setup.start().await;
+    let file = server.data.join("db/crates/serde/RUSTSEC-2026-9999.md");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let text = "```toml\n[advisory]\nid = \"RUSTSEC-2026-9999\"\npackage = \"serde\"\ndate = \"2026-11-01\"\n\
+                cvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"\n\n[versions]\npatched = [\">= 9.0.0\"]\n\
+                ```\n\n# A hole\n\nText.\n";
+    std::fs::write(&file, text).unwrap();
+    let database = server.data.join("db").display().to_string();
+    let check = ["security-check", "deps", "--offline", "--only", "SMC7002", "--advisory-db", &database];
+    let output = super::command(&server, &check).await;
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    let expected = ["advisory_found", "advisory_found", "", "high"];
+    heard(&server, &receiver, expected, &["/db"]).await;
+    let found: Value = serde_json::from_str(&told(&server, "advisory_found")[0]).unwrap();
+    assert_eq!(found["unmapped"]["subject"], "RUSTSEC-2026-9999");
+    assert!(found["unmapped"]["details"]["package"].as_str().unwrap().starts_with("serde 1."), "{found}");
+
+    // What is found of another program is nothing of this one.
+    std::fs::write(
+        server.data.join("Cargo.lock"),
+        "version = 4\n\n[[package]]\nname = \"serde\"\nversion = \"1.0.1\"\n\
+         source = \"registry+https://github.com/rust-lang/crates.io-index\"\n",
+    )
+    .unwrap();
+    let lock = server.data.join("Cargo.lock").display().to_string();
+    let other = super::command(&server, &[&check[..], &["--lockfile", &lock]].concat()).await;
+    assert_eq!(other.status.code(), Some(1), "{}", String::from_utf8_lossy(&other.stdout));
+    // A command that comes later is on record before this one would be.
+    result(&server, &["incident", "lockdown", "--yes"]).await;
+    receiver.expect(2).await;
+    assert_eq!(told(&server, "advisory_found").len(), 1);
+}
+
 #[test]
 fn every_rule_is_in_the_document_with_its_events() {
     let document =
