@@ -34,7 +34,7 @@ pub(super) async fn show(
     let done = Params::parse(query.unwrap_or_default().as_bytes()).get("done").and_then(Done::parse);
     match shown(&http, done, &visitor).await {
         Ok(Some(response)) => response,
-        Ok(None) => to_login(&http),
+        Ok(None) => notice(&http.site, Notice::NotLoggedIn).into_response(),
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
 }

@@ -9,6 +9,8 @@ use super::{Page, routes};
 /// What is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// `/account` in a browser without a session: no visit of a page begins a login, or makes an account anew.
+    NotLoggedIn,
     /// After logging out.
     LoggedOut,
     /// After deleting everything.
@@ -23,11 +25,18 @@ pub enum Notice {
 
 impl Notice {
     /// Every notice, for previews and tests.
-    pub const ALL: [Self; 5] =
-        [Self::LoggedOut, Self::Deleted, Self::ReconnectNeeded, Self::LoopbackDone, Self::LoopbackFailed];
+    pub const ALL: [Self; 6] = [
+        Self::NotLoggedIn,
+        Self::LoggedOut,
+        Self::Deleted,
+        Self::ReconnectNeeded,
+        Self::LoopbackDone,
+        Self::LoopbackFailed,
+    ];
 
     const fn title(self) -> &'static str {
         match self {
+            Self::NotLoggedIn => "You are not logged in",
             Self::LoggedOut => "You are logged out",
             Self::Deleted => "Your data is deleted",
             Self::ReconnectNeeded => "Connect Spotify again",
@@ -38,11 +47,16 @@ impl Notice {
 
     const fn text(self) -> &'static str {
         match self {
+            Self::NotLoggedIn => {
+                "Log in with Spotify to see what this server holds about you, and to change or delete it. Who has no \
+                 account here gets one by logging in."
+            }
             Self::LoggedOut => {
                 "This browser’s session has ended. Apps you connected keep working; end their access on your account page."
             }
             Self::Deleted => {
-                "Your account, Spotify tokens, connected apps and sessions are gone from this server. To end the permission at Spotify’s side too, remove \
+                "Your account, Spotify tokens, connected apps and sessions are gone from this server. Its security log keeps \
+                 what happened under a name that leads to nobody any more. To end the permission at Spotify’s side too, remove \
                  the app at spotify.com/account/apps."
             }
             Self::ReconnectNeeded => {
@@ -59,6 +73,7 @@ impl Notice {
     /// Path and label of the way on. The loopback pages live only as long as the login: they link nowhere.
     const fn way_on(self) -> Option<(&'static str, &'static str)> {
         match self {
+            Self::NotLoggedIn => Some((routes::LOGIN, "Log in with Spotify")),
             Self::LoggedOut => Some((routes::LOGIN, "Log in again")),
             Self::Deleted => Some((routes::HOME, "To the start page")),
             Self::ReconnectNeeded => Some((routes::LOGIN, "Log in with Spotify")),

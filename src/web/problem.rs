@@ -96,6 +96,11 @@ impl Problem {
         Self::Internal,
     ];
 
+    /// Whether no other page is served meanwhile: a link would lead to this one.
+    pub const fn closes_everything(self) -> bool {
+        matches!(self, Self::LockedDown)
+    }
+
     /// The stable code.
     pub const fn code(self) -> &'static str {
         self.said().0
@@ -293,7 +298,7 @@ impl Problem {
                 "LOCKED_DOWN",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "This server is locked down",
-                "Its operator deals with an incident and has closed everything meanwhile.",
+                "Its operator deals with an incident and has closed everything meanwhile. Nothing of yours is lost by that.",
                 "Try again later. The operator will say when it is over.",
             ),
             _ => Said(

@@ -276,6 +276,14 @@ async fn deleting_ones_data_leaves_nothing() {
         assert_eq!(calls(&finch).await, StatusCode::UNAUTHORIZED);
         assert_eq!(finch.client.refresh(&finch.pair().refresh).await.1["error"], "invalid_grant");
         assert!(!is_logged_in(&finch.browser).await);
+        // Spotify would let this browser through without a question: no visit begins that.
+        let page = account(&finch.browser).await;
+        assert!(
+            page.text.contains("You are not logged in") && page.text.contains("href=\"/auth/login\""),
+            "{}",
+            page.text
+        );
+        assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM users").await, 1);
         assert_eq!(calls(&ben).await, StatusCode::OK, "nobody else's");
         assert_eq!(found(&server, &traces).await, [""; 0], "while it runs");
         server.stop().await;

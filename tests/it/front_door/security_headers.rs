@@ -92,7 +92,8 @@ async fn pages_redirects_assets_and_texts_carry_their_rows() {
         (Class::Page, &get, &another, 429),
         (Class::Consent, &get, &consent, 200),
         (Class::Redirect, &get, "/auth/login", 303),
-        (Class::Redirect, &get, "/account", 303),
+        (Class::Page, &get, "/account", 200),
+        (Class::Redirect, &get, "/account/delete", 303),
         (Class::Redirect, &get, &refused, 303),
         (Class::Asset, &get, &asset, 200),
         // What is not there is not kept: the row of JSON, as for every refusal that is no page.
