@@ -55,7 +55,7 @@ pub(super) async fn take(desk: &Desk, asked: &Abandon) -> Result<Exit, Refused> 
     facts.events.push(event.id.as_str().to_owned());
     let done = facts.step_mut(STEP);
     (done.by, done.began_at, done.ended_at) = (whoever(), now.millis(), Some(now.millis()));
-    (done.outcome, done.said, done.evidence) = (Outcome::ByHand, said, Value::Null);
+    (done.outcome, done.said, done.evidence) = (Outcome::Done, said, Value::Null);
     let ended = desk.store.end_incident(&turn, (STATE, &facts.text(), now), &[event]).await;
     if !ended.map_err(|failure| broken(&failure))? {
         return Err(elsewhere());

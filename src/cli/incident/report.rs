@@ -89,6 +89,12 @@ pub(super) fn is_complete(row: &IncidentRow, facts: &Facts) -> bool {
     row.ended_at.is_some() && row.state != abandon::STATE && facts.is_complete()
 }
 
+/// What only people can do, which no step here can see done: it may be open although everything else is complete.
+pub(super) fn left_to_people(facts: &Facts) -> Vec<&str> {
+    let by_hand = facts.steps.iter().filter(|done| done.outcome == Outcome::ByHand);
+    by_hand.flat_map(|done| &done.said).map(String::as_str).collect()
+}
+
 /// Without what forges a line or steers a terminal: what is stored may be another's words.
 pub(super) fn harmless(text: &str) -> String {
     text.chars().filter(|c| *c == '\n' || !is_deceptive(*c)).collect()
@@ -145,6 +151,7 @@ async fn build(
         "playbook": row.playbook,
         "state": row.state,
         "complete": is_complete(row, facts),
+        "left_to_people": left_to_people(facts),
         "reason": facts.reason,
         "asked": facts.asked,
         "begun_by": facts.by,
@@ -223,7 +230,7 @@ fn in_markdown(document: &Value) -> String {
         format!("# Incident {}: {}\n\n| | |\n|---|---|\n", said(&of["incident_id"]), said(&of["playbook"]));
     for (name, member) in [
         ("state", "state"),
-        ("every step done or given to people", "complete"),
+        ("every step done here, or given to people", "complete"),
         ("reason", "reason"),
         ("begun by", "begun_by"),
         ("began", "began_at"),
@@ -312,8 +319,12 @@ pub(super) fn state(row: &IncidentRow, facts: &Facts) -> String {
     match row.ended_at {
         None if waits => "OPEN, waits for another program".to_owned(),
         None => "OPEN".to_owned(),
-        Some(_) if facts.is_complete() || row.state == abandon::STATE => ended.to_owned(),
-        Some(_) => format!("{ended}, with something left"),
+        Some(_) if row.state == abandon::STATE => ended.to_owned(),
+        Some(_) if !facts.is_complete() => format!("{ended}, with something left"),
+        Some(_) => match left_to_people(facts).len() {
+            0 => ended.to_owned(),
+            some => format!("{ended}; {some} things are left to people"),
+        },
     }
 }
 

@@ -18,6 +18,9 @@ use crate::cli::output::Refused;
 use crate::domain::event::{Severity, clean};
 use crate::failure::Failure;
 
+/// What responding records itself.
+const RESPONSES: [&str; 3] = ["incident_started", "incident_step", "incident_ended"];
+
 /// How far back is looked, in milliseconds: seven days.
 const BACK: i64 = 7 * 24 * 3600 * 1000;
 
@@ -168,7 +171,9 @@ pub(super) fn take(course: &Course<'_>) -> Result<Taken, Refused> {
                     continue;
                 }
                 records += 1;
-                if record.severity_id >= Severity::Medium as u8 {
+                // Responses before this one are no signs of what is responded to.
+                let is_ours = RESPONSES.contains(&record.metadata.event_code.as_str());
+                if record.severity_id >= Severity::Medium as u8 && !is_ours {
                     *counts.entry(record.metadata.event_code).or_default() += 1;
                 }
             }

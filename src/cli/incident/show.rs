@@ -45,6 +45,7 @@ pub(super) async fn list(desk: &Desk) -> Result<Exit, Refused> {
             json!({
                 "id": row.id, "playbook": row.playbook, "state": row.state, "began_at": at(row.began_at),
                 "ended_at": row.ended_at.map(at), "complete": report::is_complete(row, &facts),
+                "left_to_people": report::left_to_people(&facts).len(),
                 "by": facts.by, "reason": facts.reason,
             })
         })

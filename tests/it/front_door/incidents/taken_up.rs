@@ -112,7 +112,7 @@ async fn an_incident_that_is_abandoned_blocks_nothing_and_is_never_complete() {
     assert_eq!(refusal(&server, &unsaid).await, (2, "CONFIRMATION_NEEDED".to_owned()));
     let report = reported(&server, &abandon, 0).await;
     assert_eq!((&report["state"], &report["complete"]), (&json!("abandoned"), &json!(false)));
-    assert_eq!(steps(&report), [("preserve", "done"), ("abandon", "by_hand")]);
+    assert_eq!(steps(&report), [("preserve", "done"), ("abandon", "done")]);
     assert!(report.to_string().contains("begun by mistake"), "{report}");
     assert_eq!(command(&server, &["incident", "list"]).await.status.code(), Some(0));
 
