@@ -14,6 +14,7 @@ use super::Global;
 use super::administer::Group;
 use super::output::{Exit, Refused};
 use crate::backup::Damage;
+use crate::failure::Failure;
 
 /// What `backup` takes.
 pub type Args = Group<Command>;
@@ -48,6 +49,10 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
 /// Why a backup cannot be used. `damaged`: the status where the backup itself is at fault.
 fn refused(path: &std::path::Path, damage: &Damage, damaged: Exit) -> Refused {
     let (exit, next) = match damage {
+        Damage::Io(failure) if is_missing(failure) => (
+            Exit::Incomplete,
+            "name the file of a backup: 'spotify-mcp backup list' says where they were seen",
+        ),
         Damage::Io(_) => {
             (Exit::Incomplete, "see that the disk has room and that this user may read and write there")
         }
@@ -64,4 +69,10 @@ fn refused(path: &std::path::Path, damage: &Damage, damaged: Exit) -> Refused {
         Damage::Io(failure) => refused.caused_by(failure),
         _ => refused,
     }
+}
+
+/// Whether there is no such file.
+fn is_missing(failure: &Failure) -> bool {
+    let error = failure.cause().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }

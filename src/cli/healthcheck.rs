@@ -7,8 +7,10 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::healthcheck_tls;
-use super::output::{Exit, Refused};
+use super::output::{Exit, Output, Refused};
 use crate::domain::event::clean;
 
 /// How long the whole question may take.
@@ -37,7 +39,7 @@ pub struct Args {
 ///
 /// # Errors
 /// With status 1, where the server does not answer `GET /livez` with 200 and `ALIVE` within three seconds.
-pub fn run(args: &Args, configured: SocketAddr, tls: bool) -> Result<Exit, Refused> {
+pub fn run(args: &Args, configured: SocketAddr, tls: bool, output: &Output) -> Result<Exit, Refused> {
     let server = reachable(args.listen.unwrap_or(configured));
     let answer = ask(server, tls).map_err(|error| {
         Refused::new(
@@ -48,6 +50,7 @@ pub fn run(args: &Args, configured: SocketAddr, tls: bool) -> Result<Exit, Refus
         )
     })?;
     if is_alive(&answer) {
+        output.result(&format!("{server} lives.\n"), &json!({ "alive": true, "server": server.to_string() }));
         return Ok(Exit::Done);
     }
     let line = first_line(&answer);
@@ -207,7 +210,7 @@ mod tests {
     }
 
     fn check(server: SocketAddr) -> Result<Exit, String> {
-        let refused = run(&Args { listen: None }, server, false).err();
+        let refused = run(&Args { listen: None }, server, false, &Output::silent()).err();
         refused.map_or(Ok(Exit::Done), |refused| {
             assert_eq!(refused.exit().status(), 1);
             Err(format!("{refused:?}"))

@@ -94,6 +94,14 @@ impl Store {
         Ok(found > 0)
     }
 
+    /// Whether a client of this id is stored, expired or not.
+    pub async fn has_client(&self, id: &ClientId) -> Result<bool, Failure> {
+        let sql = "SELECT COUNT(*) FROM clients WHERE id = $1";
+        let found: i64 =
+            reading!(self, pool => sqlx::query_scalar(sql).bind(id.as_str()).fetch_one(pool).await)?;
+        Ok(found > 0)
+    }
+
     /// Notes that a client was used, and puts off its expiry.
     pub async fn touch_client(
         &self,

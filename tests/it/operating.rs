@@ -21,8 +21,10 @@ mod reload;
 mod restore_killed;
 mod rules;
 mod runbook;
+mod tables;
 mod telling;
 mod tombstones;
+mod words;
 
 use std::process::Output;
 
@@ -46,6 +48,14 @@ async fn result(server: &TestServer, arguments: &[&str]) -> Value {
 /// Exit status and error of a command that did not do what was asked.
 async fn refusal(server: &TestServer, arguments: &[&str]) -> (i32, Value) {
     refusal_of(&command(server, &[arguments, &["--format", "json", "--quiet"]].concat()).await)
+}
+
+/// Exit status and result of a command that says something whatever it finds.
+async fn refused_or_told(server: &TestServer, arguments: &[&str]) -> (i32, Value) {
+    let output = command(server, &[arguments, &["--format", "json", "--quiet"]].concat()).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {said}"));
+    (output.status.code().unwrap(), told)
 }
 
 fn refusal_of(output: &Output) -> (i32, Value) {

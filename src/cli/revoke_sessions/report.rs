@@ -118,7 +118,8 @@ fn kept_in_words(counts: &Revoked) -> String {
     if counts.kept_spotify_links > 0 {
         let links = counts.kept_spotify_links;
         text += &format!(
-            "  KEPT: Spotify's tokens of {links} linked accounts; --spotify-links forgets them too\n"
+            "  KEPT: Spotify's tokens of {links} linked account{}; --spotify-links forgets them too\n",
+            if links == 1 { "" } else { "s" }
         );
     }
     text

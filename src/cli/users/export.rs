@@ -68,13 +68,15 @@ fn write(path: &Path, document: &Value, output: &Output) -> Result<(), Refused> 
         },
     );
     let name = clean(&path.display().to_string());
-    written.map_err(|error| {
-        let why = if error.kind() == std::io::ErrorKind::AlreadyExists {
-            "it is there already".to_owned()
-        } else {
-            io_cause(&error)
-        };
-        Refused::incomplete("OUTPUT_UNWRITABLE", format!("cannot write {name}: {why}"), "name another file")
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            let text = format!("{name} is there already");
+            Refused::usage("FILE_EXISTS", text, "name another file, or move that one away")
+        }
+        _ => {
+            let text = format!("cannot write {name}: {}", io_cause(&error));
+            Refused::incomplete("OUTPUT_UNWRITABLE", text, "name a folder that this user may write to")
+        }
     })?;
     output.result(&format!("Wrote {name}.\n"), &json!({ "written": name }));
     Ok(())

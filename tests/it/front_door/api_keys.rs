@@ -240,7 +240,7 @@ async fn wrong_commands_say_what_is_wrong_and_do_nothing() {
     let (first, key) = self::made(&server, "ada", &["--scope", "read,player"]).await;
     let pasted = command(&server, &["api-keys", "revoke", "--yes", &key]).await;
     assert_eq!(pasted.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&pasted.stderr).contains("KEY_INSTEAD_OF_ID"));
+    assert!(String::from_utf8_lossy(&pasted.stderr).contains("SECRET_INSTEAD_OF_ID"));
     assert!(!String::from_utf8_lossy(&pasted.stderr).contains(&key), "not echoed");
     self::made(&server, "ada", &[]).await;
     assert_eq!(made(&server, &["ada"]).await, (3, "TOO_MANY_KEYS".to_owned()));

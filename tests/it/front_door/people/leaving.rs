@@ -189,7 +189,7 @@ async fn an_export_has_every_table_of_a_person_and_nothing_that_opens_anything()
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(
             refusal(&server, &["users", "export", &id, "-o", &named]).await,
-            (3, "OUTPUT_UNWRITABLE".to_owned())
+            (2, "FILE_EXISTS".to_owned())
         );
         let nowhere = server.data.join("no such folder/x").display().to_string();
         assert_eq!(refusal(&server, &["users", "export", &id, "-o", &nowhere]).await.1, "OUTPUT_UNWRITABLE");
