@@ -113,17 +113,32 @@ fn admits(schema: &Value, value: &Value) -> bool {
         ("integer", Value::Number(number)) => number
             .as_u64()
             .is_some_and(|number| within(usize::try_from(number).unwrap(), "minimum", "maximum")),
+        ("string", Value::String(text)) if schema.get("enum").is_some() => {
+            schema["enum"].as_array().unwrap().iter().any(|choice| choice == text)
+        }
         ("string", Value::String(text)) => match schema
             .get("pattern")
             .map(|pattern| pattern.as_str().unwrap())
         {
             Some("^[A-Za-z]{2}$") => text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()),
+            Some("^[A-Za-z0-9]{12}$") => {
+                text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            }
             Some(other) => panic!("a pattern that this reader does not know: {other}"),
             None => within(text.trim().chars().count(), "minLength", "maxLength"),
         },
         ("array", Value::Array(items)) => {
             within(items.len(), "minItems", "maxItems")
                 && items.iter().all(|item| admits(&schema["items"], item))
+        }
+        ("object", Value::Object(fields)) => {
+            // Here too a null counts as absent.
+            let given = || fields.iter().filter(|(_, value)| !value.is_null());
+            let properties = schema["properties"].as_object().unwrap();
+            let required = schema["required"].as_array().into_iter().flatten();
+            fields.keys().all(|field| properties.contains_key(field))
+                && required.into_iter().all(|name| given().any(|(field, _)| name == field))
+                && given().all(|(field, value)| admits(&properties[field], value))
         }
         _ => false,
     }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::base::Address;
 use super::error::ApiError;
+use super::library::Learned;
 use super::measured::{self, Service};
 use super::quota::QuotaMode;
 use super::{AccessToken, BaseUrl, reply};
@@ -34,6 +35,8 @@ pub struct Api {
     clock: Clock,
     pub(super) base: BaseUrl,
     mode: Arc<RwLock<QuotaMode>>,
+    /// What was learned of apps by trying.
+    pub(super) learned: Arc<Learned>,
     timeout: Duration,
 }
 
@@ -66,7 +69,7 @@ impl Call {
 impl Api {
     /// `timeout` bounds one call, a short wait for a rate limit included.
     pub fn new(gate: Gate, clock: Clock, base: BaseUrl, mode: QuotaMode, timeout: Duration) -> Self {
-        Self { gate, clock, base, mode: Arc::new(RwLock::new(mode)), timeout }
+        Self { gate, clock, base, mode: Arc::new(RwLock::new(mode)), learned: Arc::default(), timeout }
     }
 
     /// The regime of the app.

@@ -82,6 +82,8 @@ ids! {
     PlaylistId, Kind::Playlist;
     /// An episode of a podcast.
     EpisodeId, Kind::Episode;
+    /// An artist.
+    ArtistId, Kind::Artist;
 }
 
 /// What can stand in a playlist: a track or an episode. A bare id means a track.
@@ -113,39 +115,6 @@ impl fmt::Display for ItemUri {
     }
 }
 
-/// What can be played as a whole: an album, artist, playlist, show or audiobook. A bare id does not tell which.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ContextUri(Kind, Base62);
-
-impl ContextUri {
-    /// What kind of thing it is.
-    pub const fn kind(&self) -> Kind {
-        self.0
-    }
-}
-
-impl FromStr for ContextUri {
-    type Err = NotASpotifyName;
-
-    fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
-        const NEEDED: &str = "album, artist, playlist, show or audiobook";
-        match SpotifyUri::parse(text) {
-            Some(SpotifyUri::Item(
-                kind @ (Kind::Album | Kind::Artist | Kind::Playlist | Kind::Show | Kind::Audiobook),
-                id,
-            )) => Ok(Self(kind, id)),
-            Some(other) => Err(NotASpotifyName::OtherKind { expected: NEEDED, found: other.kind_name() }),
-            None => Err(NotASpotifyName::NoUri(NEEDED)),
-        }
-    }
-}
-
-impl fmt::Display for ContextUri {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "spotify:{}:{}", self.0.name(), self.1.as_str())
-    }
-}
-
 /// A country by ISO 3166-1 alpha-2, upper case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Market(String);
@@ -171,6 +140,31 @@ impl FromStr for Market {
     }
 }
 
+/// An International Standard Recording Code (ISO 3901): 12 letters and digits, upper case, without hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Isrc(String);
+
+/// The text is no such code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an ISRC has 12 letters and digits without hyphens, such as GBAYE6800011")]
+pub struct NotAnIsrc;
+
+impl Isrc {
+    /// The 12 characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Isrc {
+    type Err = NotAnIsrc;
+
+    fn from_str(text: &str) -> Result<Self, NotAnIsrc> {
+        let fits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if fits { Ok(Self(text.to_ascii_uppercase())) } else { Err(NotAnIsrc) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,12 +177,9 @@ mod tests {
         let episode = format!("https://open.spotify.com/episode/{ID}").parse::<ItemUri>().unwrap();
         assert_eq!(episode.to_string(), format!("spotify:episode:{ID}"));
         assert!(format!("spotify:artist:{ID}").parse::<ItemUri>().is_err());
-        let album = format!("spotify:album:{ID}");
-        assert_eq!(album.parse::<ContextUri>().unwrap().to_string(), album);
-        assert!(
-            ID.parse::<ContextUri>().is_err() && format!("spotify:track:{ID}").parse::<ContextUri>().is_err()
-        );
         assert_eq!("de".parse::<Market>().unwrap().as_str(), "DE");
         assert!("D".parse::<Market>().is_err());
+        assert_eq!("gbaye6800011".parse::<Isrc>().unwrap().as_str(), "GBAYE6800011");
+        assert!("GBAYE680001".parse::<Isrc>().is_err() && "GBAYE680001;".parse::<Isrc>().is_err());
     }
 }

@@ -224,6 +224,16 @@ impl Entry {
 }
 
 model! {
+    /// Something that was played (`GET /me/player/recently-played`).
+    Played {
+        /// RFC 3339.
+        played_at: Option<String> = "lenient::word",
+        /// What.
+        track: Option<Track> = "lenient::object",
+    }
+}
+
+model! {
     /// The state of a playlist after a write.
     Snapshot {
         /// Names the new state; `None` where Spotify confirmed without saying it.

@@ -51,6 +51,50 @@ impl<T> RawPage<T> {
     }
 }
 
+/// One page of a list that is read by cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorPage<T> {
+    /// The rows; those that came as null are left out.
+    pub items: Vec<T>,
+    /// How many rows the whole list has, as far as Spotify says.
+    pub total: Option<u64>,
+    /// Where the next page begins, where there is one: behind this.
+    pub after: Option<String>,
+    /// The same for lists that are read backwards: before this.
+    pub before: Option<String>,
+}
+
+/// Such a page as it comes. Its `next` address is only asked for being there.
+#[derive(Default, Deserialize)]
+#[serde(default, bound = "T: Deserialize<'de> + Default")]
+pub(crate) struct RawCursorPage<T> {
+    #[serde(deserialize_with = "lenient::list")]
+    items: Vec<T>,
+    #[serde(deserialize_with = "lenient::number")]
+    total: Option<u64>,
+    #[serde(deserialize_with = "lenient::word")]
+    next: Option<String>,
+    #[serde(deserialize_with = "lenient::object")]
+    cursors: Option<Cursors>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Cursors {
+    #[serde(deserialize_with = "lenient::word")]
+    after: Option<String>,
+    #[serde(deserialize_with = "lenient::word")]
+    before: Option<String>,
+}
+
+impl<T> RawCursorPage<T> {
+    /// Without cursors where nothing comes any more.
+    pub(crate) fn completed(self) -> CursorPage<T> {
+        let cursors = self.cursors.filter(|_| self.next.is_some()).unwrap_or_default();
+        CursorPage { items: self.items, total: self.total, after: cursors.after, before: cursors.before }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

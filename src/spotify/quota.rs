@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::uri::Kind;
+
 /// Under which regime Spotify serves the app. `development` for every client id made since 2026-02-11.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum QuotaMode {
@@ -31,6 +33,19 @@ impl QuotaMode {
             Self::Development => 10,
             Self::DevelopmentLegacy | Self::Extended => 50,
         }
+    }
+
+    /// Most children of one page: of an artist fewer in development mode (spotify.md 1.3).
+    pub const fn children_page(self, parent: Kind) -> u32 {
+        match (self, parent) {
+            (Self::Development, Kind::Artist) => 10,
+            _ => PAGE,
+        }
+    }
+
+    /// Whether several things can be looked up in one request.
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::Extended)
     }
 
     /// People who can use the app at once; `None` is without limit.
@@ -68,6 +83,8 @@ pub struct UnknownMode;
 pub const PAGE: u32 = 50;
 /// Most items in one write to a playlist.
 pub const WRITE: usize = 100;
+/// Most ids in one look-up of several things: albums take no more.
+pub const BATCH: usize = 20;
 /// Highest offset of a search.
 pub const SEARCH_OFFSET: u32 = 1_000;
 /// Highest offset of other lists.

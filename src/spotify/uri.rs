@@ -5,8 +5,9 @@
 use std::fmt;
 
 pub use super::ids::{
-    ContextUri, EpisodeId, ItemUri, Market, NotAMarket, NotASpotifyName, PlaylistId, TrackId,
+    ArtistId, EpisodeId, Isrc, ItemUri, Market, NotAMarket, NotASpotifyName, NotAnIsrc, PlaylistId, TrackId,
 };
+pub use super::named::{ContextUri, LibraryUri, ParentUri, ThingUri};
 
 /// What kind of thing an id in base 62 names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +54,11 @@ impl Kind {
             Self::Audiobook => "audiobook",
             Self::Chapter => "chapter",
         }
+    }
+
+    /// The word in paths of lists.
+    pub fn plural(self) -> String {
+        format!("{}s", self.name())
     }
 
     fn named(name: &str) -> Option<Self> {

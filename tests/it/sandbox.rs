@@ -2,6 +2,7 @@
 
 mod login;
 mod music;
+mod regimes;
 mod server;
 
 use std::time::Duration;

@@ -64,11 +64,22 @@ pub(crate) fn object(schema: Schema) -> Map<String, Value> {
     }
 }
 
+/// Also within lists and the objects in them.
 fn drop_null(property: &mut Value) {
-    let Some(Value::Array(kinds)) = property.get_mut("type") else { return };
-    kinds.retain(|kind| kind != "null");
-    if let [only] = kinds.as_slice() {
-        property["type"] = only.clone();
+    let Value::Object(rules) = property else { return };
+    if let Some(Value::Array(choices)) = rules.get_mut("enum") {
+        choices.retain(|choice| !choice.is_null());
+    }
+    if let Some(Value::Array(kinds)) = rules.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+        if let [only] = kinds.as_slice() {
+            let only = only.clone();
+            rules.insert("type".to_owned(), only);
+        }
+    }
+    rules.get_mut("items").into_iter().for_each(drop_null);
+    if let Some(Value::Object(properties)) = rules.get_mut("properties") {
+        properties.values_mut().for_each(drop_null);
     }
 }
 
@@ -215,6 +226,16 @@ spotify_names! {
     ItemName(uri::ItemUri), {"type": "string", "minLength": 22, "maxLength": 2048};
     /// What can be played as a whole, by URI or link.
     ContextName(uri::ContextUri), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// What can be looked up in the catalogue, by URI, link or track id.
+    ThingName(uri::ThingUri), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// What has something inside of it, by URI or link.
+    ParentName(uri::ParentUri), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// What can be saved or followed, by URI, link or track id.
+    LibraryName(uri::LibraryUri), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// An artist by id, URI or link.
+    ArtistName(uri::ArtistId), {"type": "string", "minLength": 22, "maxLength": 2048};
+    /// The code of a recording.
+    IsrcName(uri::Isrc), {"type": "string", "pattern": "^[A-Za-z0-9]{12}$"};
     /// A country.
     Country(uri::Market), {"type": "string", "pattern": "^[A-Za-z]{2}$"};
 }

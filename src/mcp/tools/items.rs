@@ -13,9 +13,9 @@ use crate::spotify::text::clean;
 use crate::spotify::uri::{Base62, Kind, SpotifyUri};
 
 /// Longest name or title shown.
-const NAME: usize = 200;
+pub(super) const NAME: usize = 200;
 /// Longest description shown.
-const DESCRIPTION: usize = 300;
+pub(super) const DESCRIPTION: usize = 300;
 /// Longest URI of a local file shown: it is made of the file's tags.
 const LOCAL: usize = 200;
 /// Longest date and time: nanoseconds and an offset.
@@ -177,7 +177,7 @@ fn identity(track: &Track) -> Option<(String, Option<String>)> {
 }
 
 /// The page at open.spotify.com. Built here, never taken from an answer.
-fn page(kind: Kind, id: &Base62) -> String {
+pub(super) fn page(kind: Kind, id: &Base62) -> String {
     format!("https://open.spotify.com/{}/{}", kind.name(), id.as_str())
 }
 
@@ -187,11 +187,11 @@ pub(crate) fn item_uri(text: &str) -> Option<String> {
 }
 
 /// ISO 3901, without hyphens.
-fn is_isrc(code: &str) -> bool {
+pub(super) fn is_isrc(code: &str) -> bool {
     code.len() == 12 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-fn is_rfc3339(at: &str) -> bool {
+pub(super) fn is_rfc3339(at: &str) -> bool {
     at.len() <= DATE && OffsetDateTime::parse(at, &Rfc3339).is_ok()
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn is_snapshot(id: &str) -> bool {
     (1..=SNAPSHOT).contains(&id.len()) && id.bytes().all(fits)
 }
 
-fn name_of(named: &Named) -> Option<String> {
+pub(super) fn name_of(named: &Named) -> Option<String> {
     shown(named.name.as_ref(), NAME)
 }
 

@@ -5,6 +5,7 @@
 
 mod add_tracks;
 mod arguments;
+mod catalog;
 mod create_playlist;
 mod error;
 mod items;
@@ -13,6 +14,7 @@ mod player;
 mod playlists;
 mod search;
 pub(super) mod status;
+mod things;
 
 use std::sync::Arc;
 
@@ -33,20 +35,30 @@ use crate::failure::Failure;
 use crate::store::Link;
 
 /// Every tool, sorted by name.
-pub(super) const ALL: [&ToolSpec; 19] = [
+pub(super) const ALL: [&ToolSpec; 29] = [
     &player::ADD_TO_QUEUE,
     &add_tracks::TOOL,
+    &library::CHECK_LIBRARY,
     &create_playlist::TOOL,
     &player::GET_CURRENT_TRACK,
+    &catalog::GET_ITEMS,
     &library::GET_LIKED_SONGS,
     &player::GET_PLAYBACK_STATE,
     &playlists::GET_PLAYLIST_TRACKS,
     &player::GET_QUEUE,
+    &library::GET_RECENTLY_PLAYED,
     &status::TOOL,
+    &library::GET_TOP_ITEMS,
     &playlists::GET_USER_PLAYLISTS,
+    &catalog::LIST_CHILDREN,
     &player::LIST_DEVICES,
+    &library::LIST_LIBRARY,
+    &catalog::MATCH_TRACKS,
     &player::PAUSE,
     &player::PLAY,
+    &library::REMOVE_FROM_LIBRARY,
+    &library::SAVE_TO_LIBRARY,
+    &catalog::SEARCH_CATALOG,
     &search::TOOL,
     &player::SEEK,
     &player::SET_PLAYER,
@@ -241,9 +253,19 @@ pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), Too
     match tool {
         "add_to_queue" => parse::<player::AddInput>(arguments).map(drop),
         "add_tracks_to_playlist" => parse::<add_tracks::Input>(arguments).map(drop),
+        "check_library" | "remove_from_library" | "save_to_library" => {
+            parse::<library::ChangeInput>(arguments).map(drop)
+        }
         "create_playlist" => parse::<create_playlist::Input>(arguments).map(drop),
         "get_current_track" | "get_playback_state" | "get_queue" | "list_devices" | "pause"
         | "skip_to_next" | "skip_to_previous" => parse::<player::Input>(arguments).map(drop),
+        "get_items" => parse::<catalog::ItemsInput>(arguments).map(drop),
+        "get_recently_played" => parse::<library::RecentInput>(arguments).map(drop),
+        "get_top_items" => parse::<library::TopInput>(arguments).map(drop),
+        "list_children" => parse::<catalog::ChildrenInput>(arguments).map(drop),
+        "list_library" => parse::<library::ListInput>(arguments).map(drop),
+        "match_tracks" => parse::<catalog::MatchInput>(arguments).map(drop),
+        "search_catalog" => parse::<catalog::SearchInput>(arguments).map(drop),
         "get_liked_songs" => parse::<library::Input>(arguments).map(drop),
         "get_playlist_tracks" => parse::<playlists::TracksInput>(arguments).map(drop),
         "get_status" => parse::<status::Input>(arguments).map(drop),

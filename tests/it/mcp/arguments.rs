@@ -50,6 +50,7 @@ fn sample(schema: &Value) -> Value {
             // Ids of Spotify have 22 characters; other texts are free.
             None => json!("a".repeat(usize::try_from(schema["minLength"].as_u64().unwrap_or(2)).unwrap())),
         },
+        Some("object") => Value::Object(fitting(schema)),
         other => panic!("no sample for {other:?}: {schema}"),
     }
 }
@@ -102,6 +103,11 @@ fn wrong(schema: &Value) -> Vec<Value> {
             values.extend(long("maxItems").map(|most| json!(vec![item.clone(); most + 1])));
             values.extend(long("minItems").filter(|least| *least > 0).map(|_| json!([])));
             values.extend(wrong(&schema["items"]).into_iter().map(|value| json!([value])));
+        }
+        Some("object") => {
+            assert_eq!(schema["additionalProperties"], false, "{schema} takes anything");
+            let broken = violations(schema, &fitting(schema));
+            values.extend(broken.into_iter().map(|(_, inner)| Value::Object(inner)));
         }
         other => panic!("a property of type {other:?} is not covered: {schema}"),
     }

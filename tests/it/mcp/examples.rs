@@ -8,13 +8,17 @@ use super::stage::Stage;
 pub struct Things {
     pub playlist: String,
     pub tracks: Vec<String>,
+    pub album: String,
 }
 
 impl Things {
     pub async fn of(stage: &Stage) -> Self {
         let found = stage.ask("search_tracks", json!({"query": "Understory", "limit": 3})).await;
         let uri = |track: &Value| track["uri"].as_str().unwrap().to_owned();
+        let albums = json!({"query": "Understory", "types": ["album"], "limit": 1});
+        let albums = stage.ask("search_catalog", albums).await;
         Self {
+            album: uri(&albums["results"][0]["items"][0]),
             playlist: stage.playlist(0).await,
             tracks: found["tracks"].as_array().unwrap().iter().map(uri).collect(),
         }
@@ -25,9 +29,27 @@ impl Things {
         match tool {
             "add_to_queue" => json!({"uris": self.tracks}),
             "add_tracks_to_playlist" => json!({"playlist_id": self.playlist, "track_uris": self.tracks}),
+            "check_library" | "remove_from_library" | "save_to_library" => {
+                json!({"uris": [self.tracks[0], self.album]})
+            }
             "create_playlist" => json!({"name": "Example", "track_uris": self.tracks}),
-            "get_current_track" | "get_liked_songs" | "get_playback_state" | "get_queue" | "get_status"
-            | "get_user_playlists" | "list_devices" | "pause" | "skip_to_next" | "skip_to_previous" => {
+            "get_items" => json!({"uris": [self.tracks[0], self.album]}),
+            "get_top_items" => json!({"kind": "tracks"}),
+            "list_children" => json!({"uri": self.album}),
+            "list_library" => json!({"kind": "albums"}),
+            "match_tracks" => json!({"items": [{"title": "Fern", "artist": "Marble & Moss"}]}),
+            "search_catalog" => json!({"query": "Fern", "types": ["track", "album"]}),
+            "get_current_track"
+            | "get_recently_played"
+            | "get_liked_songs"
+            | "get_playback_state"
+            | "get_queue"
+            | "get_status"
+            | "get_user_playlists"
+            | "list_devices"
+            | "pause"
+            | "skip_to_next"
+            | "skip_to_previous" => {
                 json!({})
             }
             "get_playlist_tracks" => json!({"playlist_id": self.playlist}),
@@ -43,8 +65,13 @@ impl Things {
 
 /// Brings about what a tool's example needs.
 pub async fn prepare(stage: &Stage, tool: &str) {
-    if tool == "skip_to_previous" {
-        stage.ask("skip_to_next", json!({})).await;
+    match tool {
+        "skip_to_previous" => drop(stage.ask("skip_to_next", json!({})).await),
+        "remove_from_library" => {
+            let arguments = Things::of(stage).await.example("save_to_library");
+            stage.ask("save_to_library", arguments).await;
+        }
+        _ => {}
     }
 }
 

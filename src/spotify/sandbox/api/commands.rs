@@ -21,6 +21,7 @@ use crate::spotify::sandbox::world::app::Confirmation;
 use crate::spotify::sandbox::world::music::{self, Kind};
 use crate::spotify::sandbox::world::player::{Impossible, Play, Player, gadget_id, gadgets};
 use crate::spotify::sandbox::world::shards::lock;
+use crate::spotify::sandbox::world::shelf;
 
 /// Larger bodies of a command to play fail (seen around 226 URIs).
 const MOST_BODY: usize = 9_000;
@@ -93,23 +94,23 @@ fn inside(world: &World, context: &str) -> Result<Vec<String>, Refusal> {
         .and_then(|rest| rest.split_once(':'))
         .filter(|(_, id)| music::is_id(id))
         .ok_or(Refusal::Bad("Invalid context uri"))?;
-    let songs = |marker: &str, record: usize| -> Vec<String> {
-        let first = record * music::SONGS;
-        let song = |at| format!("spotify:track:{}", music::id(Kind::Track, marker, at));
-        (first..first + music::SONGS).map(song).collect()
+    let of = |kind: Kind, marker: &str, all: Vec<usize>| -> Vec<String> {
+        let uri = |at| format!("spotify:{}:{}", kind.word(), music::id(kind, marker, at));
+        all.into_iter().map(uri).collect()
     };
-    let found = match kind {
-        "playlist" => world.playlists.read(&id.to_owned(), |list| {
-            list.entries.iter().map(|entry| entry.uri.to_string()).collect::<Vec<_>>()
-        }),
-        "album" => music::locate(Kind::Album, id).map(|(marker, record)| songs(marker, record)),
-        "artist" => music::locate(Kind::Artist, id).map(|(marker, record)| songs(marker, record)),
-        "show" => music::locate(Kind::Show, id).map(|(marker, _)| {
-            let episode = |at| format!("spotify:episode:{}", music::id(Kind::Episode, marker, at));
-            (0..40).map(episode).collect()
-        }),
-        _ => return Err(Refusal::Bad("Invalid context uri")),
-    };
+    let found =
+        match kind {
+            "playlist" => world.playlists.read(&id.to_owned(), |list| {
+                list.entries.iter().map(|entry| entry.uri.to_string()).collect::<Vec<_>>()
+            }),
+            "album" => shelf::find(Kind::Album, id)
+                .map(|(marker, album)| of(Kind::Track, marker, shelf::songs(album))),
+            "artist" => shelf::find(Kind::Artist, id)
+                .map(|(marker, artist)| of(Kind::Track, marker, shelf::songs(artist))),
+            "show" => shelf::find(Kind::Show, id)
+                .map(|(marker, show)| of(Kind::Episode, marker, shelf::episodes(show))),
+            _ => return Err(Refusal::Bad("Invalid context uri")),
+        };
     found.filter(|items| !items.is_empty()).ok_or_else(gone)
 }
 

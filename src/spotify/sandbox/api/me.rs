@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::Uri;
 use serde_json::json;
@@ -14,7 +14,6 @@ use super::refusal::Refusal;
 use super::shape::{self, with};
 use crate::ambient::Timestamp;
 use crate::spotify::sandbox::world::World;
-use crate::spotify::sandbox::world::music::{self, Kind};
 use crate::spotify::sandbox::world::shards::read;
 
 /// `GET /me`.
@@ -63,20 +62,4 @@ pub async fn liked(
     });
     let rows = rows.collect();
     Ok(axum::Json(page.wrap(&caller, "/me/tracks", &query, liked.len(), rows)).into_response())
-}
-
-/// `GET /tracks/{id}`.
-pub async fn track(
-    State(world): State<Arc<World>>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<Response, Refusal> {
-    if !music::is_id(&id) {
-        return Err(Refusal::Bad("Invalid base62 id"));
-    }
-    let known = music::locate(Kind::Track, &id).is_some() || world.titles.read(&id, |_| ()).is_some();
-    if !known {
-        return Err(Refusal::NotFound("Resource not found"));
-    }
-    Ok(axum::Json(shape::item(&world, &caller, &format!("spotify:track:{id}"), None)).into_response())
 }

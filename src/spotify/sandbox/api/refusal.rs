@@ -30,6 +30,8 @@ pub enum Refusal {
     Bad(&'static str),
     /// 404.
     NotFound(&'static str),
+    /// 410.
+    Gone,
     /// 411.
     LengthRequired,
     /// 403: a command to the player by somebody who does not pay.
@@ -66,6 +68,7 @@ impl Refusal {
             Self::Forbidden => (StatusCode::FORBIDDEN, "Forbidden", None),
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message, None),
             Self::NotFound(message) => (StatusCode::NOT_FOUND, message, None),
+            Self::Gone => (StatusCode::GONE, "Gone", None),
             Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "Length Required", None),
             Self::Premium => {
                 (StatusCode::FORBIDDEN, "Player command failed: Premium required", Some("PREMIUM_REQUIRED"))

@@ -7,14 +7,17 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::Uri;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::caller::Caller;
+use super::catalog::is_offered;
 use super::paging::{Page, Query};
 use super::refusal::Refusal;
 use super::shape::{self, Shape};
 use crate::spotify::sandbox::world::World;
-use crate::spotify::sandbox::world::music::{self, RECORDS, SONGS};
+use crate::spotify::sandbox::world::music::{self, Kind, RECORDS};
+use crate::spotify::sandbox::world::shards::read;
+use crate::spotify::sandbox::world::shelf;
 
 const TYPES: [&str; 7] = ["album", "artist", "playlist", "track", "show", "episode", "audiobook"];
 const LONGEST_QUERY: usize = 250;
@@ -70,15 +73,47 @@ fn find(world: &World, caller: &Caller, kind: &str, text: &str, page: Page) -> (
             Hit::MadeUp(id, title) => shape.track(id, title, music::pick(&[id], music::CATALOGUE)),
         }),
         "artist" => window(records(&wanted, |record| record.artist), &|hit| match hit {
-            Hit::Song(index) => artist(&shape, *index),
+            Hit::Song(index) => shape.whole_artist(*index),
             Hit::MadeUp(..) => Value::Null,
         }),
         "album" => window(records(&wanted, |record| record.album), &|hit| match hit {
             Hit::Song(index) => shape.album(*index),
             Hit::MadeUp(..) => Value::Null,
         }),
+        "playlist" => playlists(world, caller, &wanted, page),
+        "show" => shelved(caller, &shape, Kind::Show, (&wanted, page)),
+        "episode" => shelved(caller, &shape, Kind::Episode, (&wanted, page)),
+        "audiobook" => shelved(caller, &shape, Kind::Audiobook, (&wanted, page)),
         _ => (0, Vec::new()),
     }
+}
+
+/// Podcasts, episodes and audiobooks: what matches first, then the others.
+fn shelved(
+    caller: &Caller,
+    shape: &Shape<'_>,
+    kind: Kind,
+    (wanted, page): (&Wanted, Page),
+) -> (usize, Vec<Value>) {
+    let all = if is_offered(caller, kind) { shelf::count(kind) } else { 0 };
+    let mut things: Vec<_> = (0..all).map(|index| shape.listed(kind, index)).collect();
+    things.sort_by_key(|thing| {
+        let name = words(thing["name"].as_str().unwrap_or_default());
+        std::cmp::Reverse(wanted.words.iter().filter(|word| name.contains(word)).count())
+    });
+    (all, things.into_iter().skip(page.offset).take(page.limit).collect())
+}
+
+/// The caller's own playlists: what matches first. Others' are not shown to strangers.
+fn playlists(world: &World, caller: &Caller, wanted: &Wanted, page: Page) -> (usize, Vec<Value>) {
+    let ids = read(&caller.person.playlists).clone();
+    let shown = |id: &String| world.playlists.read(id, |list| shape::playlist(world, caller, list));
+    let mut lists: Vec<_> = ids.iter().filter_map(shown).collect();
+    lists.sort_by_key(|list| {
+        let name = words(list["name"].as_str().unwrap_or_default());
+        std::cmp::Reverse(wanted.words.iter().filter(|word| name.contains(word)).count())
+    });
+    (lists.len(), lists.into_iter().skip(page.offset).take(page.limit).collect())
 }
 
 /// Something found: a song (or record) of the catalogue by its index, or one made up for the question.
@@ -163,15 +198,6 @@ fn records(wanted: &Wanted, name: impl Fn(&music::Record) -> &'static str) -> Ve
     let more: Vec<_> = more.filter(|index| !found.contains(index)).collect();
     found.extend(more);
     found.into_iter().map(Hit::Song).collect()
-}
-
-fn artist(shape: &Shape<'_>, index: usize) -> Value {
-    let mut artist = shape::with(shape.artist(index), json!({ "genres": [], "images": [] }));
-    if !shape.reduced {
-        artist["followers"] = json!({ "href": null, "total": SONGS * 1000 });
-        artist["popularity"] = json!(50);
-    }
-    artist
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@ use crate::spotify::sandbox::world::World;
 use crate::spotify::sandbox::world::music::{self, Kind};
 use crate::spotify::sandbox::world::people::Traits;
 use crate::spotify::sandbox::world::playlists::{Entry, Playlist};
+use crate::spotify::sandbox::world::shelf;
 
-const MARKETS: [&str; 6] = ["DE", "FR", "GB", "IT", "SE", "US"];
+/// Where everything is offered.
+pub const MARKETS: [&str; 6] = ["DE", "FR", "GB", "IT", "SE", "US"];
 
 /// Whose edition, in which form, spelled how.
 pub struct Shape<'a> {
@@ -24,7 +26,8 @@ pub struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    fn links(&self, kind: Kind, id: &str) -> Value {
+    /// What every thing has: its id, and where it is.
+    pub fn links(&self, kind: Kind, id: &str) -> Value {
         let word = kind.word();
         json!({
             "external_urls": { "spotify": format!("https://open.spotify.com/{word}/{id}") },
@@ -42,18 +45,19 @@ impl Shape<'_> {
         with(self.links(Kind::Artist, &id), json!({ "name": name }))
     }
 
-    /// An album as it stands inside other things.
+    /// An album as it stands inside other things: a record, or a single.
     pub fn album(&self, index: usize) -> Value {
         let id = music::id(Kind::Album, self.marker, index);
-        let record = &music::RECORDS[index % music::RECORDS.len()];
+        let artist = shelf::artist_of(index);
+        let single = shelf::single(index).is_some();
         let album = json!({
-            "album_type": "album",
-            "artists": [self.artist(index)],
+            "album_type": if single { "single" } else { "album" },
+            "artists": [self.artist(artist)],
             "images": images(&id),
-            "name": record.album,
-            "release_date": record.year.to_string(),
+            "name": shelf::title(index),
+            "release_date": music::RECORDS[artist % music::RECORDS.len()].year.to_string(),
             "release_date_precision": "year",
-            "total_tracks": music::SONGS,
+            "total_tracks": shelf::songs(index).len(),
         });
         let full = json!({ "available_markets": MARKETS });
         self.extended(with(self.links(Kind::Album, &id), album), full)
@@ -85,44 +89,8 @@ impl Shape<'_> {
         self.extended(with(self.links(Kind::Track, id), track), full)
     }
 
-    /// An episode of the one podcast.
-    pub fn episode(&self, index: usize) -> Value {
-        let id = music::id(Kind::Episode, self.marker, index);
-        let show_id = music::id(Kind::Show, self.marker, 0);
-        let about = "Half an hour about music that does not exist.";
-        let show = json!({
-            "copyrights": [],
-            "description": about,
-            "explicit": false,
-            "html_description": about,
-            "images": images(&show_id),
-            "is_externally_hosted": false,
-            "languages": ["en"],
-            "media_type": "audio",
-            "name": "Music That Never Was",
-            "total_episodes": 40,
-        });
-        let full = json!({ "available_markets": MARKETS, "publisher": "Sandbox Radio" });
-        let episode = json!({
-            "audio_preview_url": null,
-            "description": about,
-            "duration_ms": 1_800_000,
-            "explicit": false,
-            "html_description": about,
-            "images": images(&id),
-            "is_externally_hosted": false,
-            "is_playable": true,
-            "language": "en",
-            "languages": ["en"],
-            "name": self.traits.spell(&format!("Episode {}", index + 1)),
-            "release_date": "2026-01-31",
-            "release_date_precision": "day",
-            "show": self.extended(with(self.links(Kind::Show, &show_id), show), full),
-        });
-        with(self.links(Kind::Episode, &id), episode)
-    }
-
-    fn extended(&self, value: Value, full: Value) -> Value {
+    /// With these fields, unless development mode leaves them out.
+    pub fn extended(&self, value: Value, full: Value) -> Value {
         if self.reduced { value } else { with(value, full) }
     }
 }
@@ -232,7 +200,8 @@ fn local(uri: &str, rest: &str) -> Value {
     })
 }
 
-fn images(id: &str) -> Value {
+/// The cover of a thing.
+pub fn images(id: &str) -> Value {
     json!([{ "url": format!("https://covers.invalid/{id}.jpg"), "height": 300, "width": 300 }])
 }
 

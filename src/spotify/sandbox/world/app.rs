@@ -80,6 +80,10 @@ pub struct AppRules {
     pub code_reuse_revokes: bool,
     /// How commands to the player are confirmed.
     pub confirmation: Confirmation,
+    /// Whether `/me/library` is refused with 400, as older apps have seen it (spotify.md 1.3). Never in development mode.
+    pub no_library: bool,
+    /// Whether `/me/library` refuses artists, which nobody is sure of.
+    pub no_artists_in_library: bool,
     /// Where `next` links point instead of here: a trap for clients that follow them with the token.
     pub links_base: Option<String>,
 }
@@ -101,6 +105,8 @@ impl Default for AppRules {
             withheld: Scopes::default(),
             code_reuse_revokes: false,
             confirmation: Confirmation::default(),
+            no_library: false,
+            no_artists_in_library: false,
             links_base: None,
         }
     }

@@ -8,6 +8,7 @@ pub mod player;
 pub mod playlists;
 pub mod save;
 pub mod shards;
+pub mod shelf;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -162,6 +163,8 @@ impl World {
         *write(&person.liked) = saved
             .map(|(age, song)| Liked { uri: track_uri(&person.marker, *song), added_at: day(age) })
             .collect();
+        let kept = shelf::starters(&person.marker, id).into_iter().enumerate();
+        *write(&person.saved) = kept.map(|(age, uri)| Liked { uri, added_at: day(age) }).collect();
         self.saver.changed();
         true
     }

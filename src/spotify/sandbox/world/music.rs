@@ -65,6 +65,10 @@ pub enum Kind {
     Episode,
     /// A podcast.
     Show,
+    /// An audiobook.
+    Audiobook,
+    /// A chapter of an audiobook.
+    Chapter,
     /// A playlist that the sandbox made itself.
     Playlist,
     /// A person's `account_id`.
@@ -80,6 +84,8 @@ impl Kind {
             Self::Artist => "artist",
             Self::Episode => "episode",
             Self::Show => "show",
+            Self::Audiobook => "audiobook",
+            Self::Chapter => "chapter",
             Self::Playlist => "playlist",
             Self::Account => "account",
         }

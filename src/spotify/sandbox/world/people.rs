@@ -109,6 +109,10 @@ pub struct Person {
     pub playlists: RwLock<Vec<String>>,
     /// Their liked songs, newest first.
     pub liked: RwLock<Vec<Liked>>,
+    /// What else they saved, and whom they follow, newest first.
+    pub saved: RwLock<Vec<Liked>>,
+    /// Since when they are here.
+    pub born: Timestamp,
     /// Their player, once it was told to do something; until then it does what the traits say.
     pub player: Mutex<Option<Player>>,
     /// Counters.
@@ -136,6 +140,8 @@ impl Person {
             marker,
             playlists: RwLock::default(),
             liked: RwLock::default(),
+            saved: RwLock::default(),
+            born: since,
             player: Mutex::default(),
             counts: Counts::default(),
             state: RwLock::new(Arc::new(State { traits, since, now_playing: Default::default() })),

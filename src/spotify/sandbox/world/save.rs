@@ -103,6 +103,8 @@ struct PersonRecord {
     since: i64,
     playlists: Vec<String>,
     liked: Vec<Liked>,
+    #[serde(default)]
+    saved: Vec<Liked>,
 }
 
 /// One token with its grant; tokens of one grant stay one after loading (`grant` is its number in the file).
@@ -199,6 +201,7 @@ fn person_record(person: &Person) -> PersonRecord {
         since: state.since.millis(),
         playlists: read(&person.playlists).clone(),
         liked: read(&person.liked).clone(),
+        saved: read(&person.saved).clone(),
     }
 }
 
@@ -236,6 +239,7 @@ fn restore(world: &World, file: File) -> Result<(), Failure> {
         let person = Person::new(&record.id, record.traits, Timestamp::from_millis(record.since));
         *write(&person.playlists) = record.playlists;
         *write(&person.liked) = record.liked;
+        *write(&person.saved) = record.saved;
         write(&world.people).add(Arc::new(person));
     }
     for playlist in file.playlists {

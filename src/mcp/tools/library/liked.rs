@@ -1,15 +1,15 @@
-//! What a person saved.
+//! Liked songs, and pages of tracks as every tool tells them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{Count, parse, schema_of};
-use super::items::{TrackItem, numbered};
-use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
+use super::super::arguments::{Count, parse, schema_of};
+use super::super::items::{TrackItem, numbered};
+use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::models::{Entry, Page};
 use crate::spotify::quota::{LIST_OFFSET, PAGE};
 
-pub(super) const GET_LIKED_SONGS: ToolSpec = ToolSpec {
+pub(in crate::mcp) const GET_LIKED_SONGS: ToolSpec = ToolSpec {
     name: "get_liked_songs",
     title: "Get liked songs",
     description: "Lists the tracks that the person saved on Spotify (\"Liked Songs\"), newest first, a page at a time.",
@@ -24,7 +24,7 @@ type Offset = Count<0, LIST_OFFSET>;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Input {
+pub(in crate::mcp) struct Input {
     /// How many tracks to return at most.
     #[serde(default = "some")]
     limit: Limit,
@@ -45,7 +45,7 @@ const fn start() -> Offset {
 
 /// One page of tracks.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct TrackPage {
+pub(in crate::mcp) struct TrackPage {
     /// The tracks, in the list's order.
     tracks: Vec<TrackItem>,
     /// How many rows of this page have no track that Spotify still knows.
@@ -69,7 +69,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 }
 
 impl TrackPage {
-    pub(super) fn from(page: &Page<Entry>) -> Self {
+    pub(in crate::mcp) fn from(page: &Page<Entry>) -> Self {
         let mut tracks = Vec::with_capacity(page.items.len());
         let mut unavailable = 0;
         for entry in &page.items {
@@ -81,7 +81,7 @@ impl TrackPage {
         Self { tracks, unavailable, total: page.total, offset: page.offset, next_offset: page.next_offset }
     }
 
-    pub(super) fn answer(&self, what: &str) -> Result<Answer, ToolError> {
+    pub(in crate::mcp) fn answer(&self, what: &str) -> Result<Answer, ToolError> {
         if self.tracks.is_empty() && self.unavailable == 0 {
             return Answer::of(format!("No {what} from offset {} on.", self.offset), self);
         }

@@ -1,0 +1,156 @@
+//! The catalogue's tools before the simulated Spotify, in every mode: one request where one will do, pages of the size
+//! that the mode allows, and lists of titles turned into tracks without guessing.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use spotify_mcp::spotify::QuotaMode;
+
+use super::stage::{MODES, Stage, status, wait};
+
+const KINDS: [&str; 7] = ["album", "artist", "playlist", "track", "show", "episode", "audiobook"];
+
+async fn found(stage: &Stage, kind: &str, query: &str) -> Value {
+    let found = stage.ask("search_catalog", json!({"query": query, "types": [kind], "limit": 1})).await;
+    found["results"][0]["items"][0].clone()
+}
+
+fn names(items: &Value) -> Vec<&str> {
+    items.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn seven_types_are_searched_at_once_and_every_hit_has_its_link() {
+    let trial = async |mode| {
+        let stage = Stage::of("ada", mode).await;
+        let asked = stage.asked("GET", "/v1/search");
+        let page = stage.ask("search_catalog", json!({"query": "radio", "types": KINDS, "limit": 3})).await;
+        assert_eq!(stage.asked("GET", "/v1/search") - asked, 1);
+        for (found, kind) in page["results"].as_array().unwrap().iter().zip(KINDS) {
+            assert_eq!(found["type"], kind);
+            let items = found["items"].as_array().unwrap();
+            assert!((1..=3).contains(&items.len()), "{kind}: {items:?}");
+            for item in items {
+                assert_eq!(item["type"], kind);
+                let id = item["uri"].as_str().unwrap().rsplit(':').next().unwrap();
+                assert_eq!(item["url"], format!("https://open.spotify.com/{kind}/{id}"));
+            }
+        }
+        assert_eq!(page["next_offset"], 3);
+        let album = found(&stage, "album", "Understory").await;
+        assert_eq!((&album["name"], &album["artists"][0]), (&json!("Understory"), &json!("Marble & Moss")));
+        assert_eq!((&album["release_date"], &album["total"]), (&json!("2021"), &json!(6)));
+    };
+    join_all(MODES.map(trial)).await;
+}
+
+#[tokio::test]
+async fn things_are_looked_up_singly_in_development_and_together_where_that_is_left() {
+    for mode in MODES {
+        let stage = Stage::of("ada", mode).await;
+        let mut uris = Vec::new();
+        for kind in ["track", "album", "artist", "show", "episode", "audiobook"] {
+            uris.push(found(&stage, kind, "weather").await["uri"].as_str().unwrap().to_owned());
+        }
+        let chapters = stage.ask("list_children", json!({"uri": uris[5], "limit": 1})).await;
+        uris.push(chapters["items"][0]["uri"].as_str().unwrap().to_owned());
+        uris.push(stage.track("Fern").await);
+        let unknown = format!("spotify:album:{:022}", 7);
+        let asked: Vec<_> = uris.iter().chain([&unknown, &uris[0]]).cloned().collect();
+        stage.control().clear_journal();
+        let answer = stage.ask("get_items", json!({ "uris": asked })).await;
+        let got: Vec<_> = answer["items"].as_array().unwrap().iter().map(|item| &item["uri"]).collect();
+        assert_eq!(got, uris.iter().collect::<Vec<_>>(), "{mode}");
+        assert_eq!(answer["missing"], json!([unknown]));
+        let requests = if mode == QuotaMode::Extended { 7 } else { 9 };
+        assert_eq!(stage.asked("GET", "/v1/"), requests, "{mode}");
+        assert_eq!(stage.refused("get_items", json!({"uris": [unknown]})).await, "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_that_is_stopped_half_way_keeps_what_it_found() {
+    let stage = Stage::new().await;
+    let (fern, album) = (stage.track("Fern").await, found(&stage, "album", "Proof").await);
+    let album = album["uri"].as_str().unwrap();
+    let quota = r#"{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}"#;
+    stage.inject("GET /v1/albums/*", 1, wait(429, quota, "86207"));
+    let answer = stage.ask("get_items", json!({"uris": [fern, album]})).await;
+    assert_eq!((&answer["items"][0]["uri"], &answer["left"]), (&json!(fern), &json!([album])));
+    assert_eq!(answer["failure"]["code"], "QUOTA_EXCEEDED");
+    assert_eq!(answer["failure"]["retry_after_seconds"], 86_207);
+}
+
+#[tokio::test]
+async fn what_is_inside_comes_in_pages_that_neither_skip_nor_repeat() {
+    for mode in MODES {
+        let stage = Stage::of("ada", mode).await;
+        let show = found(&stage, "show", "Music That Never Was").await["uri"].clone();
+        let (mut all, mut offset) = (Vec::new(), Some(0));
+        while let Some(at) = offset {
+            let page = stage.ask("list_children", json!({"uri": show, "limit": 17, "offset": at})).await;
+            assert_eq!(page["total"], 40);
+            all.extend(names(&page["items"]).into_iter().map(str::to_owned));
+            offset = page["next_offset"].as_u64();
+        }
+        assert_eq!(all, (1..=40).map(|n| format!("Episode {n}")).collect::<Vec<_>>());
+        let artist = found(&stage, "artist", "Marble & Moss").await["uri"].clone();
+        stage.control().clear_journal();
+        let page = stage.ask("list_children", json!({"uri": artist, "limit": 50})).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), 7, "{mode}");
+        let singles =
+            stage.ask("list_children", json!({"uri": artist, "groups": ["single"], "limit": 2})).await;
+        assert_eq!(names(&singles["items"]), ["Fern", "Small Hours"]);
+        assert_eq!((&singles["total"], &singles["next_offset"]), (&json!(6), &json!(2)));
+        assert!(stage.asked("GET", "/v1/artists/") <= 3);
+        let album = found(&stage, "album", "Understory").await["uri"].clone();
+        let tracks = stage.ask("list_children", json!({"uri": album})).await;
+        assert_eq!(names(&tracks["items"])[..2], ["Fern", "Small Hours"]);
+        assert!(tracks.get("next_offset").is_none());
+        let code = stage.refused("list_children", json!({"uri": album, "groups": ["album"]})).await;
+        assert_eq!(code, "INVALID_ARGUMENT");
+    }
+}
+
+#[tokio::test]
+async fn audiobooks_are_where_spotify_offers_them() {
+    let (ada, ben) = (Stage::new().await, Stage::of("ben", QuotaMode::Development).await);
+    let book = found(&ada, "audiobook", "Fog").await;
+    assert_eq!((&book["artists"], &book["total"]), (&json!(["Otto Brand"]), &json!(12)));
+    assert_eq!(found(&ben, "audiobook", "Fog").await, Value::Null);
+    assert_eq!(ben.refused("get_items", json!({"uris": [book["uri"]]})).await, "NOT_FOUND");
+    assert_eq!(ben.refused("list_children", json!({"uri": book["uri"]})).await, "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_list_of_titles_becomes_tracks_and_what_is_not_certain_is_said() {
+    let stage = Stage::new().await;
+    let items = json!([
+        {"title": "dont stop", "artist": "paper lanterns"},
+        {"title": "Fern", "artist": "Marble and Moss", "duration_ms": 1},
+        {"title": "Windfall"},
+        {"title": "A Song Nobody Wrote", "artist": "Nobody At All"},
+        {"title": "whatever", "isrc": "zzsbx2600007"},
+        {"title": "caffè alle SEI", "artist": "Il Treno Blu", "album": "Binario Nove"},
+    ]);
+    let found = stage.ask("match_tracks", json!({ "items": items })).await;
+    let verdicts: Vec<_> =
+        found["matches"].as_array().unwrap().iter().map(|found| &found["verdict"]).collect();
+    assert_eq!(verdicts, ["confident", "uncertain", "uncertain", "none", "confident", "confident"]);
+    assert_eq!((&found["confident"], found.get("next_offset")), (&json!(3), None));
+    assert_eq!(found["matches"][0]["track"]["name"], "Don't Stop");
+    assert_eq!(found["matches"][4]["track"]["name"], "Small Hours");
+    assert!(found["matches"][3].get("track").is_none());
+    assert_eq!(stage.asked("POST", "/v1/") + stage.asked("PUT", "/v1/"), 0, "nothing is added");
+}
+
+#[tokio::test]
+async fn a_long_list_that_is_stopped_says_where_to_go_on() {
+    let stage = Stage::new().await;
+    let items: Vec<_> = (0..50).map(|n| json!({"title": format!("Fern {n}")})).collect();
+    stage.inject_after(7, "GET /v1/search", status(503, ""));
+    let found = stage.ask("match_tracks", json!({ "items": items })).await;
+    assert_eq!((&found["next_offset"], &found["failure"]["code"]), (&json!(7), &json!("UPSTREAM_ERROR")));
+    assert_eq!(found["matches"].as_array().unwrap().len(), 7);
+    let all = stage.ask("match_tracks", json!({ "items": items })).await;
+    assert_eq!((all["matches"].as_array().unwrap().len(), all.get("next_offset")), (50, None));
+}
