@@ -126,7 +126,7 @@ async fn a_list_of_titles_becomes_tracks_and_what_is_not_certain_is_said() {
     let stage = Stage::new().await;
     let items = json!([
         {"title": "dont stop", "artist": "paper lanterns"},
-        {"title": "Fern", "artist": "Marble and Moss", "duration_ms": 1},
+        {"title": "Fern", "artist": "Marble & Moss", "duration_ms": 1},
         {"title": "Windfall"},
         {"title": "A Song Nobody Wrote", "artist": "Nobody At All"},
         {"title": "whatever", "isrc": "zzsbx2600007"},
