@@ -18,7 +18,7 @@ use super::things::{Saved, Thing};
 use super::uri::Kind;
 use super::{AccessToken, Api, ApiError, QuotaMode, lenient};
 
-/// Most URIs of one [`Api::library`] call.
+/// Most URIs of one [`Api::ask_library`] call.
 pub const LIBRARY_WRITE: usize = 40;
 /// Most ids of one call of an older endpoint: albums take no more.
 const OLD_WRITE: usize = 20;
@@ -229,7 +229,7 @@ impl Api {
     ///
     /// # Errors
     /// [`ApiError`]. All of it can be repeated: what is saved is saved.
-    pub async fn library(
+    pub async fn ask_library(
         &self,
         token: &AccessToken,
         app: &str,

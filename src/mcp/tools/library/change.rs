@@ -122,7 +122,7 @@ impl<'a> Shelf<'a> {
             return Err(CallError::Api(ApiError::Timeout));
         }
         let (api, app) = (self.session.api, self.app.as_str());
-        self.session.attempt(|token| async move { api.library(&token, app, what, uris).await }).await
+        self.session.attempt(|token| async move { api.ask_library(&token, app, what, uris).await }).await
     }
 }
 
