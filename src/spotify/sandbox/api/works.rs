@@ -129,6 +129,8 @@ impl Shape<'_> {
             "name": self.traits.spell(&format!("Chapter {}", number + 1)),
             "release_date": "2025",
             "release_date_precision": "year",
+            // So says Spotify's description of a chapter.
+            "type": "episode",
         });
         let full = json!({ "available_markets": MARKETS });
         self.extended(with(self.links(Kind::Chapter, &id), chapter), full)
