@@ -9,7 +9,7 @@ use crate::crypto::keys::{KeyId, RootKey, SealingKey};
 use crate::crypto::succession::Passage;
 use crate::failure::Failure;
 use crate::store::{MasterKeyRow, PurposeKeyRow, Store};
-use crate::vault::{api_key_opens, key_id, link_opens, login_opens};
+use crate::vault::{api_key_opens, change_opens, key_id, link_opens, login_opens};
 
 /// Values that are looked at together.
 const BATCH: i64 = 1_000;
@@ -92,6 +92,7 @@ pub async fn open_all(store: &Store, root: &RootKey) -> Result<SealedThings, Fai
     data_keys(&mut things, store, root).await?;
     tokens(&mut things, store, root).await?;
     signing_keys(&mut things, store, root).await?;
+    changes(&mut things, store, root).await?;
     logins(&mut things, store, &own).await?;
     audit_keys(&mut things, store, &own).await?;
     let elsewhere = |count: i64| Tally { elsewhere: count.unsigned_abs(), ..Tally::default() };
@@ -187,6 +188,37 @@ async fn signing_keys(things: &mut SealedThings, store: &Store, root: &RootKey) 
         }
     }
 }
+
+/// What tools changed: a key for each, and what that seals. Few at a time, because they may be large.
+async fn changes(things: &mut SealedThings, store: &Store, root: &RootKey) -> Result<(), Failure> {
+    const KINDS: [&str; 3] = ["changes.content_key", "changes.summary", "changes.pre_image"];
+    const FEW: i64 = 20;
+    for kind in KINDS {
+        things.kinds.entry(kind).or_default();
+    }
+    if store.schema_version().await? < CHANGES {
+        return Ok(());
+    }
+    let mut after = String::new();
+    loop {
+        let rows = store.sealed_changes_after(&after, FEW).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after.clone_from(&last.change.id);
+        for row in &rows {
+            let named = (row.change.data_key_id.as_str(), row.change.user_id.as_str());
+            let opens = match data_key(root, named, row.wrapped.as_deref()) {
+                Ok(key) => change_opens(&key, row).map(|opens| opens.map_err(under_its_own)),
+                Err(why) => [Err(why); 3],
+            };
+            for (kind, opens) in KINDS.into_iter().zip(opens) {
+                things.note(kind, &row.change.id, opens);
+            }
+        }
+    }
+}
+
+/// The schema that brought changes: a copy may be from before it.
+const CHANGES: i64 = 26;
 
 async fn logins(things: &mut SealedThings, store: &Store, own: &[SealingKey]) -> Result<(), Failure> {
     const KIND: &str = "logins.verifier";

@@ -249,7 +249,11 @@ async fn told_to_stop(term: &mut Signal, int: &mut Signal) {
 pub(super) fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDeps {
     McpDeps {
         api: app.api.clone(),
-        upstream: Arc::new(Linked { store: app.store.clone(), vault: app.vault.clone() }),
+        upstream: Arc::new(Linked {
+            store: app.store.clone(),
+            vault: app.vault.clone(),
+            undo_for: app.config.limits.undo_for,
+        }),
         audit: app.audit.clone(),
         clock: app.clock.clone(),
         limits: app.limits.clone(),

@@ -328,6 +328,7 @@ impl Build<'_> {
             body_bytes: self.count("limits.body_bytes"),
             mcp_session_idle: Duration::from_secs(self.count("limits.mcp_session_idle_seconds")),
             mcp_connections_per_user: self.number("limits.mcp_connections_per_user"),
+            undo_for: Duration::from_secs(24 * 3600 * self.count("limits.undo_days")),
         }
     }
 

@@ -48,6 +48,7 @@ const READ_AS: &[(&str, &str)] = &[
     ("security.max_key_age_days.signing", "policy.signing"),
     ("security.max_key_age_days.spotify_client", "policy.spotify_client"),
     ("limits.mcp_session_idle_seconds", ".mcp_session_idle"),
+    ("limits.undo_days", "limits.undo_for"),
     ("network.allowed_hosts", "network.allowed_hosts"),
     ("api.timeout", "api.timeout"),
     ("audit.dir", "audit.dir"),

@@ -98,6 +98,7 @@ pub static TABLE: &[KeySpec] = &[
     key("limits.body_bytes", Count(0, 67_108_864), "Size of any other request.").or("65536"),
     key("limits.mcp_session_idle_seconds", Count(0, 30 * DAY), "A 2025-era session ends after this long without use.").env(&["MCP_SESSION_TIMEOUT"]).or("3600").live(),
     key("limits.mcp_connections_per_user", Count(0, 10_000), "2025-era sessions and open streams per user; the least recently used goes.").env(&["MCP_MAX_CONNECTIONS_PER_USER"]).or("20").live(),
+    key("limits.undo_days", Count(0, 30), "For so many days a change that a tool made can be undone: what was there before is kept sealed. 0: nothing is kept.").or("7"),
 
     key("network.allowed_hosts", List(checks::host), "Hosts, exact and with an optional :port, that may be reached beside Spotify."),
 

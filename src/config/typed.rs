@@ -296,6 +296,8 @@ pub struct LimitsConfig {
     pub mcp_session_idle: Duration,
     /// 2025-era sessions and open streams per user; the least recently used goes.
     pub mcp_connections_per_user: u32,
+    /// For how long what tools change can be undone; zero: nothing is kept for that.
+    pub undo_for: Duration,
 }
 
 /// What the egress gate may reach beside Spotify.

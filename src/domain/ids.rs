@@ -82,6 +82,10 @@ ids! {
     EmergencyId, "em_", "an emergency id";
     /// An incident that is responded to, `inc_...`.
     IncidentId, "inc_", "an incident id";
+    /// A change that a tool made and that may be undone, `ch_...`.
+    ChangeId, "ch_", "a change id";
+    /// A plan of a change that waits to be applied, `pl_...`.
+    PlanId, "pl_", "a plan id";
 }
 
 /// An OAuth `client_id` as presented: ours (`c_...`), configured, or a metadata document's URL.
@@ -137,13 +141,24 @@ fn push_hex(text: &mut String, bytes: &[u8]) {
 impl DataKeyId {
     /// The 16 bytes that stand in envelopes.
     pub fn key_id(&self) -> crate::crypto::keys::KeyId {
-        let mut bytes = [0; 16];
-        for (byte, pair) in bytes.iter_mut().zip(self.0.as_bytes()[2..].chunks(2)) {
-            let text = std::str::from_utf8(pair).unwrap_or_default();
-            *byte = u8::from_str_radix(text, 16).unwrap_or_default();
-        }
-        crate::crypto::keys::KeyId::new(bytes)
+        key_id(&self.0[2..])
     }
+}
+
+impl ChangeId {
+    /// The 16 bytes that stand in the envelopes under its own key.
+    pub fn key_id(&self) -> crate::crypto::keys::KeyId {
+        key_id(&self.0[3..])
+    }
+}
+
+fn key_id(digits: &str) -> crate::crypto::keys::KeyId {
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        let text = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(text, 16).unwrap_or_default();
+    }
+    crate::crypto::keys::KeyId::new(bytes)
 }
 
 fn is_hex(text: &str) -> bool {
@@ -166,6 +181,7 @@ mod tests {
     #[test]
     fn a_data_key_id_gives_its_bytes_back() {
         assert_eq!(DataKeyId::mint([0xc3; 16]).key_id().as_bytes(), &[0xc3; 16]);
+        assert_eq!(ChangeId::mint([0x5a; 16]).key_id().as_bytes(), &[0x5a; 16]);
     }
 
     #[test]

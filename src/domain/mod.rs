@@ -4,9 +4,11 @@
 //! *outcome* for the caller to save.
 
 pub mod api_key;
+pub mod change;
 pub mod client;
 pub mod client_document;
 pub mod code;
+pub mod edits;
 pub mod event;
 mod event_code;
 pub mod freshness;
@@ -30,8 +32,8 @@ pub mod strict_json;
 mod syslog;
 
 pub use ids::{
-    AlertId, ApiKeyId, AppId, BackupId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId,
-    IncidentId, LinkId, RotationId, SessionId, UserId,
+    AlertId, ApiKeyId, AppId, BackupId, ChangeId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId,
+    IncidentId, LinkId, PlanId, RotationId, SessionId, UserId,
 };
 pub use key_purpose::KeyPurpose;
 pub use neighbourhood::{Neighbourhood, district_share, region_share};

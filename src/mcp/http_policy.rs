@@ -122,6 +122,7 @@ mod tests {
             body_bytes: 65_536,
             mcp_session_idle: std::time::Duration::ZERO,
             mcp_connections_per_user: 20,
+            undo_for: std::time::Duration::ZERO,
         };
         HttpPolicy::of(&server, &limits, CancellationToken::new())
     }

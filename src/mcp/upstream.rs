@@ -13,6 +13,7 @@ use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccessToken, Api, ApiError};
 use crate::store::{Link, Store};
+use crate::vault::changes::Changes;
 use crate::vault::{CallError, Vault};
 
 /// One call of the Web API, repeatable with another token.
@@ -26,6 +27,11 @@ pub trait Upstream: Send + Sync + 'static {
     /// Does `work` with a valid access token of this link. On [`ApiError::Unauthorized`] it gets a fresh one and does
     /// `work` once more (401 means that nothing was done).
     fn call<'a>(&'a self, link: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>>;
+
+    /// The journal of changes; `None`: nothing is written down, and nothing can be planned or undone.
+    fn changes(&self) -> Option<Changes> {
+        None
+    }
 }
 
 /// The accounts that the store knows, with the tokens that the vault keeps.
@@ -34,6 +40,8 @@ pub struct Linked {
     pub store: Store,
     /// The tokens.
     pub vault: Vault,
+    /// For how long changes can be undone.
+    pub undo_for: Duration,
 }
 
 impl Upstream for Linked {
@@ -43,6 +51,10 @@ impl Upstream for Linked {
 
     fn call<'a>(&'a self, link: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>> {
         Box::pin(async move { self.vault.call(link, work).await })
+    }
+
+    fn changes(&self) -> Option<Changes> {
+        Some(self.vault.changes(self.undo_for))
     }
 }
 

@@ -27,6 +27,8 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 /// What we call ourselves.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spotify-mcp/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The one kind of content that is not JSON: covers.
+const JPEG: HeaderValue = HeaderValue::from_static("image/jpeg");
 
 /// The Web API at one base address, for any number of people. Cheap to clone.
 #[derive(Clone)]
@@ -190,10 +192,22 @@ fn request(token: &AccessToken, call: &Target) -> Result<Request<Bytes>, ApiErro
         // Spotify answers 411 to an empty PUT or POST without a length (spotify.md 1.7).
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(call.body.len()));
         if !call.body.is_empty() {
-            headers.insert(header::CONTENT_TYPE, JSON);
+            let is_picture = call.address.path().ends_with("/images");
+            headers.insert(header::CONTENT_TYPE, if is_picture { JPEG } else { JSON });
         }
     }
     Ok(request)
+}
+
+impl Call {
+    pub(super) fn delete(address: Address, body: &serde_json::Value) -> Self {
+        Self { method: Method::DELETE, address, body: body.to_string().into() }
+    }
+
+    /// A picture, as the text in base 64 that Spotify wants it to be.
+    pub(super) fn put_picture(address: Address, base64: String) -> Self {
+        Self { method: Method::PUT, address, body: base64.into() }
+    }
 }
 
 /// Reads JSON: as text where it is text, so that not each string in it is looked at anew; else as far as it is used.

@@ -9,7 +9,7 @@ use super::lenient;
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows; those that came as null are left out.
+    /// The rows; those that came as null are left out, except in playlists, where they have a place.
     pub items: Vec<T>,
     /// How many rows the whole list has, as far as Spotify says.
     pub total: Option<u64>,
@@ -34,6 +34,15 @@ pub(crate) struct RawPage<T> {
 }
 
 impl<T> RawPage<T> {
+    /// Completes a page that was asked for with this offset and limit, and keeps a place for each row that came as null.
+    pub(crate) fn asked_in_place(mut self, offset: u32, limit: u32) -> Page<T>
+    where
+        T: Default,
+    {
+        self.items.iter_mut().for_each(|row| *row = Some(row.take().unwrap_or_default()));
+        self.asked(offset, limit)
+    }
+
     /// Completes a page that was asked for with this offset and limit.
     pub(crate) fn asked(self, offset: u32, limit: u32) -> Page<T> {
         let rows = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
@@ -112,5 +121,7 @@ mod tests {
         assert_eq!(page(r#"{"items":[{}],"total":1,"next":null}"#, 0, 10).next_offset, None);
         assert_eq!(page(r#"{"items":[{},{}],"total":9,"limit":2}"#, 0, 10).next_offset, Some(2));
         assert_eq!(page("{}", 0, 10).next_offset, None);
+        let raw: RawPage<Track> = serde_json::from_str(r#"{"items":[null,{"id":"a"},7],"total":3}"#).unwrap();
+        assert_eq!(raw.asked_in_place(0, 10).items.len(), 3);
     }
 }

@@ -71,7 +71,7 @@ impl Api {
             address = address.with("market", market.as_str());
         }
         let page: RawPage<Entry> = self.read(token, Call::get(address)).await?;
-        Ok(page.asked(offset, limit))
+        Ok(page.asked_in_place(offset, limit))
     }
 
     /// Makes an empty playlist (`POST /me/playlists`).

@@ -33,6 +33,23 @@ impl fmt::Debug for Foreign {
     }
 }
 
+/// Text with the HTML entities that Spotify puts into descriptions turned back into what they stand for: for comparing
+/// and for sending back, never for showing.
+pub fn unescaped(text: &str) -> String {
+    // The ampersand last, or what was written as an entity would become one.
+    const ENTITIES: [(&str, &str); 8] = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#x2F;", "/"),
+        ("&amp;", "&"),
+    ];
+    ENTITIES.iter().fold(text.to_owned(), |text, (entity, letter)| text.replace(entity, letter))
+}
+
 /// The text without invisible or reordering characters, white space folded to single spaces, trimmed, at most
 /// `max` characters (the last one an ellipsis where something was cut).
 pub fn clean(text: &str, max: usize) -> String {
@@ -106,6 +123,15 @@ mod tests {
         {
             assert_eq!(clean(name, 300), name);
         }
+    }
+
+    #[test]
+    fn entities_are_turned_back_once() {
+        assert_eq!(
+            unescaped("R&amp;B &#x27;n&#39; &quot;Soul&quot; &lt;3 a&#x2F;b"),
+            "R&B 'n' \"Soul\" <3 a/b"
+        );
+        assert_eq!(unescaped("&amp;lt;"), "&lt;");
     }
 
     #[test]

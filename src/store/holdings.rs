@@ -29,7 +29,7 @@ use As::{Json, Millis, Number, Text, Time, Words};
 type Section = (&'static str, &'static [(&'static str, As)], &'static str);
 
 /// Every table that holds rows of a person: a test walks the schema and misses none.
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 16] = [
     (
         "person",
         &[
@@ -175,6 +175,30 @@ const SECTIONS: [Section; 14] = [
         "usage",
         &[("day", Text), ("tool", Text), ("calls", Number), ("errors", Number)],
         "usage WHERE user_id = $1 ORDER BY day, tool",
+    ),
+    (
+        "changes",
+        &[
+            ("id", Text),
+            ("link_id", Text),
+            ("tool", Text),
+            ("created_at", Millis),
+            ("expires_at", Time),
+            ("undone_at", Time),
+        ],
+        "changes WHERE user_id = $1 ORDER BY created_at, id",
+    ),
+    (
+        "plans",
+        &[
+            ("id", Text),
+            ("link_id", Text),
+            ("tool", Text),
+            ("created_at", Time),
+            ("expires_at", Time),
+            ("used_at", Time),
+        ],
+        "plans WHERE user_id = $1 ORDER BY created_at, id",
     ),
     (
         "data_keys",

@@ -84,7 +84,7 @@ pub struct Oldest {
     pub access_token: Option<i64>,
 }
 
-const SEALED: [(&str, &str, &str); 11] = [
+const SEALED: [(&str, &str, &str); 14] = [
     ("data_keys.wrapped", "data_keys", "wrapped"),
     ("purpose_keys.wrapped", "purpose_keys", "wrapped"),
     ("master_keys.handed_over", "master_keys", "handed_over"),
@@ -96,6 +96,9 @@ const SEALED: [(&str, &str, &str); 11] = [
     ("refresh_tokens.successor", "refresh_tokens", "successor"),
     ("spotify_apps.client_secret", "spotify_apps", "client_secret"),
     ("audit_keys.wrapped", "audit_keys", "wrapped"),
+    ("changes.content_key", "changes", "content_key"),
+    ("changes.summary", "changes", "summary"),
+    ("changes.pre_image", "changes", "pre_image"),
 ];
 
 const HASHED: [(&str, &str, &str, i64); 8] = [
@@ -118,18 +121,21 @@ const OWNED: [&str; 8] = [
         (SELECT 1 FROM data_keys k WHERE k.user_id = l.user_id AND k.state = 'active')",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l JOIN data_keys k ON k.id = l.data_key_id
             WHERE k.user_id <> l.user_id)
-        + (SELECT COUNT(*) FROM api_keys a JOIN data_keys k ON k.id = a.data_key_id WHERE k.user_id <> a.user_id)",
+        + (SELECT COUNT(*) FROM api_keys a JOIN data_keys k ON k.id = a.data_key_id WHERE k.user_id <> a.user_id)
+        + (SELECT COUNT(*) FROM changes c JOIN data_keys k ON k.id = c.data_key_id WHERE k.user_id <> c.user_id)",
     "SELECT COUNT(*) FROM (SELECT wrapped FROM data_keys GROUP BY wrapped HAVING COUNT(*) > 1) AS copied",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l LEFT JOIN data_keys k ON k.id = l.data_key_id
             WHERE k.id IS NULL AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL))
         + (SELECT COUNT(*) FROM api_keys a LEFT JOIN data_keys k ON k.id = a.data_key_id
-            WHERE k.id IS NULL AND a.signing_key IS NOT NULL)",
+            WHERE k.id IS NULL AND a.signing_key IS NOT NULL)
+        + (SELECT COUNT(*) FROM changes c LEFT JOIN data_keys k ON k.id = c.data_key_id WHERE k.id IS NULL)",
     "SELECT COUNT(*) FROM data_keys k LEFT JOIN master_keys m ON m.id = k.master_key_id WHERE m.id IS NULL",
     "SELECT COUNT(*) FROM data_keys k JOIN master_keys m ON m.id = k.master_key_id WHERE m.state = 'retired'",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l JOIN data_keys k ON k.id = l.data_key_id
             WHERE k.state = 'retired' AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL))
         + (SELECT COUNT(*) FROM api_keys a JOIN data_keys k ON k.id = a.data_key_id
-            WHERE k.state = 'retired' AND a.signing_key IS NOT NULL)",
+            WHERE k.state = 'retired' AND a.signing_key IS NOT NULL)
+        + (SELECT COUNT(*) FROM changes c JOIN data_keys k ON k.id = c.data_key_id WHERE k.state = 'retired')",
 ];
 
 impl Store {

@@ -31,6 +31,8 @@ pub struct Purged {
     pub keys: u64,
     /// Windows of limits that are over.
     pub limits: u64,
+    /// Changes that can no longer be undone, and plans that can no longer be applied.
+    pub changes: u64,
 }
 
 /// How long ended tokens, codes and grants are kept, so that their reuse is still recognised. Rotated refresh
@@ -54,6 +56,7 @@ impl Store {
     pub async fn purge(&self, now: Timestamp) -> Result<Purged, Failure> {
         let (grace_over, ended) = (now.minus(GRACE).secs(), now.minus(KEPT_AFTER_END).secs());
         let (taken, completed) = (now.minus(RETIRED_KEY).secs(), now.minus(COMPLETION).secs());
+        let plans = now.minus(super::plans::REMEMBERED).secs();
         let (expired_key, now) = (now.minus(EXPIRED_KEY).secs(), now.secs());
         self.run("DELETE FROM purpose_keys WHERE state = 'retired' AND retired_at <= $1", taken).await?;
         self.run(
@@ -84,6 +87,8 @@ impl Store {
                 + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?
                 + self.run("DELETE FROM signature_nonces WHERE expires_at <= $1", now).await?,
             limits: self.run("DELETE FROM limit_windows WHERE expires_at <= $1", now).await?,
+            changes: self.run("DELETE FROM changes WHERE expires_at <= $1", now).await?
+                + self.run("DELETE FROM plans WHERE expires_at <= $1", plans).await?,
         };
         self.empty_log().await;
         Ok(purged)

@@ -6,8 +6,8 @@ use crate::failure::Failure;
 
 use super::rotations::still_runner;
 use super::{
-    DataKeyRow, ExceptionRow, Recorded, Rewritten, Store, Turn, end_cached, lock_person, reading, record,
-    transaction,
+    DataKeyRow, ExceptionRow, Recorded, Rewritten, SealedChange, Store, Turn, end_cached, lock_person,
+    reading, record, transaction,
 };
 
 /// A data key that is to go, or has gone and still seals something.
@@ -68,7 +68,12 @@ pub struct Resealed {
     pub links: Vec<(SealedLink, SealedLink)>,
     /// API keys as they were read, and as they are to be.
     pub api_keys: Vec<(SealedApiKey, SealedApiKey)>,
+    /// The keys of changes as they were read, and as they are to be.
+    pub changes: Vec<(SealedChange, SealedChange)>,
 }
+
+/// What one data key seals.
+pub type SealedUnder = (Vec<SealedLink>, Vec<SealedApiKey>, Vec<SealedChange>);
 
 /// Keys that a rotation still has to do with: those in use from before it began, and retired ones that still seal
 /// something which could be opened. `$1` is the rotation, `$2` when it began.
@@ -80,13 +85,17 @@ const OLD: &str = "((k.state = 'active' AND COALESCE(k.rotation_id, '') <> $1 AN
                 WHERE e.rotation_id = $1 AND e.in_table = 'linked_accounts' AND e.row_id = l.id))
         OR EXISTS (SELECT 1 FROM api_keys a WHERE a.user_id = k.user_id AND a.data_key_id = k.id
             AND a.signing_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rotation_exceptions e
-                WHERE e.rotation_id = $1 AND e.in_table = 'api_keys' AND e.row_id = a.id)))))
+                WHERE e.rotation_id = $1 AND e.in_table = 'api_keys' AND e.row_id = a.id))
+        OR EXISTS (SELECT 1 FROM changes c WHERE c.user_id = k.user_id AND c.data_key_id = k.id
+            AND NOT EXISTS (SELECT 1 FROM rotation_exceptions e
+                WHERE e.rotation_id = $1 AND e.in_table = 'changes' AND e.row_id = c.id)))))
     AND NOT EXISTS (SELECT 1 FROM rotation_exceptions e
         WHERE e.rotation_id = $1 AND e.in_table = 'data_keys' AND e.row_id = k.id)";
 
 const LINK: &str =
     "SELECT id, user_id, data_key_id, token_version, access_token, refresh_token FROM linked_accounts";
 const API_KEY: &str = "SELECT id, user_id, data_key_id, signing_key FROM api_keys";
+const CHANGE: &str = "SELECT id, user_id, link_id, data_key_id, content_key FROM changes";
 
 /// Writes what one person's old key sealed, each value where it is still what was read.
 macro_rules! write_values {
@@ -116,6 +125,20 @@ macro_rules! write_values {
                 .bind(&read.signing_key[..])
                 .bind(&$person.new)
                 .bind(&sealed.signing_key[..])
+                .execute(&mut *$tx)
+                .await?
+                .rows_affected();
+            $done.rewritten += changed;
+            $done.overtaken += 1 - changed.min(1);
+            seals += changed.cast_signed();
+        }
+        for (read, sealed) in &$person.changes {
+            let changed = sqlx::query(RESEAL_CHANGE)
+                .bind(&read.id)
+                .bind(&read.data_key_id)
+                .bind(&read.content_key[..])
+                .bind(&$person.new)
+                .bind(&sealed.content_key[..])
                 .execute(&mut *$tx)
                 .await?
                 .rows_affected();
@@ -167,11 +190,8 @@ impl Store {
     }
 
     /// What one key seals.
-    pub async fn sealed_under(
-        &self,
-        user: &str,
-        key: &str,
-    ) -> Result<(Vec<SealedLink>, Vec<SealedApiKey>), Failure> {
+    pub async fn sealed_under(&self, user: &str, key: &str) -> Result<SealedUnder, Failure> {
+        let changes = format!("{CHANGE} WHERE user_id = $1 AND data_key_id = $2 ORDER BY id");
         let links = format!("{LINK} WHERE user_id = $1 AND data_key_id = $2 ORDER BY id");
         let keys = format!(
             "{API_KEY} WHERE user_id = $1 AND data_key_id = $2 AND signing_key IS NOT NULL ORDER BY id"
@@ -180,7 +200,9 @@ impl Store {
             .bind(user).bind(key).fetch_all(pool).await)?;
         let keys = reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(keys))
             .bind(user).bind(key).fetch_all(pool).await)?;
-        Ok((links, keys))
+        let changes = reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(changes))
+            .bind(user).bind(key).fetch_all(pool).await)?;
+        Ok((links, keys, changes))
     }
 
     /// The next links after a position.
@@ -193,6 +215,13 @@ impl Store {
     /// The next API keys with a signing key after a position.
     pub async fn sealed_api_keys(&self, (after, most): (&str, i64)) -> Result<Vec<SealedApiKey>, Failure> {
         let sql = format!("{API_KEY} WHERE signing_key IS NOT NULL AND id > $1 ORDER BY id LIMIT $2");
+        Ok(reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(after).bind(most).fetch_all(pool).await)?)
+    }
+
+    /// The next changes after a position.
+    pub async fn sealed_changes(&self, (after, most): (&str, i64)) -> Result<Vec<SealedChange>, Failure> {
+        let sql = format!("{CHANGE} WHERE id > $1 ORDER BY id LIMIT $2");
         Ok(reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql))
             .bind(after).bind(most).fetch_all(pool).await)?)
     }
@@ -271,9 +300,12 @@ const RESEAL_LINK: &str = "UPDATE linked_accounts SET data_key_id = $6, access_t
         AND access_token IS NOT DISTINCT FROM $4 AND refresh_token IS NOT DISTINCT FROM $5";
 const RESEAL_API_KEY: &str = "UPDATE api_keys SET data_key_id = $4, signing_key = $5
     WHERE id = $1 AND data_key_id = $2 AND signing_key = $3";
+const RESEAL_CHANGE: &str = "UPDATE changes SET data_key_id = $4, content_key = $5
+    WHERE id = $1 AND data_key_id = $2 AND content_key = $3";
 /// A key that seals nothing any more.
 const DROP: &str = "DELETE FROM data_keys WHERE id = $1 AND state = 'retired'
     AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = data_keys.user_id AND data_key_id = data_keys.id)
+    AND NOT EXISTS (SELECT 1 FROM changes WHERE user_id = data_keys.user_id AND data_key_id = data_keys.id)
     AND NOT EXISTS (SELECT 1 FROM api_keys WHERE user_id = data_keys.user_id AND data_key_id = data_keys.id
         AND signing_key IS NOT NULL)";
 const EXCEPTION: &str = "INSERT INTO rotation_exceptions (rotation_id, in_table, row_id, user_id, reason)

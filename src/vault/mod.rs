@@ -2,6 +2,7 @@
 //! them again. Never hands a token to anything but a call to Spotify.
 
 mod apps;
+pub mod changes;
 mod link;
 mod proof;
 mod refresh;
@@ -27,7 +28,7 @@ use crate::store::{Recorded, Store};
 
 pub use apps::{Apps, ConfiguredApp, SpotifyApp, credentials_id};
 pub use link::{LinkError, Linked, LoginAtSpotify};
-pub use proof::{api_key_opens, link_opens, login_opens, login_place, login_row};
+pub use proof::{api_key_opens, change_opens, link_opens, login_opens, login_place, login_row};
 pub use ring::{KeyRing, STILL_TAKEN, key_id};
 pub use signing::{open_signing_key, seal_signing_key};
 pub use standing::Standing;

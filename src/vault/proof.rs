@@ -2,10 +2,10 @@
 
 use crate::crypto::envelope::{self, OpenError, Place};
 use crate::crypto::keys::SealingKey;
-use crate::store::{SealedApiKey, SealedLink};
+use crate::store::{SealedApiKey, SealedLink, WholeChange};
 
 use super::seal::{Column, place};
-use super::signing;
+use super::{changes, signing};
 
 /// Whether the access token and the refresh token of a link open with a data key; `None` for one that is not there.
 pub fn link_opens(key: &SealingKey, link: &SealedLink) -> [Option<Result<(), OpenError>>; 2] {
@@ -22,6 +22,12 @@ pub fn link_opens(key: &SealingKey, link: &SealedLink) -> [Option<Result<(), Ope
 /// Why it does not.
 pub fn api_key_opens(key: &SealingKey, row: &SealedApiKey) -> Result<(), OpenError> {
     signing::open_sealed(key, row).map(drop)
+}
+
+/// Whether a change opens with a data key: its own key, and with that its summary and its pre-image. The latter two are
+/// as the first, where that does not.
+pub fn change_opens(key: &SealingKey, row: &WholeChange) -> [Result<(), OpenError>; 3] {
+    changes::opens(key, row)
 }
 
 /// Whether the verifier of a login in progress opens; `state` is the hash of its state.

@@ -4,6 +4,7 @@ mod account;
 mod anchors;
 mod api_keys;
 mod authorizing;
+mod changes;
 mod client_documents;
 mod configured_clients;
 mod connections;

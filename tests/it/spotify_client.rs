@@ -1,6 +1,7 @@
 //! The Spotify client against an upstream that answers in every way spotify.md 1.7 and 6 know.
 
 mod accounts;
+mod editing;
 mod reading;
 mod refusals;
 mod writing;

@@ -3,6 +3,7 @@
 mod alerts;
 mod api_keys;
 mod audit;
+mod changes;
 mod client_documents;
 mod clients;
 mod codes;

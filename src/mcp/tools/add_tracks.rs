@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::arguments::{Count, Few, ItemName, PlaylistName, parse, schema_of};
+use super::changing::adding::add_noted;
+pub(super) use super::changing::outcome::Status;
 use super::items::is_snapshot;
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::spotify::ApiError;
-use crate::spotify::models::{Entry, Page};
+use crate::spotify::models::{Entry, Page, Playlist};
 use crate::spotify::quota::{LIST_OFFSET, PAGE, WRITE};
 use crate::spotify::uri::{ItemUri, PlaylistId};
 use crate::vault::CallError;
@@ -69,20 +71,6 @@ struct Output {
     added: Added,
 }
 
-/// How certain a change is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Status {
-    /// Seen in place by reading again.
-    Verified,
-    /// Confirmed by Spotify.
-    Accepted,
-    /// Only a first part was done; resume says where to go on.
-    Partial,
-    /// The confirmation of the part at resume was lost, and reading again did not settle it.
-    Ambiguous,
-}
-
 /// What came of adding.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Added {
@@ -93,6 +81,9 @@ pub(super) struct Added {
     /// Names the playlist's new state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) snapshot_id: Option<String>,
+    /// For undo_change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) change_id: Option<String>,
     /// Where to go on after a partial or ambiguous change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resume: Option<Resume>,
@@ -134,7 +125,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         false => first_page(&session, playlist, 1).await?.total,
     };
     let skipped_duplicates = requested - plan.items.len();
-    let added = add_in_order(&session, playlist, &plan).await;
+    let added =
+        add_noted(context, &session, (playlist, &Playlist::default()), ("add_tracks_to_playlist", &plan))
+            .await?;
     answer(Output { playlist_id: playlist.as_str().to_owned(), requested, skipped_duplicates, added })
 }
 
@@ -150,8 +143,9 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
         0 => String::new(),
         skipped => format!(" {skipped} were left out as duplicates."),
     };
+    let undo = output.added.undo_told();
     let text = format!(
-        "Added {} of {} tracks to playlist {}.{skipped}{}",
+        "Added {} of {} tracks to playlist {}.{skipped}{}{undo}",
         output.added.added,
         output.requested,
         output.playlist_id,
@@ -176,6 +170,12 @@ impl Added {
             ),
             _ => format!(" {} are missing; go on from index {}.{why}", resume.remaining, resume.from_index),
         }
+    }
+
+    /// How to take it back.
+    pub(super) fn undo_told(&self) -> String {
+        let id = self.change_id.as_ref();
+        id.map(|id| format!(" To undo it: undo_change with change_id {id}.")).unwrap_or_default()
     }
 
     pub(super) fn code(&self) -> Option<&'static str> {
@@ -240,6 +240,7 @@ pub(super) async fn add_in_order(session: &Session<'_>, playlist: &PlaylistId, p
         status: if plan.items.is_empty() { Status::Verified } else { Status::Accepted },
         added: 0,
         snapshot_id: None,
+        change_id: None,
         resume: None,
         failure: None,
     };
@@ -343,8 +344,14 @@ mod tests {
     #[test]
     fn the_resume_point_speaks_of_the_callers_own_list() {
         let plan = plan(250, Some(5));
-        let mut added =
-            Added { status: Status::Accepted, added: 100, snapshot_id: None, resume: None, failure: None };
+        let mut added = Added {
+            status: Status::Accepted,
+            added: 100,
+            snapshot_id: None,
+            change_id: None,
+            resume: None,
+            failure: None,
+        };
         added.stop(Status::Partial, &plan, ToolError::timeout());
         assert_eq!(added.resume, Some(Resume { from_index: 200, remaining: 150, position: Some(105) }));
         assert!(added.told().contains("go on from index 200"));
@@ -353,8 +360,14 @@ mod tests {
     #[test]
     fn nothing_changed_is_an_error_and_not_a_partial_success() {
         let plan = plan(3, None);
-        let mut added =
-            Added { status: Status::Accepted, added: 0, snapshot_id: None, resume: None, failure: None };
+        let mut added = Added {
+            status: Status::Accepted,
+            added: 0,
+            snapshot_id: None,
+            change_id: None,
+            resume: None,
+            failure: None,
+        };
         added.stop(Status::Partial, &plan, ToolError::timeout());
         let output = Output { playlist_id: "p".to_owned(), requested: 3, skipped_duplicates: 0, added };
         assert_eq!(answer(output).err().map(|error| error.code), Some("UPSTREAM_TIMEOUT"));

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::super::upstream::Session;
 use super::add_tracks::{Added, MOST, Plan, Status, add_in_order, is_ambiguous};
 use super::arguments::{Few, ItemName, Text, parse, schema_of};
+use super::changing::journal::{About, Noted};
 use super::items::PlaylistItem;
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use crate::domain::change::PreImage;
 use crate::spotify::models::Playlist;
 use crate::spotify::playlists::NewPlaylist;
 use crate::spotify::quota::PAGE;
@@ -78,7 +80,25 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         let id: PlaylistId = playlist.id.parse().map_err(|_| lost())?;
         added = add_in_order(&session, &id, &plan).await;
     }
+    if added.status != Status::Ambiguous {
+        added.change_id = note_made(context, &session, ("create_playlist", &made), &added).await;
+    }
     answer(Output { playlist, requested, added })
+}
+
+/// Writes down that a playlist was made: it is there, so that a journal that fails changes nothing about that.
+pub(super) async fn note_made(
+    context: Context<'_>,
+    session: &Session<'_>,
+    (tool, made): (&'static str, &Playlist),
+    added: &Added,
+) -> Option<String> {
+    let id: PlaylistId = made.id.as_deref()?.parse().ok()?;
+    let about = About { tool, id: &id, playlist: made, done: "playlist made".to_owned() };
+    let noted = Noted::begin(context, session, about, &PreImage::Made).await.ok()?;
+    let change = noted.id();
+    noted.finish(added.status, added.snapshot_id.clone().or_else(|| made.snapshot_id.clone())).await;
+    change
 }
 
 fn answer(output: Output) -> Result<Answer, ToolError> {
@@ -99,7 +119,7 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
         Status::Ambiguous => Some("AMBIGUOUS_WRITE"),
         _ => output.added.code(),
     };
-    let text = format!("{text}\n{}", output.playlist.url);
+    let text = format!("{text}{}\n{}", output.added.undo_told(), output.playlist.url);
     let mut answer = Answer::of(text, &output)?;
     answer.code = code;
     Ok(answer)
@@ -107,17 +127,17 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
 
 impl Added {
     const fn nothing(status: Status) -> Self {
-        Self { status, added: 0, snapshot_id: None, resume: None, failure: None }
+        Self { status, added: 0, snapshot_id: None, change_id: None, resume: None, failure: None }
     }
 }
 
-enum Made {
+pub(super) enum Made {
     Confirmed(Playlist),
     /// The confirmation was lost, and exactly one empty playlist of this name is there.
     Perhaps(Playlist),
 }
 
-async fn make(session: &Session<'_>, new: &NewPlaylist) -> Result<Made, ToolError> {
+pub(super) async fn make(session: &Session<'_>, new: &NewPlaylist) -> Result<Made, ToolError> {
     let api = session.api;
     let error: CallError =
         match session.attempt(|token| async move { api.create_playlist(&token, new).await }).await {
@@ -139,7 +159,7 @@ async fn make(session: &Session<'_>, new: &NewPlaylist) -> Result<Made, ToolErro
     }
 }
 
-fn lost() -> ToolError {
+pub(super) fn lost() -> ToolError {
     ToolError::new(
         "AMBIGUOUS_WRITE",
         "The playlist was asked for, but Spotify's confirmation was lost and the playlist cannot be told for sure. Look \

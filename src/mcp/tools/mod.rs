@@ -6,15 +6,27 @@
 mod add_tracks;
 mod arguments;
 mod catalog;
+mod changes;
+mod changing;
+mod compare;
+mod copy_playlist;
+mod cover;
 mod create_playlist;
+mod deduplicate;
 mod error;
+mod find_in_playlists;
+mod following;
 mod items;
 mod library;
 mod player;
+mod playlist;
 mod playlists;
+mod remove_tracks;
+mod reorder_tracks;
 mod search;
 pub(super) mod status;
 mod things;
+mod undo;
 
 use std::sync::Arc;
 
@@ -35,21 +47,28 @@ use crate::failure::Failure;
 use crate::store::Link;
 
 /// Every tool, sorted by name.
-pub(super) const ALL: [&ToolSpec; 29] = [
+pub(super) const ALL: [&ToolSpec; 42] = [
     &player::ADD_TO_QUEUE,
     &add_tracks::TOOL,
     &library::CHECK_LIBRARY,
+    &compare::TOOL,
+    &copy_playlist::TOOL,
     &create_playlist::TOOL,
+    &deduplicate::TOOL,
+    &find_in_playlists::TOOL,
+    &following::FOLLOW_PLAYLIST,
     &player::GET_CURRENT_TRACK,
     &catalog::GET_ITEMS,
     &library::GET_LIKED_SONGS,
     &player::GET_PLAYBACK_STATE,
+    &playlist::GET_PLAYLIST,
     &playlists::GET_PLAYLIST_TRACKS,
     &player::GET_QUEUE,
     &library::GET_RECENTLY_PLAYED,
     &status::TOOL,
     &library::GET_TOP_ITEMS,
     &playlists::GET_USER_PLAYLISTS,
+    &changes::LIST_CHANGES,
     &catalog::LIST_CHILDREN,
     &player::LIST_DEVICES,
     &library::LIST_LIBRARY,
@@ -57,14 +76,20 @@ pub(super) const ALL: [&ToolSpec; 29] = [
     &player::PAUSE,
     &player::PLAY,
     &library::REMOVE_FROM_LIBRARY,
+    &remove_tracks::TOOL,
+    &reorder_tracks::TOOL,
     &library::SAVE_TO_LIBRARY,
     &catalog::SEARCH_CATALOG,
     &search::TOOL,
     &player::SEEK,
     &player::SET_PLAYER,
+    &cover::TOOL,
     &player::SKIP_TO_NEXT,
     &player::SKIP_TO_PREVIOUS,
     &player::TRANSFER_PLAYBACK,
+    &undo::UNDO_CHANGE,
+    &following::UNFOLLOW_PLAYLIST,
+    &playlist::UPDATE_PLAYLIST,
 ];
 
 /// The mark that Spotify asks for next to its content (spotify.md 1.9).
@@ -256,25 +281,37 @@ pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), Too
         "check_library" | "remove_from_library" | "save_to_library" => {
             parse::<library::ChangeInput>(arguments).map(drop)
         }
+        "compare_playlists" => parse::<compare::Input>(arguments).map(drop),
+        "copy_playlist" => parse::<copy_playlist::Input>(arguments).map(drop),
         "create_playlist" => parse::<create_playlist::Input>(arguments).map(drop),
+        "deduplicate_playlist" => parse::<deduplicate::Input>(arguments).map(drop),
+        "find_in_playlists" => parse::<find_in_playlists::Input>(arguments).map(drop),
+        "follow_playlist" | "unfollow_playlist" => parse::<following::Input>(arguments).map(drop),
         "get_current_track" | "get_playback_state" | "get_queue" | "list_devices" | "pause"
         | "skip_to_next" | "skip_to_previous" => parse::<player::Input>(arguments).map(drop),
         "get_items" => parse::<catalog::ItemsInput>(arguments).map(drop),
+        "get_liked_songs" => parse::<library::Input>(arguments).map(drop),
+        "get_playlist" => parse::<playlist::LookInput>(arguments).map(drop),
+        "get_playlist_tracks" => parse::<playlists::TracksInput>(arguments).map(drop),
         "get_recently_played" => parse::<library::RecentInput>(arguments).map(drop),
+        "get_status" => parse::<status::Input>(arguments).map(drop),
         "get_top_items" => parse::<library::TopInput>(arguments).map(drop),
+        "get_user_playlists" => parse::<playlists::ListInput>(arguments).map(drop),
+        "list_changes" => parse::<changes::Input>(arguments).map(drop),
         "list_children" => parse::<catalog::ChildrenInput>(arguments).map(drop),
         "list_library" => parse::<library::ListInput>(arguments).map(drop),
         "match_tracks" => parse::<catalog::MatchInput>(arguments).map(drop),
-        "search_catalog" => parse::<catalog::SearchInput>(arguments).map(drop),
-        "get_liked_songs" => parse::<library::Input>(arguments).map(drop),
-        "get_playlist_tracks" => parse::<playlists::TracksInput>(arguments).map(drop),
-        "get_status" => parse::<status::Input>(arguments).map(drop),
-        "get_user_playlists" => parse::<playlists::ListInput>(arguments).map(drop),
         "play" => parse::<player::PlayInput>(arguments).map(drop),
+        "remove_tracks_from_playlist" => parse::<remove_tracks::Input>(arguments).map(drop),
+        "reorder_playlist_tracks" => parse::<reorder_tracks::Input>(arguments).map(drop),
+        "search_catalog" => parse::<catalog::SearchInput>(arguments).map(drop),
+        "search_tracks" => parse::<search::Input>(arguments).map(drop),
         "seek" => parse::<player::SeekInput>(arguments).map(drop),
         "set_player" => parse::<player::SetInput>(arguments).map(drop),
+        "set_playlist_cover" => parse::<cover::Input>(arguments).map(drop),
         "transfer_playback" => parse::<player::TransferInput>(arguments).map(drop),
-        "search_tracks" => parse::<search::Input>(arguments).map(drop),
+        "undo_change" => parse::<undo::Input>(arguments).map(drop),
+        "update_playlist" => parse::<playlist::UpdateInput>(arguments).map(drop),
         other => Err(ToolError::invalid(format!("no tool is called {other}"))),
     }
 }

@@ -30,6 +30,9 @@ pub enum Uncontrollable {
     /// No pretend person with this id.
     #[error("there is no pretend person with this id")]
     NoPerson,
+    /// No playlist with this id.
+    #[error("there is no playlist with this id")]
+    NoPlaylist,
     /// The id is taken or malformed, or there are too many.
     #[error("the id is taken or malformed, or there are too many")]
     NotAdded,

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::control::{Control, NewApp, NewSecret, Uncontrollable};
+use super::control_playlists;
 use super::faults::Injection;
 use super::journal::Filter;
 use super::world::World;
@@ -28,6 +29,8 @@ pub fn router() -> Router<Arc<World>> {
         .route("/users", get(users).post(create_users))
         .route("/users/{id}", patch(change_user))
         .route("/users/{id}/revoke", post(revoke))
+        .route("/users/{id}/playlists", post(control_playlists::create))
+        .route("/playlists/{id}", get(control_playlists::look).patch(control_playlists::change))
         .route("/grants", post(grant))
         .route("/faults", get(faults).post(inject).delete(clear_faults))
         .route("/journal", get(journal).delete(clear_journal))
@@ -54,7 +57,7 @@ async fn guard(request: Request, next: Next) -> Response {
 impl IntoResponse for Uncontrollable {
     fn into_response(self) -> Response {
         let status = match self {
-            Self::NoApp | Self::NoPerson => StatusCode::NOT_FOUND,
+            Self::NoApp | Self::NoPerson | Self::NoPlaylist => StatusCode::NOT_FOUND,
             Self::NotAdded => StatusCode::CONFLICT,
             Self::BadChange => StatusCode::BAD_REQUEST,
         };

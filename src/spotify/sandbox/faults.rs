@@ -33,6 +33,8 @@ pub enum Fault {
     },
     /// The connection ends without an answer; nothing was done.
     Drop,
+    /// A change of a playlist is confirmed as ever, and nothing was done.
+    Unapplied,
     /// The request is carried out, then the connection ends without an answer.
     LoseReply,
     /// The request is carried out; half of the answer's body comes, then the connection ends.
@@ -58,6 +60,7 @@ impl Fault {
             Self::Status { .. } => "status",
             Self::Delay { .. } => "delay",
             Self::Drop => "drop",
+            Self::Unapplied => "unapplied",
             Self::LoseReply => "lose_reply",
             Self::Truncate => "truncate",
             Self::Garbage => "garbage",

@@ -6,6 +6,7 @@ mod accounts;
 mod api;
 mod control;
 mod control_http;
+mod control_playlists;
 mod faults;
 mod journal;
 mod limits;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 
 pub use self::accounts::Tokens;
 pub use self::control::{AppView, Control, NewApp, NewSecret, PersonView, Uncontrollable};
+pub use self::control_playlists::{PlaylistChange, PlaylistView};
 pub use self::faults::{Fault, Injection};
 pub use self::journal::{Entry, Filter};
 pub use self::scopes::Scopes;

@@ -30,6 +30,10 @@ const BLOCK: usize = 64 * 1024;
 #[error("dropped on purpose")]
 pub struct Dropped;
 
+/// In the extensions of a request whose change is to be confirmed and not made.
+#[derive(Clone, Copy)]
+pub struct Unapplied;
+
 /// Everything the sandbox serves.
 pub fn router(world: &Arc<World>) -> Router {
     accounts::router()
@@ -83,6 +87,11 @@ async fn answer(
         None => Some(carry_out(router, request).await),
         Some(Fault::Drop) => None,
         Some(Fault::Status { status, body, headers }) => Some(canned(*status, body, headers)),
+        Some(Fault::Unapplied) => {
+            let mut request = request;
+            request.extensions_mut().insert(Unapplied);
+            Some(carry_out(router, request).await)
+        }
         Some(Fault::Delay { millis }) => {
             tokio::time::sleep(Duration::from_millis(*millis).min(LONGEST_DELAY)).await;
             Some(carry_out(router, request).await)
@@ -144,7 +153,9 @@ async fn spoil(fault: Fault, reply: Response<Body>) -> Response<Body> {
             parts.headers.remove(header::CONTENT_LENGTH);
             drip(bytes, Duration::from_millis(millis).min(LONGEST_DELAY))
         }
-        Fault::Status { .. } | Fault::Delay { .. } | Fault::Drop | Fault::LoseReply => Body::from(bytes),
+        Fault::Status { .. } | Fault::Delay { .. } | Fault::Drop | Fault::LoseReply | Fault::Unapplied => {
+            Body::from(bytes)
+        }
     };
     Response::from_parts(parts, body)
 }

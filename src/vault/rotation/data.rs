@@ -13,9 +13,11 @@ use crate::domain::rotation::{self, Kind, State};
 use crate::domain::{DataKeyId, UserId};
 use crate::failure::Failure;
 use crate::store::{
-    DataKeyRow, ExceptionRow, OldDataKey, Resealed, RotationRow, SealedApiKey, SealedLink, Store,
+    DataKeyRow, ExceptionRow, OldDataKey, Resealed, RotationRow, SealedApiKey, SealedChange, SealedLink,
+    Store,
 };
 use crate::vault::KeyRing;
+use crate::vault::changes;
 use crate::vault::seal::{Column, place};
 use crate::vault::signing;
 
@@ -74,11 +76,11 @@ impl Data {
         let Some((fresh, new)) = self.key_that_comes(bench, &old, &user).await? else {
             return Ok((None, Vec::new()));
         };
-        let (links, api_keys) = bench.store.sealed_under(&old.user_id, &old.id).await?;
-        let (mut resealed, mut exceptions) = (
-            Resealed { old, fresh, new: data_key_id(new.id()), links: Vec::new(), api_keys: Vec::new() },
-            Vec::new(),
-        );
+        let (links, api_keys, changes) = bench.store.sealed_under(&old.user_id, &old.id).await?;
+        let (lists, new_id) = ((Vec::new(), Vec::new(), Vec::new()), data_key_id(new.id()));
+        let mut resealed =
+            Resealed { old, fresh, new: new_id, links: lists.0, api_keys: lists.1, changes: lists.2 };
+        let mut exceptions = Vec::new();
         for link in links {
             match link_anew(&link, (&key, &new), bench.dice) {
                 Ok(anew) => resealed.links.push((link, anew)),
@@ -89,6 +91,12 @@ impl Data {
             match api_key_anew(&api_key, (&key, &new), bench.dice) {
                 Ok(anew) => resealed.api_keys.push((api_key, anew)),
                 Err(error) => exceptions.push(exception("api_keys", (&api_key.id, &api_key.user_id), error)),
+            }
+        }
+        for change in changes {
+            match change_anew(&change, (&key, &new), bench.dice) {
+                Ok(anew) => resealed.changes.push((change, anew)),
+                Err(error) => exceptions.push(exception("changes", (&change.id, &change.user_id), error)),
             }
         }
         Ok((Some(resealed), exceptions))
@@ -156,6 +164,8 @@ impl Data {
             bench.rest(keys.len(), begun).await;
         }
         facts.verified.insert("api_keys".to_owned(), opened);
+        let opened = self.open_changes(bench, &is_known, &mut exceptions).await?;
+        facts.verified.insert("changes".to_owned(), opened);
         if !exceptions.is_empty() {
             let events: Vec<_> = exceptions.iter().map(|row_of| quarantined(bench, row, row_of)).collect();
             let now = bench.clock.now();
@@ -167,6 +177,30 @@ impl Data {
         held(bench.store.move_rotation(bench.turn, (State::Verifying, &facts.text()), now, &[]).await?)?;
         bench.witness.passed("verified");
         Ok(())
+    }
+
+    /// Opens the key of every change; says how many open.
+    async fn open_changes(
+        &self,
+        bench: &Bench<'_>,
+        is_known: &(dyn Fn(&str, &str) -> bool + Sync),
+        exceptions: &mut Vec<ExceptionRow>,
+    ) -> Result<u64, Stopped> {
+        let (mut after, mut opened) = (String::new(), 0);
+        loop {
+            let begun = bench.clock.now();
+            let rows = bench.store.sealed_changes((&after, bench.pace.batch(BATCH))).await?;
+            let Some(last) = rows.last() else { return Ok(opened) };
+            after.clone_from(&last.id);
+            for row in rows.iter().filter(|row| !is_known("changes", &row.id)) {
+                let key = self.key_of(&row.data_key_id, &row.user_id).await?;
+                match key.and_then(|key| changes::open_content_key(&key, row)) {
+                    Ok(_) => opened += 1,
+                    Err(error) => exceptions.push(exception("changes", (&row.id, &row.user_id), error)),
+                }
+            }
+            bench.rest(rows.len(), begun).await;
+        }
     }
 
     /// Whether both columns of a link open, or it is not any more what was read.
@@ -315,6 +349,16 @@ fn api_key_anew(
     let plain = signing::open_sealed(old, api_key)?;
     let signing_key = signing::seal_anew(new, api_key, &plain, dice);
     Ok(SealedApiKey { signing_key, ..api_key.clone() })
+}
+
+fn change_anew(
+    change: &SealedChange,
+    (old, new): (&SealingKey, &SealingKey),
+    dice: &Dice,
+) -> Result<SealedChange, OpenError> {
+    let key = changes::open_content_key(old, change)?;
+    let content_key = changes::seal_content_key(new, change, &key, dice);
+    Ok(SealedChange { content_key, ..change.clone() })
 }
 
 /// Whether a link is not what was read.

@@ -7,6 +7,8 @@ use super::stage::Stage;
 /// What the pretend person has, to be named in calls.
 pub struct Things {
     pub playlist: String,
+    /// Somebody else's, for everybody to see.
+    pub foreign: String,
     pub tracks: Vec<String>,
     pub album: String,
 }
@@ -20,6 +22,7 @@ impl Things {
         Self {
             album: uri(&albums["results"][0]["items"][0]),
             playlist: stage.playlist(0).await,
+            foreign: stage.foreign_playlist(),
             tracks: found["tracks"].as_array().unwrap().iter().map(uri).collect(),
         }
     }
@@ -32,6 +35,24 @@ impl Things {
             "check_library" | "remove_from_library" | "save_to_library" => {
                 json!({"uris": [self.tracks[0], self.album]})
             }
+            "compare_playlists" => {
+                json!({"playlist_id": self.playlist, "other_playlist_id": self.playlist})
+            }
+            "copy_playlist" | "deduplicate_playlist" | "get_playlist" | "unfollow_playlist" => {
+                json!({"playlist_id": self.playlist})
+            }
+            "find_in_playlists" => json!({"track_uri": self.tracks[0]}),
+            "follow_playlist" => json!({"playlist_id": self.foreign}),
+            "list_changes" => json!({}),
+            "remove_tracks_from_playlist" => json!({"playlist_id": self.playlist, "positions": [1]}),
+            "reorder_playlist_tracks" => {
+                json!({"playlist_id": self.playlist, "range_start": 0, "insert_before": 2})
+            }
+            "set_playlist_cover" => {
+                json!({"playlist_id": self.playlist, "jpeg_base64": "/9j/wAALCAACAAMBAREA/9oAAgcH/9k="})
+            }
+            "undo_change" => json!({"change_id": format!("ch_{}", "0".repeat(32))}),
+            "update_playlist" => json!({"playlist_id": self.playlist, "name": "Renamed"}),
             "create_playlist" => json!({"name": "Example", "track_uris": self.tracks}),
             "get_items" => json!({"uris": [self.tracks[0], self.album]}),
             "get_top_items" => json!({"kind": "tracks"}),

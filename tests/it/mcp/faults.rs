@@ -13,7 +13,9 @@ use super::examples::{Things, listed, prepare};
 use super::stage::{Stage, status, wait};
 
 /// Tools that ask Spotify nothing.
-const OWN: [&str; 1] = ["get_status"];
+const OWN: [&str; 3] = ["get_status", "list_changes", "undo_change"];
+/// Tools that only plan where nothing is written down; `front_door/changes/faults.rs` applies what they plan.
+const PLANNING: [&str; 2] = ["deduplicate_playlist", "remove_tracks_from_playlist"];
 
 /// An error of Spotify and the code of the answer.
 type Row = (Fault, &'static str);
@@ -182,7 +184,7 @@ async fn every_tool_meets_every_error(mode: QuotaMode) {
     let trial = async |tool: String| {
         let trial = Trial::of(tool, mode, Duration::from_secs(5)).await;
         trial.fails_wholly().await;
-        if trial.class != ToolClass::Look {
+        if trial.class != ToolClass::Look && !PLANNING.contains(&trial.tool.as_str()) {
             trial.fails_to_change().await;
         }
     };

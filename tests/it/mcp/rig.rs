@@ -228,7 +228,7 @@ impl Rig {
             http: HttpPolicy {
                 hosts: vec![HOST.to_owned()],
                 origins: vec![format!("https://{HOST}"), "http://localhost:6274".to_owned()],
-                body_bytes: 64 * 1024,
+                body_bytes: 1024 * 1024,
                 streams_per_user: Arc::new(20.into()),
                 shutdown: tokio_util::sync::CancellationToken::new(),
             },

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use spotify_mcp::spotify::QuotaMode;
 use spotify_mcp::spotify::sandbox::{
-    CLIENT_ID, Control, Fault, Filter, Injection, RunningSandbox, Sandbox, SandboxOptions, Scopes,
+    CLIENT_ID, Control, Fault, Filter, Injection, PlaylistChange, RunningSandbox, Sandbox, SandboxOptions,
+    Scopes,
 };
 
 use super::rig::{Rig, Spotify};
@@ -103,6 +104,12 @@ impl Stage {
     pub async fn playlist(&self, at: usize) -> String {
         let lists = self.ask("get_user_playlists", json!({"owned_only": false})).await;
         lists["playlists"][at]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new playlist of somebody else's that everybody may see.
+    pub fn foreign_playlist(&self) -> String {
+        let public = PlaylistChange { public: Some(true), ..PlaylistChange::default() };
+        self.control().create_playlist("ben", public).unwrap()
     }
 
     /// The URI of the first track that is called so.

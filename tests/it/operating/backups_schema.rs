@@ -167,7 +167,9 @@ async fn a_backup_of_an_older_schema_is_migrated_and_that_is_said() {
 #[tokio::test]
 async fn everything_sealed_is_opened_or_counted_and_what_does_not_open_is_named() {
     let mut server = TestServer::new().await;
-    server.listener("ada").await.refresh().await;
+    let ada = server.listener("ada").await;
+    ada.refresh().await;
+    ada.call("create_playlist", json!({"name": "Example"})).await.content();
     result(&server, &["api-keys", "create", "--user", "ada", "--name", "radio"]).await;
     let made = result(&server, &["backup", "create"]).await;
     let file = made["file"].as_str().unwrap().to_owned();
@@ -183,6 +185,9 @@ async fn everything_sealed_is_opened_or_counted_and_what_does_not_open_is_named(
         ((1, 0), (1, 0))
     );
     assert_eq!(opened("api_keys.signing_key"), (1, 0));
+    for kind in ["changes.content_key", "changes.summary", "changes.pre_image"] {
+        assert_eq!(opened(kind), (1, 0), "{kind}");
+    }
     assert_eq!(opened("refresh_tokens.successor").0, 0, "only who has the token opens it");
     assert!(opened("refresh_tokens.successor").1 >= 1);
     // Every column that the schema calls sealed is among them.
@@ -196,6 +201,7 @@ async fn everything_sealed_is_opened_or_counted_and_what_does_not_open_is_named(
     let damage = [
         ("UPDATE linked_accounts SET token_version = token_version + 1", "linked_accounts.access_token"),
         ("UPDATE api_keys SET signing_key = zeroblob(145)", "api_keys.signing_key"),
+        ("UPDATE changes SET version = version + 1", "changes.summary"),
         ("UPDATE purpose_keys SET purpose = 'other' WHERE purpose = 'limit-buckets'", "purpose_keys.wrapped"),
     ];
     let before = std::fs::read(server.place.file()).unwrap();

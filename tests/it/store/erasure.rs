@@ -53,12 +53,45 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         pseudonym(name)
     ))
     .await;
+    raw.run(&format!(
+        "INSERT INTO changes (id, user_id, link_id, tool, data_key_id, content_key, version, summary, pre_image,
+            created_at, expires_at)
+        VALUES ('ch_{name}', '{user}', '{}', 'update_playlist', '{}', {hash}, 1, {hash}, {hash}, 1, 1)",
+        person.link, person.data_key
+    ))
+    .await;
+    raw.run(&format!(
+        "INSERT INTO plans (id, user_id, link_id, tool, asked, state, created_at, expires_at)
+        VALUES ('pl_{name}', '{user}', '{}', 'deduplicate_playlist', {hash}, {hash}, 1, 1)",
+        person.link
+    ))
+    .await;
     // An account of theirs through their own app.
     let own = raw.texts(&format!("SELECT id FROM spotify_apps WHERE owner_id = '{user}'")).await;
     let second = person.second(&own[0].parse().unwrap(), &format!("second-{name}"));
     assert_eq!(db.save_link(&second, &[]).await.unwrap(), spotify_mcp::store::Saved::Done);
     person
 }
+
+/// Tables that hold rows of people by their id.
+const OF_PEOPLE: [&str; 16] = [
+    "users",
+    "data_keys",
+    "spotify_apps",
+    "linked_accounts",
+    "consents",
+    "logins",
+    "grants",
+    "codes",
+    "browser_sessions",
+    "mcp_sessions",
+    "api_keys",
+    "usage",
+    "audit_keys",
+    "audit_outbox",
+    "changes",
+    "plans",
+];
 
 /// What the trail calls this person: nothing that tells of them.
 fn pseudonym(name: &str) -> String {
@@ -85,22 +118,7 @@ async fn nothing_of_a_deleted_person_is_left_and_everything_of_the_others() {
         let dump = db.raw().await.dump().await;
         let tables: Vec<_> = db.raw().await.columns().await.into_iter().map(|(table, ..)| table).collect();
         // The scan sees what it looks for, in every table that belongs to people.
-        for table in [
-            "users",
-            "data_keys",
-            "spotify_apps",
-            "linked_accounts",
-            "consents",
-            "logins",
-            "grants",
-            "codes",
-            "browser_sessions",
-            "mcp_sessions",
-            "api_keys",
-            "usage",
-            "audit_keys",
-            "audit_outbox",
-        ] {
+        for table in OF_PEOPLE {
             assert!(tables.contains(&table.to_owned()));
             let told = |line: &&String| line.starts_with(table) && line.contains(zaphod.user.as_str());
             assert!(dump.iter().any(|line| told(&line)), "{table} holds nothing of the person");

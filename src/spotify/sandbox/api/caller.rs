@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use crate::crypto::token::TokenHash;
 use crate::spotify::sandbox::Scopes;
 use crate::spotify::sandbox::journal::Who;
+use crate::spotify::sandbox::server::Unapplied;
 use crate::spotify::sandbox::world::World;
 use crate::spotify::sandbox::world::app::{AppRules, Mode};
 use crate::spotify::sandbox::world::people::Person;
@@ -27,6 +28,8 @@ pub struct Caller {
     pub scopes: Scopes,
     /// Where links point.
     pub base: String,
+    /// Whether changes of playlists are confirmed and not made.
+    pub unapplied: bool,
 }
 
 impl Caller {
@@ -43,10 +46,11 @@ impl Caller {
 
 /// Admits a call or refuses it: token, body length, allow-list, owner, rate and quota, in this order.
 pub async fn admit(State(world): State<Arc<World>>, mut request: Request, next: Next) -> Response {
-    let (caller, who) = match identify(&world, request.headers()) {
+    let (mut caller, who) = match identify(&world, request.headers()) {
         Ok(found) => found,
         Err(refusal) => return refusal.into_response(),
     };
+    caller.unapplied = request.extensions().get::<Unapplied>().is_some();
     let mut reply = match may_pass(&world, &caller, &who, &request) {
         Err(refusal) => refusal.into_response(),
         Ok(()) => {
@@ -76,7 +80,8 @@ fn identify(world: &World, headers: &HeaderMap) -> Result<(Caller, Who), Refusal
     let rules = grant.app.rules();
     let base = rules.links_base.clone().unwrap_or_else(|| format!("{}/v1", world.origin));
     let who = Who { user: Some(grant.person.id.clone()), app: grant.app.client_id.clone() };
-    Ok((Caller { person: grant.person.clone(), rules, scopes: grant.scopes, base }, who))
+    let caller = Caller { person: grant.person.clone(), rules, scopes: grant.scopes, base, unapplied: false };
+    Ok((caller, who))
 }
 
 fn may_pass(world: &World, caller: &Caller, who: &Who, request: &Request) -> Result<(), Refusal> {

@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::shape;
 use crate::spotify::sandbox::world::World;
 use crate::spotify::sandbox::world::music;
-use crate::spotify::sandbox::world::playlists::{Entry, Unwritable};
+use crate::spotify::sandbox::world::playlists::{Age, Entry, Playlist, Unwritable};
 
 /// Most URIs in one write.
 const MOST: usize = 100;
@@ -94,9 +94,17 @@ struct Named {
 struct Removal {
     #[serde(alias = "tracks")]
     items: Option<Vec<Named>>,
+    snapshot_id: Option<String>,
 }
 
-/// `DELETE .../items`: removes every copy of up to 100 URIs; positions are ignored.
+/// A snapshot must be one of this playlist's states; what is done to a past one is done to the present.
+fn age(list: &Playlist, snapshot: Option<&String>) -> Result<Age, Refusal> {
+    let Some(snapshot) = snapshot else { return Ok(Age::Present) };
+    list.age_of(snapshot).ok_or(Refusal::Bad("Invalid snapshot id"))
+}
+
+/// `DELETE .../items`: removes every copy of up to 100 URIs; positions are ignored. With a stale snapshot everything
+/// named has to be there still.
 pub async fn remove(
     State(world): State<Arc<World>>,
     Extension(caller): Extension<Caller>,
@@ -106,12 +114,17 @@ pub async fn remove(
 ) -> Result<Response, Refusal> {
     is_old(&caller, &uri)?;
     let removal: Removal = parse(&body)?;
+    let snapshot = removal.snapshot_id;
     let uris: Vec<_> = removal.items.unwrap_or_default().into_iter().map(|named| named.uri).collect();
     if uris.is_empty() {
         return Err(Refusal::Bad("No uris provided"));
     }
     check(&uris)?;
     let snapshot = write(&world, &caller, &id, |list| {
+        let is_there = |uri: &String| list.entries.iter().any(|entry| *entry.uri == **uri);
+        if age(list, snapshot.as_ref())? == Age::Past && !uris.iter().all(is_there) {
+            return Err(Refusal::Bad("Could not remove tracks, please check parameters."));
+        }
         list.remove(&uris);
         Ok(list.snapshot())
     })?;
@@ -124,6 +137,7 @@ struct Update {
     range_start: Option<usize>,
     insert_before: Option<usize>,
     range_length: Option<usize>,
+    snapshot_id: Option<String>,
 }
 
 /// `PUT .../items`: replaces all (`uris`, an empty list clears) or moves a range.
@@ -141,6 +155,7 @@ pub async fn update(
             range_start: None,
             insert_before: None,
             range_length: None,
+            snapshot_id: None,
         },
         None => parse(&body)?,
     };
@@ -149,6 +164,10 @@ pub async fn update(
         match (replacement, update.range_start, update.insert_before) {
             (Some(entries), None, None) => list.replace(entries),
             (None, Some(start), Some(before)) => {
+                // The rows of a past state are not those that were meant.
+                if age(list, update.snapshot_id.as_ref())? == Age::Past {
+                    return Err(Refusal::Bad("The playlist has changed since this snapshot"));
+                }
                 list.reorder(start, update.range_length.unwrap_or(1), before).map_err(refuse)?;
             }
             _ => return Err(Refusal::Bad("Either uris or range_start and insert_before are needed")),

@@ -339,6 +339,9 @@ fn is_kept(caller: &Caller, uri: &str) -> bool {
 
 /// Puts something into the library, at the top, or takes it out. Playlists are followed, or no longer.
 fn keep(world: &World, caller: &Caller, uri: &str, kept: bool) {
+    if caller.unapplied {
+        return;
+    }
     if let Some(id) = uri.strip_prefix("spotify:playlist:") {
         let known = world.playlists.read(&id.to_owned(), |_| ()).is_some();
         let mut list = write(&caller.person.playlists);

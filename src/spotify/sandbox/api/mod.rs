@@ -3,6 +3,7 @@
 mod caller;
 mod catalog;
 mod commands;
+mod following;
 mod items;
 mod library;
 mod me;
@@ -44,6 +45,9 @@ pub fn router(world: &Arc<World>) -> Router<Arc<World>> {
         .route("/search", get(search::search))
         .route("/users/{id}/playlists", post(playlists::create_for))
         .route("/playlists/{id}", get(playlists::look).put(playlists::change))
+        .route("/playlists/{id}/images", put(playlists::set_cover))
+        .route("/playlists/{id}/followers", put(following::follow_old).delete(following::unfollow_old))
+        .route("/playlists/{id}/followers/contains", get(following::contains_old))
         .route("/playlists/{id}/items", items.clone())
         .route("/playlists/{id}/tracks", items)
         .merge(catalogue())

@@ -6,6 +6,8 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,10 +17,12 @@ use super::caller::Caller;
 use super::paging::{Page, Query};
 use super::refusal::Refusal;
 use super::shape;
-use crate::spotify::sandbox::world::World;
 use crate::spotify::sandbox::world::playlists::Playlist;
 use crate::spotify::sandbox::world::shards::read;
+use crate::spotify::sandbox::world::{World, music};
 
+/// Largest cover in base 64.
+const COVER: usize = 256 * 1024;
 /// Entries in the answer about a whole playlist.
 const FIRST_PAGE: usize = 100;
 
@@ -79,6 +83,7 @@ pub async fn create(
         public,
         collaborative: details.collaborative.unwrap_or(false),
         revision: 1,
+        cover: 0,
         entries: Vec::new(),
     };
     if playlist.public && playlist.collaborative {
@@ -130,6 +135,10 @@ pub async fn change(
         if list.owner != caller.person.id {
             return Err(Refusal::Forbidden);
         }
+        let (public, open) = (details.public, details.collaborative);
+        if public.unwrap_or(list.public) && open.unwrap_or(list.collaborative) {
+            return Err(Refusal::Bad("Collaborative playlists can only be private"));
+        }
         list.name = details.name.unwrap_or_else(|| list.name.clone());
         list.description = details.description.unwrap_or_else(|| list.description.clone());
         list.public = details.public.unwrap_or(list.public);
@@ -152,7 +161,7 @@ pub fn write<R>(
             return Err(Refusal::Forbidden);
         }
         may_modify(caller, list.public)?;
-        change(list)
+        if caller.unapplied { change(&mut list.clone()) } else { change(list) }
     });
     world.saver.changed();
     done.unwrap_or(Err(Refusal::NotFound("Resource not found")))
@@ -172,6 +181,28 @@ pub fn may_look(caller: &Caller, list: &Playlist) -> Result<(), Refusal> {
 /// Parses a JSON body.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(|_| Refusal::Bad("Error parsing JSON."))
+}
+
+/// `PUT /playlists/{id}/images`: a JPEG in base 64; 202 with an empty body.
+pub async fn set_cover(
+    State(world): State<Arc<World>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    caller.needs(&["ugc-image-upload"])?;
+    if body.len() > COVER {
+        return Err(Refusal::TooLarge);
+    }
+    let picture = STANDARD.decode(&body).map_err(|_| Refusal::Bad("Image could not be processed"))?;
+    if !picture.starts_with(&[0xff, 0xd8, 0xff]) {
+        return Err(Refusal::Bad("Image could not be processed"));
+    }
+    write(&world, &caller, &id, |list| {
+        list.cover = music::number(&[&String::from_utf8_lossy(&body)]).max(1);
+        Ok(())
+    })?;
+    Ok(StatusCode::ACCEPTED.into_response())
 }
 
 fn may_modify(caller: &Caller, public: bool) -> Result<(), Refusal> {

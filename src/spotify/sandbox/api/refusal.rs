@@ -40,6 +40,8 @@ pub enum Refusal {
     Player(Impossible),
     /// 500.
     Server,
+    /// 413.
+    TooLarge,
     /// 429.
     Limited(Limited),
 }
@@ -69,6 +71,7 @@ impl Refusal {
             Self::Bad(message) => (StatusCode::BAD_REQUEST, message, None),
             Self::NotFound(message) => (StatusCode::NOT_FOUND, message, None),
             Self::Gone => (StatusCode::GONE, "Gone", None),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "Payload Too Large", None),
             Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "Length Required", None),
             Self::Premium => {
                 (StatusCode::FORBIDDEN, "Player command failed: Premium required", Some("PREMIUM_REQUIRED"))

@@ -121,7 +121,7 @@ pub fn playlist(world: &World, caller: &Caller, list: &Playlist) -> Value {
         "external_urls": { "spotify": format!("https://open.spotify.com/playlist/{id}") },
         "href": href,
         "id": id,
-        "images": images(id),
+        "images": cover(list),
         "name": owner.spell(&list.name),
         "owner": user(&caller.base, &list.owner, Some(&owner.spell(&owner.display_name))),
         "primary_color": null,
@@ -147,7 +147,11 @@ pub fn may_see(caller: &Caller, list: &Playlist) -> bool {
 
 /// One row of a playlist; `old` is the spelling of the old `/tracks` paths.
 pub fn entry(world: &World, caller: &Caller, entry: &Entry, old: bool) -> Value {
-    let item = item(world, caller, &entry.uri, entry.title.as_deref());
+    // What Spotify no longer has stands as null in its place.
+    let item = match entry.uri.is_empty() {
+        true => Value::Null,
+        false => item(world, caller, &entry.uri, entry.title.as_deref()),
+    };
     let mut row = json!({
         "added_at": Timestamp::from_secs(entry.added_at.div_euclid(1000)).rfc3339().replace(".000Z", "Z"),
         "added_by": user(&caller.base, &entry.added_by, None),
@@ -198,6 +202,11 @@ fn local(uri: &str, rest: &str) -> Value {
         "duration_ms": 200_000, "explicit": false, "external_ids": {}, "external_urls": {}, "href": null,
         "id": null, "is_local": true, "name": name, "type": "track", "uri": uri,
     })
+}
+
+/// The cover that somebody set, or the one that comes with the playlist.
+fn cover(list: &Playlist) -> Value {
+    if list.cover == 0 { images(&list.id) } else { images(&format!("{}-{:016x}", list.id, list.cover)) }
 }
 
 /// The cover of a thing.

@@ -155,6 +155,7 @@ impl World {
                     public: n % 2 == 1,
                     collaborative: false,
                     revision: 1,
+                    cover: 0,
                     entries: entries.collect(),
                 },
             );

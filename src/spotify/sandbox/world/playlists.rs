@@ -28,6 +28,9 @@ pub struct Playlist {
     pub collaborative: bool,
     /// How many writes it has seen.
     pub revision: u64,
+    /// Of the cover that somebody set; 0: none.
+    #[serde(default)]
+    pub cover: u64,
     /// What is in it.
     pub entries: Vec<Entry>,
 }
@@ -57,11 +60,34 @@ pub enum Unwritable {
     Full,
 }
 
+/// How a snapshot stands to its playlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// It names what is there.
+    Present,
+    /// It names what was there before.
+    Past,
+}
+
 impl Playlist {
     /// The opaque name of this state.
     pub fn snapshot(&self) -> String {
-        let revision = self.revision.to_string();
+        self.snapshot_of(self.revision)
+    }
+
+    fn snapshot_of(&self, revision: u64) -> String {
+        let revision = revision.to_string();
         STANDARD.encode(format!("{revision},{:016x}", music::number(&[&self.id, &revision])))
+    }
+
+    /// Which state of this playlist a snapshot names; `None`: none of its states.
+    pub fn age_of(&self, snapshot: &str) -> Option<Age> {
+        let text = String::from_utf8(STANDARD.decode(snapshot).ok()?).ok()?;
+        let revision: u64 = text.split_once(',')?.0.parse().ok()?;
+        if revision > self.revision || self.snapshot_of(revision) != snapshot {
+            return None;
+        }
+        Some(if revision == self.revision { Age::Present } else { Age::Past })
     }
 
     /// Whether this person may see the entries and change them.
@@ -121,6 +147,7 @@ mod tests {
             public: false,
             collaborative: false,
             revision: 0,
+            cover: 0,
             entries: Vec::new(),
         };
         playlist.add(entries(uris), None).unwrap();
@@ -148,6 +175,9 @@ mod tests {
         playlist.add(entries("x"), Some(1)).unwrap();
         assert_eq!(order(&playlist), "axbc");
         assert_ne!(first, playlist.snapshot());
+        assert_eq!(playlist.age_of(&first), Some(Age::Past));
+        assert_eq!(playlist.age_of(&playlist.snapshot()), Some(Age::Present));
+        assert_eq!(playlist.age_of("bm9uc2Vuc2U="), None);
         assert_eq!(playlist.add(entries("y"), Some(5)), Err(Unwritable::OutOfBounds));
     }
 

@@ -1,0 +1,324 @@
+//! How an ordered list that can only be deleted from by name becomes another one: the steps, decided beforehand.
+//!
+//! A delete takes every copy of a name (spotify.md 6 item 11), so that one copy is kept by putting it back where it was.
+//! Never decides what a person wants; never does a step that would lose a row which cannot be written again.
+
+use std::collections::{HashMap, HashSet};
+
+/// Most names in one step.
+pub const BATCH: usize = 100;
+/// So many times the steps of writing the whole list anew are spent on keeping the other rows untouched: rows that are
+/// written anew lose the date at which they were added.
+const PATIENCE: usize = 2;
+
+/// One request that changes the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Every copy of these names goes; at most [`BATCH`].
+    Delete(Vec<String>),
+    /// These come in, the first one at this position; at most [`BATCH`].
+    Insert(usize, Vec<String>),
+    /// These take the place of everything; at most [`BATCH`], none empties the list.
+    Replace(Vec<String>),
+}
+
+/// What becomes of the dates at which rows were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dates {
+    /// They stay.
+    Kept,
+    /// This many rows are written anew and count as added now.
+    Lost(usize),
+}
+
+/// A way from one list to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// In their order.
+    pub steps: Vec<Step>,
+    /// How many rows are written anew.
+    pub rewritten: usize,
+}
+
+impl Edit {
+    /// What becomes of the dates.
+    pub const fn dates(&self) -> Dates {
+        if self.rewritten == 0 { Dates::Kept } else { Dates::Lost(self.rewritten) }
+    }
+}
+
+/// Why there is no way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoWay {
+    /// Rows that would have to be written anew and cannot be: local files, and rows that name nothing any more.
+    #[error(
+        "{0} rows would have to be written again and cannot be, because they are local files or no longer named"
+    )]
+    Unwritable(usize),
+}
+
+/// Whether a row can be put into a list again. An empty name is a row that names nothing any more.
+pub fn is_writable(name: &str) -> bool {
+    name.starts_with("spotify:track:") || name.starts_with("spotify:episode:")
+}
+
+impl Step {
+    /// What the list is after this step.
+    pub fn done_to(&self, rows: &mut Vec<String>) {
+        match self {
+            Self::Delete(names) => {
+                let gone: HashSet<&String> = names.iter().collect();
+                rows.retain(|row| !gone.contains(row));
+            }
+            Self::Insert(at, names) => {
+                let at = (*at).min(rows.len());
+                rows.splice(at..at, names.iter().cloned());
+            }
+            Self::Replace(names) => rows.clone_from(names),
+        }
+    }
+}
+
+/// The way to a list without the rows that are marked in `goes` (as long as `rows`).
+///
+/// # Errors
+/// [`NoWay::Unwritable`].
+pub fn removal(rows: &[String], goes: &[bool]) -> Result<Edit, NoWay> {
+    let going = |at: usize| goes.get(at).copied().unwrap_or_default();
+    let target: Vec<&String> = (0..rows.len()).filter(|at| !going(*at)).map(|at| &rows[at]).collect();
+    if target.len() == rows.len() {
+        return Ok(Edit { steps: Vec::new(), rewritten: 0 });
+    }
+    let rewritten = rewriting(&target);
+    let Some(names) = names_of(rows, &going) else { return rewritten };
+    let affected: HashSet<&String> = names.iter().copied().collect();
+    let back: Vec<bool> = target.iter().map(|row| affected.contains(row)).collect();
+    let unwritable = target.iter().zip(&back).filter(|(row, back)| **back && !is_writable(row)).count();
+    if unwritable > 0 {
+        return rewritten.map_err(|_| NoWay::Unwritable(unwritable));
+    }
+    let mut steps: Vec<Step> =
+        names.chunks(BATCH).map(|names| Step::Delete(names.iter().copied().cloned().collect())).collect();
+    steps.extend(insertions(&target, &back));
+    let careful = Edit { steps, rewritten: back.iter().filter(|back| **back).count() };
+    match rewritten {
+        Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => Ok(whole),
+        _ => Ok(careful),
+    }
+}
+
+/// The names of the rows that go, each once, in order; `None` where one of them has none.
+fn names_of<'a>(rows: &'a [String], going: &impl Fn(usize) -> bool) -> Option<Vec<&'a String>> {
+    let mut seen = HashSet::new();
+    let mut names = Vec::new();
+    for (_, row) in rows.iter().enumerate().filter(|(at, _)| going(*at)) {
+        if row.is_empty() {
+            return None;
+        }
+        if seen.insert(row) {
+            names.push(row);
+        }
+    }
+    Some(names)
+}
+
+/// The way that writes everything anew.
+fn rewriting(target: &[&String]) -> Result<Edit, NoWay> {
+    let unwritable = target.iter().filter(|row| !is_writable(row)).count();
+    if unwritable > 0 {
+        return Err(NoWay::Unwritable(unwritable));
+    }
+    let mut steps = Vec::new();
+    for (at, chunk) in target.chunks(BATCH).enumerate() {
+        let names = chunk.iter().copied().cloned().collect();
+        steps.push(if at == 0 { Step::Replace(names) } else { Step::Insert(at * BATCH, names) });
+    }
+    if steps.is_empty() {
+        steps.push(Step::Replace(Vec::new()));
+    }
+    Ok(Edit { steps, rewritten: target.len() })
+}
+
+/// The insertions that bring in the marked rows of `target`, from the front to the back.
+fn insertions(target: &[&String], coming: &[bool]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut at = 0;
+    while at < target.len() {
+        let run = coming[at..].iter().take(BATCH).take_while(|coming| **coming).count();
+        if run > 0 {
+            steps.push(Step::Insert(at, target[at..at + run].iter().copied().cloned().collect()));
+        }
+        at += run.max(1);
+    }
+    steps
+}
+
+/// A way back to a list as it was, as near as can be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restoration {
+    /// The way.
+    pub edit: Edit,
+    /// Rows of the target that cannot be brought back: local files, and rows that name nothing any more.
+    pub lost: usize,
+}
+
+/// The way from `rows` to `target`.
+///
+/// # Errors
+/// [`NoWay::Unwritable`]: rows that are there now would be lost on the way.
+pub fn restoration(rows: &[String], target: &[String]) -> Result<Restoration, NoWay> {
+    // What is not there and cannot be written is given up before anything is planned.
+    let mut there = counted(rows);
+    let mut reachable = Vec::with_capacity(target.len());
+    for row in target {
+        let here = there.get_mut(row).filter(|copies| **copies > 0);
+        match here {
+            Some(copies) => *copies -= 1,
+            None if !is_writable(row) => continue,
+            None => {}
+        }
+        reachable.push(row);
+    }
+    let lost = target.len() - reachable.len();
+    if let Some(kept) = embedded(&reachable, rows) {
+        let goes: Vec<bool> = kept.iter().map(|kept| !kept).collect();
+        return Ok(Restoration { edit: removal(rows, &goes)?, lost });
+    }
+    let whole = rewriting(&reachable);
+    let held: Vec<&String> = rows.iter().collect();
+    if let Some(there) = embedded_names(&held, &reachable) {
+        let coming: Vec<bool> = there.iter().map(|there| !there).collect();
+        let careful = Edit {
+            steps: insertions(&reachable, &coming),
+            rewritten: coming.iter().filter(|coming| **coming).count(),
+        };
+        return match whole {
+            Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => {
+                Ok(Restoration { edit: whole, lost })
+            }
+            _ => Ok(Restoration { edit: careful, lost }),
+        };
+    }
+    Ok(Restoration { edit: whole?, lost })
+}
+
+fn counted(rows: &[String]) -> HashMap<&String, usize> {
+    let mut counts = HashMap::new();
+    for row in rows {
+        *counts.entry(row).or_default() += 1;
+    }
+    counts
+}
+
+/// Which of `rows` make up `part` in its order; `None` where it is not in there so.
+fn embedded(part: &[&String], rows: &[String]) -> Option<Vec<bool>> {
+    embedded_names(part, &rows.iter().collect::<Vec<_>>())
+}
+
+fn embedded_names(part: &[&String], rows: &[&String]) -> Option<Vec<bool>> {
+    let mut wanted = part.iter().peekable();
+    let taken = rows.iter().map(|row| wanted.next_if(|wanted| **wanted == *row).is_some()).collect();
+    wanted.peek().is_none().then_some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn named(letters: &str) -> Vec<String> {
+        letters
+            .chars()
+            .map(|c| match c {
+                '_' => String::new(),
+                'L' => "spotify:local:x".to_owned(),
+                c => format!("spotify:track:{c}"),
+            })
+            .collect()
+    }
+
+    fn marks(letters: &str) -> Vec<bool> {
+        letters.chars().map(|c| c == 'x').collect()
+    }
+
+    fn after(rows: &str, edit: &Edit) -> Vec<String> {
+        let mut rows = named(rows);
+        edit.steps.iter().for_each(|step| step.done_to(&mut rows));
+        rows
+    }
+
+    #[test]
+    fn one_copy_is_kept_by_putting_it_back_where_it_was() {
+        let edit = removal(&named("abcab"), &marks("...xx")).unwrap();
+        assert_eq!(edit.steps, [Step::Delete(named("ab")), Step::Insert(0, named("ab"))]);
+        assert_eq!((after("abcab", &edit), edit.dates()), (named("abc"), Dates::Lost(2)));
+        let edit = removal(&named("abcab"), &marks(".x..x")).unwrap();
+        assert_eq!((edit.steps, edit.rewritten), (vec![Step::Delete(named("b"))], 0));
+    }
+
+    #[test]
+    fn what_cannot_be_written_again_stands_in_the_way_only_where_it_would_be_touched() {
+        // Another copy of a local file cannot be kept.
+        assert_eq!(removal(&named("LaL"), &marks("x..")), Err(NoWay::Unwritable(1)));
+        assert_eq!(after("LaL", &removal(&named("LaL"), &marks("x.x")).unwrap()), named("a"));
+        // A row without a name goes only where all others can be written.
+        assert_eq!(after("a_b", &removal(&named("a_b"), &marks(".x.")).unwrap()), named("ab"));
+        assert_eq!(removal(&named("a_L"), &marks(".x.")), Err(NoWay::Unwritable(1)));
+        assert_eq!(after("a_b", &removal(&named("a_b"), &marks("x..")).unwrap()), named("_b"));
+    }
+
+    #[test]
+    fn many_scattered_copies_are_cheaper_written_as_a_whole() {
+        let rows: Vec<String> = (0..400).map(|n| format!("spotify:track:{}", n % 200)).collect();
+        // Every other one of the second half goes: hundred names, hundred places.
+        let goes: Vec<bool> = (0..400).map(|n| n >= 200 && n % 2 == 0).collect();
+        let edit = removal(&rows, &goes).unwrap();
+        assert_eq!((edit.steps.len(), edit.rewritten), (3, 300));
+        assert!(edit.steps.iter().all(|step| match step {
+            Step::Delete(names) | Step::Insert(_, names) | Step::Replace(names) => names.len() <= BATCH,
+        }));
+    }
+
+    #[test]
+    fn nothing_to_do_is_no_step_and_all_gone_is_one() {
+        assert!(removal(&named("ab"), &marks("..")).unwrap().steps.is_empty());
+        assert_eq!(removal(&named("aa"), &marks("xx")).unwrap().steps, [Step::Delete(named("a"))]);
+        assert_eq!(removal(&named("__"), &marks("xx")).unwrap().steps, [Step::Replace(vec![])]);
+    }
+
+    #[test]
+    fn what_was_removed_comes_back_in_its_place_and_a_local_file_does_not() {
+        let back = restoration(&named("ad"), &named("abcd")).unwrap();
+        assert_eq!((back.edit.steps, back.lost), (vec![Step::Insert(1, named("bc"))], 0));
+        let back = restoration(&named("ad"), &named("aLbd")).unwrap();
+        assert_eq!((back.edit.steps, back.lost), (vec![Step::Insert(1, named("b"))], 1));
+        assert_eq!(restoration(&named("aLb"), &named("bLa")), Err(NoWay::Unwritable(1)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_steps_lead_exactly_to_what_was_wanted(rows in "[a-f]{0,30}", marks in prop::collection::vec(any::<bool>(), 30)) {
+            let rows = named(&rows);
+            let goes = &marks[..rows.len()];
+            let wanted: Vec<_> = rows.iter().zip(goes).filter(|(_, goes)| !**goes).map(|(row, _)| row.clone()).collect();
+            let edit = removal(&rows, goes).unwrap();
+            let mut done = rows.clone();
+            edit.steps.iter().for_each(|step| step.done_to(&mut done));
+            prop_assert_eq!(&done, &wanted);
+            let back = restoration(&wanted, &rows).unwrap();
+            back.edit.steps.iter().for_each(|step| step.done_to(&mut done));
+            prop_assert_eq!(done, rows);
+        }
+
+        #[test]
+        fn any_list_is_reached_from_any_other(rows in "[a-eL_]{0,20}", target in "[a-e]{0,20}") {
+            let (mut rows, target) = (named(&rows), named(&target));
+            if let Ok(back) = restoration(&rows, &target) {
+                back.edit.steps.iter().for_each(|step| step.done_to(&mut rows));
+                prop_assert_eq!(rows, target);
+                prop_assert_eq!(back.lost, 0);
+            }
+        }
+    }
+}

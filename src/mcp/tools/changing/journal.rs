@@ -1,0 +1,87 @@
+//! Writing a change down: before it is made, so that whatever happens in between it can be found; completed after.
+//!
+//! Where it cannot be written down, nothing is changed.
+
+use super::super::super::upstream::Session;
+use super::super::add_tracks::Status;
+use super::super::{Context, ToolError};
+use crate::domain::change::{PreImage, Progress, Summary};
+use crate::spotify::models::Playlist;
+use crate::spotify::uri::PlaylistId;
+use crate::vault::changes::{Changes, OpenChange};
+
+/// Longest title that is kept.
+const TITLE: usize = 200;
+
+/// A change under way; without a journal, or where nothing is kept, it is not written down.
+pub(in crate::mcp::tools) struct Noted {
+    kept: Option<(Changes, OpenChange)>,
+    summary: Summary,
+}
+
+/// What a change is about to do.
+pub(in crate::mcp::tools) struct About<'a> {
+    /// By which tool.
+    pub(in crate::mcp::tools) tool: &'static str,
+    /// To which playlist.
+    pub(in crate::mcp::tools) id: &'a PlaylistId,
+    /// What that says of itself, as far as it is known.
+    pub(in crate::mcp::tools) playlist: &'a Playlist,
+    /// In our words.
+    pub(in crate::mcp::tools) done: String,
+}
+
+impl Noted {
+    /// Writes down what is about to be done.
+    ///
+    /// # Errors
+    /// Where that fails: then nothing may be done.
+    pub(in crate::mcp::tools) async fn begin(
+        context: Context<'_>,
+        session: &Session<'_>,
+        about: About<'_>,
+        pre_image: &PreImage,
+    ) -> Result<Self, ToolError> {
+        let name = about.playlist.name.as_ref().map(|name| name.clean(TITLE)).unwrap_or_default();
+        let summary = Summary {
+            playlist: about.id.as_str().to_owned(),
+            name,
+            done: about.done,
+            progress: Progress::Begun,
+            before: about.playlist.snapshot_id.clone(),
+            after: None,
+        };
+        let Some(changes) = context.server.upstream.changes() else {
+            return Ok(Self { kept: None, summary });
+        };
+        let of = (&context.caller.user, &session.link);
+        let begun = changes.begin(of, about.tool, (&summary, pre_image)).await;
+        let open = begun.map_err(|failure| ToolError::internal(&failure))?;
+        Ok(Self { kept: open.map(|open| (changes, open)), summary })
+    }
+
+    /// Its id, where it was written down.
+    pub(in crate::mcp::tools) fn id(&self) -> Option<String> {
+        self.kept.as_ref().map(|(_, open)| open.id().as_str().to_owned())
+    }
+
+    /// Completes it. Where that fails it stays as one that was begun: the change itself has been made.
+    pub(in crate::mcp::tools) async fn finish(mut self, status: Status, after: Option<String>) {
+        self.summary.progress = status.into();
+        self.summary.after = after;
+        if let Some((changes, open)) = &self.kept
+            && let Err(failure) = changes.finish(open, &self.summary).await
+        {
+            tracing::error!(cause = failure.chain(), "a change could not be completed in the journal");
+        }
+    }
+
+    /// Nothing was done.
+    pub(in crate::mcp::tools) async fn forget(self) {
+        if let Some((changes, open)) = &self.kept
+            && let Err(failure) = changes.forget(open).await
+        {
+            tracing::error!(cause = failure.chain(), "a change that was not made stays in the journal");
+        }
+    }
+}

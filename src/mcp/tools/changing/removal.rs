@@ -1,0 +1,186 @@
+//! Taking rows out of a playlist, whoever chose them: planned with all its effects, applied as planned, proven.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::super::super::upstream::Session;
+use super::super::add_tracks::Status;
+use super::super::items::numbered;
+use super::super::{Answer, Context, ToolError};
+use super::contents::{Contents, requests};
+use super::journal::{About, Noted};
+use super::outcome::Outcome;
+use super::{no_way, planned, steps};
+use crate::domain::change::PreImage;
+use crate::domain::edits::{self, Edit};
+use crate::spotify::uri::PlaylistId;
+use crate::vault::changes::Planned;
+
+/// So many of the rows that go are named.
+const NAMED: usize = 20;
+
+/// What is asked.
+pub(in crate::mcp::tools) struct Wanted<'a> {
+    pub(in crate::mcp::tools) tool: &'static str,
+    pub(in crate::mcp::tools) id: &'a PlaylistId,
+    /// The arguments in one text that says the same for the same.
+    pub(in crate::mcp::tools) asked: String,
+    pub(in crate::mcp::tools) dry_run: bool,
+    pub(in crate::mcp::tools) plan_id: Option<&'a str>,
+}
+
+/// What goes, or went.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::mcp::tools) struct Removal {
+    /// The playlist's id.
+    playlist_id: String,
+    /// Its name.
+    playlist: String,
+    /// Only planned.
+    dry_run: bool,
+    /// How many rows go.
+    removes: usize,
+    /// Rows of the playlist before.
+    rows_before: usize,
+    /// Rows after.
+    rows_after: usize,
+    /// The first rows that go.
+    rows: Vec<GoingRow>,
+    /// How many rows that stay will count as added now.
+    loses_added_at: usize,
+    /// To apply this plan, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_id: Option<String>,
+    /// How long the plan lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_seconds: Option<u64>,
+    /// How many requests to Spotify applying takes at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u32>,
+    /// How it ended; absent in a plan.
+    #[serde(flatten)]
+    outcome: Option<Outcome>,
+}
+
+/// A row that goes.
+#[derive(Serialize, JsonSchema)]
+struct GoingRow {
+    /// Its position, counted from 0.
+    position: usize,
+    /// spotify:track:..., spotify:episode:... or spotify:local:...
+    uri: String,
+    /// Title.
+    name: String,
+    /// Artists.
+    artists: String,
+}
+
+/// Plans or does it.
+pub(in crate::mcp::tools) async fn run(
+    context: Context<'_>,
+    session: &Session<'_>,
+    wanted: Wanted<'_>,
+    (contents, goes): (&Contents, &[bool]),
+) -> Result<Answer, ToolError> {
+    let rows = contents.uris();
+    let edit = edits::removal(&rows, goes).map_err(no_way)?;
+    let mut removal = Removal::of(&wanted, contents, goes, &edit);
+    if removal.removes == 0 {
+        removal.outcome = Some(Outcome::verified());
+        let text = format!("Nothing to remove: \"{}\" stays as it is.", removal.playlist);
+        return removal.answer(text);
+    }
+    let planned = Planned { tool: wanted.tool, asked: &wanted.asked, state: &contents.snapshot };
+    if wanted.dry_run {
+        removal.plan_id = planned::keep(context, session, planned).await?;
+        removal.expires_in_seconds = removal.plan_id.is_some().then_some(planned::SECONDS);
+        // Besides the steps: reading before them, and afterwards twice where Spotify takes a moment.
+        let reading = requests(rows.len()).saturating_add(2 * requests(removal.rows_after));
+        removal.requests = Some(reading.saturating_add(u32::try_from(edit.steps.len()).unwrap_or(u32::MAX)));
+        let text = removal.plan_told();
+        return removal.answer(text);
+    }
+    planned::take(context, session, (wanted.plan_id, planned)).await?;
+    let gone = (0..).zip(goes).filter(|(_, goes)| **goes).map(|(at, _)| at).collect();
+    let done = format!("{} rows removed by {}", removal.removes, wanted.tool);
+    let about = About { tool: wanted.tool, id: wanted.id, playlist: &contents.playlist, done };
+    let noted = Noted::begin(context, session, about, &PreImage::Removed { before: rows, gone }).await?;
+    let applied = steps::apply(session, wanted.id, (contents, &edit.steps)).await;
+    if applied.is_nothing()
+        && let Some(failure) = applied.failure
+    {
+        noted.forget().await;
+        return Err(failure);
+    }
+    let (status, snapshot) = (applied.status, applied.snapshot);
+    let outcome =
+        Outcome { status, change_id: noted.id(), snapshot_id: snapshot.clone(), failure: applied.failure };
+    noted.finish(status, snapshot).await;
+    let what = if status == Status::Partial { "Began to remove" } else { "Removed" };
+    let text = format!("{what} {} rows from \"{}\".{}", removal.removes, removal.playlist, outcome.told());
+    removal.outcome = Some(outcome);
+    removal.answer(text)
+}
+
+impl Removal {
+    fn of(wanted: &Wanted<'_>, contents: &Contents, goes: &[bool], edit: &Edit) -> Self {
+        let going = || contents.rows.iter().zip(goes).enumerate().filter(|(_, (_, goes))| **goes);
+        let removes = going().count();
+        let named = going().take(NAMED).map(|(position, (row, _))| GoingRow {
+            position,
+            uri: row.shown_uri(),
+            name: row.name.to_string(),
+            artists: row.artists.to_string(),
+        });
+        Self {
+            playlist_id: wanted.id.as_str().to_owned(),
+            playlist: contents.title(),
+            dry_run: wanted.dry_run,
+            removes,
+            rows_before: contents.rows.len(),
+            rows_after: contents.rows.len() - removes,
+            rows: named.collect(),
+            loses_added_at: edit.rewritten,
+            plan_id: None,
+            expires_in_seconds: None,
+            requests: None,
+            outcome: None,
+        }
+    }
+
+    fn plan_told(&self) -> String {
+        let list =
+            numbered(self.rows.iter().map(|row| format!("{} - {} [{}]", row.name, row.artists, row.uri)), 0);
+        let more = match self.removes - self.rows.len() {
+            0 => String::new(),
+            more => format!("\n... and {more} more"),
+        };
+        let dates = match self.loses_added_at {
+            0 => String::new(),
+            some => format!(
+                " {some} rows that stay must be written anew: they will count as added now, and that cannot be undone."
+            ),
+        };
+        let apply = match &self.plan_id {
+            Some(id) => format!(
+                " To apply: the same arguments with dry_run false and plan_id {id}, within {} minutes, after the person agreed.",
+                planned::SECONDS / 60
+            ),
+            None => String::new(),
+        };
+        format!(
+            "Plan, nothing changed yet: {} of {} rows of \"{}\" would go.{dates} At most {} requests to Spotify.{apply}{list}{more}",
+            self.removes,
+            self.rows_before,
+            self.playlist,
+            self.requests.unwrap_or_default(),
+        )
+    }
+
+    fn answer(self, text: String) -> Result<Answer, ToolError> {
+        let code = self.outcome.as_ref().and_then(Outcome::code);
+        let mut answer = Answer::of(text, &self)?;
+        answer.code = code;
+        Ok(answer)
+    }
+}

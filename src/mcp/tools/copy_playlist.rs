@@ -1,0 +1,176 @@
+//! Copying a playlist, also from one linked account to another. What cannot be written elsewhere is counted, not lost
+//! silently; a copy that stops half way says where to go on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::add_tracks::{Added, Plan, Status, add_in_order};
+use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
+use super::changing::adding::add_noted;
+use super::changing::contents::{Contents, head, read, title};
+use super::create_playlist::{Made, make, note_made};
+use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use crate::spotify::models::Playlist;
+use crate::spotify::playlists::NewPlaylist;
+use crate::spotify::quota::LIST_OFFSET;
+use crate::spotify::text::unescaped;
+use crate::spotify::uri::{ItemUri, PlaylistId};
+
+pub(super) const TOOL: ToolSpec = ToolSpec {
+    name: "copy_playlist",
+    title: "Copy a playlist",
+    description: "Makes a new playlist with the tracks of another one, in the same order: in the same account, or from one \
+                  linked account (from_account) to another (to_account). The copy is private unless public is true. Local \
+                  files and tracks that are no longer available are left out and counted. Each call makes another playlist; \
+                  to go on with a copy that stopped half way, give into_playlist_id and from_index as the answer says.",
+    hints: ADDS,
+    input: schema_of::<Input>,
+    output: output_of::<Output>,
+    run: |context, arguments| Box::pin(run(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// The playlist to copy: its id, its URI (spotify:playlist:...) or its link.
+    playlist_id: PlaylistName,
+    /// The linked Spotify account that can read it: its alias or id. Default: the primary one.
+    from_account: Option<AccountName>,
+    /// The linked Spotify account that gets the copy: its alias or id. Default: the same.
+    to_account: Option<AccountName>,
+    /// The copy's name. Default: the same name.
+    name: Option<Text<1, 100>>,
+    /// Show the copy on the profile.
+    #[serde(default)]
+    public: bool,
+    /// Go on with this copy instead of making one.
+    into_playlist_id: Option<PlaylistName>,
+    /// The first track to copy, counted from 0 among those that can be copied.
+    #[serde(default = "start")]
+    from_index: Count<0, LIST_OFFSET>,
+}
+
+const fn start() -> Count<0, LIST_OFFSET> {
+    Count::of(0)
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// The playlist that was copied.
+    from_playlist_id: String,
+    /// The copy's id.
+    playlist_id: String,
+    /// The copy's name.
+    playlist: String,
+    /// The copy's page at open.spotify.com.
+    url: String,
+    /// How many tracks were to be copied by this call.
+    requested: usize,
+    /// How many were left out: local files, and what is no longer available.
+    left_out: usize,
+    #[serde(flatten)]
+    added: Added,
+}
+
+async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: Input = parse(arguments)?;
+    let from = context.session(input.from_account.as_ref()).await?;
+    let to = match &input.to_account {
+        Some(account) => context.session(Some(account)).await?,
+        None => context.session(input.from_account.as_ref()).await?,
+    };
+    let contents = read(&from, &input.playlist_id.0).await?;
+    let all = writable(&contents);
+    let left_out = contents.rows.len() - all.len();
+    let first = input.from_index.get() as usize;
+    if first > all.len() {
+        return Err(ToolError::invalid(format!("from_index is beyond the {} tracks.", all.len())));
+    }
+    let items: Vec<_> = all.into_iter().enumerate().skip(first).collect();
+    let requested = items.len();
+    let (copy, id, mut added) = match input.into_playlist_id {
+        Some(name) => {
+            let (copy, _) = head(&to, &name.0).await?;
+            let plan = Plan { items, position: None, rows_before: copy.total() };
+            let added = add_noted(context, &to, (&name.0, &copy), ("copy_playlist", &plan)).await?;
+            (copy, name.0, added)
+        }
+        None => {
+            let new = new_playlist(&contents, input.name.as_ref(), input.public);
+            let made = match make(&to, &new).await? {
+                Made::Confirmed(made) => made,
+                Made::Perhaps(_) => return Err(super::create_playlist::lost()),
+            };
+            let id: PlaylistId =
+                made.id.as_deref().and_then(|id| id.parse().ok()).ok_or_else(super::create_playlist::lost)?;
+            let plan = Plan { items, position: None, rows_before: Some(0) };
+            let mut added = add_in_order(&to, &id, &plan).await;
+            added.change_id = note_made(context, &to, ("copy_playlist", &made), &added).await;
+            (made, id, added)
+        }
+    };
+    if requested == 0 && added.status == Status::Verified {
+        added.status = Status::Accepted;
+    }
+    answer(
+        &copy,
+        Output {
+            from_playlist_id: input.playlist_id.0.as_str().to_owned(),
+            playlist_id: id.as_str().to_owned(),
+            playlist: title(&copy),
+            url: id.link(),
+            requested,
+            left_out,
+            added,
+        },
+    )
+}
+
+fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {
+    let left = match output.left_out {
+        0 => String::new(),
+        some => format!(" {some} were left out (local files, or no longer available)."),
+    };
+    let resume = match &output.added.resume {
+        Some(resume) => format!(
+            " To go on: copy_playlist with the same playlist_id and accounts, into_playlist_id {} and from_index {}.",
+            output.playlist_id, resume.from_index
+        ),
+        None => String::new(),
+    };
+    let why =
+        output.added.failure.as_ref().map(|failure| format!(" {}", failure.message)).unwrap_or_default();
+    let text = format!(
+        "Copied {} of {} tracks into \"{}\" [{}].{left}{why}{resume}{}\n{}",
+        output.added.added,
+        output.requested,
+        title(copy),
+        output.playlist_id,
+        output.added.undo_told(),
+        output.url
+    );
+    let code = output.added.code();
+    let mut answer = Answer::of(text, &output)?;
+    answer.code = code;
+    Ok(answer)
+}
+
+fn writable(contents: &Contents) -> Vec<ItemUri> {
+    let item = |uri: &String| crate::domain::edits::is_writable(uri).then(|| uri.parse().ok()).flatten();
+    contents.uris().iter().filter_map(item).collect()
+}
+
+fn new_playlist(contents: &Contents, name: Option<&Text<1, 100>>, public: bool) -> NewPlaylist {
+    let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
+    let described = contents.playlist.description.as_ref().map(|text| unescaped(text.raw()));
+    NewPlaylist {
+        name: match name {
+            Some(name) => name.as_str().to_owned(),
+            None => contents.title(),
+        },
+        // In one line, as Spotify wants it.
+        description: cut(&described.unwrap_or_default().replace(['\r', '\n'], " "), 300),
+        public,
+        collaborative: false,
+    }
+}

@@ -1,0 +1,163 @@
+//! Taking duplicates out of a playlist: what counts as the same, which copy stays; planned first.
+
+use std::collections::HashMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::arguments::{PlaylistName, Text, parse, schema_of};
+use super::changing::contents::{self, Row};
+use super::changing::removal::{Removal, Wanted};
+use super::changing::{REPLACES, removal};
+use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use crate::domain::edits::is_writable;
+
+pub(super) const TOOL: ToolSpec = ToolSpec {
+    name: "deduplicate_playlist",
+    title: "Remove duplicates from a playlist",
+    description: "Takes duplicates out of a playlist and keeps one copy of each track. The same are tracks with the same uri, \
+                  the same recording (isrc), or the same title and first artists (title: finds re-releases, but look at the \
+                  plan for live versions). By default it only plans (dry_run true): it says what would go, how many requests \
+                  it takes, and gives a plan_id. Local files stay. Show that to the person, then call again with the same arguments, dry_run \
+                  false and the plan_id. Rows written anew lose the date at which they were added.",
+    hints: REPLACES,
+    input: schema_of::<Input>,
+    output: output_of::<Removal>,
+    run: |context, arguments| Box::pin(run(context, arguments)),
+};
+
+/// What counts as the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum By {
+    #[default]
+    Uri,
+    Isrc,
+    Title,
+}
+
+/// Which copy stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum Keep {
+    #[default]
+    First,
+    Last,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    playlist_id: PlaylistName,
+    /// What counts as the same: uri, isrc or title.
+    #[serde(default)]
+    by: By,
+    /// Which copy stays: the first or the last in the playlist's order.
+    #[serde(default)]
+    keep: Keep,
+    /// Only plan; nothing is changed.
+    #[serde(default = "yes")]
+    dry_run: bool,
+    /// The plan to apply; needed with dry_run false.
+    plan_id: Option<Text<1, 64>>,
+    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    account: Option<AccountName>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: Input = parse(arguments)?;
+    let session = context.session(input.account.as_ref()).await?;
+    let id = &input.playlist_id.0;
+    let contents = contents::read(&session, id).await?;
+    let goes = duplicates(&contents.rows, input.by, input.keep);
+    let wanted = Wanted {
+        tool: "deduplicate_playlist",
+        id,
+        asked: format!("{} {:?} {:?}", id.as_str(), input.by, input.keep),
+        dry_run: input.dry_run,
+        plan_id: input.plan_id.as_ref().map(Text::as_str),
+    };
+    removal::run(context, &session, wanted, (&contents, &goes)).await
+}
+
+/// Which rows go.
+fn duplicates(rows: &[Row], by: By, keep: Keep) -> Vec<bool> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut goes = vec![false; rows.len()];
+    for (at, row) in rows.iter().enumerate() {
+        let Some(key) = key(row, by) else { continue };
+        match (seen.get_mut(&key), keep) {
+            (None, _) => drop(seen.insert(key, at)),
+            (Some(_), Keep::First) => goes[at] = true,
+            (Some(kept), Keep::Last) => {
+                goes[*kept] = true;
+                *kept = at;
+            }
+        }
+    }
+    goes
+}
+
+/// What a row is the same as others by; `None` for what is like nothing else: what Spotify no longer names, and local
+/// files, of which no copy could be kept.
+fn key(row: &Row, by: By) -> Option<String> {
+    if !is_writable(&row.uri) {
+        return None;
+    }
+    let by_uri = || Some(format!("uri {}", row.uri));
+    match by {
+        By::Uri => by_uri(),
+        // Two tracks without a code are not the same for that.
+        By::Isrc => row.isrc.as_ref().map(|isrc| format!("isrc {isrc}")).or_else(by_uri),
+        // A title of marks alone says nothing.
+        By::Title if folded(&row.name).is_empty() => by_uri(),
+        By::Title => Some(format!("title {}\n{}", folded(&row.name), folded(&row.artists))),
+    }
+}
+
+/// Without case and without what only decorates.
+fn folded(text: &str) -> String {
+    let letters: String = text
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .flat_map(char::to_lowercase)
+        .collect();
+    letters.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(uri: &str, name: &str, isrc: Option<&str>) -> Row {
+        Row { uri: uri.to_owned(), name: name.into(), artists: "A".into(), isrc: isrc.map(Into::into) }
+    }
+
+    #[test]
+    fn the_same_is_what_was_asked_for_and_one_copy_stays() {
+        let rows = [
+            row("spotify:track:1", "Song", Some("X")),
+            row("spotify:track:2", "song!", Some("X")),
+            row("spotify:track:1", "Song", Some("X")),
+            row("spotify:track:3", "Other", None),
+            row("spotify:local:4", "Song", Some("X")),
+            row("", "", None),
+            row("", "", None),
+        ];
+        let marks = |by, keep| {
+            let goes = duplicates(&rows, by, keep);
+            goes.iter().map(|goes| if *goes { 'x' } else { '.' }).collect::<String>()
+        };
+        assert_eq!(marks(By::Uri, Keep::First), "..x....");
+        assert_eq!(marks(By::Uri, Keep::Last), "x......");
+        assert_eq!(marks(By::Isrc, Keep::First), ".xx....");
+        assert_eq!(marks(By::Title, Keep::Last), "xx.....");
+    }
+}

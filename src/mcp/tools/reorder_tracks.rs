@@ -1,0 +1,171 @@
+//! Moving a range of rows of a playlist: of the state that was meant, and proven afterwards.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::upstream::Session;
+use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
+use super::changing::MOVES;
+use super::changing::contents::{Contents, read};
+use super::changing::journal::{About, Noted};
+use super::changing::outcome::{Outcome, Status, contradicted};
+use super::changing::timing::{Sent, seen, send};
+use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use crate::domain::change::PreImage;
+use crate::spotify::playlist_edits::Move;
+use crate::spotify::quota::LIST_OFFSET;
+use crate::spotify::uri::PlaylistId;
+
+pub(super) const TOOL: ToolSpec = ToolSpec {
+    name: "reorder_playlist_tracks",
+    title: "Move tracks within a playlist",
+    description: "Moves range_length rows of a playlist, from the row at range_start on, to before the row that is now at \
+                  insert_before (the number of rows: to the end). Positions count from 0. Give the snapshot_id of \
+                  get_playlist so that nothing is moved where the playlist has changed since the positions were looked up. \
+                  undo_change moves them back.",
+    hints: MOVES,
+    input: schema_of::<Input>,
+    output: output_of::<Output>,
+    run: |context, arguments| Box::pin(run(context, arguments)),
+};
+
+type Position = Count<0, LIST_OFFSET>;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    playlist_id: PlaylistName,
+    /// The first row that moves, counted from 0.
+    range_start: Position,
+    /// The row before which it goes, counted before anything moves; the number of rows: to the end.
+    insert_before: Position,
+    /// How many rows move.
+    #[serde(default = "one")]
+    range_length: Count<1, 100>,
+    /// The state of the playlist that the positions are of; without it, the present one.
+    snapshot_id: Option<Text<1, 128>>,
+    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    account: Option<AccountName>,
+}
+
+const fn one() -> Count<1, 100> {
+    Count::of(1)
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// The playlist's id.
+    playlist_id: String,
+    /// How many rows moved.
+    moved: u32,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: Input = parse(arguments)?;
+    let session = context.session(input.account.as_ref()).await?;
+    let range = Move {
+        start: input.range_start.get(),
+        length: input.range_length.get(),
+        before: input.insert_before.get(),
+    };
+    let id = &input.playlist_id.0;
+    let contents = read(&session, id).await?;
+    if input.snapshot_id.as_ref().is_some_and(|snapshot| snapshot.as_str() != contents.snapshot) {
+        return Err(ToolError::invalid(format!(
+            "Nothing was moved: the playlist has changed since that snapshot_id. Look at it again; its present one is {}.",
+            contents.snapshot
+        )));
+    }
+    let outcome = move_rows(context, &session, (id, &contents), ("reorder_playlist_tracks", range)).await?;
+    let text = format!(
+        "Moved {} rows of \"{}\" from position {} to before position {}.{}",
+        range.length,
+        contents.title(),
+        range.start,
+        range.before,
+        outcome.told()
+    );
+    let code = outcome.code();
+    let output = Output { playlist_id: id.as_str().to_owned(), moved: range.length, outcome };
+    let mut answer = Answer::of(text, &output)?;
+    answer.code = code;
+    Ok(answer)
+}
+
+/// Moves rows of a list as it was read, and reads it again.
+pub(super) async fn move_rows(
+    context: Context<'_>,
+    session: &Session<'_>,
+    (id, contents): (&PlaylistId, &Contents),
+    (tool, range): (&'static str, Move),
+) -> Result<Outcome, ToolError> {
+    let rows = contents.uris();
+    let moved = moved(&rows, range).ok_or_else(|| {
+        ToolError::invalid(format!(
+            "Nothing was moved: the playlist has {} rows, counted from 0.",
+            rows.len()
+        ))
+    })?;
+    if moved == rows {
+        return Ok(Outcome::verified());
+    }
+    let done = format!("{} rows moved from {} to before {}", range.length, range.start, range.before);
+    let pre_image = PreImage::Moved { start: range.start, length: range.length, before: range.before };
+    let about = About { tool, id, playlist: &contents.playlist, done };
+    let noted = Noted::begin(context, session, about, &pre_image).await?;
+    let (api, state) = (session.api, Some(contents.snapshot.as_str()));
+    let sent = send(session, |token| async move { api.move_items(&token, id, (range, state)).await }).await;
+    let lost = match sent {
+        Sent::Confirmed(_) => None,
+        Sent::Lost(failure) => Some(failure),
+        Sent::Refused(failure) => {
+            noted.forget().await;
+            return Err(failure);
+        }
+    };
+    let (status, snapshot_id, failure) = match (seen(session, read(session, id)).await, lost) {
+        (Some(now), _) if now.uris() == moved => (Status::Verified, Some(now.snapshot), None),
+        (Some(_), lost) => (Status::Ambiguous, None, lost.or_else(|| Some(contradicted()))),
+        (None, Some(lost)) => (Status::Ambiguous, None, Some(lost)),
+        (None, None) => (Status::Accepted, None, None),
+    };
+    let outcome = Outcome { status, change_id: noted.id(), snapshot_id: snapshot_id.clone(), failure };
+    noted.finish(status, snapshot_id).await;
+    Ok(outcome)
+}
+
+/// The rows after a move; `None` where there are no such rows.
+fn moved(rows: &[String], range: Move) -> Option<Vec<String>> {
+    let (start, length, before) = (range.start as usize, range.length as usize, range.before as usize);
+    let end = start.checked_add(length).filter(|end| *end <= rows.len())?;
+    if before > rows.len() {
+        return None;
+    }
+    let mut moved = rows.to_vec();
+    let part: Vec<_> = moved.drain(start..end).collect();
+    let at = if before >= end { before - length } else { before.min(start) };
+    moved.splice(at..at, part);
+    Some(moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_move_both_ways_and_never_beyond_the_end() {
+        let rows: Vec<String> = "abcd".chars().map(String::from).collect();
+        for (start, length, before, after) in
+            [(0, 2, 4, "cdab"), (2, 2, 0, "cdab"), (1, 1, 1, "abcd"), (1, 2, 2, "abcd"), (0, 1, 2, "bacd")]
+        {
+            let range = Move { start, length, before };
+            assert_eq!(moved(&rows, range).map(|rows| rows.concat()).as_deref(), Some(after));
+        }
+        for (start, length, before) in [(4, 1, 0), (3, 2, 0), (0, 1, 5), (u32::MAX, 1, 0)] {
+            assert_eq!(moved(&rows, Move { start, length, before }), None);
+        }
+    }
+}

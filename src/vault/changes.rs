@@ -1,0 +1,359 @@
+//! The journal of changes: what tools changed is sealed before it is changed, opened to be listed and undone, gone when
+//! it expires or its account is unlinked. Plans of destructive changes wait here too.
+//!
+//! Each change has a key of its own, sealed under the person's data key for user, account and change; summary and
+//! pre-image are sealed under that key. Never opens a change for anybody but its person.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::ambient::{Dice, Timestamp};
+use crate::crypto::Key;
+use crate::crypto::envelope::{self, OpenError, Place};
+use crate::crypto::keys::SealingKey;
+use crate::domain::change::{LARGEST, PreImage, Summary};
+use crate::domain::event::{Event, EventCode};
+use crate::domain::{ChangeId, LinkId, PlanId, UserId};
+use crate::failure::{During as _, Failure};
+use crate::store::{Begun, ChangeRow, NewChange, NewPlan, PlanUse, SealedChange, WholeChange};
+
+use super::Vault;
+
+/// How long a plan can be applied.
+pub const PLAN_LIVES: Duration = Duration::from_secs(10 * 60);
+/// Data keys that are replaced while a change is sealed: each time it is sealed again.
+const ATTEMPTS: u32 = 4;
+
+/// The journal. Cheap to clone.
+#[derive(Clone)]
+pub struct Changes {
+    vault: Vault,
+    kept: Duration,
+}
+
+/// A change that is written down and not yet completed. Without a journal there is none.
+pub struct OpenChange {
+    id: ChangeId,
+    user: UserId,
+    link: LinkId,
+    key: SealingKey,
+}
+
+impl OpenChange {
+    /// Its id.
+    pub const fn id(&self) -> &ChangeId {
+        &self.id
+    }
+}
+
+/// A change as its person may see it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its id.
+    pub id: ChangeId,
+    /// With which account.
+    pub link: LinkId,
+    /// By which tool.
+    pub tool: String,
+    /// What it was; `None` where it does not open any more.
+    pub summary: Option<Summary>,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// When it is forgotten.
+    pub expires_at: Timestamp,
+    /// When it was undone.
+    pub undone_at: Option<Timestamp>,
+}
+
+/// What a plan is bound to beside its person and account.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a> {
+    /// The tool.
+    pub tool: &'static str,
+    /// The playlist and the arguments, in one text that says the same for the same.
+    pub asked: &'a str,
+    /// The playlist's snapshot.
+    pub state: &'a str,
+}
+
+impl Vault {
+    /// The journal, in which changes stay for so long; zero: nothing is kept.
+    pub fn changes(&self, kept: Duration) -> Changes {
+        Changes { vault: self.clone(), kept }
+    }
+}
+
+impl Changes {
+    /// Writes down what is about to be changed; `None` where nothing is kept.
+    ///
+    /// # Errors
+    /// Where it cannot be written: then nothing may be changed.
+    pub async fn begin(
+        &self,
+        (user, link): (&UserId, &LinkId),
+        tool: &'static str,
+        (summary, pre_image): (&Summary, &PreImage),
+    ) -> Result<Option<OpenChange>, Failure> {
+        let inner = &self.vault.0;
+        let pre_image = serde_json::to_vec(pre_image).during("writing a change down")?;
+        if self.kept.is_zero() || pre_image.len() > LARGEST {
+            return Ok(None);
+        }
+        for _ in 0..ATTEMPTS {
+            let row = inner.store.active_data_key(user).await?;
+            let row = row.ok_or_else(|| Failure::new("a person has no data key"))?;
+            let data_key = self.vault.data_key(&row.id, user).await?;
+            let data_key = data_key.map_err(|_| Failure::new("a person's data key does not open"))?;
+            let id = ChangeId::mint(inner.dice.bytes());
+            let content = Key::new(inner.dice.bytes());
+            let named = SealedChange {
+                id: id.as_str().to_owned(),
+                user_id: user.as_str().to_owned(),
+                link_id: link.as_str().to_owned(),
+                data_key_id: row.id.as_str().to_owned(),
+                content_key: Vec::new(),
+            };
+            let content_key = seal_content_key(&data_key, &named, &content, &inner.dice);
+            let open = OpenChange {
+                key: SealingKey::new(id.key_id(), content),
+                id,
+                user: user.clone(),
+                link: link.clone(),
+            };
+            let now = inner.clock.now();
+            let change = NewChange {
+                id: open.id.clone(),
+                user: user.clone(),
+                link: link.clone(),
+                tool,
+                data_key: row.id,
+                content_key,
+                summary: self.seal_summary(&open, 1, summary)?,
+                pre_image: envelope::seal(
+                    &open.key,
+                    &place("pre_image", (&open.user, &bound(&open.link, &open.id)), 0),
+                    &pre_image,
+                    &inner.dice.bytes(),
+                ),
+                now,
+                expires_at: now.plus(self.kept),
+            };
+            match inner.store.begin_change(&change).await? {
+                Begun::Done => return Ok(Some(open)),
+                Begun::KeyReplaced => inner.ring.learn().await?,
+                Begun::Nobody => return Err(Failure::new("the account of a change is gone")),
+            }
+        }
+        Err(Failure::new("a person's data key kept changing while a change was written down"))
+    }
+
+    /// Completes a change with what became of it.
+    ///
+    /// # Errors
+    /// Where the database fails: then the change stays as one that was begun.
+    pub async fn finish(&self, open: &OpenChange, summary: &Summary) -> Result<(), Failure> {
+        let sealed = self.seal_summary(open, 2, summary)?;
+        self.vault.0.store.finish_change((&open.id, &open.user), (1, &sealed)).await.map(drop)
+    }
+
+    /// Forgets a change of which nothing was done.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn forget(&self, open: &OpenChange) -> Result<(), Failure> {
+        self.vault.0.store.forget_change((&open.id, &open.user)).await
+    }
+
+    /// A person's changes, the newest first, with how many there are.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn list(
+        &self,
+        of: (&UserId, Option<&LinkId>),
+        page: (u32, u32),
+    ) -> Result<(Vec<Change>, i64), Failure> {
+        let (rows, count) = self.vault.0.store.changes(of, page, self.vault.0.clock.now()).await?;
+        let mut changes = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let summary = self.open_summary(row).await?;
+            changes.push(shown(row, summary));
+        }
+        Ok((changes, count))
+    }
+
+    /// One change of a person and what there was before; `None` where it is unknown, somebody else's or expired. The
+    /// pre-image is missing where it does not open any more, which the trail is told.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn find(
+        &self,
+        (user, id): (&UserId, &ChangeId),
+    ) -> Result<Option<(Change, Option<PreImage>)>, Failure> {
+        let inner = &self.vault.0;
+        let Some(row) = inner.store.change((id, user), inner.clock.now()).await? else { return Ok(None) };
+        let summary = self.open_summary(&row).await?;
+        let pre_image = match self.content_key(&row).await? {
+            Ok(key) => {
+                let bound = bound(&row.link, &row.id);
+                let opened =
+                    envelope::open(&key, &place("pre_image", (&row.user, &bound), 0), &row.pre_image);
+                opened.ok().and_then(|plain| serde_json::from_slice(&plain).ok())
+            }
+            Err(_) => None,
+        };
+        if pre_image.is_none() || summary.is_none() {
+            let event = Event::new(EventCode::CryptDecryptFail).link(&row.link).failed().because("change");
+            inner.store.record(&[self.vault.event(event)]).await?;
+        }
+        Ok(Some((shown(&row, summary), pre_image)))
+    }
+
+    /// Takes the right to undo a change, once; `false` where it is taken.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn claim_undo(&self, of: (&ChangeId, &UserId)) -> Result<bool, Failure> {
+        self.vault.0.store.claim_undo(of, self.vault.0.clock.now()).await
+    }
+
+    /// Gives that right back.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn release_undo(&self, of: (&ChangeId, &UserId)) -> Result<(), Failure> {
+        self.vault.0.store.release_undo(of).await
+    }
+
+    /// Keeps a plan for this person and account; it lives for [`PLAN_LIVES`].
+    ///
+    /// # Errors
+    /// Where the database fails, or the account is gone.
+    pub async fn plan(&self, of: (&UserId, &LinkId), planned: Planned<'_>) -> Result<PlanId, Failure> {
+        let inner = &self.vault.0;
+        let id = PlanId::mint(inner.dice.bytes());
+        let now = inner.clock.now();
+        let kept = inner.store.keep_plan(&planned.row(id.clone(), of, now.plus(PLAN_LIVES)), now).await?;
+        if kept { Ok(id) } else { Err(Failure::new("the account of a plan is gone")) }
+    }
+
+    /// Uses a plan up.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn apply(
+        &self,
+        id: &PlanId,
+        of: (&UserId, &LinkId),
+        planned: Planned<'_>,
+    ) -> Result<PlanUse, Failure> {
+        let now = self.vault.0.clock.now();
+        self.vault.0.store.use_plan(&planned.row(id.clone(), of, now), now).await
+    }
+
+    fn seal_summary(&self, open: &OpenChange, version: i64, summary: &Summary) -> Result<Vec<u8>, Failure> {
+        let plain = serde_json::to_vec(summary).during("writing a change down")?;
+        let bound = bound(&open.link, &open.id);
+        let place = place("summary", (&open.user, &bound), version);
+        Ok(envelope::seal(&open.key, &place, &plain, &self.vault.0.dice.bytes()))
+    }
+
+    async fn open_summary(&self, row: &ChangeRow) -> Result<Option<Summary>, Failure> {
+        let Ok(key) = self.content_key(row).await? else { return Ok(None) };
+        let bound = bound(&row.link, &row.id);
+        let opened = envelope::open(&key, &place("summary", (&row.user, &bound), row.version), &row.summary);
+        Ok(opened.ok().and_then(|plain| serde_json::from_slice(&plain).ok()))
+    }
+
+    async fn content_key(&self, row: &ChangeRow) -> Result<Result<SealingKey, OpenError>, Failure> {
+        let data_key = match self.vault.data_key(&row.data_key, &row.user).await? {
+            Ok(key) => key,
+            Err(error) => return Ok(Err(error)),
+        };
+        let sealed = SealedChange {
+            id: row.id.as_str().to_owned(),
+            user_id: row.user.as_str().to_owned(),
+            link_id: row.link.as_str().to_owned(),
+            data_key_id: row.data_key.as_str().to_owned(),
+            content_key: row.content_key.clone(),
+        };
+        Ok(open_content_key(&data_key, &sealed).map(|key| SealingKey::new(row.id.key_id(), key)))
+    }
+}
+
+impl Planned<'_> {
+    fn row(&self, id: PlanId, (user, link): (&UserId, &LinkId), expires_at: Timestamp) -> NewPlan {
+        NewPlan {
+            id,
+            user: user.clone(),
+            link: link.clone(),
+            tool: self.tool,
+            asked: Sha256::digest(self.asked).into(),
+            state: Sha256::digest(self.state).into(),
+            expires_at,
+        }
+    }
+}
+
+fn shown(row: &ChangeRow, summary: Option<Summary>) -> Change {
+    Change {
+        id: row.id.clone(),
+        link: row.link.clone(),
+        tool: row.tool.clone(),
+        summary,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        undone_at: row.undone_at,
+    }
+}
+
+/// The account and the change: what the row of an envelope is called.
+fn bound(link: &LinkId, change: &ChangeId) -> String {
+    row_of(link.as_str(), change.as_str())
+}
+
+fn row_of(link: &str, change: &str) -> String {
+    format!("{link}/{change}")
+}
+
+fn place<'a>(column: &'static str, (user, row): (&'a UserId, &'a str), version: i64) -> Place<'a> {
+    Place { table: "changes", column, user: user.as_str(), row, version }
+}
+
+fn key_place<'a>(change: &'a SealedChange, row: &'a str) -> Place<'a> {
+    Place { table: "changes", column: "content_key", user: &change.user_id, row, version: 0 }
+}
+
+/// A change's key, sealed under a data key.
+pub(super) fn seal_content_key(
+    key: &SealingKey,
+    change: &SealedChange,
+    content: &Key,
+    dice: &Dice,
+) -> Vec<u8> {
+    let row = row_of(&change.link_id, &change.id);
+    envelope::seal(key, &key_place(change, &row), content.expose(), &dice.bytes())
+}
+
+/// A change's key, opened with a data key.
+pub(super) fn open_content_key(key: &SealingKey, change: &SealedChange) -> Result<Key, OpenError> {
+    let row = row_of(&change.link_id, &change.id);
+    let opened = envelope::open(key, &key_place(change, &row), &change.content_key)?;
+    <[u8; 32]>::try_from(opened.as_slice()).map(Key::new).map_err(|_| OpenError::Format)
+}
+
+/// Whether everything of a change opens.
+pub(super) fn opens(key: &SealingKey, whole: &WholeChange) -> [Result<(), OpenError>; 3] {
+    let change = &whole.change;
+    let content = match open_content_key(key, change) {
+        Ok(content) => content,
+        Err(why) => return [Err(why); 3],
+    };
+    let Ok(id) = change.id.parse::<ChangeId>() else { return [Err(OpenError::Format); 3] };
+    let (key, row) = (SealingKey::new(id.key_id(), content), row_of(&change.link_id, &change.id));
+    let at = |column, version| Place { table: "changes", column, user: &change.user_id, row: &row, version };
+    let summary = envelope::open(&key, &at("summary", whole.version), &whole.summary).map(drop);
+    [Ok(()), summary, envelope::open(&key, &at("pre_image", 0), &whole.pre_image).map(drop)]
+}

@@ -1,0 +1,86 @@
+//! What the tools change in playlists, on the real binary and the simulated Spotify: planned, proven, written down,
+//! undone, and never somebody else's.
+
+mod editing;
+mod faults;
+mod journal;
+mod large;
+mod looking;
+mod plans;
+mod undoing;
+
+use serde_json::{Value, json};
+use spotify_mcp::spotify::sandbox::{CLIENT_ID, PlaylistChange};
+
+use crate::support::listener::Listener;
+use crate::support::server::{Setup, TestServer};
+
+/// The `n`th of tracks that nobody knows.
+fn uri(n: usize) -> String {
+    format!("spotify:track:{n:022}")
+}
+
+fn uris(numbers: &[usize]) -> Vec<String> {
+    numbers.iter().map(|n| uri(*n)).collect()
+}
+
+/// A playlist of this person with these tracks; its id.
+fn filled(server: &TestServer, user: &str, uris: Vec<String>) -> String {
+    let change =
+        PlaylistChange { name: Some("Mine".to_owned()), uris: Some(uris), ..PlaylistChange::default() };
+    server.control().create_playlist(user, change).unwrap()
+}
+
+/// What is really in a playlist.
+fn held(server: &TestServer, id: &str) -> Vec<String> {
+    server.control().playlist(id).unwrap().uris
+}
+
+/// As another client of the person would.
+fn replaced(server: &TestServer, id: &str, uris: Vec<String>) {
+    let change = PlaylistChange { uris: Some(uris), ..PlaylistChange::default() };
+    server.control().change_playlist(id, change).unwrap();
+}
+
+/// A server in one of the three regimes, at both ends.
+async fn in_mode(mode: &str) -> TestServer {
+    let server = Setup::default().env("SPOTIFY_QUOTA_MODE", mode).start().await;
+    server.control().change_app(CLIENT_ID, &json!({"mode": mode})).unwrap();
+    server
+}
+
+const MODES: [&str; 3] = ["development", "development_legacy", "extended"];
+
+/// The content of a call that works.
+async fn done(who: &Listener, tool: &str, arguments: Value) -> Value {
+    who.call(tool, arguments).await.content()
+}
+
+/// The message of a call that does not.
+async fn refused(who: &Listener, tool: &str, arguments: Value) -> String {
+    let answer = who.call(tool, arguments).await;
+    let result = answer.result();
+    assert_eq!(result["isError"], true, "{answer:?}");
+    result["structuredContent"]["error"]["message"].as_str().unwrap().to_owned()
+}
+
+/// Plans, and applies what was planned.
+async fn planned_and_done(who: &Listener, tool: &str, arguments: &Value) -> Value {
+    let plan = done(who, tool, arguments.clone()).await;
+    assert_eq!(plan["dry_run"], true, "{plan}");
+    done(who, tool, applying(arguments, &plan)).await
+}
+
+/// The arguments that apply a plan.
+fn applying(arguments: &Value, plan: &Value) -> Value {
+    let mut arguments = arguments.clone();
+    arguments["dry_run"] = json!(false);
+    arguments["plan_id"] = plan["plan_id"].clone();
+    arguments
+}
+
+/// The id of the change that an answer tells.
+fn change_id(output: &Value) -> Value {
+    assert!(output["change_id"].as_str().unwrap().starts_with("ch_"), "{output}");
+    output["change_id"].clone()
+}

@@ -1,0 +1,116 @@
+//! Writes whose confirmation is lost, wrong or refused: said as it is, and never repeated.
+
+use spotify_mcp::spotify::sandbox::{Fault, Filter, Injection};
+
+use super::*;
+
+const REMOVE: &str = "remove_tracks_from_playlist";
+
+fn writes(server: &TestServer, method: &str) -> usize {
+    let filter = Filter { method: Some(method.to_owned()), limit: Some(usize::MAX), ..Filter::default() };
+    let entries = server.control().journal(&filter);
+    entries.iter().filter(|entry| entry.path.ends_with("/items")).count()
+}
+
+async fn removing(server: &TestServer, who: &Listener, list: &str, fault: Option<Fault>) -> Value {
+    let arguments = json!({"playlist_id": list, "track_uris": [uri(1)]});
+    let plan = done(who, REMOVE, arguments.clone()).await;
+    if let Some(fault) = fault {
+        server.inject("DELETE /v1/playlists/*", 1, fault);
+    }
+    who.call(REMOVE, applying(&arguments, &plan)).await.result()
+}
+
+#[tokio::test]
+async fn a_lost_confirmation_is_settled_by_reading_and_the_change_is_sent_once() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", uris(&[1, 2, 1]));
+    let result = removing(&server, &ada, &list, Some(Fault::LoseReply)).await;
+    assert_eq!(result["structuredContent"]["status"], "verified", "{result}");
+    assert_eq!((held(&server, &list), writes(&server, "DELETE")), (uris(&[2]), 1));
+
+    // The same where it was not done: not certain, and not sent again.
+    replaced(&server, &list, uris(&[1, 2]));
+    let result = removing(&server, &ada, &list, Some(Fault::Drop)).await;
+    let output = &result["structuredContent"];
+    assert_eq!(
+        (&output["status"], &output["failure"]["code"]),
+        (&json!("ambiguous"), &json!("AMBIGUOUS_WRITE"))
+    );
+    assert_eq!((held(&server, &list), writes(&server, "DELETE")), (uris(&[1, 2]), 2));
+    let listed = done(&ada, "list_changes", json!({"limit": 1})).await;
+    assert_eq!(listed["changes"][0]["state"], "ambiguous", "{listed}");
+}
+
+#[tokio::test]
+async fn a_confirmation_that_is_not_true_is_found_out() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", uris(&[1, 2]));
+    let result = removing(&server, &ada, &list, Some(Fault::Unapplied)).await;
+    let output = &result["structuredContent"];
+    assert_eq!(output["status"], "ambiguous", "{result}");
+    assert!(output["failure"]["message"].as_str().unwrap().contains("something else"), "{output}");
+    server.inject("PUT /v1/playlists/*", 1, Fault::Unapplied);
+    let output = done(&ada, "update_playlist", json!({"playlist_id": list, "name": "New"})).await;
+    assert_eq!(output["status"], "ambiguous", "{output}");
+    server.inject("PUT /v1/me/library", 1, Fault::Unapplied);
+    let public = PlaylistChange { public: Some(true), ..PlaylistChange::default() };
+    let bens = server.control().create_playlist("ben", public).unwrap();
+    let output = done(&ada, "follow_playlist", json!({"playlist_id": bens})).await;
+    assert_eq!((&output["status"], &output["followed"]), (&json!("ambiguous"), &json!(false)), "{output}");
+}
+
+#[tokio::test]
+async fn a_refused_change_is_an_error_and_leaves_no_entry() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", uris(&[1, 2]));
+    let refusals = [
+        (403, r#"{"error":{"status":403,"message":"Insufficient client scope"}}"#, "SCOPE_MISSING"),
+        (403, r#"{"error":{"status":403,"message":"Forbidden"}}"#, "FORBIDDEN"),
+        (404, r#"{"error":{"status":404,"message":"Resource not found"}}"#, "NOT_FOUND"),
+        (429, r#"{"error":{"status":429,"message":"x","reason":"QUOTA_EXCEEDED"}}"#, "QUOTA_EXCEEDED"),
+    ];
+    for (status, body, code) in refusals {
+        let headers = [("retry-after".to_owned(), "86207".to_owned())].into();
+        let fault = Fault::Status { status, body: body.to_owned(), headers };
+        let result = removing(&server, &ada, &list, Some(fault.clone())).await;
+        assert_eq!(result["structuredContent"]["error"]["code"], code, "{result}");
+        server.inject("PUT /v1/playlists/*", 1, fault);
+        assert_eq!(
+            ada.call("update_playlist", json!({"playlist_id": list, "name": "New"})).await.error(),
+            code
+        );
+    }
+    assert_eq!(held(&server, &list), uris(&[1, 2]));
+    assert_eq!(done(&ada, "list_changes", json!({})).await["total"], 0);
+}
+
+#[tokio::test]
+async fn a_change_that_stops_half_way_says_so_and_is_undone_to_the_last_row() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let rows: Vec<_> = (0..150).chain(0..150).map(uri).collect();
+    let list = filled(&server, "ada", rows.clone());
+    let arguments = json!({"playlist_id": list});
+    let plan = done(&ada, "deduplicate_playlist", arguments.clone()).await;
+    let headers = Default::default();
+    let fault =
+        Fault::Status { status: 403, body: r#"{"error":{"message":"Forbidden"}}"#.to_owned(), headers };
+    let route = "POST /v1/playlists/*".to_owned();
+    assert!(server.control().inject(Injection { route, skip: 1, times: 1, fault }));
+    let output = done(&ada, "deduplicate_playlist", applying(&arguments, &plan)).await;
+    assert_eq!(
+        (&output["status"], &output["failure"]["code"]),
+        (&json!("partial"), &json!("FORBIDDEN")),
+        "{output}"
+    );
+    assert!(held(&server, &list).len() < 150);
+    let undo = json!({"change_id": change_id(&output), "dry_run": false});
+    let undone = done(&ada, "undo_change", undo.clone()).await;
+    assert_eq!(undone["status"], "verified", "{undone}");
+    assert_eq!(held(&server, &list), rows);
+    assert!(refused(&ada, "undo_change", undo).await.contains("undone before"));
+}

@@ -1,0 +1,121 @@
+//! Changes and plans: whose they are, how many are kept, once, and gone in time.
+
+use spotify_mcp::domain::change::{MOST, MOST_BYTES};
+use spotify_mcp::domain::{ChangeId, PlanId};
+use spotify_mcp::store::{Begun, NewChange, NewPlan, PlanUse};
+
+use super::fixtures::{Person, at, fresh, person};
+use crate::support::database::{TestDatabase, on_both};
+
+fn change(person: &Person, second: i64, bytes: usize) -> NewChange {
+    NewChange {
+        id: ChangeId::mint(fresh()),
+        user: person.user.clone(),
+        link: person.link.clone(),
+        tool: "update_playlist",
+        data_key: person.data_key.clone(),
+        content_key: b"content key".to_vec(),
+        summary: b"begun".to_vec(),
+        pre_image: vec![7; bytes],
+        now: at(second),
+        expires_at: at(1_000),
+    }
+}
+
+async fn listed(db: &TestDatabase, person: &Person) -> Vec<ChangeId> {
+    let (rows, count) = db.changes((&person.user, None), (0, 1_000), at(5)).await.unwrap();
+    assert_eq!(i64::try_from(rows.len()).unwrap(), count);
+    rows.into_iter().map(|row| row.id).collect()
+}
+
+#[tokio::test]
+async fn a_change_is_its_persons_completed_once_and_undone_once() {
+    on_both(async |db| {
+        let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
+        let (first, second) = (change(&arthur, 1, 10), change(&arthur, 2, 10));
+        for new in [&first, &second] {
+            assert_eq!(db.begin_change(new).await.unwrap(), Begun::Done);
+        }
+        assert_eq!(listed(db, &arthur).await, [second.id.clone(), first.id.clone()], "the newest first");
+        assert!(listed(db, &ford).await.is_empty());
+        let (of_arthur, of_ford) = ((&first.id, &arthur.user), (&first.id, &ford.user));
+        assert!(db.change(of_ford, at(5)).await.unwrap().is_none());
+        assert!(!db.finish_change(of_ford, (1, b"stolen")).await.unwrap());
+        assert!(!db.claim_undo(of_ford, at(5)).await.unwrap());
+        db.forget_change(of_ford).await.unwrap();
+        assert!(db.finish_change(of_arthur, (1, b"done")).await.unwrap());
+        assert!(!db.finish_change(of_arthur, (1, b"again")).await.unwrap());
+        let row = db.change(of_arthur, at(5)).await.unwrap().unwrap();
+        assert_eq!((row.version, &row.summary[..], row.pre_image.len()), (2, &b"done"[..], 10));
+        assert!(db.claim_undo(of_arthur, at(5)).await.unwrap());
+        assert!(!db.claim_undo(of_arthur, at(5)).await.unwrap(), "once");
+        db.release_undo(of_arthur).await.unwrap();
+        assert!(db.claim_undo(of_arthur, at(5)).await.unwrap());
+
+        // With an account or a key that is not there, nothing is kept.
+        let elsewhere = NewChange { link: ford.link.clone(), ..change(&arthur, 3, 1) };
+        assert_eq!(db.begin_change(&elsewhere).await.unwrap(), Begun::Nobody);
+        db.raw().await.run("UPDATE data_keys SET state = 'retired'").await;
+        assert_eq!(db.begin_change(&change(&arthur, 3, 1)).await.unwrap(), Begun::KeyReplaced);
+
+        assert_eq!(db.purge(at(999)).await.unwrap().changes, 0);
+        assert_eq!(db.purge(at(1_000)).await.unwrap().changes, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_oldest_go_where_a_person_has_too_many_or_too_large_ones() {
+    on_both(async |db| {
+        let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
+        db.begin_change(&change(&ford, 0, 10)).await.unwrap();
+        for second in 0..MOST + 3 {
+            db.begin_change(&change(&arthur, second, 10)).await.unwrap();
+        }
+        assert_eq!(i64::try_from(listed(db, &arthur).await.len()).unwrap(), MOST);
+        let half = usize::try_from(MOST_BYTES / 2).unwrap();
+        for second in 200..203 {
+            db.begin_change(&change(&arthur, second, half)).await.unwrap();
+        }
+        assert_eq!(listed(db, &arthur).await.len(), 1, "with its summary a half is more than one");
+        assert_eq!(listed(db, &ford).await.len(), 1, "nobody else's go");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_plan_is_used_once_by_its_person_for_what_it_was_made() {
+    on_both(async |db| {
+        let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
+        let plan = NewPlan {
+            id: PlanId::mint(fresh()),
+            user: arthur.user.clone(),
+            link: arthur.link.clone(),
+            tool: "deduplicate_playlist",
+            asked: [1; 32],
+            state: [2; 32],
+            expires_at: at(600),
+        };
+        assert!(db.keep_plan(&plan, at(1)).await.unwrap());
+        let foreign = NewPlan { user: ford.user.clone(), link: ford.link.clone(), ..plan.clone() };
+        assert_eq!(db.use_plan(&foreign, at(2)).await.unwrap(), PlanUse::Unknown);
+        let other = NewPlan { asked: [3; 32], ..plan.clone() };
+        assert_eq!(db.use_plan(&other, at(2)).await.unwrap(), PlanUse::OtherArguments);
+        let stale = NewPlan { state: [3; 32], ..plan.clone() };
+        assert_eq!(db.use_plan(&stale, at(2)).await.unwrap(), PlanUse::OtherState);
+        assert_eq!(db.use_plan(&plan, at(600)).await.unwrap(), PlanUse::Expired);
+        let (one, two) = tokio::join!(db.use_plan(&plan, at(2)), db.use_plan(&plan, at(2)));
+        let mut uses = [one.unwrap(), two.unwrap()];
+        uses.sort_by_key(|used| *used != PlanUse::Taken);
+        assert_eq!(uses, [PlanUse::Taken, PlanUse::Used]);
+        assert_eq!(db.purge(at(600)).await.unwrap().changes, 0, "its person still hears what became of it");
+        assert_eq!(db.purge(at(600 + 3_600)).await.unwrap().changes, 1);
+        // Of very many the oldest go.
+        for n in 0..60 {
+            let next = NewPlan { id: PlanId::mint(fresh()), ..plan.clone() };
+            assert!(db.keep_plan(&next, at(n)).await.unwrap());
+        }
+        assert_eq!(db.raw().await.number("SELECT COUNT(*) FROM plans").await, 50);
+    })
+    .await;
+}
