@@ -29,7 +29,7 @@ pub use mirror::{Mirror, SetAside};
 pub use outside::{Doubt, Outside};
 pub use restore::{Loaded, Prepared, Restoring, Staged, kept_name, put_in_place, stage};
 pub use scratch::Scratch;
-pub use sealed_things::{SealedThings, Tally, open_all};
+pub use sealed_things::{SealedThings, Tally, open_all, open_most};
 pub use verify::{Copied, Verified, verify};
 
 /// Why a backup cannot be used. None of these says anything about its content.

@@ -36,6 +36,10 @@ pub struct SealedThings {
     pub damaged: Vec<String>,
     /// Whether one of these is a key of the server's own: no server starts with it.
     pub is_fatal: bool,
+    /// So many values of a kind are opened, about; 0: all of them.
+    pub most: u64,
+    /// Whether there are more.
+    pub are_more: bool,
 }
 
 impl SealedThings {
@@ -63,6 +67,14 @@ impl SealedThings {
             .then(|| format!("{damaged} sealed values do not open: {}{more}", self.damaged.join("; ")))
     }
 
+    /// Whether so many of a kind were opened as are wanted.
+    fn are_enough(&mut self, kind: &str) -> bool {
+        let Tally { opened, elsewhere, damaged } = self.of(kind);
+        let enough = self.most > 0 && opened + elsewhere + damaged >= self.most;
+        self.are_more |= enough;
+        enough
+    }
+
     fn note(&mut self, kind: &'static str, row: &str, opens: Result<(), OpenError>) {
         let tally = self.kinds.entry(kind).or_default();
         match opens {
@@ -83,7 +95,15 @@ impl SealedThings {
 /// # Errors
 /// Where the database fails.
 pub async fn open_all(store: &Store, root: &RootKey) -> Result<SealedThings, Failure> {
-    let mut things = SealedThings::default();
+    open_most(store, root, 0).await
+}
+
+/// The same, of a column no more than `most` values and what is read with them (0: all).
+///
+/// # Errors
+/// As [`open_all`].
+pub async fn open_most(store: &Store, root: &RootKey, most: u64) -> Result<SealedThings, Failure> {
+    let mut things = SealedThings { most, ..SealedThings::default() };
     let own = own_keys(&mut things, root, &store.purpose_keys().await?);
     things.is_fatal = things.of("purpose_keys.wrapped").damaged > 0;
     for row in store.master_keys().await? {
@@ -133,7 +153,7 @@ async fn data_keys(things: &mut SealedThings, store: &Store, root: &RootKey) -> 
     const KIND: &str = "data_keys.wrapped";
     things.kinds.entry(KIND).or_default();
     let mut after = String::new();
-    loop {
+    while !things.are_enough(KIND) {
         let rows = store.data_keys_after(&after, BATCH).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.id.to_string();
@@ -142,6 +162,7 @@ async fn data_keys(things: &mut SealedThings, store: &Store, root: &RootKey) -> 
             things.note(KIND, row.id.as_str(), opened.map(drop));
         }
     }
+    Ok(())
 }
 
 async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Result<(), Failure> {
@@ -149,7 +170,7 @@ async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Res
         things.kinds.entry(kind).or_default();
     }
     let mut after = String::new();
-    loop {
+    while !(things.are_enough(ACCESS) || things.are_enough(REFRESH)) {
         let rows = store.sealed_links_after(&after, BATCH).await?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         after.clone_from(&last.id);
@@ -168,6 +189,7 @@ async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Res
             }
         }
     }
+    Ok(())
 }
 
 const ACCESS: &str = "linked_accounts.access_token";
@@ -177,7 +199,7 @@ async fn signing_keys(things: &mut SealedThings, store: &Store, root: &RootKey) 
     const KIND: &str = "api_keys.signing_key";
     things.kinds.entry(KIND).or_default();
     let mut after = String::new();
-    loop {
+    while !things.are_enough(KIND) {
         let rows = store.sealed_api_keys_after(&after, BATCH).await?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         after.clone_from(&last.id);
@@ -187,6 +209,7 @@ async fn signing_keys(things: &mut SealedThings, store: &Store, root: &RootKey) 
             things.note(KIND, &api_key.id, opens);
         }
     }
+    Ok(())
 }
 
 /// What tools changed: a key for each, and what that seals. Few at a time, because they may be large.
@@ -224,7 +247,7 @@ async fn logins(things: &mut SealedThings, store: &Store, own: &[SealingKey]) ->
     const KIND: &str = "logins.verifier";
     things.kinds.entry(KIND).or_default();
     let mut after = Vec::new();
-    loop {
+    while !things.are_enough(KIND) {
         let rows = store.sealed_logins_after(&after, BATCH).await?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         after.clone_from(last);
@@ -238,13 +261,14 @@ async fn logins(things: &mut SealedThings, store: &Store, own: &[SealingKey]) ->
             things.note(KIND, "a login in progress", opens);
         }
     }
+    Ok(())
 }
 
 async fn audit_keys(things: &mut SealedThings, store: &Store, own: &[SealingKey]) -> Result<(), Failure> {
     const KIND: &str = "audit_keys.wrapped";
     things.kinds.entry(KIND).or_default();
     let mut after = String::new();
-    loop {
+    while !things.are_enough(KIND) {
         let rows = store.audit_keys_after(&after, BATCH).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after.clone_from(&last.id);
@@ -258,6 +282,7 @@ async fn audit_keys(things: &mut SealedThings, store: &Store, own: &[SealingKey]
             things.note(KIND, &row.id, opens);
         }
     }
+    Ok(())
 }
 
 /// A value under another data key than its row names was moved there.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use super::deps::Licences;
 use super::embedded;
 use super::finding::Severity;
 use super::frameworks::Framework;
@@ -28,6 +29,8 @@ pub struct Catalogue {
     pub tasks: Vec<Task>,
     /// What the posture score counts.
     pub scale: Scale,
+    /// Which licences packages may be under (`licences.toml`), known to be readable.
+    pub licences: String,
     /// SHA-256 of all of it, in hexadecimal digits.
     pub digest: String,
     /// What it was read from.
@@ -71,10 +74,14 @@ pub enum Need {
     Network,
     /// The server's database.
     Database,
+    /// The server's audit trail.
+    Trail,
     /// A live server (`--live`).
     Server,
     /// A registry's index, which is fetched: `--offline` takes it out of what was asked.
     Index,
+    /// A server of this program's own, started apart: without `--probe` it is not asked.
+    Probe,
 }
 
 impl Need {
@@ -83,8 +90,10 @@ impl Need {
         match self {
             Self::Network => "network",
             Self::Database => "database",
+            Self::Trail => "trail",
             Self::Server => "server",
             Self::Index => "index",
+            Self::Probe => "probe",
         }
     }
 
@@ -193,6 +202,7 @@ impl Catalogue {
                 .map_err(|why| format!("profiles.toml: {why}"))?,
             tasks: tasks::parse(one(files, "tasks.toml")?).map_err(|why| format!("tasks.toml: {why}"))?,
             scale: Scale::parse(one(files, "score.toml")?).map_err(|why| format!("score.toml: {why}"))?,
+            licences: licences(files).map_err(|why| format!("licences.toml: {why}"))?,
             digest: digest(files),
             origin: origin.to_owned(),
         };
@@ -317,6 +327,11 @@ impl Catalogue {
 fn one<'a>(files: &'a [(String, String)], path: &str) -> Result<&'a str, String> {
     let found = files.iter().find(|(known, _)| known == path);
     found.map(|(_, text)| text.as_str()).ok_or_else(|| format!("{path} is missing"))
+}
+
+fn licences(files: &[(String, String)]) -> Result<String, String> {
+    let text = one(files, "licences.toml")?;
+    Licences::by_policy(text).map(|_| text.to_owned())
 }
 
 fn digest(files: &[(String, String)]) -> String {

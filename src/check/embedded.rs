@@ -5,6 +5,7 @@ const FILES: &[(&str, &str)] = &[
     ("profiles.toml", include_str!("../../policies/profiles.toml")),
     ("score.toml", include_str!("../../policies/score.toml")),
     ("tasks.toml", include_str!("../../policies/tasks.toml")),
+    ("licences.toml", include_str!("../../policies/licences.toml")),
     ("frameworks/owasp-top10-2025.toml", include_str!("../../policies/frameworks/owasp-top10-2025.toml")),
     ("frameworks/owasp-api-2023.toml", include_str!("../../policies/frameworks/owasp-api-2023.toml")),
     ("frameworks/owasp-asvs-5.toml", include_str!("../../policies/frameworks/owasp-asvs-5.toml")),

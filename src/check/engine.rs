@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::catalogue::{Catalogue, Check};
 use super::finding::{Severity, Source, State, Verdict, cleaned};
-use super::profile::Profile;
 use super::request::Request;
 use super::rule::{Ground, Parameters, Rule};
 use super::selection::{Asked, Selection};
@@ -81,14 +80,9 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// For this reason.
-    pub fn new(check: &Check, why: &str) -> Self {
-        Self {
-            id: check.id.clone(),
-            title: check.title.clone(),
-            severity: check.severity,
-            why: why.to_owned(),
-        }
+    /// For this reason; how much it would matter, by the profile.
+    pub fn new(check: &Check, severity: Severity, why: &str) -> Self {
+        Self { id: check.id.clone(), title: check.title.clone(), severity, why: why.to_owned() }
     }
 }
 
@@ -112,22 +106,27 @@ impl<'a> Bench<'a> {
     pub fn new(request: &'a Request, catalogue: &'a Catalogue, selection: &Selection) -> Self {
         let mut bench = Self { request, asked: Vec::new(), findings: Vec::new(), left_out: Vec::new() };
         for check in &catalogue.checks {
-            match selection.asks(check) {
-                Asked::No => {}
-                Asked::Without(out) => bench.left_out.push(out),
-                Asked::Yes => bench.take(catalogue, check, request.profile),
-            }
+            bench.take(catalogue, check, selection.asks(check));
         }
         bench
     }
 
-    fn take(&mut self, catalogue: &Catalogue, check: &'a Check, profile: Profile) {
-        let Some(severity) = catalogue.severity(check, profile) else {
-            let why = format!("the profile {} has no such check", profile.name());
-            return self.left_out.push(LeftOut::new(check, &why));
-        };
-        let parameters = catalogue.parameters(check, profile);
-        self.asked.push(Case { check, severity, parameters, is_judged: false });
+    fn take(&mut self, catalogue: &Catalogue, check: &'a Check, asked: Asked) {
+        let profile = self.request.profile;
+        let severity = catalogue.severity(check, profile);
+        let without = |severity, why: &str| LeftOut::new(check, severity, why);
+        match (asked, severity) {
+            (Asked::No, _) => {}
+            (Asked::Without(why), _) => self.left_out.push(without(severity.unwrap_or(check.severity), &why)),
+            (Asked::Yes, None) => {
+                let why = format!("the profile {} has no such check", profile.name());
+                self.left_out.push(without(check.severity, &why));
+            }
+            (Asked::Yes, Some(severity)) => {
+                let parameters = catalogue.parameters(check, profile);
+                self.asked.push(Case { check, severity, parameters, is_judged: false });
+            }
+        }
     }
 
     /// Whether any of these rules is of a check that was asked: else there is nothing to gather for them.

@@ -7,10 +7,8 @@ use super::engine::{Finding, Place};
 use super::finding::{Severity, State, Verdict};
 use super::profile::Profile;
 use super::rule::{Ground, Rule};
-use crate::ambient::Timestamp;
 
-/// When judgements in tests are made: 2026-11-21T00:00:00Z.
-pub const NOW: Timestamp = Timestamp::from_secs(1_795_219_200);
+pub use super::self_test::NOW;
 
 /// What one rule says in a profile.
 pub fn verdicts<F>(rules: &[Rule<F>], id: &str, facts: &F, profile: Profile) -> Vec<Verdict> {

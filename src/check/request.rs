@@ -17,6 +17,8 @@ pub struct Request {
     pub profile: Profile,
     /// The network is out of what was asked; nothing may be sent.
     pub offline: bool,
+    /// This program is started apart and tried (`--probe`).
+    pub probe: bool,
     /// A live server to ask (`--live`).
     pub live: Option<Url>,
     /// Where the advisory database is: a folder or an archive (`--advisory-db`).
@@ -29,6 +31,8 @@ pub struct Request {
     pub registry_index: Option<PathBuf>,
     /// A release's list of SHA-256 digests (`--release-manifest`).
     pub release_manifest: Option<PathBuf>,
+    /// Which licences packages may be under: the text of `licences.toml`, built in or of `--policies`.
+    pub licences: String,
     /// `host:port` of TLS servers to look at instead of the configured ones (`--address`).
     pub addresses: Vec<String>,
     /// The process that `runtime` judges, instead of the server that runs on the data directory (`--pid`).

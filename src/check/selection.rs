@@ -1,7 +1,6 @@
 //! What was asked: which checks, by area, id and tag, and what `--offline` takes out.
 
-use super::catalogue::{Area, Catalogue, Check};
-use super::engine::LeftOut;
+use super::catalogue::{Area, Catalogue, Check, Need};
 
 /// What was asked.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +13,8 @@ pub struct Selection {
     pub skip: Vec<String>,
     /// What needs the network, or is fetched, is not asked.
     pub offline: bool,
+    /// What needs a server started apart is asked.
+    pub probe: bool,
 }
 
 /// Whether a check was asked.
@@ -21,8 +22,8 @@ pub struct Selection {
 pub enum Asked {
     /// It is to run.
     Yes,
-    /// It would have been, and something on the command line takes it out.
-    Without(LeftOut),
+    /// It would have been, and something on the command line takes it out: what.
+    Without(String),
     /// It belongs to another area, or was not named.
     No,
 }
@@ -31,19 +32,24 @@ impl Selection {
     /// Whether this check was asked.
     pub fn asks(&self, check: &Check) -> Asked {
         let of_area = self.area.is_none_or(|area| area == check.area || check.area == Area::All);
-        let named = |words: &[String]| words.iter().any(|word| is_called(check, word));
-        if !of_area || !(self.only.is_empty() || named(&self.only)) {
+        if !of_area || !self.names(check) {
             return Asked::No;
         }
-        if named(&self.skip) {
-            return Asked::Without(LeftOut::new(check, "skipped by --skip"));
+        if self.skip.iter().any(|word| is_called(check, word)) {
+            return Asked::Without("skipped by --skip".to_owned());
+        }
+        if !self.probe && check.needs.contains(&Need::Probe) {
+            return Asked::Without("without --probe: it is tried on a server started apart".to_owned());
         }
         match check.needs.iter().find(|need| self.offline && need.is_fetched()) {
-            Some(need) => {
-                Asked::Without(LeftOut::new(check, &format!("--offline: it needs the {}", need.name())))
-            }
+            Some(need) => Asked::Without(format!("--offline: it needs the {}", need.name())),
             None => Asked::Yes,
         }
+    }
+
+    /// Whether `--only` names it, or names none.
+    pub fn names(&self, check: &Check) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| is_called(check, word))
     }
 
     /// The first word of `--only` and `--skip` that no check is called by.
@@ -53,10 +59,11 @@ impl Selection {
     }
 }
 
-/// By its id, its name, its area or a tag.
+/// By its id, its name, its area, a tag, or what it needs.
 fn is_called(check: &Check, word: &str) -> bool {
     check.id.eq_ignore_ascii_case(word)
         || check.name.eq_ignore_ascii_case(word)
         || check.area.name() == word
         || check.tags.iter().any(|tag| tag == word)
+        || check.needs.iter().any(|need| need.name() == word)
 }

@@ -10,6 +10,7 @@ use super::catalogue::Catalogue;
 use super::engine::Finding;
 use super::finding::{Severity, Source, State, Verdict};
 use super::rule::{Ground, Parameters, Rule};
+use super::self_test::{Case, NOW};
 use crate::ambient::Timestamp;
 
 const DAY: i64 = 86_400;
@@ -261,6 +262,27 @@ fn judged(
         Verdict::pass(source, format!("{of}, until {}", waiver.expires))
     };
     verdict.about(waiver.named())
+}
+
+/// The case that the self-test judges: a waiver whose last day is over.
+pub fn cases() -> Vec<Case<Facts>> {
+    let facts = |days: i64| Facts { file: None, waivers: vec![(until(days), Some(true))] };
+    vec![Case { id: ID, mutation: "a waiver's last day is over", sound: facts(40), changed: facts(0) }]
+}
+
+/// A made-up waiver that ends so many days after the self-test's now.
+fn until(days: i64) -> Waiver {
+    let ends = Timestamp::from_secs(NOW.secs() + days * DAY);
+    Waiver {
+        id: "SMC1001".to_owned(),
+        owner: "ada@example.org".to_owned(),
+        approver: None,
+        reason: "it is replaced next month".to_owned(),
+        expires: Timestamp::from_secs(ends.secs() - DAY).rfc3339().chars().take(10).collect(),
+        ends,
+        fingerprint: Some("0".repeat(32)),
+        justification: None,
+    }
 }
 
 #[cfg(test)]

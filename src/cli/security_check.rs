@@ -7,6 +7,7 @@ mod explain;
 mod inputs;
 mod list;
 mod outputs;
+mod self_test;
 mod supply;
 mod told;
 
@@ -28,7 +29,8 @@ Examples:
   spotify-mcp security-check compliance --waivers waivers.toml \\
       --output report.sarif --output report.md
   spotify-mcp security-check --list
-  spotify-mcp security-check --explain SMC1001";
+  spotify-mcp security-check --explain SMC1001
+  spotify-mcp security-check self-test";
 
 /// What `security-check` takes.
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,8 @@ enum Command {
     Runtime(Ask),
     /// Record that a task which no program can see was done
     Attest(attest::Args),
+    /// Show every check both passing and failing, on made-up facts
+    SelfTest(self_test::Args),
 }
 
 /// Looks, or says what there is to look at.
@@ -71,6 +75,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         Some(Command::Network(ask)) => (Some(Area::Network), ask),
         Some(Command::Runtime(ask)) => (Some(Area::Runtime), ask),
         Some(Command::Attest(args)) => return attest::run(args, global),
+        Some(Command::SelfTest(args)) => return self_test::run(args, global),
         None if args.list => return list::run(&inputs::catalogue(None)?, &output),
         None => match &args.explain {
             Some(id) => return explain::run(&inputs::catalogue(None)?, id, &output),

@@ -3,9 +3,13 @@
 mod attested;
 mod beside;
 mod configured;
+mod confined;
+mod documented;
 mod network;
 mod outputs;
+mod probed;
 mod runtime;
+mod shown;
 mod statuses;
 
 use std::fs;

@@ -3,6 +3,7 @@
 //!
 //! Never: changing anything; a rule that does input or output; a secret in a fact.
 
+mod cases;
 mod files;
 pub(super) mod master;
 mod rules_access;
@@ -26,6 +27,7 @@ use crate::domain::scope::Scope;
 use crate::policy::ToolPolicies;
 use crate::policy::environment;
 
+pub use cases::cases;
 pub use files::{FileSeen, Found, Role, There};
 pub use master::{Master, Place};
 pub use seal::Seal;

@@ -1,132 +1,28 @@
-//! Every rule of the area on facts on which it passes and on facts on which it fails, and what it says where it cannot
-//! tell.
+//! What every rule of the area says in the cases between, and where it cannot tell. That each passes and fails is the
+//! self-test's.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
+use super::cases::{self, file, key_at, problem, there};
 use super::secrets::Concealed;
 use super::*;
 use crate::ambient::Dice;
-use crate::check::proving::{all_proven, both_ways, state, verdicts};
+use crate::check::proving::{state, verdicts};
 use crate::check::{Profile, Severity, State};
-use crate::config::{LogLevel, Purpose, Signup, Sources, Wrong};
+use crate::config::Signup;
 use crate::crypto::SecretString;
 use crate::domain::client::RegistrationMode;
 
-/// A server of other people's data with nothing against it.
 fn sound() -> Facts {
-    loaded(&[])
-}
-
-fn loaded(more: &[(&str, &str)]) -> Facts {
-    let said = [
-        ("DATA_DIR", "/var/lib/spotify-mcp"),
-        ("DEPLOYMENT_ENVIRONMENT", "production"),
-        ("PUBLIC_URL", "https://music.example.org"),
-        ("SPOTIFY_CLIENT_ID", "5d1f3c0be2a74f6e9b8a0c1d2e3f4a5b"),
-        ("SPOTIFY_POLICY_ACKNOWLEDGED", "true"),
-    ];
-    let env = said.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-    let loaded =
-        crate::config::load(&Sources { env, purpose: Purpose::Inspect, ..Sources::default() }).unwrap();
-    let path = PathBuf::from("/etc/spotify-mcp/server.encrypted.json");
-    Facts {
-        config: loaded.as_far_as_valid().clone(),
-        file: Some(path.clone()),
-        file_is_unread: false,
-        problems: loaded.problems().to_vec(),
-        notices: loaded.notices().to_vec(),
-        asked: loaded.facts().clone(),
-        signup_is_said: false,
-        seal: Seal::Plain(path.clone()),
-        master: Master::Key { place: Place::OwnFile("/etc/spotify-mcp/master.key".into()), digest: [7; 32] },
-        derivations: vec![("/etc/spotify-mcp/server.encrypted.json#00".into(), Kdf::argon2id(&[1; 16]))],
-        secrets: vec![secret("spotify.client_secret", "b1946ac92492d2347c6235b4d2611184")],
-        files: vec![file(Role::Configuration, &path.display().to_string(), there(0o600))],
-        me: 1000,
-        residue: Vec::new(),
-        vectors: self_tests::vectors(),
-        binding: self_tests::binding(&Dice::system()),
-        scopes_unneeded: Vec::new(),
-    }
+    cases::loaded(&[], &Dice::system()).unwrap()
 }
 
 fn secret(key: &str, value: &str) -> Secret {
-    Secret {
-        key: key.to_owned(),
-        origin: "environment".to_owned(),
-        in_the_clear: None,
-        ends: None,
-        value: Concealed::of(value, &Dice::system()),
-    }
-}
-
-fn there(mode: u32) -> There {
-    There { mode, uid: 1000, leads_to: None, open_above: None, in_shared_folder: false }
-}
-
-fn file(role: Role, path: &str, there: There) -> FileSeen {
-    FileSeen { role, path: path.into(), found: Found::There(there) }
-}
-
-fn problem(code: &str, key: &str) -> Problem {
-    Problem::new(code, key, Origin::Env("X".into()), Wrong::new("it is wrong", "mend it"))
+    cases::secret(key, value, &Dice::system())
 }
 
 fn changed(change: impl FnOnce(&mut Facts)) -> Facts {
     let mut facts = sound();
     change(&mut facts);
     facts
-}
-
-#[test]
-fn every_rule_passes_and_fails() {
-    let cases: Vec<(&str, Facts)> = vec![
-        ("SMC1001", changed(|facts| facts.master = Master::None)),
-        ("SMC1002", changed(|facts| facts.master = key_at(Place::BesideData("/d/master.key".into())))),
-        ("SMC1004", changed(|facts| facts.binding[1].holds = false)),
-        ("SMC1008", changed(|facts| facts.derivations[0].1 = weak())),
-        ("SMC1010", changed(|facts| facts.vectors[0].holds = false)),
-        ("SMC2002", changed(|facts| facts.secrets[0].in_the_clear = Some(("/c.toml".into(), Some(3))))),
-        ("SMC2003", changed(|facts| facts.problems.push(problem("CONFIG_UNKNOWN_KEY", "server.prot")))),
-        ("SMC2004", changed(|facts| facts.files.push(file(Role::Secret, "/k", there(0o644))))),
-        ("SMC2005", changed(|facts| facts.secrets[0].value = Concealed::of("Changeme", &Dice::system()))),
-        ("SMC2006", changed(|facts| facts.config.telemetry.log_level = LogLevel::Debug)),
-        (
-            "SMC2008",
-            changed(|facts| facts.problems.push(problem("REDIRECT_WITHOUT_TLS", "spotify.redirect_uri"))),
-        ),
-        ("SMC2009", changed(|facts| facts.scopes_unneeded.push("player"))),
-        ("SMC2010", changed(|facts| facts.config.security.max_key_age.master = 400)),
-        ("SMC2011", changed(|facts| facts.problems.push(problem("CONFIG_MISSING", "spotify.client_id")))),
-        ("SMC2012", changed(|facts| facts.residue.push("/var/lib/spotify-mcp/core.17".into()))),
-        ("SMC2013", loaded(&[("PUBLIC_URL", "http://music.example.org")])),
-        ("SMC2014", loaded(&[("SPOTIFY_API_URL", "https://api.example.org")])),
-        ("SMC2015", loaded(&[("SPOTIFY_QUOTA_MODE", "extended")])),
-        ("SMC2016", loaded(&[("DATA_DIR", "/tmp/music")])),
-        ("SMC2017", changed(|facts| facts.config.auth.multi_user = false)),
-        ("SMC3001", changed(|facts| facts.config.auth.lifetimes.access_token = Duration::from_secs(7_200))),
-        ("SMC3002", changed(|facts| facts.config.security.max_sessions_per_user = 0)),
-        ("SMC3008", changed(|facts| facts.config.limits.unused_clients = 0)),
-        ("SMC3011", changed(|facts| facts.config.limits.failed_attempts_per_address_per_minute = 0)),
-        (
-            "SMC3012",
-            changed(|facts| facts.config.server.allowed_origins.push("http://app.example.org".into())),
-        ),
-        ("SMC3013", loaded(&[("PUBLIC_URL", "http://music.example.org")])),
-    ];
-    for (id, failing) in &cases {
-        both_ways(RULES, id, &sound(), failing);
-    }
-    all_proven(RULES, &cases.iter().map(|(id, _)| *id).collect::<Vec<_>>());
-}
-
-fn key_at(place: Place) -> Master {
-    Master::Key { place, digest: [7; 32] }
-}
-
-fn weak() -> Kdf {
-    Kdf::Pbkdf2Sha256 { rounds: 1_000, salt: "00".repeat(16) }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! The database is opened for reading alone: nothing is made, migrated or written. Never: a rule that does input or
 //! output; a key or anybody's value in a fact.
 
+mod cases;
 mod posture;
 mod rules_audit;
 mod rules_backup;
@@ -20,6 +21,7 @@ use super::{Profile, Request, Rule, Seen, Source, Verdict};
 use crate::config::Config;
 use crate::store::{AttestationRow, UsedRevision};
 
+pub use cases::cases;
 pub use posture::{Absent, Posture};
 pub use trail::{Anchored, Sample, Trail};
 

@@ -21,6 +21,10 @@ fn trail<'a>(facts: &'a Facts, ground: &Ground<'_>) -> Result<&'a Trail, Vec<Ver
 pub fn chain_holds(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let at = || Source::file(&facts.config.audit.dir);
     settled(trail(facts, ground).map(|trail| {
+        let only_unsigned = trail.problems.iter().all(|problem| problem.starts_with("AUDIT_UNSIGNED"));
+        if let Some(words) = newborn(facts, trail, ground).filter(|_| only_unsigned) {
+            return vec![Verdict::error(at(), format!("cannot tell yet: {words}"))];
+        }
         if !trail.problems.is_empty() {
             let one = |problem: &String| {
                 let code = problem.split(':').next().unwrap_or_default();
@@ -37,6 +41,17 @@ pub fn chain_holds(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     }))
 }
 
+/// A trail so young that its first checkpoint is not due, in words. Twice the time, because signing takes some.
+fn newborn(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Option<String> {
+    let due = facts.config.audit.checkpoint_every;
+    let age = ground.now.since(trail.began.filter(|_| trail.signed.is_none())?);
+    let words = || {
+        let (age, due) = (age.as_secs(), due.as_secs());
+        format!("the trail is {age} seconds old, and is first signed after {due} (audit.checkpoint_seconds)")
+    };
+    (age <= due * 2).then(words)
+}
+
 /// SMC6002.
 pub fn signed_and_anchored(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     settled(
@@ -48,7 +63,10 @@ fn signed(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {
     let at = Source::file(&facts.config.audit.dir);
     let most = ground.parameters.number("minutes").unsigned_abs();
     let verdict = match trail.signed {
-        None => Verdict::fail(at, format!("{} records, and nobody signed them", trail.records)),
+        None => match newborn(facts, trail, ground) {
+            Some(words) => Verdict::pass(at, words),
+            None => Verdict::fail(at, format!("{} records, and nobody signed them", trail.records)),
+        },
         Some((size, _)) if size >= trail.records => {
             Verdict::pass(at, format!("all {size} records are signed"))
         }
@@ -120,6 +138,12 @@ pub fn fields_present(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     }))
 }
 
+/// Too few megabytes in any case, or a small share that is not many of them either.
+fn is_scarce(free: u64, share: u64, (bytes, percent): (i64, i64)) -> bool {
+    let (bytes, percent) = (bytes.unsigned_abs(), percent.unsigned_abs());
+    free < bytes || (share < percent && free < bytes.saturating_mul(10))
+}
+
 /// SMC6008.
 pub fn room_and_time(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let least = ground.parameters.number("keep_days").unsigned_abs();
@@ -142,9 +166,10 @@ pub fn room_and_time(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
             (ground.parameters.number("free_megabytes"), ground.parameters.number("free_percent"));
         vec![match trail.room {
             None => Verdict::error(at, "the disk does not say how much room it has"),
-            Some((free, share)) if free >> 20 < bytes.unsigned_abs() || share < percent.unsigned_abs() => {
+            // A small share of a large disk is room enough.
+            Some((free, share)) if is_scarce(free >> 20, share, (bytes, percent)) => {
                 Verdict::fail(at, format!("{} MiB free, {share} % of its disk", free >> 20))
-                    .expecting(format!("at least {bytes} MiB and {percent} %"))
+                    .expecting(format!("at least {bytes} MiB, and {percent} % or ten times as much"))
                     .mended_by(
                         "make room: where the trail cannot be written, nothing that it records may happen",
                     )

@@ -55,8 +55,13 @@ fn by_key(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdic
     Ok(about(vec![match things.in_words() {
         Some(damaged) => Verdict::fail(at("sealed columns"), damaged),
         None => {
-            let seen =
-                format!("{} values open; {} need a key that is not at hand", total.opened, total.elsewhere);
+            let more = if things.are_more {
+                format!("; of a column {} were tried", things.most)
+            } else {
+                String::new()
+            };
+            let (open, others) = (total.opened, total.elsewhere);
+            let seen = format!("{open} values open; {others} need a key that is not at hand{more}");
             Verdict::pass(at("sealed columns"), seen)
         }
     }]))

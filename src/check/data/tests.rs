@@ -1,21 +1,18 @@
-//! Every rule of the area on facts on which it passes and on facts on which it fails, and what it says where it cannot
-//! tell.
+//! What every rule of the area says in the cases between, and where it cannot tell. That each passes and fails is the
+//! self-test's.
 
-mod fixtures;
-
-use fixtures::*;
-// Both are called so: the fixture is meant.
-use fixtures::posture;
-
+use super::cases::{self, DAY, ago, backup, data_keys, master, posture, rotation, trail};
 use super::posture::{Absent, Posture};
 use super::*;
 use crate::ambient::Timestamp;
 use crate::backup::SealedThings;
-use crate::check::proving::{NOW, all_proven, both_ways, state, verdicts};
+use crate::check::proving::{NOW, state, verdicts};
 use crate::check::{Profile, State, Unseen};
-use crate::store::{
-    BackupRow, DataKeyCount, Envelopes, Hashes, Oldest, Ownership, PostgresStanding, SchemaStanding,
-};
+use crate::store::{BackupRow, DataKeyCount, PostgresStanding};
+
+fn sound() -> Facts {
+    cases::sound().unwrap()
+}
 
 fn changed(change: impl FnOnce(&mut Posture)) -> Facts {
     let mut facts = sound();
@@ -35,67 +32,6 @@ fn configured(change: impl FnOnce(&mut Config)) -> Facts {
     let mut facts = sound();
     change(&mut facts.config);
     facts
-}
-
-fn foreign(kind: &'static str) -> Envelopes {
-    Envelopes { kind, values: 4, foreign: 1 }
-}
-
-#[test]
-fn every_rule_passes_and_fails() {
-    let overdue = |days: i64| Facts { attested: Ok(tasks(days * DAY)), ..sound() };
-    let cases: Vec<(&str, Facts)> = vec![
-        ("SMC1003", changed(|seen| seen.envelopes = Ok(vec![foreign("linked_accounts.access_token")]))),
-        ("SMC1005", changed(|seen| seen.masters = Ok(vec![master("m2", "active", 31 * DAY)]))),
-        (
-            "SMC1006",
-            changed(|seen| seen.data_keys = Ok(vec![DataKeyCount { most_seals: 1 << 32, ..data_keys(DAY) }])),
-        ),
-        ("SMC1007", changed(|seen| seen.rotations = Ok(vec![(rotation(None), 0)]))),
-        ("SMC1009", changed(|seen| seen.ownership = Ok(Ownership { foreign: 1, ..Ownership::default() }))),
-        ("SMC2001", Facts { seal: seal(2), ..sound() }),
-        (
-            "SMC2007",
-            Facts { used: Ok(Some(UsedRevision { rev: 3, digest: "e".into(), at: NOW })), ..sound() },
-        ),
-        (
-            "SMC3003",
-            changed(|seen| seen.hashes = Ok(vec![Hashes { kind: "codes.hash", values: 3, foreign: 3 }])),
-        ),
-        ("SMC5001", changed(|seen| seen.shared_disk = Some("NFS"))),
-        ("SMC5002", changed(|seen| postgres(seen).protected = None)),
-        ("SMC5003", changed(|seen| postgres(seen).privileges.push("superuser"))),
-        ("SMC5004", changed(|seen| postgres(seen).method = Some("trust".into()))),
-        (
-            "SMC5005",
-            changed(|seen| {
-                seen.schema = Ok(SchemaStanding { changed: vec![1], ..SchemaStanding::default() })
-            }),
-        ),
-        ("SMC5006", changed(|seen| seen.backups = Ok(vec![backup(9 * DAY)]))),
-        ("SMC5007", changed(|seen| seen.oldest = Ok(Oldest { login: Some(ago(DAY)), ..Oldest::default() }))),
-        ("SMC6001", told(|trail| trail.problems.push("AUDIT_TRUNCATED: 3 at the end are missing".into()))),
-        ("SMC6002", told(|trail| trail.signed = Some((90, Some(Timestamp::from_secs(ago(DAY))))))),
-        ("SMC6003", told(|trail| trail.sample.faults.push("record 7 lacks time".into()))),
-        ("SMC6008", told(|trail| trail.room = Some((1 << 20, 0)))),
-        ("SMC6009", configured(|config| config.alerts.command.clear())),
-        ("SMC9001", overdue(8)),
-        ("SMC9002", overdue(8)),
-        ("SMC9003", overdue(32)),
-        ("SMC9004", overdue(32)),
-        ("SMC9005", overdue(93)),
-        ("SMC9006", overdue(93)),
-        ("SMC9007", overdue(93)),
-        ("SMC9008", overdue(367)),
-        ("SMC9010", changed(|seen| seen.rotations = Ok(vec![(rotation(Some(32 * DAY)), 0)]))),
-        ("SMC9011", changed(|seen| seen.backups = Ok(vec![backup(32 * DAY)]))),
-        ("SMC9020", Facts { policy_acknowledged: false, ..sound() }),
-        ("SMC9021", configured(|config| config.server.security_contact = None)),
-    ];
-    for (id, failing) in &cases {
-        both_ways(RULES, id, &sound(), failing);
-    }
-    all_proven(RULES, &cases.iter().map(|(id, _)| *id).collect::<Vec<_>>());
 }
 
 fn postgres(seen: &mut Posture) -> &mut PostgresStanding {
@@ -223,4 +159,35 @@ fn backups_without_their_keys_and_people_who_came_back_are_found() {
         changed(|seen| seen.data_keys = Ok(vec![DataKeyCount { most_seals: 3 << 30, ..data_keys(DAY) }]));
     let said = verdicts(RULES, "SMC1006", &half, Profile::Production);
     assert_eq!(said[0].severity, Some(crate::check::Severity::Low));
+}
+
+#[test]
+fn a_trail_is_not_blamed_for_what_is_not_due_yet() {
+    let young = |age: i64, signed, problem: &str| {
+        told(|trail| {
+            trail.began = Some(Timestamp::from_secs(ago(age)));
+            trail.signed = signed;
+            trail.problems = vec![problem.to_owned()];
+        })
+    };
+    let unsigned = "AUDIT_UNSIGNED: no checkpoint";
+    assert_eq!(state(RULES, "SMC6001", &young(2, None, unsigned)), State::Error);
+    assert_eq!(state(RULES, "SMC6002", &young(2, None, unsigned)), State::Pass);
+    for (age, signed, problem) in
+        [(61, None, unsigned), (2, None, "AUDIT_ALTERED: record 3"), (2, Some((1, Some(NOW))), unsigned)]
+    {
+        assert_eq!(state(RULES, "SMC6001", &young(age, signed, problem)), State::Fail, "{age} {problem}");
+    }
+    assert_eq!(state(RULES, "SMC6002", &young(61, None, unsigned)), State::Fail);
+}
+
+#[test]
+fn a_small_share_of_a_large_disk_is_room_enough() {
+    let with = |megabytes: u64, share: u64| {
+        state(RULES, "SMC6008", &told(|trail| trail.room = Some((megabytes << 20, share))))
+    };
+    assert_eq!(with(511, 60), State::Fail);
+    assert_eq!(with(512, 5), State::Pass);
+    assert_eq!(with(5_119, 4), State::Fail);
+    assert_eq!(with(5_120, 1), State::Pass);
 }

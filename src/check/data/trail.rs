@@ -23,6 +23,8 @@ use crate::domain::event::EventCode;
 pub struct Trail {
     /// Records.
     pub records: u64,
+    /// When its oldest record was written.
+    pub began: Option<Timestamp>,
     /// What is not as it was written: code and words.
     pub problems: Vec<String>,
     /// What cannot be told: code and words.
@@ -71,11 +73,9 @@ fn read(dir: &Path, chains: Seen<Vec<Chain>>) -> io::Result<Option<Trail>> {
     let Some(first) = segments.first() else { return Ok(None) };
     let named =
         claims.first().and_then(|claim| claim.checkpoint.origin.rsplit('/').next().map(str::to_owned));
-    let chain = match named {
-        Some(name) => name,
-        None => reader::first_line(&first.path)?.and_then(|line| chain_of(&line)).unwrap_or_default(),
-    };
-    let mut trail = Trail::default();
+    let oldest = reader::first_line(&first.path)?;
+    let chain = named.or_else(|| oldest.as_deref().and_then(chain_of)).unwrap_or_default();
+    let mut trail = Trail { began: oldest.as_deref().and_then(written_at), ..Trail::default() };
     let known = chains.as_ref().ok().and_then(|all| all.iter().find(|known| known.mark.chain_uid == chain));
     if let Err(unseen) = &chains {
         trail.doubts.push(format!("AUDIT_NO_MARK: {unseen}"));
@@ -114,6 +114,11 @@ fn read(dir: &Path, chains: Seen<Vec<Chain>>) -> io::Result<Option<Trail>> {
     }
     trail.room = room(dir);
     Ok(Some(trail))
+}
+
+fn written_at(line: &[u8]) -> Option<Timestamp> {
+    let record = serde_json::from_slice::<Value>(line).ok()?;
+    record.get("time").and_then(Value::as_i64).map(Timestamp::from_millis)
 }
 
 /// The end of a segment that is looked at, in bytes.

@@ -192,16 +192,9 @@ fn severity(cvss: Cvss) -> Severity {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::cases::file;
     use super::*;
-
-    /// An advisory's file, with more lines in its `[advisory]` section.
-    pub(in crate::check::deps) fn file(id: &str, package: &str, more: &str) -> String {
-        format!(
-            "```toml\n[advisory]\nid = \"{id}\"\npackage = \"{package}\"\ndate = \"2026-11-01\"\n{more}\n\
-             [versions]\npatched = [\">= 1.2.3\"]\nunaffected = [\"< 1.0.0\"]\n```\n\n# A hole in {package}\n\nText.\n"
-        )
-    }
 
     fn read(more: &str) -> Advisory {
         Advisory::parse(&file("RUSTSEC-2026-0001", "dep", more), "dep", "RUSTSEC-2026-0001.md")

@@ -75,6 +75,21 @@ const ASSETS: &[Asset] = &[
         (128, 2),
         "the audit chain and tree, hashed credentials, PKCE (src/audit, src/crypto/token.rs)",
     ),
+    asset("BLAKE2b", ("hash", "512"), &["digest"], (256, 5), "within Argon2id alone (src/crypto/kdf.rs)"),
+    asset(
+        "SHA-1",
+        ("hash", "160"),
+        &["digest"],
+        (0, 0),
+        "names of things in reports (UUIDs of version 5, src/check/report/uuid.rs); nothing is proven by it",
+    ),
+    asset(
+        "MD5",
+        ("hash", "128"),
+        &["digest"],
+        (0, 0),
+        "within the PostgreSQL driver alone, for servers whose passwords are still stored so, which SMC5004 finds",
+    ),
     asset(
         "Ed25519",
         ("signature", "Curve25519"),
@@ -96,6 +111,11 @@ const ASSETS: &[Asset] = &[
     ),
     protocol("TLS", "1.2", "the same, with peers that have no 1.3; forward-secret suites alone (rustls)"),
 ];
+
+/// What each asset is called.
+pub(super) fn names() -> Vec<&'static str> {
+    ASSETS.iter().map(|asset| asset.name).collect()
+}
 
 /// Each asset's name within the document.
 pub(super) fn references() -> impl Iterator<Item = String> {

@@ -172,8 +172,8 @@ fn sift(collected: &Collected, (place, digest): (String, String), names: &BTreeS
 mod tests {
     use tar::EntryType;
 
-    use super::super::advisory::tests::file;
     use super::super::archive::tests::{gzip, tar};
+    use super::super::cases::file;
     use super::super::folder::tests::Scratch;
     use super::*;
 

@@ -5,6 +5,7 @@
 
 mod advisory;
 mod archive;
+mod cases;
 mod cbom;
 mod collected;
 mod database;
@@ -20,6 +21,7 @@ mod rules;
 mod sbom;
 
 pub use advisory::{Advisory, Kind, Rating};
+pub use cases::cases;
 pub use collected::Unusable;
 pub use database::{Basis, Database, Dated, KEPT_AS};
 pub use embedded::NoList;
@@ -54,6 +56,8 @@ pub struct Wanted {
     pub release: Option<PathBuf>,
     /// The network is out of bounds, and what comes from it was not asked for.
     pub offline: bool,
+    /// Which licences packages may be under, as `licences.toml` says it.
+    pub licences: String,
 }
 
 /// What was seen.
@@ -77,6 +81,8 @@ pub struct Facts {
     pub index: Option<Seen<Index>>,
     /// The licences.
     pub licences: Seen<Licences>,
+    /// The cryptography that the bill of materials lists, by name.
+    pub cryptography: Vec<&'static str>,
     /// A release's programs, where its list was named.
     pub release: Option<Seen<Vec<Released>>>,
 }
@@ -102,6 +108,7 @@ impl Wanted {
             index: request.registry_index.clone(),
             release: request.release_manifest.clone(),
             offline: request.offline,
+            licences: request.licences.clone(),
         }
     }
 }
@@ -134,7 +141,8 @@ pub async fn look(wanted: &Wanted) -> Facts {
         database,
         kept,
         index,
-        licences: Licences::built_in().map_err(Unseen::because),
+        licences: Licences::by_policy(&wanted.licences).map_err(Unseen::because),
+        cryptography: cbom::names(),
         release: wanted.release.as_deref().map(|path| release::read(path).map_err(Unseen::because)),
     }
 }

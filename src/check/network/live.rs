@@ -1,6 +1,8 @@
 //! What a live server answers to a stranger: pages, discovery, the protocol without a credential, questions for another
 //! host or from another origin, metrics, plain HTTP. Never: a credential that is one, or more state than a login begun.
 
+use std::time::{Duration, Instant};
+
 use http::Request;
 use http_body_util::Full;
 use url::Url;
@@ -58,8 +60,12 @@ const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","param
 /// A token that nobody issued.
 const INVENTED: &str = "invented-by-security-check";
 
+/// All questions together: a server that answers each one late is not waited for a dozen times.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Asks everything.
 pub async fn look(url: &Url, place: &Place) -> Live {
+    let asked = Asked { place, until: Instant::now() + PATIENCE };
     let get = |path: &'static str| place.about("GET", path);
     let call = |path: &'static str| {
         let call = place.about("POST", path).header("content-type", "application/json");
@@ -84,40 +90,76 @@ pub async fn look(url: &Url, place: &Place) -> Live {
         origin: url.as_str().trim_end_matches('/').to_owned(),
         secured: place.secured,
         loopback: place.server.address.ip().is_loopback(),
-        page: send(place, get("/"), "").await,
-        missing: send(place, get("/security-check-asks-for-what-is-not-there"), "").await,
-        resource: send(place, foreign("/.well-known/oauth-protected-resource"), "").await,
-        metadata: send(place, foreign("/.well-known/oauth-authorization-server"), "").await,
-        preflight: send(place, preflight, "").await,
-        anonymous: send(place, call("/mcp"), INITIALIZE).await,
-        invented: send(place, call("/mcp").header("authorization", &bearer), INITIALIZE).await,
-        in_address: send(place, call("/mcp?access_token=invented"), INITIALIZE).await,
-        other_host: send(place, other_host, "").await,
-        other_origin: send(place, call("/mcp").header("origin", FOREIGN), INITIALIZE).await,
-        login: send(place, get("/auth/login"), "").await,
-        metrics: send(place, get("/metrics"), "").await,
-        wide: send(place, wide, "").await,
-        plain: plain(url, place).await,
+        page: asked.send(get("/"), "").await,
+        missing: asked.send(get("/security-check-asks-for-what-is-not-there"), "").await,
+        resource: asked.send(foreign("/.well-known/oauth-protected-resource"), "").await,
+        metadata: asked.send(foreign("/.well-known/oauth-authorization-server"), "").await,
+        preflight: asked.send(preflight, "").await,
+        anonymous: asked.send(call("/mcp"), INITIALIZE).await,
+        invented: asked.send(call("/mcp").header("authorization", &bearer), INITIALIZE).await,
+        in_address: asked.send(call("/mcp?access_token=invented"), INITIALIZE).await,
+        other_host: asked.send(other_host, "").await,
+        other_origin: asked.send(call("/mcp").header("origin", FOREIGN), INITIALIZE).await,
+        login: asked.send(get("/auth/login"), "").await,
+        metrics: asked.send(get("/metrics"), "").await,
+        wide: asked.send(wide, "").await,
+        plain: asked.plain(url).await,
     }
 }
 
-async fn send(place: &Place, request: http::request::Builder, text: &str) -> Seen<Reply> {
-    let request: Request<Full<Bytes>> =
-        request.body(body(text)).map_err(|error| Unseen::because(format!("no such request: {error}")))?;
-    place.ask(request).await
+/// What is asked of one server, until when.
+struct Asked<'a> {
+    place: &'a Place,
+    until: Instant,
 }
 
-/// Asks at port 80, where a browser goes that was told only a name.
-async fn plain(url: &Url, place: &Place) -> Seen<Reply> {
-    if !place.secured || url.port().is_some() {
-        return Err(Unseen::because(
-            "only a server at the usual port of https has one of plain HTTP beside it",
-        ));
+impl Asked<'_> {
+    async fn send(&self, request: http::request::Builder, text: &str) -> Seen<Reply> {
+        self.send_to(self.place, request, text).await
     }
-    let mut address = place.server.address;
-    address.set_port(80);
-    let server = Server { address, host: place.server.host.clone() };
-    tls::connect(address).await?;
-    let place = Place { server, secured: false, ..place.clone() };
-    send(&place, place.about("GET", "/"), "").await
+
+    async fn send_to(&self, place: &Place, request: http::request::Builder, text: &str) -> Seen<Reply> {
+        if Instant::now() > self.until {
+            return Err(Unseen::because(
+                "not asked, because the server took too long for what was asked before",
+            ));
+        }
+        let request: Request<Full<Bytes>> =
+            request.body(body(text)).map_err(|error| Unseen::because(format!("no such request: {error}")))?;
+        place.ask(request).await
+    }
+
+    /// Asks at port 80, where a browser goes that was told only a name.
+    async fn plain(&self, url: &Url) -> Seen<Reply> {
+        let place = self.place;
+        if !place.secured || url.port().is_some() {
+            return Err(Unseen::because(
+                "only a server at the usual port of https has one of plain HTTP beside it",
+            ));
+        }
+        let mut address = place.server.address;
+        address.set_port(80);
+        let server = Server { address, host: place.server.host.clone() };
+        tls::connect(address).await?;
+        let place = Place { server, secured: false, ..place.clone() };
+        self.send_to(&place, place.about("GET", "/"), "").await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::network::tls::Trust;
+
+    #[tokio::test]
+    async fn a_server_that_took_too_long_is_not_asked_any_more() {
+        let server = Server { address: ([127, 0, 0, 1], 1).into(), host: "127.0.0.1".to_owned() };
+        let place =
+            Place { server, secured: false, authority: "127.0.0.1:1".into(), trust: Trust::web_and(&[]) };
+        let asked = |until| Asked { place: &place, until };
+        let late = asked(Instant::now() - Duration::from_secs(1)).send(place.about("GET", "/"), "").await;
+        assert!(late.unwrap_err().why.contains("took too long"));
+        let soon = asked(Instant::now() + PATIENCE).send(place.about("GET", "/"), "").await;
+        assert!(soon.unwrap_err().why.contains("cannot be connected to"));
+    }
 }

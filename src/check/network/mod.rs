@@ -2,6 +2,7 @@
 //!
 //! Connects where the configuration or the command line points, and holds no secret. Never: trusting what webpki does not.
 
+mod cases;
 #[cfg(test)]
 mod fixtures;
 mod gather;
@@ -13,6 +14,7 @@ pub mod signing;
 pub mod tls;
 pub mod web;
 
+pub use cases::cases;
 pub use gather::gather;
 pub use rules::RULES;
 

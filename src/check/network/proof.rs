@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::hello;
+use super::{hello, tls};
 use crate::ambient::Clock;
 use crate::check::finding::{Seen, Unseen};
 use crate::config::certificate;
@@ -50,7 +50,16 @@ pub async fn run(policy: Seen<GatePolicy>, clock: &Clock) -> Proof {
         Ok(policy) => targets(policy, clock).await,
         Err(unseen) => Err(unseen),
     };
-    Proof { tls: tls(clock).await, targets, redirects: redirects(clock).await }
+    match loopback().await {
+        Ok(()) => Proof { tls: certificates(clock).await, targets, redirects: redirects(clock).await },
+        Err(unseen) => Proof { tls: Err(unseen.clone()), targets, redirects: Err(unseen) },
+    }
+}
+
+/// Whether this machine reaches itself: a sandbox without any network may not, which is nobody's fault.
+async fn loopback() -> Seen<()> {
+    let (_listener, address) = bound().await?;
+    tls::connect(address).await.map(drop)
 }
 
 /// How long a probe may take.
@@ -121,7 +130,7 @@ async fn bound() -> Seen<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-async fn tls(clock: &Clock) -> Seen<Vec<Outcome>> {
+async fn certificates(clock: &Clock) -> Seen<Vec<Outcome>> {
     let unmade = |error: rcgen::Error| Unseen::because(format!("no certificate for the probe: {error}"));
     let certificates = Certificates::new().map_err(unmade)?;
     let mut outcomes = Vec::new();

@@ -17,7 +17,7 @@ use crate::egress::Bytes;
 /// How long one question may take, connecting included.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer's body that are read.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: usize = 1024 * 1024;
 
 /// Where a live server is.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ mod json;
 mod junit;
 mod markdown;
 mod oscal;
+mod poam;
 mod sarif;
 mod text;
 mod uuid;
@@ -35,14 +36,16 @@ pub enum Form {
     Junit,
     /// OSCAL assessment results 1.2.1, for governance tools.
     Oscal,
+    /// OSCAL plan of action and milestones 1.2.1: what is to be done, and what is accepted until when.
+    Poam,
     /// Markdown, for people.
     Markdown,
 }
 
 impl Form {
     /// Every form.
-    pub const ALL: [Self; 6] =
-        [Self::Text, Self::Json, Self::Sarif, Self::Junit, Self::Oscal, Self::Markdown];
+    pub const ALL: [Self; 7] =
+        [Self::Text, Self::Json, Self::Sarif, Self::Junit, Self::Oscal, Self::Poam, Self::Markdown];
 
     /// As `--format` takes it.
     pub const fn name(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Form {
             Self::Sarif => "sarif",
             Self::Junit => "junit",
             Self::Oscal => "oscal",
+            Self::Poam => "poam",
             Self::Markdown => "markdown",
         }
     }
@@ -70,6 +74,8 @@ impl Form {
             Some(Self::Sarif)
         } else if ends(&[".oscal.json", ".oscal"]) {
             Some(Self::Oscal)
+        } else if ends(&[".poam.json", ".poam"]) {
+            Some(Self::Poam)
         } else if ends(&[".json"]) {
             Some(Self::Json)
         } else if ends(&[".xml", ".junit"]) {
@@ -132,6 +138,7 @@ impl Report<'_> {
             Form::Sarif => sarif::write(self),
             Form::Junit => junit::write(self),
             Form::Oscal => oscal::write(self),
+            Form::Poam => poam::write(self),
             Form::Markdown => markdown::write(self),
         }
     }

@@ -11,7 +11,7 @@ use crate::check::coverage::{Coverage, Evidence, MEANING, coverage};
 use crate::check::finding::State;
 use crate::check::outcome::{Judged, Weight};
 
-const VERSION: &str = "1.2.1";
+pub(super) const VERSION: &str = "1.2.1";
 const NAMESPACE: &str = "https://github.com/spotify-mcp/spotify-mcp/ns/oscal";
 
 /// The document.
@@ -72,7 +72,7 @@ pub(super) fn write(report: &Report<'_>) -> String {
     format!("{document:#}\n")
 }
 
-fn prop(name: &str, value: &str) -> Value {
+pub(super) fn prop(name: &str, value: &str) -> Value {
     json!({ "name": name, "ns": NAMESPACE, "value": value })
 }
 
@@ -97,11 +97,16 @@ fn token(framework: &str, control: &str) -> String {
     format!("{framework}_{}", control.chars().map(plain).collect::<String>())
 }
 
-fn observed_as(one: &Judged) -> String {
+pub(super) fn observed_as(one: &Judged) -> String {
     named(&["oscal", "observation", &one.finding.key])
 }
 
-fn observation(report: &Report<'_>, one: &Judged) -> Value {
+/// The id of a failure's risk.
+pub(super) fn risk_of(one: &Judged) -> String {
+    named(&["oscal", "risk", &one.finding.key])
+}
+
+pub(super) fn observation(report: &Report<'_>, one: &Judged) -> Value {
     let finding = &one.finding;
     let method =
         if matches!(finding.place.kind, "address" | "system" | "database") { "TEST" } else { "EXAMINE" };
@@ -126,12 +131,12 @@ fn observation(report: &Report<'_>, one: &Judged) -> Value {
     })
 }
 
-fn risk(report: &Report<'_>, one: &Judged) -> Value {
+pub(super) fn risk(report: &Report<'_>, one: &Judged) -> Value {
     let finding = &one.finding;
     let waiver =
         one.waiver.as_ref().map(|standing| standing.waiver()).filter(|_| one.weight == Weight::Waived);
     let mut risk = json!({
-        "uuid": named(&["oscal", "risk", &finding.key]),
+        "uuid": risk_of(one),
         "title": format!("{} {}", finding.id, titled(finding)),
         "description": finding.why,
         "statement": format!("Observed: {}.", finding.observed),
@@ -178,7 +183,7 @@ fn finding(report: &Report<'_>, framework: &Coverage, evidence: &Evidence, satis
         .judged
         .iter()
         .filter(|one| is_of(one) && one.finding.state == State::Fail)
-        .map(|one| json!({ "risk-uuid": named(&["oscal", "risk", &one.finding.key]) }))
+        .map(|one| json!({ "risk-uuid": risk_of(one) }))
         .collect();
     let title = if evidence.title.is_empty() { String::new() } else { format!(" {}", evidence.title) };
     let mut found = json!({

@@ -77,7 +77,11 @@ fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
     let waivers = waivers(&catalogue);
     let baseline = baseline();
     let bounds = Bounds { most_days: 180, wants_fingerprint: false };
-    let left_out = vec![LeftOut::new(&catalogue.checks[0], "--offline: it needs the network")];
+    let left_out = vec![LeftOut::new(
+        &catalogue.checks[0],
+        catalogue.checks[0].severity,
+        "--offline: it needs the network",
+    )];
     look(&Report {
         asked: "compliance",
         environment: Environment::Production,
@@ -294,4 +298,30 @@ fn forms_are_told_by_extension() {
         assert_eq!(Form::named(form.name()), Some(form));
     }
     assert_eq!(Form::of_file("report"), None);
+}
+
+#[test]
+fn a_plan_of_action_has_an_item_for_every_failure_and_the_day_of_every_waiver() {
+    let document: Value = serde_json::from_str(&written(Form::Poam)).unwrap();
+    let plan = &document["plan-of-action-and-milestones"];
+    let items = plan["poam-items"].as_array().unwrap();
+    let begins = |item: &Value, id: &str| item["title"].as_str().unwrap().starts_with(id);
+    for id in ["SMC1001", "SMC1002", "SMC1004", "SMC1005", "SMC1006"] {
+        assert_eq!(items.iter().filter(|item| begins(item, id)).count(), 1, "{id}");
+    }
+    assert_eq!(items.len(), 5, "failures alone");
+    let said = |id: &str| items.iter().find(|item| begins(item, id)).unwrap()["description"].to_string();
+    assert!(said("SMC1004").contains("Accepted by ada") && said("SMC1004").contains("2026-12-31"));
+    assert!(said("SMC1005").contains("Was accepted"), "{}", said("SMC1005"));
+    let of = |list: &str| -> Vec<Value> {
+        plan[list].as_array().unwrap().iter().map(|one| one["uuid"].clone()).collect()
+    };
+    let (observations, risks) = (of("observations"), of("risks"));
+    for item in items {
+        assert!(observations.contains(&item["related-observations"][0]["observation-uuid"]), "{item:#}");
+        assert!(risks.contains(&item["related-risks"][0]["risk-uuid"]), "{item:#}");
+    }
+    let deadline =
+        plan["risks"].as_array().unwrap().iter().filter(|risk| risk["deadline"].is_string()).count();
+    assert_eq!((deadline, plan["metadata"]["oscal-version"].as_str()), (1, Some("1.2.1")));
 }

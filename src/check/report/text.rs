@@ -129,9 +129,19 @@ fn left_out(report: &Report<'_>, look: Look) -> String {
         return String::new();
     }
     let mut text = heading(&format!("NOT ASKED ({})", report.left_out.len()), look, "2");
+    // What one word on the command line takes out stands together.
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for out in &report.left_out {
         let said = if out.severity == Severity::Critical { " (critical)" } else { "" };
-        text += &paragraph(&format!("  {}  ", out.id), &format!("{}{said}", out.why));
+        let check = format!("{}{said}", out.id);
+        match reasons.iter_mut().find(|(why, _)| *why == out.why) {
+            Some((_, checks)) => checks.push(check),
+            None => reasons.push((&out.why, vec![check])),
+        }
+    }
+    for (why, checks) in reasons {
+        text += &paragraph("  ", &format!("{why}:"));
+        text += &paragraph("    ", &checks.join(", "));
     }
     text
 }

@@ -1,18 +1,9 @@
-//! Folders that look like the root of a Linux system, and facts as a confined server and an unconfined one have them.
+//! Folders that look like the root of a Linux system.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::cgroup::Bounds;
-use super::isolation::{Label, Surroundings};
-use super::key_source::{KeySource, Said};
-use super::limits::CoreLimit;
-use super::mounts::Mount;
-use super::process::Who;
-use super::sockets::Listener;
-use super::status::{Capabilities, Status};
 use super::system::Root;
-use super::{Declared, Facts, Linux, System};
 
 /// A folder of a test's own; gone with it.
 pub struct Tree(PathBuf);
@@ -60,98 +51,4 @@ pub fn tcp_line(address: SocketAddr, state: &str, user: u32, inode: u64) -> Stri
     format!(
         "   0: {ip}:{port:04X} 00000000:0000 {state} 0:0 00:0 00000000 {user:5} 0 {inode} 1 0 100 0 0 10 0\n"
     )
-}
-
-fn mount(point: &str, kind: &str, writable: bool) -> Mount {
-    Mount { point: point.into(), root: "/".into(), kind: kind.into(), writable, setuid: false }
-}
-
-/// As under the systemd unit or the Kubernetes manifest of `deploy/`, with an AppArmor profile.
-pub fn confined() -> Linux {
-    let bounds = Bounds {
-        memory: Some(512 << 20),
-        swap: Some(0),
-        processes: Some(512),
-        processors: Some(2000),
-        path: "/system.slice/spotify-mcp.service".to_owned(),
-        ends_below_the_top: false,
-    };
-    Linux {
-        status: Ok(Status {
-            users: [65_532; 4],
-            groups: [65_532; 4],
-            parent: 1,
-            depth: 1,
-            no_new_privileges: Some(true),
-            seccomp: Some(2),
-            ..Status::default()
-        }),
-        mounts: Ok(vec![
-            mount("/", "overlay", false),
-            mount("/proc", "proc", true),
-            mount("/var/lib/spotify-mcp", "ext4", true),
-            mount("/tmp", "tmpfs", true),
-        ]),
-        core: Ok(CoreLimit { soft: Some(0), hard: Some(0) }),
-        dumpable: Ok(false),
-        core_pattern: Ok("core".to_owned()),
-        ptrace_scope: Ok(Some(1)),
-        swaps: Ok(Vec::new()),
-        bounds: Ok(bounds),
-        label: Ok(Label { text: Some("spotify-mcp (enforce)".to_owned()), selinux_enforces: None }),
-        surroundings: Surroundings { container: None, kubernetes: false, shared: Ok(Vec::new()) },
-        engine_sockets: Ok(Vec::new()),
-        listeners: Ok(vec![listener("127.0.0.1:8000")]),
-        key: KeySource { in_arguments: Ok(Vec::new()), in_environment: Ok(false), said: Said::Credential },
-    }
-}
-
-/// As started by root in a shell on a machine with swap, from a container engine's point of view.
-pub fn unconfined() -> Linux {
-    let all = (1 << 41) - 1;
-    let capabilities =
-        Capabilities { permitted: all, effective: all, bounding: all, ..Capabilities::default() };
-    Linux {
-        status: Ok(Status {
-            depth: 1,
-            capabilities,
-            no_new_privileges: Some(false),
-            seccomp: Some(0),
-            ..Status::default()
-        }),
-        mounts: Ok(vec![Mount { setuid: true, ..mount("/", "ext4", true) }]),
-        core: Ok(CoreLimit { soft: Some(0), hard: None }),
-        dumpable: Ok(true),
-        core_pattern: Ok("|/usr/lib/systemd/systemd-coredump %P".to_owned()),
-        ptrace_scope: Ok(Some(0)),
-        swaps: Ok(super::limits::swaps("Filename\n/dev/sda2 partition 8 0 -2\n")),
-        bounds: Ok(Bounds { path: "/".to_owned(), ..Bounds::default() }),
-        label: Ok(Label { text: Some("unconfined".to_owned()), selinux_enforces: None }),
-        surroundings: Surroundings {
-            container: Some("control group of docker".to_owned()),
-            kubernetes: false,
-            shared: Ok(vec!["pid", "net"]),
-        },
-        engine_sockets: Ok(vec!["/run/docker.sock".to_owned()]),
-        listeners: Ok(vec![listener("0.0.0.0:8000")]),
-        key: KeySource {
-            in_arguments: Ok(vec!["its own arguments"]),
-            in_environment: Ok(true),
-            said: Said::Variable("SPOTIFY_MCP_MASTER_KEY".to_owned()),
-        },
-    }
-}
-
-pub fn listener(address: &str) -> Listener {
-    Listener { address: address.parse().unwrap(), user: 65_532, inode: 1 }
-}
-
-/// These facts about the running server, whose configuration is the default one.
-pub fn facts(linux: Linux) -> Facts {
-    let declared = Declared {
-        listen: vec!["127.0.0.1:8000".parse().unwrap()],
-        metrics: None,
-        writable: vec![Path::new("/var/lib/spotify-mcp").to_owned()],
-    };
-    Facts { who: Ok(Who::Server(4711)), system: System::Linux(Box::new(linux)), declared }
 }

@@ -93,24 +93,46 @@ pub fn surroundings(
 ) -> Surroundings {
     let named = groups.into_iter().flat_map(str::lines);
     let engine = named.filter_map(|line| ENGINES.iter().find(|engine| line.contains(**engine))).next();
-    let marks = ["/.dockerenv", "/run/.containerenv"];
     let same = groups.is_some() && groups == own;
-    let mark = marks.iter().find(|mark| same && root.exists(mark));
-    let overlay = super::mounts::root(mounts).filter(|mount| mount.kind == "overlay");
-    let container = match (engine, mark, overlay) {
-        (Some(engine), ..) => Some(format!("control group of {engine}")),
-        (None, Some(mark), _) => Some((*mark).to_owned()),
-        (None, None, Some(_)) => Some("its root is an overlay".to_owned()),
-        _ => None,
-    };
-    let kubernetes = groups.is_some_and(|text| text.contains("kubepods"))
-        || mounts.iter().any(|mount| mount.root.to_string_lossy().contains("/kubelet/pods/"));
     // The same control group is the same container: what this process shares, the other shares.
     let shared = match shared_with(root, process) {
         Err(_) if same => shared_with(root, "self"),
         seen => seen,
     };
+    let container = match engine {
+        Some(engine) => Some(format!("control group of {engine}")),
+        None => signs(root, same, mounts, &shared),
+    };
+    let kubernetes = groups.is_some_and(|text| text.contains("kubepods"))
+        || mounts.iter().any(|mount| mount.root.to_string_lossy().contains("/kubelet/pods/"));
     Surroundings { container, kubernetes, shared }
+}
+
+/// Signs of a container that its control group does not show. Each alone is found on machines too: the file is left behind
+/// by images and copies, live systems have an overlay, supervisors give away process ids. Two of them are not.
+fn signs(root: &Root, same: bool, mounts: &[Mount], shared: &Seen<Vec<&'static str>>) -> Option<String> {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    let mark = marks.iter().find(|mark| same && root.exists(mark)).map(|mark| (*mark).to_owned());
+    let overlay = super::mounts::root(mounts).is_some_and(|mount| mount.kind == "overlay");
+    let engines_own = |mount: &Mount| {
+        let from = mount.root.to_string_lossy();
+        ["/docker/containers/", "/overlay-containers/", "/kubelet/pods/"]
+            .iter()
+            .any(|part| from.contains(part))
+    };
+    let found: Vec<String> = [
+        mark,
+        overlay.then(|| "its root is an overlay".to_owned()),
+        mounts.iter().any(engines_own).then(|| "files of a container engine are mounted".to_owned()),
+        shared
+            .as_ref()
+            .is_ok_and(|shared| !shared.contains(&"pid"))
+            .then(|| "process ids of its own".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (found.len() > 1).then(|| found.join(", "))
 }
 
 fn shared_with(root: &Root, process: &str) -> Seen<Vec<&'static str>> {
@@ -224,6 +246,32 @@ mod tests {
         let around = surroundings(&tree.root(), "9", (Some("0::/\n"), Some("0::/\n")), &[]);
         assert_eq!(around.shared, Ok(vec![]));
         assert!(surroundings(&tree.root(), "9", (Some("0::/a\n"), Some("0::/b\n")), &[]).shared.is_err());
+    }
+
+    #[test]
+    fn one_sign_of_a_container_is_none() {
+        let tree = Tree::new("isolation-signs");
+        let mounted = |text: &str| mounts::parse(text).unwrap();
+        let disk = "1 0 0:1 / / rw - ext4 o rw\n";
+        let overlay = "1 0 0:1 / / rw - overlay o rw\n";
+        let resolved = "2 1 8:1 /var/lib/docker/containers/0a/resolv.conf /etc/resolv.conf rw - ext4 d rw\n";
+        let around = |text: &str| {
+            let groups = Some("0::/\n");
+            surroundings(&tree.root(), "7", (groups, groups), &mounted(text)).container
+        };
+        namespaces(&tree, "7", 4_026_531_840, 4_026_531_836);
+        tree.file(".dockerenv", "");
+        assert_eq!(around(disk), None, "a machine that a file was left behind on");
+        assert_eq!(around(overlay).unwrap(), "/.dockerenv, its root is an overlay");
+        assert!(around(&format!("{disk}{resolved}")).unwrap().contains("container engine"));
+        std::fs::remove_file(tree.root().path("/.dockerenv")).unwrap();
+        assert_eq!(around(overlay), None, "a live system");
+        let other = Tree::new("isolation-signs-pid");
+        namespaces(&other, "7", 4_026_531_840, 4_026_532_600);
+        let own = Some("0::/\n");
+        assert_eq!(surroundings(&other.root(), "7", (own, own), &mounted(disk)).container, None);
+        let both = surroundings(&other.root(), "7", (own, own), &mounted(overlay));
+        assert_eq!((both.container.is_some(), both.shared), (true, Ok(vec!["net"])));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Facts from `/proc` and `/sys` alone, read below one folder so that tests can write their own. Never: changing anything,
 //! or asking the judged process.
 
+mod cases;
 pub mod cgroup;
 #[cfg(test)]
 mod fixtures;
@@ -20,6 +21,7 @@ pub mod system;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use cases::cases;
 pub use gather::gather;
 pub use rules::RULES;
 

@@ -12,7 +12,7 @@ use crate::ambient::{Clock, Dice};
 use crate::check::outcome::{Outcome, weigh};
 use crate::check::report::{Form, Look, Report};
 use crate::check::waiver::{self, Bounds};
-use crate::check::{Area, Catalogue, Profile, Request, Selection, Severity, coverage};
+use crate::check::{Area, Catalogue, Profile, Ran, Request, Selection, Severity, coverage};
 use crate::cli::administer::runtime;
 use crate::cli::output::{Exit, Output, Refused};
 use crate::cli::{Global, configured, rotate_keys};
@@ -55,6 +55,9 @@ pub struct Ask {
     /// Send nothing and fetch nothing: checks that need the network are not asked
     #[arg(long)]
     offline: bool,
+    /// Start this program apart, on loopback with pretended accounts, and try what must not work there
+    #[arg(long)]
+    probe: bool,
     /// A running server to ask, by its public URL
     #[arg(long, value_name = "URL", conflicts_with = "offline")]
     live: Option<Url>,
@@ -82,9 +85,9 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
     let selection = selection(area, ask, &catalogue)?;
     let waivers = inputs::waivers(ask.waivers.as_ref(), &catalogue)?;
     let baseline = inputs::baseline(ask.baseline.as_ref())?;
-    let request = request(ask, global)?;
+    let request = request(ask, &catalogue, global)?;
     let known = (&waivers, ask.waivers.clone());
-    let (findings, left_out) =
+    let Ran { findings, left_out, packages } =
         runtime()?.block_on(crate::check::run(&request, &catalogue, &selection, known));
     let covered = area.is_none().then(|| coverage::coverage(&catalogue, request.profile, &findings));
     let report = Report {
@@ -110,21 +113,18 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
     };
     told::tell(&report.judged, &request, &global.output());
     let exit = write(&report, &plan, global, &request.dice)?;
-    let exit = match ask.supply.write_bill(&request, &report.judged, &request.dice) {
-        Ok(None) => exit,
-        Ok(Some(path)) => {
-            global.output().note(&format!("bill of materials: {}", path.display()));
-            exit
-        }
+    let bill = ask.supply.bill(&request, (packages, ask.evidence_dir.is_some()), &report.judged);
+    let bill = bill.and_then(|bill| ask.supply.write(bill, &request.dice, &global.output()));
+    let (bill, exit) = match bill {
+        Ok(bill) => (bill, exit),
         Err(refused) => {
             global.output().refused(&refused);
-            worse(exit)
+            (None, worse(exit))
         }
     };
     match &ask.evidence_dir {
-        Some(folder) => {
-            evidence::write(&report, folder, global).map(|written| if written { exit } else { worse(exit) })
-        }
+        Some(folder) => evidence::write((&report, bill.as_deref()), folder, global)
+            .map(|written| if written { exit } else { worse(exit) }),
         None => Ok(exit),
     }
 }
@@ -186,9 +186,20 @@ fn bounds(catalogue: &Catalogue, profile: Profile) -> Bounds {
 }
 
 fn selection(area: Option<Area>, ask: &Ask, catalogue: &Catalogue) -> Result<Selection, Refused> {
-    let selection = Selection { area, only: ask.only.clone(), skip: ask.skip.clone(), offline: ask.offline };
+    let selection = Selection {
+        area,
+        only: ask.only.clone(),
+        skip: ask.skip.clone(),
+        offline: ask.offline,
+        probe: ask.probe,
+    };
+    known(&selection, catalogue).map(|()| selection)
+}
+
+/// Every word of a selection calls a check.
+pub(super) fn known(selection: &Selection, catalogue: &Catalogue) -> Result<(), Refused> {
     match selection.unknown(catalogue) {
-        None => Ok(selection),
+        None => Ok(()),
         Some(word) => Err(Refused::usage(
             "CHECK_UNKNOWN",
             format!("no check has the id or tag {}", clean(word)),
@@ -197,7 +208,7 @@ fn selection(area: Option<Area>, ask: &Ask, catalogue: &Catalogue) -> Result<Sel
     }
 }
 
-fn request(ask: &Ask, global: &Global) -> Result<Request, Refused> {
+fn request(ask: &Ask, catalogue: &Catalogue, global: &Global) -> Result<Request, Refused> {
     let clock = Clock::system();
     let loaded = load(ask, global)?;
     let environment = loaded.as_far_as_valid().security.environment;
@@ -206,12 +217,14 @@ fn request(ask: &Ask, global: &Global) -> Result<Request, Refused> {
         profile: named.unwrap_or_else(|| Profile::of(environment)),
         loaded,
         offline: ask.offline,
+        probe: ask.probe,
         live: ask.live.clone(),
         advisory_db: ask.supply.advisory_db.clone(),
         fetch_advisories: ask.supply.fetch_advisories.clone(),
         lockfile: ask.supply.lockfile.clone(),
         registry_index: ask.supply.registry_index.clone(),
         release_manifest: ask.supply.release_manifest.clone(),
+        licences: catalogue.licences.clone(),
         addresses: ask.address.clone(),
         ca: ask.ca.clone(),
         pid: ask.pid,

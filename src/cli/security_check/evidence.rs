@@ -16,22 +16,33 @@ use crate::cli::{Global, serve_start};
 use crate::config::master_key::make_data_dir;
 use crate::domain::event::{Event, EventCode};
 
-const FILES: [(Form, &str); 6] = [
+const FILES: [(Form, &str); 7] = [
     (Form::Json, "report.json"),
     (Form::Markdown, "report.md"),
     (Form::Sarif, "report.sarif"),
     (Form::Oscal, "report.oscal.json"),
+    (Form::Poam, "report.poam.json"),
     (Form::Junit, "report.junit.xml"),
     (Form::Text, "report.txt"),
 ];
 
+/// The bill of materials, where packages were looked at.
+const BILL: &str = "sbom.cdx.json";
+
 /// Writes a bundle; false where its manifest could not be signed, which it then says.
-pub(super) fn write(report: &Report<'_>, folder: &Path, global: &Global) -> Result<bool, Refused> {
+pub(super) fn write(
+    (report, bill): (&Report<'_>, Option<&str>),
+    folder: &Path,
+    global: &Global,
+) -> Result<bool, Refused> {
     let bundle = fresh(report, folder)?;
     let dice = Dice::system();
+    let look = Look { colour: false, verbose: true };
+    let mut texts: Vec<(&str, String)> =
+        FILES.iter().map(|(form, name)| (*name, report.write(*form, look))).collect();
+    texts.extend(bill.map(|bill| (BILL, bill.to_owned())));
     let mut files = Map::new();
-    for (form, name) in FILES {
-        let text = report.write(form, Look { colour: false, verbose: true });
+    for (name, text) in texts {
         outputs::write(&bundle.join(name), &text, &dice)?;
         files.insert(name.to_owned(), json!({ "sha256": sha256(&text), "bytes": text.len() }));
     }

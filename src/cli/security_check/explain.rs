@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::check::catalogue::Check;
-use crate::check::{Catalogue, Profile, Severity};
+use crate::check::{Catalogue, Profile, Severity, probe};
 use crate::cli::output::{Exit, Output, Refused, paragraph};
 use crate::domain::event::clean;
 
@@ -37,6 +37,9 @@ fn in_words(catalogue: &Catalogue, check: &Check) -> String {
     if !check.needs.is_empty() {
         let needs: Vec<_> = check.needs.iter().map(|need| need.name()).collect();
         text += &paragraph("needs      ", &needs.join(", "));
+    }
+    if probe::tries(&check.id) {
+        text += &paragraph("tried      ", "with --probe, on this program started apart");
     }
     text += &paragraph("tags       ", &check.tags.join(", "));
     text += "\nIn each profile\n";
@@ -80,7 +83,7 @@ fn in_json(catalogue: &Catalogue, check: &Check) -> Value {
     let needs: Vec<_> = check.needs.iter().map(|need| need.name()).collect();
     json!({
         "id": check.id, "name": check.name, "title": check.title, "area": check.area.name(), "needs": needs,
-        "severity": check.severity.name(), "tags": check.tags, "expected": check.expected, "why": check.why,
+        "probed": probe::tries(&check.id), "severity": check.severity.name(), "tags": check.tags, "expected": check.expected, "why": check.why,
         "fix": check.fix, "verify": check.verify, "profiles": profiles, "controls": check.controls,
     })
 }

@@ -52,22 +52,22 @@ fn overlaid(folder: &Path) -> Result<(Vec<(String, String)>, usize), String> {
         }
     }
     found.sort();
+    let mut replaced = 0;
     for path in &found {
         let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
         // The server's own policies lie beside these, and are not read here.
-        if ["alerts.toml", "clients.toml", "environments.toml", "tools.toml", "licences.toml"]
-            .contains(&name.as_str())
-        {
+        if ["alerts.toml", "clients.toml", "environments.toml", "tools.toml"].contains(&name.as_str()) {
             continue;
         }
         let slot = files.iter_mut().find(|(known, _)| *known == name);
         let slot = slot.ok_or_else(|| format!("{name}: no file of this name is known here"))?;
         slot.1 = read(path, LARGEST_POLICY).map_err(|why| format!("{name}: {why}"))?;
+        replaced += 1;
     }
     if found.is_empty() {
         return Err("there is no .toml file in it".to_owned());
     }
-    Ok((files, found.len()))
+    Ok((files, replaced))
 }
 
 /// The waivers of a file, TOML or JSON by extension.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::check::catalogue::Check;
-use crate::check::{Catalogue, Profile};
+use crate::check::{Catalogue, Profile, probe};
 use crate::cli::output::{Exit, Output, Refused, paragraph};
 
 /// Prints the list.
@@ -58,6 +58,7 @@ fn check(check: &Check) -> Value {
     json!({
         "id": check.id, "name": check.name, "title": check.title, "area": check.area.name(),
         "severity": check.severity.name(), "tags": check.tags,
+        "probed": probe::tries(&check.id),
         "needs": check.needs.iter().map(|need| need.name()).collect::<Vec<_>>(),
     })
 }

@@ -65,7 +65,11 @@ fn too_many() -> Refused {
 
 fn unnamed(path: &Path) -> Refused {
     let text = format!("the name of {} does not say a format", path.display());
-    Refused::usage("USAGE", text, "add --format, or end it in .json, .sarif, .oscal.json, .xml, .md or .txt")
+    Refused::usage(
+        "USAGE",
+        text,
+        "add --format, or end it in .json, .sarif, .oscal.json, .poam.json, .xml, .md or .txt",
+    )
 }
 
 /// Puts a text in the place of a file, or makes it; mode 0600.

@@ -9,7 +9,7 @@ use crate::check::outcome::Judged;
 use crate::check::waiver::{Standing, Waiver};
 use crate::check::{Request, State};
 use crate::cli::administer::runtime;
-use crate::cli::output::Refused;
+use crate::cli::output::{Output, Refused};
 
 /// What the program is made of, and what that is held against.
 #[derive(Debug, clap::Args)]
@@ -49,22 +49,39 @@ const JUSTIFICATIONS: [&str; 9] = [
 ];
 
 impl Supply {
-    /// Writes the bill of materials, where one is asked for; the path.
-    pub(super) fn write_bill(
+    /// The bill of materials, where one is asked for or evidence is collected of what it is about. What a run has seen of
+    /// the packages is not looked at twice.
+    pub(super) fn bill(
         &self,
         request: &Request,
+        (seen, for_evidence): (Option<deps::Facts>, bool),
         judged: &[Judged],
-        dice: &Dice,
-    ) -> Result<Option<&PathBuf>, Refused> {
-        let Some(path) = &self.sbom else { return Ok(None) };
-        let facts = runtime()?.block_on(deps::gather(request));
+    ) -> Result<Option<String>, Refused> {
+        let facts = match (seen, &self.sbom) {
+            (Some(facts), Some(_)) => facts,
+            (Some(facts), None) if for_evidence => facts,
+            (None, Some(_)) => runtime()?.block_on(deps::gather(request)),
+            _ => return Ok(None),
+        };
         let bill = deps::bill(&facts, |advisory, package| analysis(judged, &format!("{advisory} {package}")));
-        let bill = bill.map_err(|unseen| {
-            let text = format!("{} cannot be written: {unseen}", path.display());
+        bill.map(Some).map_err(|unseen| {
+            let text = format!("the bill of materials cannot be written: {unseen}");
             Refused::incomplete("REPORT_UNWRITTEN", text, "name a lock file that can be read")
-        })?;
-        outputs::write(path, &bill, dice)?;
-        Ok(Some(path))
+        })
+    }
+
+    /// Writes it where `--sbom` says, and gives it back.
+    pub(super) fn write(
+        &self,
+        bill: Option<String>,
+        dice: &Dice,
+        output: &Output,
+    ) -> Result<Option<String>, Refused> {
+        if let (Some(path), Some(bill)) = (&self.sbom, &bill) {
+            outputs::write(path, bill, dice)?;
+            output.note(&format!("bill of materials: {}", path.display()));
+        }
+        Ok(bill)
     }
 }
 

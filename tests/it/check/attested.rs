@@ -77,7 +77,7 @@ async fn evidence_is_a_folder_of_reports_with_a_signed_manifest() {
     let key = UnparsedPublicKey::new(&ED25519, of("public_key"));
     key.verify(document["evidence"].to_string().as_bytes(), &of("value")).expect("signed");
     let files = document["evidence"]["files"].as_object().unwrap();
-    assert_eq!(files.len(), 6);
+    assert_eq!(files.len(), 7);
     for (name, said) in files {
         let digest: String = Sha256::digest(fs::read(bundle.join(name)).unwrap())
             .iter()

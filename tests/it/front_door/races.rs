@@ -197,7 +197,7 @@ async fn an_account_disconnected_while_it_is_refreshed_does_not_come_back() {
 /// A login that comes back from Spotify some milliseconds later, the odd ones for a client.
 async fn comes_back(server: &TestServer, ada: &Listener, n: u64) -> Page {
     let browser = server.browser();
-    let page = if n % 2 == 0 {
+    let page = if n.is_multiple_of(2) {
         browser.open("/auth/login").await
     } else {
         let page = browser.open(&ada.client.attempt().path()).await;

@@ -10,7 +10,7 @@ use rustsec::report::{Report, Settings};
 use rustsec::{Database, Lockfile};
 
 use super::RULES;
-use crate::check::deps::advisory::tests::file;
+use crate::check::deps::cases::file;
 use crate::check::deps::folder::tests::Scratch;
 use crate::check::deps::{Wanted, look};
 use crate::check::proving::verdicts;

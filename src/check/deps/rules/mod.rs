@@ -1,6 +1,7 @@
 //! The judgements of group SMC7: from what was seen to verdicts, without input or output.
 
 mod advisories;
+mod cryptography;
 mod origins;
 mod program;
 mod upkeep;
@@ -18,6 +19,7 @@ use crate::check::rule::Rule;
 
 /// Every rule of the area.
 pub const RULES: &[Rule<Facts>] = &[
+    Rule { id: "SMC1011", judge: cryptography::is_listed },
     Rule { id: "SMC7001", judge: program::list_is_exact },
     Rule { id: "SMC7002", judge: advisories::no_known_vulnerability },
     Rule { id: "SMC7003", judge: advisories::database_is_young },

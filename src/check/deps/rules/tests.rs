@@ -1,75 +1,21 @@
-//! Each rule on facts on which it passes and on facts on which it fails, and every other state where there is one.
+//! What each rule says in the cases between. That each passes and fails is the self-test's.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::RULES;
-use crate::check::deps::advisory::tests::file;
+use crate::check::deps::cases::{self, DAY, database, from, index, own, package};
 use crate::check::deps::{
-    Advisory, Basis, Database, Dated, Evidence, Facts, Index, Inventory, Licences, NoList, Origin, Package,
-    Released, Use,
+    Advisory, Basis, Database, Dated, Evidence, Facts, Inventory, NoList, Origin, Package,
 };
-use crate::check::proving::{self, NOW, all_proven, both_ways, state};
+use crate::check::proving::{self, NOW, state};
 use crate::check::{Profile, Severity, State, Unseen, Verdict};
 
-const DAY: Duration = Duration::from_secs(86_400);
-
-fn package(name: &str, version: &str) -> Package {
-    Package {
-        name: name.to_owned(),
-        version: version.parse().unwrap(),
-        origin: Origin::CratesIo,
-        used: Use::Runtime,
-        checksum: Some("00".repeat(32)),
-        needs: Vec::new(),
-        root: false,
-        line: None,
-    }
-}
-
-fn from(name: &str, origin: Origin) -> Package {
-    Package { origin, ..package(name, "1.0.0") }
-}
-
-fn own() -> Package {
-    let own = package(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    Package { origin: Origin::Path, root: true, needs: vec![0], checksum: None, ..own }
-}
-
 fn advisory(id: &str, package: &str, more: &str) -> Advisory {
-    Advisory::parse(&file(id, package, more), package, &format!("{id}.md")).unwrap().unwrap()
+    cases::advisory(id, package, more).unwrap()
 }
 
-fn database(advisories: Vec<Advisory>) -> Database {
-    Database {
-        place: "/data/advisory-db".to_owned(),
-        digest: format!("sha256:{}", "0".repeat(64)),
-        commit: Some("0".repeat(40)),
-        dated: Some(Dated { at: NOW.minus(2 * DAY), basis: Basis::Commit }),
-        count: 700,
-        withdrawn: 9,
-        toolchain: 20,
-        unreadable: (Vec::new(), 0),
-        advisories,
-    }
-}
-
-/// A program of one package, of which nothing bad is known.
 fn good() -> Facts {
-    let packages = vec![package("dep", "1.2.3"), own()];
-    let table = format!("dep\t1.2.3\tMIT\n{}\t{}\tMIT\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    Facts {
-        offline: false,
-        program: Ok("0a".repeat(32)),
-        embedded: Ok(packages.clone()),
-        lock_copy: Ok(packages.clone()),
-        inventory: Ok(Inventory { evidence: Evidence::Embedded, packages }),
-        database: Some(Ok(database(vec![advisory("RUSTSEC-2026-0001", "dep", "")]))),
-        kept: None,
-        index: None,
-        licences: Licences::parse(&table, "allow = [\"MIT\"]").map_err(Unseen::because),
-        release: Some(Ok(vec![Released { name: "spotify-mcp".to_owned(), digest: "0a".repeat(32) }])),
-    }
+    cases::good().unwrap()
 }
 
 /// The same with other packages, by this evidence.
@@ -90,46 +36,11 @@ fn lockfile() -> Evidence {
 }
 
 #[test]
-fn every_rule_passes_on_one_and_fails_on_another() {
-    let dated = |days: u32| {
-        let at = NOW.minus(days * DAY);
-        with(Database { dated: Some(Dated { at, basis: Basis::Commit }), ..database(Vec::new()) })
-    };
-    let kept_up = Facts { index: Some(Ok(index("1.2.3", false))), ..good() };
-    let unmaintained = advisory("RUSTSEC-2026-0002", "dep", "informational = \"unmaintained\"");
-    let behind = vec![package("dep", "1.1.0"), own()];
-    let elsewhere = vec![from("forked", Origin::Git("https://git.example/forked".to_owned())), own()];
-    let other_licence =
-        Licences::parse("dep\t1.2.3\tGPL-3.0-only\n", "allow = [\"MIT\"]").map_err(Unseen::because);
-    let cases = [
-        ("SMC7001", good(), Facts { embedded: Err(NoList::Absent), ..good() }),
-        ("SMC7002", good(), of(Evidence::Embedded, behind.clone())),
-        ("SMC7003", dated(7), dated(31)),
-        ("SMC7004", kept_up, {
-            let facts = of(Evidence::Embedded, behind);
-            Facts { database: Some(Ok(database(vec![unmaintained]))), ..facts }
-        }),
-        ("SMC7005", good(), Facts { licences: other_licence, ..good() }),
-        ("SMC7006", good(), of(Evidence::Embedded, elsewhere)),
-        ("SMC7007", good(), Facts { program: Ok("0b".repeat(32)), ..good() }),
-    ];
-    for (id, passing, failing) in &cases {
-        both_ways(RULES, id, passing, failing);
-    }
-    all_proven(RULES, &cases.map(|(id, _, _)| id));
-}
-
-fn index(version: &str, yanked: bool) -> Index {
-    let versions = [(version.parse().unwrap(), yanked)].into();
-    Index { place: "/index".into(), packages: [("dep".to_owned(), versions)].into() }
-}
-
-#[test]
 fn a_vulnerability_says_package_advisory_severity_and_remedy() {
     let rated =
         advisory("RUSTSEC-2026-0001", "dep", "cvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"");
     let unrated = advisory("RUSTSEC-2026-0003", "dep", "aliases = [\"CVE-2026-1\"]");
-    let facts = of(lockfile(), vec![Package { line: Some(7), ..package("dep", "1.0.0") }]);
+    let facts = of(lockfile(), vec![Package { line: Some(7), ..package("dep", [1, 0, 0]) }]);
     let facts = Facts { database: Some(Ok(database(vec![rated, unrated]))), ..facts };
     let verdicts = said("SMC7002", &facts);
     assert_eq!(verdicts.len(), 2);
@@ -149,7 +60,7 @@ fn a_vulnerability_says_package_advisory_severity_and_remedy() {
 
 #[test]
 fn advisories_taken_back_or_about_other_platforms_are_no_failures() {
-    let packages = || vec![package("dep", "1.0.0"), own()];
+    let packages = || vec![package("dep", [1, 0, 0]), own()];
     let judged = |advisory: Advisory| {
         let facts = of(Evidence::Embedded, packages());
         said("SMC7002", &Facts { database: Some(Ok(database(vec![advisory]))), ..facts }).remove(0).state
@@ -169,7 +80,7 @@ fn advisories_taken_back_or_about_other_platforms_are_no_failures() {
 fn imported_advisories_say_whose_text_they_are() {
     let imported =
         advisory("RUSTSEC-2026-0001", "dep", "license = \"CC-BY-4.0\"\naliases = [\"GHSA-aaaa-bbbb-cccc\"]");
-    let facts = of(Evidence::Embedded, vec![package("dep", "1.0.0"), own()]);
+    let facts = of(Evidence::Embedded, vec![package("dep", [1, 0, 0]), own()]);
     let facts = Facts { database: Some(Ok(database(vec![imported]))), ..facts };
     let why = said("SMC7002", &facts).remove(0).why.unwrap();
     assert!(why.contains("CC-BY-4.0: from https://github.com/advisories/GHSA-aaaa-bbbb-cccc"), "{why}");
@@ -222,7 +133,7 @@ fn a_database_grows_old_by_degrees() {
 #[test]
 fn packages_that_nobody_can_audit_are_said() {
     let packages = vec![
-        package("dep", "1.2.3"),
+        package("dep", [1, 2, 3]),
         from("forked", Origin::Git("https://git.example/forked".to_owned())),
         from("inner", Origin::Registry(String::new())),
         from("member", Origin::Path),
@@ -254,7 +165,7 @@ fn packages_that_nobody_can_audit_are_said() {
 fn the_embedded_list_must_be_ours_and_agree_with_the_lock_file() {
     let listed = |embedded| Facts { embedded, ..good() };
     let state = |facts: &Facts| state(RULES, "SMC7001", facts);
-    assert_eq!(state(&listed(Ok(vec![own(), package("stranger", "1.0.0")]))), State::Fail);
+    assert_eq!(state(&listed(Ok(vec![own(), package("stranger", [1, 0, 0])]))), State::Fail);
     assert_eq!(state(&listed(Ok(vec![Package { name: "other".to_owned(), ..own() }]))), State::Fail);
     assert_eq!(state(&listed(Err(NoList::Damaged("cut off".to_owned())))), State::Error);
     assert_eq!(state(&of(lockfile(), vec![own()])), State::NotApplicable);
@@ -274,16 +185,16 @@ fn what_was_yanked_or_is_behind_is_found_where_there_is_an_index() {
     assert_eq!(states(&with(None)), unassessed(State::Manual));
     assert_eq!(states(&Facts { offline: true, ..with(None) }), unassessed(State::NotApplicable));
     assert_eq!(states(&with(Some(Err(Unseen::because("it is none"))))), unassessed(State::Error));
-    let yanked = states(&with(Some(Ok(index("1.2.3", true)))));
+    let yanked = states(&with(Some(Ok(index([1, 2, 3], true)))));
     assert!(yanked.contains(&("yanked dep 1.2.3".to_owned(), State::Fail)), "{yanked:?}");
-    let behind = states(&with(Some(Ok(index("1.3.0", false)))));
+    let behind = states(&with(Some(Ok(index([1, 3, 0], false)))));
     assert!(behind.contains(&("outdated".to_owned(), State::Fail)), "{behind:?}");
     assert!(behind.contains(&("yanked".to_owned(), State::Error)), "{behind:?}");
 }
 
 #[test]
 fn unknown_licences_are_errors_for_us_and_questions_for_others() {
-    let packages = || vec![package("new", "1.0.0"), own()];
+    let packages = || vec![package("new", [1, 0, 0]), own()];
     assert_eq!(state(RULES, "SMC7005", &of(Evidence::Embedded, packages())), State::Error);
     assert_eq!(state(RULES, "SMC7005", &of(lockfile(), packages())), State::Manual);
 }

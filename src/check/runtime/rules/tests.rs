@@ -1,10 +1,10 @@
-//! Every rule passes on a confined server and fails on an unconfined one, and says so in the cases between.
+//! What every rule says in the cases between. That each passes and fails is the self-test's.
 
 use super::*;
 use crate::check::finding::{Severity, State};
 use crate::check::profile::Profile;
-use crate::check::proving::{all_proven, both_ways, verdicts};
-use crate::check::runtime::fixtures::{confined, facts, listener, unconfined};
+use crate::check::proving::verdicts;
+use crate::check::runtime::cases::{confined, facts, listener};
 use crate::check::runtime::key_source::Said;
 use crate::check::runtime::limits::swaps;
 use crate::check::runtime::mounts;
@@ -30,21 +30,6 @@ fn on(id: &str, change: impl FnOnce(&mut Linux)) -> Vec<(State, String, Option<S
 
 fn first(id: &str, change: impl FnOnce(&mut Linux)) -> (State, String, Option<Severity>) {
     on(id, change).remove(0)
-}
-
-#[test]
-fn every_rule_goes_both_ways() {
-    let mut contained = confined();
-    contained.surroundings.container = Some("control group of kubepods".to_owned());
-    let (passing, failing) = (facts(contained), facts(unconfined()));
-    let proven = [
-        "SMC8011", "SMC4008", "SMC8001", "SMC8002", "SMC8003", "SMC8004", "SMC8005", "SMC8006", "SMC8007",
-        "SMC8008", "SMC8009", "SMC8010",
-    ];
-    for id in proven {
-        both_ways(RULES, id, &passing, &failing);
-    }
-    all_proven(RULES, &proven);
 }
 
 #[test]
@@ -236,7 +221,7 @@ fn in_a_container_the_machines_namespaces_are_not_its_own() {
 fn listeners_are_held_against_the_configuration() {
     let at = |address: &str, listen: &str, metrics: Option<&str>| {
         let mut linux = confined();
-        linux.listeners = Ok(vec![listener(address)]);
+        linux.listeners = Ok(vec![listener(address.parse().unwrap())]);
         let mut facts = facts(linux);
         facts.declared.listen = vec![listen.parse().unwrap()];
         facts.declared.metrics = metrics.map(|address| address.parse().unwrap());

@@ -1,0 +1,80 @@
+//! `--probe`: the program started apart, and what must not work there, tried.
+
+use serde_json::Value;
+
+use super::Here;
+
+const ALL: [&str; 18] = [
+    "SMC2006", "SMC2008", "SMC3001", "SMC3002", "SMC3003", "SMC3005", "SMC3006", "SMC3007", "SMC3008",
+    "SMC3009", "SMC3010", "SMC3011", "SMC3012", "SMC6005", "SMC6006", "SMC6007", "SMC6009", "SMC7008",
+];
+
+/// What was tried, by check: state and what was seen.
+fn tried(report: &Value) -> Vec<(String, String, String)> {
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+    let all = report["findings"].as_array().unwrap().iter();
+    all.filter(|finding| finding["subject"] == "tried apart")
+        .map(|finding| (text(finding, "id"), text(finding, "state"), text(finding, "observed")))
+        .collect()
+}
+
+fn state(report: &Value, id: &str) -> String {
+    tried(report).into_iter().find(|one| one.0 == id).unwrap_or_else(|| panic!("{id}: {report:#}")).1
+}
+
+/// Probes with this folder of its own for what it makes.
+fn within(here: &Here, temporary: &str, arguments: &[&str]) -> (i32, Value) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"))
+        .arg("security-check")
+        .args(arguments)
+        .args(["--offline", "--probe", "--format", "json"])
+        .current_dir(&here.0)
+        .env_clear()
+        .env("TMPDIR", here.0.join(temporary))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no report: {said}"));
+    (output.status.code().unwrap(), report)
+}
+
+#[test]
+fn what_must_not_work_does_not_and_nothing_is_left_behind() {
+    let here = Here::new();
+    std::fs::create_dir(here.0.join("tmp")).unwrap();
+    let (_, report) =
+        within(&here, "tmp", &["compliance", "--profile", "production", "--only", &ALL.join(",")]);
+    let found = tried(&report);
+    assert_eq!(found.iter().map(|one| one.0.as_str()).collect::<Vec<_>>(), ALL);
+    let wrong: Vec<_> = found.iter().filter(|one| one.1 != "pass").collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(std::fs::read_dir(here.0.join("tmp")).unwrap().count(), 0, "a folder is left behind");
+}
+
+#[test]
+fn a_server_without_bounds_is_found_by_trying() {
+    let here = Here::new();
+    here.file(
+        "open.toml",
+        "[security]\nmax_sessions_per_user = 0\n[limits]\nfailed_attempts_per_address_per_minute = 0\n\
+         registrations_per_address_per_hour = 0\n[auth.lifetimes]\naccess_token = \"10m\"\n",
+    );
+    let only = "SMC3001,SMC3002,SMC3005,SMC3008,SMC3011";
+    let (_, report) = within(&here, ".", &["compliance", "--config", "open.toml", "--only", only]);
+    for id in ["SMC3002", "SMC3008", "SMC3011"] {
+        assert_eq!(state(&report, id), "fail", "{report:#}");
+    }
+    // Its own lifetimes are those that are tried.
+    assert_eq!((state(&report, "SMC3001").as_str(), state(&report, "SMC3005").as_str()), ("pass", "pass"));
+}
+
+#[test]
+fn what_was_not_tried_is_said() {
+    let here = Here::new();
+    let without = here.report(&["network", "--offline", "--only", "SMC3007"]);
+    assert!(without["left_out"][0]["why"].as_str().unwrap().contains("without --probe"), "{without:#}");
+    // There is no folder to start it in.
+    let (status, report) = within(&here, "nowhere", &["network", "--only", "SMC3007"]);
+    assert_eq!((status, state(&report, "SMC3007").as_str()), (3, "error"), "{report:#}");
+    assert!(tried(&report)[0].2.contains("TMPDIR"), "{report:#}");
+}
