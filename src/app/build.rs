@@ -18,7 +18,7 @@ use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
 use crate::vault::{Apps, ConfiguredApp, KeyRing, SpotifyApp, Standing, Vault};
 
-use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Revocation};
+use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Quotas, Revocation};
 
 /// How it will be used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,17 +78,9 @@ impl App {
         let trail_key = *keys.own(KeyPurpose::Evidence)?.id();
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;
-        let at = (clock.now(), &dice);
-        let apps = Apps::register((&store, &keys), accounts_url(&config), credentials(&config), at).await?;
+        let quotas = Quotas::open(&store, &clock).await?;
         let (accounts, api) = upstream(&config, &gate, &clock)?;
-        let vault = Vault::new(
-            store.clone(),
-            keys.clone(),
-            accounts,
-            apps,
-            (clock.clone(), dice.clone()),
-            audit.writer(),
-        );
+        let vault = open_vault(&config, (&store, &keys), accounts, (&clock, &dice), audit.writer()).await?;
         let alerts = Alerts::new(&config, &store, &audit, (&clock, &dice));
         let alerts = alerts.map_err(BuildError::Receiver)?;
         let live = Arc::new(Live::of(&config));
@@ -106,13 +98,14 @@ impl App {
             config,
             sandbox: mode.sandbox,
             drains_outbox,
+            api: api.with_quotas(quotas.gate.clone()),
+            quotas,
             clock,
             dice,
             store,
             keys,
             gate,
             clients,
-            api,
             vault,
             audit,
             alerts: Arc::new(alerts),
@@ -127,6 +120,19 @@ impl App {
             anchors,
         })
     }
+}
+
+/// The vault, with the operator's apps as the configuration has them.
+async fn open_vault(
+    config: &Config,
+    (store, keys): (&Store, &Arc<KeyRing>),
+    accounts: Accounts,
+    (clock, dice): (&Clock, &Dice),
+    writer: &str,
+) -> Result<Vault, BuildError> {
+    let now = (clock.now(), dice);
+    let apps = Apps::register((store, keys), accounts_url(config), credentials(config), now).await?;
+    Ok(Vault::new(store.clone(), keys.clone(), accounts, apps, (clock.clone(), dice.clone()), writer))
 }
 
 async fn open_store(config: &Config, mode: Mode) -> Result<Store, BuildError> {

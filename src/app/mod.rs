@@ -11,6 +11,7 @@ pub mod export;
 mod flights;
 pub mod limits;
 mod mcp_sessions;
+mod quotas;
 mod revocation;
 mod tasks;
 mod trail;
@@ -38,6 +39,7 @@ pub use build::{BuildError, Mode, OtherApps, accounts, accounts_url, credentials
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
+pub use quotas::Quotas;
 pub use revocation::{Closed, Revocation};
 pub use trail::{Drained, drain_if_alone};
 
@@ -49,6 +51,8 @@ pub struct App {
     pub sandbox: bool,
     /// Whether this process writes the outbox into the trail.
     pub drains_outbox: bool,
+    /// What is known of Spotify's quotas.
+    pub quotas: Quotas,
     /// The time.
     pub clock: Clock,
     /// Randomness.

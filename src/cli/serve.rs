@@ -42,6 +42,12 @@ pub struct Args {
     /// An embedded simulated Spotify with pretend users; a database of its own, loopback only
     #[arg(long)]
     pub sandbox: bool,
+    /// Offer only these groups of tools, instead of server.toolsets: accounts, catalog, player, playlists, library, history
+    #[arg(long, value_name = "LIST")]
+    pub toolsets: Option<String>,
+    /// Offer only tools that change nothing
+    #[arg(long)]
+    pub read_only: bool,
     /// With --log-level debug or trace: fall back to the configured level after this long, for example 15m
     #[arg(long = "for", value_name = "DURATION")]
     pub log_level_for: Option<String>,
@@ -253,6 +259,7 @@ pub(super) fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDep
             store: app.store.clone(),
             vault: app.vault.clone(),
             undo_for: app.config.limits.undo_for,
+            quotas: app.quotas.clone(),
         }),
         audit: app.audit.clone(),
         clock: app.clock.clone(),
@@ -260,6 +267,7 @@ pub(super) fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDep
         api_timeout: app.config.api.timeout,
         tool_deadline: app.config.api.tool_deadline(),
         public_url: app.issuer(),
+        offer: app.config.server.offer.clone(),
         http: HttpPolicy {
             streams_per_user: app.limits.streams_per_user(),
             ..HttpPolicy::of(&app.config.server, &app.config.limits, calls_stop.clone())

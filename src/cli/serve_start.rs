@@ -167,11 +167,18 @@ impl RunningLog {
 }
 
 fn flags(args: &Args) -> Vec<Flag> {
-    let Some(address) = args.listen else { return Vec::new() };
-    vec![
-        Flag { key: "server.host", name: "--listen", value: address.ip().to_string() },
-        Flag { key: "server.port", name: "--listen", value: address.port().to_string() },
-    ]
+    let mut flags = Vec::new();
+    if let Some(address) = args.listen {
+        flags.push(Flag { key: "server.host", name: "--listen", value: address.ip().to_string() });
+        flags.push(Flag { key: "server.port", name: "--listen", value: address.port().to_string() });
+    }
+    if let Some(toolsets) = &args.toolsets {
+        flags.push(Flag { key: "server.toolsets", name: "--toolsets", value: toolsets.clone() });
+    }
+    if args.read_only {
+        flags.push(Flag { key: "server.read_only", name: "--read-only", value: "true".to_owned() });
+    }
+    flags
 }
 
 fn duration(text: &str) -> Result<Duration, Refused> {

@@ -17,7 +17,7 @@ use super::{checks, typed::*};
 use crate::crypto::SecretString;
 use crate::domain::SyslogPlace;
 use crate::domain::client::RegistrationMode;
-use crate::policy::Environment;
+use crate::policy::{Environment, Offer};
 
 /// Builds the configuration and adds what is wrong with it as a whole.
 pub fn build(gathered: &mut Gathered, variables: &Variables) -> (Config, BTreeMap<&'static str, String>) {
@@ -69,6 +69,7 @@ impl Build<'_> {
             public_url: said.unwrap_or_else(|| self.public_url(host, port, tls.is_some())),
             public_url_is_explicit,
             tls,
+            offer: self.offer(),
             allowed_origins: self.origins(),
             trusted_proxies: self
                 .list("server.trusted_proxies")
@@ -132,6 +133,17 @@ impl Build<'_> {
         let _always_valid = url.set_port(Some(port));
         self.derived.insert("server.public_url", origin_of(&url));
         url
+    }
+
+    fn offer(&mut self) -> Offer {
+        let said = self.list("server.toolsets");
+        if said.is_empty() {
+            let wrong =
+                Wrong::new("no group of tools is named", "name some, or remove the key for all of them");
+            self.problem("server.toolsets", wrong);
+        }
+        let toolsets = said.iter().filter_map(|name| name.parse().ok()).collect();
+        Offer { read_only: self.flag("server.read_only"), toolsets }
     }
 
     fn origins(&mut self) -> Vec<String> {

@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::Network;
 use super::problem::{Wrong, quoted};
+use crate::policy::Toolset;
 
 /// Judges one piece of text.
 pub type Check = fn(&str) -> Result<(), Wrong>;
@@ -165,6 +166,13 @@ pub fn transport(text: &str) -> Result<(), Wrong> {
         }
         _ => Err(Wrong::new(format!("{} is no transport", quoted(text)), "write http, or remove the key")),
     }
+}
+
+/// A group of tools.
+pub fn toolset(text: &str) -> Result<(), Wrong> {
+    text.parse::<Toolset>().map(|_| ()).map_err(|why| {
+        Wrong::new(format!("{} is no toolset: {why}", quoted(text)), "write for example playlists,library")
+    })
 }
 
 /// A proxy's address or range.

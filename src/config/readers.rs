@@ -20,6 +20,8 @@ const READ_AS: &[(&str, &str)] = &[
     ("server.host", "server.listen()"),
     ("server.port", "server.port"),
     ("server.public_url", ".issuer()"),
+    ("server.toolsets", "server.offer"),
+    ("server.read_only", "server.offer"),
     ("server.tls.certificate", "server.tls"),
     ("server.tls.key", "server.tls"),
     ("server.drain_seconds", "server.drain"),

@@ -30,6 +30,8 @@ pub static TABLE: &[KeySpec] = &[
     key("server.port", Count(0, 65_535), "The port to listen on; 0 lets the system choose.").env(&["PORT", "SERVER_PORT"]).or("8000"),
     key("server.public_url", Text(checks::origin), "The origin that clients see, without a path. Default: http://<host>:<port> while the listener is on loopback.").env(&["PUBLIC_URL"]),
     key("server.transports", List(checks::transport), "Transports of MCP that are served.").or("http"),
+    key("server.toolsets", List(checks::toolset), "Groups of tools that are offered: accounts, catalog, player, playlists, library, history. Default: all.").or("accounts,catalog,player,playlists,library,history"),
+    key("server.read_only", Flag, "Only tools are offered that change nothing.").or("false"),
     key("server.allowed_origins", List(checks::origin), "Origins of browser-based clients that may call /mcp, beside the public URL's own."),
     key("server.trusted_proxies", List(checks::network), "Addresses or ranges of the proxies whose forwarded headers count."),
     key("server.tls.certificate", Text(checks::plain), "PEM file with this server's certificate and its chain: https without a proxy. A renewed file is taken over without a restart.").env(&["SERVER_TLS_CERTIFICATE"]),

@@ -14,7 +14,7 @@ use super::{AlertsConfig, ConfiguredClient, DocumentsConfig, Network, TlsFiles};
 use crate::crypto::SecretString;
 use crate::domain::SyslogPlace;
 use crate::domain::client::RegistrationMode;
-use crate::policy::Environment;
+use crate::policy::{Environment, Offer};
 
 /// The whole validated configuration.
 #[derive(Clone, Debug)]
@@ -97,6 +97,8 @@ pub struct ServerConfig {
     pub public_url: Url,
     /// Whether `server.public_url` was written down rather than derived from the listener.
     pub public_url_is_explicit: bool,
+    /// Which tools are offered, the same to everybody.
+    pub offer: Offer,
     /// Browser origins that may call `/mcp`, beside the public URL's own; each as browsers send it.
     pub allowed_origins: Vec<String>,
     /// The proxies whose forwarded headers count.

@@ -26,6 +26,7 @@ pub mod resource;
 pub mod rotation;
 pub mod scope;
 pub mod selection;
+pub mod share;
 pub mod signature;
 mod signature_fields;
 pub mod strict_json;

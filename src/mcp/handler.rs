@@ -4,13 +4,14 @@
 //! answer for an authenticated endpoint (2026-07-28, caching). No method runs without a [`Caller`].
 
 use std::borrow::Cow;
+use std::str::FromStr as _;
 use std::sync::Arc;
 
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
     ErrorCode, GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
     ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerConfig,
+    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -21,11 +22,12 @@ use super::dispatch::{self, Ended, guard};
 use super::server::Inner;
 use super::stdio::LocalCaller;
 use super::tools::status::Status;
-use super::tools::{Context, ToolError};
+use super::tools::{Arguments, Context, ToolError};
 use super::{message, prompts};
 use crate::app::limits::{Admission, CallRefused};
 use crate::policy::ToolClass;
 use crate::spotify::text::clean;
+use crate::spotify::uri::PlaylistId;
 
 /// The revisions that we speak; older clients without a version header are served as the library does.
 const VERSIONS: &[ProtocolVersion] =
@@ -33,6 +35,12 @@ const VERSIONS: &[ProtocolVersion] =
 /// How long a client may keep a list: they change with the program only.
 const LIST_TTL_MS: u64 = 3_600_000;
 const STATUS_URI: &str = "spotify://status";
+/// What comes before a playlist's id.
+const PLAYLIST_URI: &str = "spotify://playlist/";
+/// The tool that a playlist is read with.
+const PLAYLIST_TOOL: &str = "get_playlist_tracks";
+/// How many of its tracks.
+const PLAYLIST_ROWS: u32 = 50;
 
 /// One handler per request (the library's way); only a pointer.
 #[derive(Clone)]
@@ -100,6 +108,37 @@ impl Handler {
             Ended::Done(Err(_)) | Ended::TimedOut | Ended::Cancelled => Err(failed()),
         }
     }
+
+    /// The tracks of a playlist, by the tool that lists them: counted and recorded as any call of it.
+    async fn read_playlist(
+        &self,
+        id: &PlaylistId,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<String, ErrorData> {
+        let uri = format!("{PLAYLIST_URI}{}", id.as_str());
+        let tool = self.server.tool(PLAYLIST_TOOL).ok_or_else(|| no_resource(&uri))?;
+        let caller = self.caller(context).await?;
+        let admitted = self.admit(&caller, ToolClass::Look).await;
+        let _admitted = admitted
+            .map_err(|refused| ErrorData::invalid_request(ToolError::limited(&refused).message, None))?;
+        let mut arguments = Arguments::new();
+        arguments.insert("playlist_id".to_owned(), id.as_str().into());
+        arguments.insert("limit".to_owned(), PLAYLIST_ROWS.into());
+        let result = dispatch::call(&self.server, &caller, tool, arguments, &context.ct).await?;
+        let answer = result.structured_content.unwrap_or_default();
+        let Some(error) = answer.get("error") else { return Ok(answer.to_string()) };
+        if error["code"] == "NOT_FOUND" {
+            return Err(no_resource(&uri));
+        }
+        let message = error["message"].as_str().unwrap_or("the playlist cannot be read").to_owned();
+        Err(ErrorData::internal_error(message, Some(answer)))
+    }
+}
+
+/// How one may not have what one asks for.
+fn no_resource(uri: &str) -> ErrorData {
+    let uri = serde_json::json!({"uri": clean(uri, 200)});
+    ErrorData::resource_not_found("there is no such resource", Some(uri))
 }
 
 /// Who made a request over HTTP.
@@ -196,7 +235,12 @@ impl ServerHandler for Handler {
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         one_page(request)?;
-        private_list!(self, ListResourceTemplatesResult, vec![])
+        let playlist = ResourceTemplate::new(format!("{PLAYLIST_URI}{{id}}"), "playlist")
+            .with_title("Playlist")
+            .with_description("The first 50 tracks of a playlist of the person's own, by the playlist's id")
+            .with_mime_type("application/json");
+        let offered = self.server.tool(PLAYLIST_TOOL).map(|_| playlist);
+        private_list!(self, ListResourceTemplatesResult, offered.into_iter().collect())
     }
 
     async fn read_resource(
@@ -204,11 +248,12 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        if request.uri != STATUS_URI {
-            let uri = serde_json::json!({"uri": clean(&request.uri, 200)});
-            return Err(ErrorData::resource_not_found("there is no such resource", Some(uri)));
-        }
-        let contents = ResourceContents::text(self.read_status(&context).await?, STATUS_URI);
+        let text = match request.uri.strip_prefix(PLAYLIST_URI).map(PlaylistId::from_str) {
+            Some(Ok(id)) => self.read_playlist(&id, &context).await?,
+            None if request.uri == STATUS_URI => self.read_status(&context).await?,
+            _ => return Err(no_resource(&request.uri)),
+        };
+        let contents = ResourceContents::text(text, request.uri);
         let mut result = ReadResourceResult::new(vec![contents.with_mime_type("application/json")])
             .with_ttl_ms(0)
             .with_cache_scope(CacheScope::Private);

@@ -91,6 +91,7 @@ mod tests {
 
     fn policy(host: &str, public_url: &str) -> HttpPolicy {
         let server = ServerConfig {
+            offer: crate::policy::Offer::default(),
             host: host.parse().unwrap(),
             port: 8000,
             public_url: public_url.parse().unwrap(),

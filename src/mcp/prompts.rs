@@ -4,11 +4,11 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
-use serde_json::Value;
 
 use crate::spotify::text::clean;
 
 const BUILD_PLAYLIST: &str = "build_playlist";
+const CLEAN_PLAYLIST: &str = "clean_playlist";
 /// Longest argument, in characters.
 const LONGEST: usize = 500;
 
@@ -21,22 +21,44 @@ pub(super) fn all() -> Vec<Prompt> {
         PromptArgument::new("length").with_description("How many tracks, 1 to 100; 20 unless said otherwise"),
     ];
     let about = "Find tracks for a theme and put them into a new playlist";
-    vec![Prompt::new(BUILD_PLAYLIST, Some(about), Some(arguments)).with_title("Build a playlist")]
+    let build = Prompt::new(BUILD_PLAYLIST, Some(about), Some(arguments)).with_title("Build a playlist");
+    let which = PromptArgument::new("playlist")
+        .with_description("The playlist: its name, id or link")
+        .with_required(true);
+    let about =
+        "Find duplicates and tracks that are no longer available in a playlist, and remove what you agree to";
+    let clean = Prompt::new(CLEAN_PLAYLIST, Some(about), Some(vec![which])).with_title("Clean a playlist");
+    vec![build, clean]
 }
 
 /// The wording of one prompt.
 ///
 /// # Errors
-/// -32602 for an unknown name, a missing theme or a length that is not 1 to 100.
+/// -32602 for an unknown name, a missing theme or playlist, or a length that is not 1 to 100.
 pub(crate) fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult, ErrorData> {
-    if name != BUILD_PLAYLIST {
-        return Err(ErrorData::invalid_params(format!("unknown prompt '{}'", clean(name, 100)), None));
-    }
-    let argument =
-        |name: &str| arguments.and_then(|all| all.get(name)).and_then(Value::as_str).map(str::trim);
-    let theme = argument("theme").map(|theme| clean(theme, LONGEST)).filter(|theme| !theme.is_empty());
-    let theme = theme.ok_or_else(|| ErrorData::invalid_params("the argument 'theme' is needed", None))?;
-    let length = match argument("length").filter(|length| !length.is_empty()) {
+    let text = match name {
+        BUILD_PLAYLIST => build_playlist(arguments)?,
+        CLEAN_PLAYLIST => clean_playlist(arguments)?,
+        _ => return Err(ErrorData::invalid_params(format!("unknown prompt '{}'", clean(name, 100)), None)),
+    };
+    Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
+}
+
+/// An argument that is there; blank counts as absent.
+fn argument<'a>(arguments: Option<&'a JsonObject>, name: &str) -> Option<&'a str> {
+    let text = arguments?.get(name)?.as_str()?.trim();
+    (!text.is_empty()).then_some(text)
+}
+
+/// The same cleaned, where it is needed.
+fn needed(arguments: Option<&JsonObject>, name: &str) -> Result<String, ErrorData> {
+    let text = argument(arguments, name).map(|text| clean(text, LONGEST)).filter(|text| !text.is_empty());
+    text.ok_or_else(|| ErrorData::invalid_params(format!("the argument '{name}' is needed"), None))
+}
+
+fn build_playlist(arguments: Option<&JsonObject>) -> Result<String, ErrorData> {
+    let theme = needed(arguments, "theme")?;
+    let length = match argument(arguments, "length") {
         None => 20,
         Some(length) => length
             .parse::<u8>()
@@ -44,24 +66,67 @@ pub(crate) fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromp
             .filter(|length| (1..=100).contains(length))
             .ok_or_else(|| ErrorData::invalid_params("'length' must be a number from 1 to 100", None))?,
     };
-    let text = format!(
+    Ok(format!(
         "Build a Spotify playlist of {length} tracks for this theme: {theme}\n\n\
          1. Think of fitting tracks and find each with search_tracks; take only tracks that were found.\n\
          2. Show me the list and a name for the playlist, and wait until I agree.\n\
          3. Make it with create_playlist, private, with the track_uris in a good order.\n\
          4. Tell me its link, and which tracks you could not find."
-    );
-    Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
+    ))
+}
+
+fn clean_playlist(arguments: Option<&JsonObject>) -> Result<String, ErrorData> {
+    let playlist = needed(arguments, "playlist")?;
+    Ok(format!(
+        "Clean this Spotify playlist of mine: {playlist}\n\n\
+         1. If that is a name, find the playlist with get_user_playlists (query, owned_only); if several fit, ask me.\n\
+         2. Look for duplicates with deduplicate_playlist, which first only plans, and with get_playlist_tracks for \
+         tracks that are no longer available.\n\
+         3. Show me what would go and what Spotify would lose with it (the dates of adding), and wait until I agree.\n\
+         4. Apply exactly the plan that I agreed to.\n\
+         5. Tell me what was removed, and that undo_change with the change_id takes it back."
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tools::ALL as TOOLS;
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn wording(arguments: Value) -> Result<String, ErrorData> {
-        let result = get(BUILD_PLAYLIST, arguments.as_object())?;
+        worded(BUILD_PLAYLIST, &arguments)
+    }
+
+    fn worded(name: &str, arguments: &Value) -> Result<String, ErrorData> {
+        let result = get(name, arguments.as_object())?;
         Ok(serde_json::to_string(&result.messages).unwrap())
+    }
+
+    #[test]
+    fn a_playlist_is_cleaned_by_its_name_which_is_cleaned_too() {
+        let text = worded(CLEAN_PLAYLIST, &json!({"playlist": "Road\u{202e} trip"})).unwrap();
+        assert!(text.contains("of mine: Road trip") && text.contains("deduplicate_playlist"));
+        assert!(worded(CLEAN_PLAYLIST, &json!({"playlist": "\n"})).is_err());
+    }
+
+    #[test]
+    fn a_prompt_speaks_only_of_tools_that_there_are() {
+        let all = [json!({"theme": "x"}), json!({"playlist": "x"})];
+        for (prompt, arguments) in all_names().into_iter().zip(&all) {
+            let text = worded(&prompt, arguments).unwrap();
+            for word in text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
+                let is_tool = word.contains('_') && !NO_TOOLS.contains(&word);
+                assert!(!is_tool || TOOLS.iter().any(|tool| tool.name == word), "{prompt}: {word}");
+            }
+        }
+    }
+
+    /// Names of arguments.
+    const NO_TOOLS: [&str; 3] = ["track_uris", "owned_only", "change_id"];
+
+    fn all_names() -> Vec<String> {
+        all().into_iter().map(|prompt| prompt.name).collect()
     }
 
     #[test]
@@ -76,6 +141,6 @@ mod tests {
         for arguments in [json!({}), json!({"theme": " "}), json!({"theme": "x", "length": "101"})] {
             assert!(wording(arguments).is_err());
         }
-        assert!(get("clean_playlist", None).is_err());
+        assert!(get("clean_playlist", None).is_err() && get("nothing", None).is_err());
     }
 }

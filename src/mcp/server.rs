@@ -19,7 +19,7 @@ use crate::ambient::Clock;
 use crate::app::{Limits, McpSessions};
 use crate::audit::Audit;
 use crate::failure::{During, Failure};
-use crate::policy::ToolPolicies;
+use crate::policy::{Offer, ToolPolicies};
 use crate::spotify::Api;
 
 /// What a model is told about this server before its first call.
@@ -46,6 +46,8 @@ pub struct McpDeps {
     pub tool_deadline: Duration,
     /// The address that clients see, without trailing slash.
     pub public_url: String,
+    /// Which tools are listed and can be called.
+    pub offer: Offer,
     /// What is accepted over HTTP.
     pub http: HttpPolicy,
     /// Sessions of 2025-era clients; `None`: none are issued.
@@ -78,7 +80,9 @@ pub(super) struct Inner {
     pub(super) about: ServerConfig,
     /// `_meta` of every result: who answers (SHOULD of 2026-07-28, basic, "_meta").
     pub(super) stamp: MetaObject,
-    /// The tools as they are listed, sorted by name.
+    /// Which tools can be called.
+    offered: Vec<&'static ToolSpec>,
+    /// The same as they are listed, sorted by name.
     pub(super) listed: Vec<Tool>,
 }
 
@@ -105,6 +109,9 @@ impl Server {
         if tools::ALL.iter().any(|tool| policies.of(tool.name).is_none()) {
             return Err(Failure::new("a tool has no policy"));
         }
+        let is_offered =
+            |tool: &&ToolSpec| policies.of(tool.name).is_some_and(|tool| deps.offer.includes(tool));
+        let offered: Vec<_> = tools::ALL.into_iter().filter(is_offered).collect();
         let about = about();
         let inner = Arc::new(Inner {
             api: deps.api,
@@ -119,7 +126,8 @@ impl Server {
             reconnect_url: format!("{}/auth/login", deps.public_url.trim_end_matches('/')),
             stamp: stamp_of(&about.server_info),
             about,
-            listed: tools::ALL.iter().map(|tool| tool.listed()).collect(),
+            listed: offered.iter().map(|tool| tool.listed()).collect(),
+            offered,
         });
         let endpoint = Endpoint::new(handler(CallGuard { server: inner.clone() }), deps.http);
         Ok(Self { inner, endpoint, sessions: deps.sessions, running: Arc::default() })
@@ -132,9 +140,9 @@ impl Server {
 }
 
 impl Inner {
-    /// The tool of this name, where there is one.
+    /// The tool of this name, where there is one and it is offered.
     pub(super) fn tool(&self, name: &str) -> Option<&'static ToolSpec> {
-        tools::ALL.into_iter().find(|tool| tool.name == name)
+        self.offered.iter().copied().find(|tool| tool.name == name)
     }
 }
 

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::tools::ToolError;
+use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccessToken, Api, ApiError};
@@ -32,6 +33,11 @@ pub trait Upstream: Send + Sync + 'static {
     fn changes(&self) -> Option<Changes> {
         None
     }
+
+    /// Keeps that a quota of Spotify's ran out, before anybody is told so.
+    fn keep_quota(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The accounts that the store knows, with the tokens that the vault keeps.
@@ -42,6 +48,8 @@ pub struct Linked {
     pub vault: Vault,
     /// For how long changes can be undone.
     pub undo_for: Duration,
+    /// What is known of quotas.
+    pub quotas: Quotas,
 }
 
 impl Upstream for Linked {
@@ -55,6 +63,10 @@ impl Upstream for Linked {
 
     fn changes(&self) -> Option<Changes> {
         Some(self.vault.changes(self.undo_for))
+    }
+
+    fn keep_quota(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.quotas.keep())
     }
 }
 
@@ -99,7 +111,11 @@ impl Session<'_> {
                 Ok(())
             })
         });
-        self.upstream.call(&self.link, work).await?;
+        let called = self.upstream.call(&self.link, work).await;
+        if matches!(called, Err(CallError::Api(ApiError::QuotaExceeded { .. }))) {
+            self.upstream.keep_quota().await;
+        }
+        called?;
         answer
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)

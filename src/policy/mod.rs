@@ -8,4 +8,4 @@ pub mod tools;
 pub use alerts::{AlertRule, GroupBy, RuleChange};
 pub use clients::{DocumentHosts, DocumentMode, WellKnownClients};
 pub use environment::Environment;
-pub use tools::{ToolClass, ToolPolicies, ToolPolicy, Toolset};
+pub use tools::{Offer, ToolClass, ToolPolicies, ToolPolicy, Toolset, UnknownToolset};

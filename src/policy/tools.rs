@@ -3,6 +3,7 @@
 //! Pure data. A tool that is not listed has no entry, and what has no entry cannot be called.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -36,6 +37,62 @@ pub enum Toolset {
     Playlists,
     /// What a person saved.
     Library,
+    /// What a person played.
+    History,
+}
+
+impl Toolset {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Accounts, Self::Catalog, Self::Player, Self::Playlists, Self::Library, Self::History];
+
+    /// The configuration's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Catalog => "catalog",
+            Self::Player => "player",
+            Self::Playlists => "playlists",
+            Self::Library => "library",
+            Self::History => "history",
+        }
+    }
+}
+
+impl FromStr for Toolset {
+    type Err = UnknownToolset;
+
+    fn from_str(text: &str) -> Result<Self, UnknownToolset> {
+        Self::ALL.into_iter().find(|toolset| toolset.name() == text).ok_or(UnknownToolset)
+    }
+}
+
+/// The text names no toolset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected accounts, catalog, player, playlists, library or history")]
+pub struct UnknownToolset;
+
+/// Which tools a server offers, the same for everybody who uses it (product.md 7, "Tools").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Only tools that change nothing.
+    pub read_only: bool,
+    /// Only tools of these groups.
+    pub toolsets: Vec<Toolset>,
+}
+
+impl Default for Offer {
+    /// All tools.
+    fn default() -> Self {
+        Self { read_only: false, toolsets: Toolset::ALL.to_vec() }
+    }
+}
+
+impl Offer {
+    /// Whether a tool of this policy is offered.
+    pub fn includes(&self, policy: &ToolPolicy) -> bool {
+        self.toolsets.contains(&policy.toolset) && (!self.read_only || policy.class == ToolClass::Look)
+    }
 }
 
 /// The policy for one tool.
@@ -126,6 +183,27 @@ mod tests {
             assert_eq!(policy.scope, expected, "{name}");
         }
         assert!(policies.of("format_disk").is_none());
+    }
+
+    #[test]
+    fn an_offer_leaves_out_what_changes_and_other_groups() {
+        let policies = ToolPolicies::embedded().unwrap();
+        let of = |offer: &Offer| -> Vec<String> {
+            let offered = policies.names().filter(|name| offer.includes(policies.of(name).unwrap()));
+            offered.map(str::to_owned).collect()
+        };
+        assert_eq!(of(&Offer::default()).len(), policies.names().count());
+        let looks = of(&Offer { read_only: true, ..Offer::default() });
+        assert!(looks.contains(&"get_status".to_owned()) && !looks.contains(&"create_playlist".to_owned()));
+        let playlists = of(&Offer { read_only: false, toolsets: vec!["playlists".parse().unwrap()] });
+        assert!(
+            playlists.contains(&"create_playlist".to_owned())
+                && !playlists.contains(&"get_status".to_owned())
+        );
+        assert_eq!("music".parse::<Toolset>(), Err(UnknownToolset));
+        for toolset in Toolset::ALL {
+            assert_eq!(toolset.name().parse(), Ok(toolset));
+        }
     }
 
     #[test]

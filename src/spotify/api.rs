@@ -15,7 +15,7 @@ use super::base::Address;
 use super::error::ApiError;
 use super::library::Learned;
 use super::measured::{self, Service};
-use super::quota::QuotaMode;
+use super::quota::{Bucket, Held, QuotaGate, QuotaMode};
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
 use crate::egress::{Bytes, Gate, Limits};
@@ -39,6 +39,7 @@ pub struct Api {
     mode: Arc<RwLock<QuotaMode>>,
     /// What was learned of apps by trying.
     pub(super) learned: Arc<Learned>,
+    quotas: QuotaGate,
     timeout: Duration,
 }
 
@@ -71,7 +72,18 @@ impl Call {
 impl Api {
     /// `timeout` bounds one call, a short wait for a rate limit included.
     pub fn new(gate: Gate, clock: Clock, base: BaseUrl, mode: QuotaMode, timeout: Duration) -> Self {
-        Self { gate, clock, base, mode: Arc::new(RwLock::new(mode)), learned: Arc::default(), timeout }
+        let (mode, learned) = (Arc::new(RwLock::new(mode)), Arc::default());
+        Self { gate, clock, base, mode, learned, quotas: QuotaGate::default(), timeout }
+    }
+
+    /// With what is known of quotas already.
+    pub fn with_quotas(self, quotas: QuotaGate) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// What is known of quotas.
+    pub const fn quotas(&self) -> &QuotaGate {
+        &self.quotas
     }
 
     /// The regime of the app.
@@ -119,9 +131,8 @@ impl Api {
     /// Calls; any 2xx is an answer. A short rate limit is waited out once: a 429 was not acted upon, so that a write
     /// may be sent again too. A read over a connection that broke is tried once more.
     pub(super) async fn call(&self, token: &AccessToken, call: Call) -> Result<Response<Bytes>, ApiError> {
-        let write = call.method != Method::GET;
         let limits = Limits::within(self.timeout, MAX_BODY);
-        let call = Target::of(call)?;
+        let call = Target::of(call, &self.base)?;
         // Only playlists are somebody's: elsewhere a bare "Forbidden" is how Spotify answers for an endpoint that
         // apps in this mode no longer have (spotify.md 1.3, 1.7).
         let explained = |error| match error {
@@ -130,7 +141,7 @@ impl Api {
             }
             error => error,
         };
-        let wait = match self.once(request(token, &call)?, limits, write).await {
+        let wait = match self.once(token, &call, limits).await {
             Err(ApiError::Broken) => Duration::ZERO,
             Err(ApiError::RateLimited { retry_after: Some(wait) })
                 if wait <= SHORT_WAIT && Instant::now() + wait < limits.deadline =>
@@ -140,15 +151,17 @@ impl Api {
             done => return done.map_err(explained),
         };
         tokio::time::sleep(wait).await;
-        self.once(request(token, &call)?, limits, write).await.map_err(explained)
+        self.once(token, &call, limits).await.map_err(explained)
     }
 
     async fn once(
         &self,
-        request: Request<Bytes>,
+        token: &AccessToken,
+        call: &Target,
         limits: Limits,
-        write: bool,
     ) -> Result<Response<Bytes>, ApiError> {
+        let (write, request) = (call.method != Method::GET, request(token, call)?);
+        self.admit(token, call.bucket)?;
         let began = Instant::now();
         let answer = self.gate.send(request, limits).await;
         measured::asked(Service::Api, &answer, began.elapsed());
@@ -156,7 +169,21 @@ impl Api {
         if answer.status().is_success() {
             return Ok(answer);
         }
-        Err(reply::refusal(answer.status(), answer.headers(), answer.body(), self.clock.now(), write))
+        let now = self.clock.now();
+        let refusal = reply::refusal(answer.status(), answer.headers(), answer.body(), now, write);
+        if let (ApiError::QuotaExceeded { retry_after }, Some(charge)) = (&refusal, token.charge()) {
+            self.quotas.ran_out(charge, call.bucket, *retry_after, now);
+        }
+        Err(refusal)
+    }
+
+    /// What Spotify would refuse for hours is not asked, and nobody takes what others have not had.
+    fn admit(&self, token: &AccessToken, bucket: Bucket) -> Result<(), ApiError> {
+        let Some(charge) = token.charge() else { return Ok(()) };
+        self.quotas.admit(charge, bucket, self.clock.now()).map_err(|held| match held {
+            Held::UsedUp(wait) => ApiError::QuotaExceeded { retry_after: Some(wait) },
+            Held::Share => ApiError::ShareUsed,
+        })
     }
 }
 
@@ -165,12 +192,16 @@ struct Target {
     method: Method,
     address: Uri,
     body: Bytes,
+    bucket: Bucket,
 }
 
 impl Target {
-    fn of(call: Call) -> Result<Self, ApiError> {
-        let address = Uri::try_from(call.address.into_text()).map_err(|_| unusable())?;
-        Ok(Self { method: call.method, address, body: call.body })
+    fn of(call: Call, base: &BaseUrl) -> Result<Self, ApiError> {
+        let text = call.address.into_text();
+        let path = text.strip_prefix(base.as_str()).unwrap_or_default();
+        let bucket = Bucket::of(path.split('?').next().unwrap_or_default());
+        let address = Uri::try_from(text).map_err(|_| unusable())?;
+        Ok(Self { method: call.method, address, body: call.body, bucket })
     }
 }
 

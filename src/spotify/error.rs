@@ -55,6 +55,9 @@ pub enum ApiError {
         /// When to come back, where Spotify said so; hours.
         retry_after: Option<Duration>,
     },
+    /// Not sent: this person had their share of a quota that others have not had theirs of.
+    #[error("your share of this server's daily Spotify quota is used up for this kind of request")]
+    ShareUsed,
     /// 411, 5xx and any other status that says the fault is not the caller's.
     #[error("Spotify failed to answer (HTTP {status})")]
     Upstream {
@@ -101,7 +104,7 @@ impl ApiError {
             Self::NotFound => "NOT_FOUND",
             Self::InvalidArgument(_) => "INVALID_ARGUMENT",
             Self::RateLimited { .. } => "RATE_LIMITED",
-            Self::QuotaExceeded { .. } => "QUOTA_EXCEEDED",
+            Self::QuotaExceeded { .. } | Self::ShareUsed => "QUOTA_EXCEEDED",
             Self::Timeout => "UPSTREAM_TIMEOUT",
             Self::AmbiguousWrite { .. } => "AMBIGUOUS_WRITE",
             Self::Upstream { .. }
@@ -120,6 +123,8 @@ impl ApiError {
             | Self::Upstream { retry_after, .. } => {
                 retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
             }
+            // The window rolls by the hour.
+            Self::ShareUsed => Some(3_600),
             _ => None,
         }
     }
@@ -150,6 +155,10 @@ impl ApiError {
             Self::RateLimited { .. } => "Wait for the time stated, then try again.",
             Self::QuotaExceeded { .. } => {
                 "Do not try again before the time stated: asking earlier lengthens the wait."
+            }
+            Self::ShareUsed => {
+                "The rest is kept for the others who use this server: come back in an hour, ask for less at once, or \
+                 connect with a Spotify client id of your own."
             }
             Self::Upstream { .. } | Self::Broken | Self::Timeout | Self::Unreachable(_) => {
                 "Try again in a moment. If it persists, tell the operator."

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::quota::Charge;
 use crate::crypto::SecretString;
 
 /// Longest token taken from upstream, in bytes.
@@ -12,17 +13,31 @@ const LONGEST: usize = 8192;
 
 /// An upstream bearer token. Lives for one hour at most, and in our hands for one call.
 #[derive(Clone, PartialEq, Eq)]
-pub struct AccessToken(SecretString);
+pub struct AccessToken {
+    text: SecretString,
+    /// Whose quota its calls use; `None`: one that is not limited by the day.
+    charge: Option<Charge>,
+}
 
 impl AccessToken {
     /// Takes over what upstream issued: 1 to 8,192 visible ASCII characters.
     pub fn parse(text: &str) -> Option<Self> {
-        is_token(text).then(|| Self(SecretString::new(text)))
+        is_token(text).then(|| Self { text: SecretString::new(text), charge: None })
+    }
+
+    /// The same, with whose quota its calls use.
+    pub fn charged_to(self, charge: Option<Charge>) -> Self {
+        Self { charge, ..self }
+    }
+
+    /// Whose quota its calls use.
+    pub(super) const fn charge(&self) -> Option<&Charge> {
+        self.charge.as_ref()
     }
 
     /// The one way out, for sealing.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.text.expose()
     }
 
     /// The `Authorization` header, marked so that nothing logs it.

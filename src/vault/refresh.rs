@@ -9,11 +9,12 @@ use crate::crypto::SecretString;
 use crate::domain::LinkId;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::spotify::{AccessToken, AccountsError, TokenSet};
+use crate::spotify::quota::Charge;
+use crate::spotify::{AccessToken, AccountsError, QuotaMode, TokenSet};
 use crate::store::LinkTokens;
 
 use super::seal::Column;
-use super::{CallError, EARLY, Opened, SpotifyApp, Vault};
+use super::{CallError, EARLY, OPERATOR, Opened, SpotifyApp, Vault};
 
 /// How long one server may refresh a link before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -84,6 +85,7 @@ impl Vault {
         let Some(token) = AccessToken::parse(text.expose()) else {
             return Err(self.unreadable(link, "the stored access token is not a token").await);
         };
+        let token = token.charged_to(self.charge(tokens));
         let opened = Opened { token, version: tokens.version, expires_at: tokens.access_expires_at };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
@@ -110,6 +112,17 @@ impl Vault {
                 _ => Ok(None),
             },
         }
+    }
+
+    /// Whose quota the calls of a link use. The operator's apps share one, as far as anybody can know here; a person's
+    /// own app has another. With extended quota there is none by the day.
+    fn charge(&self, tokens: &LinkTokens) -> Option<Charge> {
+        let pool = match self.0.apps.get(&tokens.app) {
+            Some(app) if app.quota == QuotaMode::Extended => return None,
+            Some(_) => OPERATOR,
+            None => tokens.app.as_str(),
+        };
+        Some(Charge { pool: pool.into(), payer: tokens.user.as_str().into() })
     }
 
     /// With the lease held: asks Spotify. `None` where the link changed meanwhile.
@@ -210,7 +223,8 @@ impl Vault {
         if !self.save_patiently(link, tokens.version, &fresh, event).await? {
             return Ok(None);
         }
-        let opened = Opened { token: set.access_token.clone(), version, expires_at: fresh.access_expires_at };
+        let token = set.access_token.clone().charged_to(self.charge(tokens));
+        let opened = Opened { token, version, expires_at: fresh.access_expires_at };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
     }

@@ -19,6 +19,7 @@ use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::failure::Failure;
 use spotify_mcp::mcp::{Caller, Credential, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
+use spotify_mcp::policy::Offer;
 use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
 use spotify_mcp::store::Link;
 use spotify_mcp::vault::CallError;
@@ -225,6 +226,7 @@ impl Rig {
             api_timeout,
             tool_deadline,
             public_url: format!("https://{HOST}"),
+            offer: Offer::default(),
             http: HttpPolicy {
                 hosts: vec![HOST.to_owned()],
                 origins: vec![format!("https://{HOST}"), "http://localhost:6274".to_owned()],

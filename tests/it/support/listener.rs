@@ -125,6 +125,11 @@ pub fn speak(request: RequestBuilder, era: Era, method: &str, mut params: Value)
 }
 
 impl Answer {
+    /// The whole message, a protocol's error too.
+    pub fn body(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
     /// The result of the request.
     pub fn result(&self) -> Value {
         let body: Value = serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"));

@@ -1,7 +1,15 @@
 //! The three regimes in which Spotify serves an app, and the limits that differ (spotify.md 1.2, 1.3).
 
+mod bucket;
+mod gate;
+mod ledger;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use bucket::Bucket;
+pub use gate::{Charge, Held, QuotaGate, QuotaState};
+pub use ledger::{BELIEVED, HourOfCalls};
 
 use super::uri::Kind;
 

@@ -1,0 +1,135 @@
+//! Keeps what is known of Spotify's quotas in the database: what ran out before anybody is told so, calls each minute.
+//! Other servers' knowledge comes the same way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::{Clock, Timestamp};
+use crate::failure::Failure;
+use crate::spotify::quota::{BELIEVED, Bucket, HourOfCalls, QuotaGate, QuotaState};
+use crate::store::{QuotaCallsRow, QuotaRow, Store};
+
+/// How often it is read what other servers know.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After how many looks calls are stored and counted together.
+const LOOKS: u32 = 12;
+/// The window of a daily quota.
+const HOURS: i64 = 24;
+
+/// What joins the gate and the database. Cheap to clone.
+#[derive(Clone)]
+pub struct Quotas {
+    /// What stands before each call.
+    pub gate: QuotaGate,
+    store: Store,
+    clock: Clock,
+}
+
+impl Quotas {
+    /// Takes over what is stored.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn open(store: &Store, clock: &Clock) -> Result<Self, Failure> {
+        let quotas = Self { gate: QuotaGate::default(), store: store.clone(), clock: clock.clone() };
+        quotas.look().await?;
+        quotas.count_together().await?;
+        Ok(quotas)
+    }
+
+    /// Stores what ran out, before anybody is told of it.
+    pub async fn keep(&self) {
+        let changed = self.gate.take_changed();
+        if changed.is_empty() {
+            return;
+        }
+        let rows: Vec<_> = changed.iter().map(row).collect();
+        if let Err(failure) = self.store.note_quotas(&rows).await {
+            tracing::error!(cause = failure.chain(), "it is not stored that a quota ran out");
+            self.gate.keep_changed(&changed);
+        }
+    }
+
+    async fn look(&self) -> Result<(), Failure> {
+        let states: Vec<_> = self.store.quotas().await?.iter().filter_map(state).collect();
+        self.gate.recall(&states);
+        Ok(())
+    }
+
+    /// Stores this server's calls, then counts with what all have stored.
+    async fn count_together(&self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let rows: Vec<_> = self.gate.take_unstored(now).into_iter().flat_map(calls_of).collect();
+        if !rows.is_empty() {
+            self.store.add_quota_calls(&rows).await?;
+        }
+        let first = now.secs().div_euclid(3600) - HOURS + 1;
+        let stored = self.store.quota_calls(first).await?;
+        for of_one in stored.chunk_by(|one, next| (&one.pool, &one.bucket) == (&next.pool, &next.bucket)) {
+            let Some(bucket) = of_one.first().and_then(|row| Bucket::named(&row.bucket)) else { continue };
+            let calls: Vec<_> = of_one.iter().map(calls).collect();
+            self.gate.recall_calls(&of_one[0].pool, bucket, &calls);
+        }
+        self.store.forget_quotas(first, now.minus(BELIEVED), now).await
+    }
+
+    /// Until told to stop, and once more then.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        for round in 1u32.. {
+            let last = tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_ok();
+            self.keep().await;
+            let done = match last || round.is_multiple_of(LOOKS) {
+                true => self.count_together().await,
+                false => self.look().await,
+            };
+            if let Err(failure) = done {
+                tracing::error!(cause = failure.chain(), "quotas cannot be counted with other servers");
+            }
+            if last {
+                return;
+            }
+        }
+    }
+}
+
+fn row(state: &QuotaState) -> QuotaRow {
+    QuotaRow {
+        pool: state.pool.clone(),
+        bucket: state.bucket.name().to_owned(),
+        closed_until: state.closed_until.map(Timestamp::secs),
+        learned_size: state.learned.map(|(size, _)| i64::try_from(size).unwrap_or(i64::MAX)),
+        learned_at: state.learned.map(|(_, at)| at.secs()),
+    }
+}
+
+/// `None` for a bucket that a later version knows.
+fn state(row: &QuotaRow) -> Option<QuotaState> {
+    let size = row.learned_size.and_then(|size| u64::try_from(size).ok());
+    Some(QuotaState {
+        pool: row.pool.clone(),
+        bucket: Bucket::named(&row.bucket)?,
+        closed_until: row.closed_until.map(Timestamp::from_secs),
+        learned: size.zip(row.learned_at.map(Timestamp::from_secs)),
+    })
+}
+
+fn calls_of((pool, bucket, hours): (String, Bucket, Vec<HourOfCalls>)) -> Vec<QuotaCallsRow> {
+    let row = |hour: HourOfCalls| QuotaCallsRow {
+        pool: pool.clone(),
+        bucket: bucket.name().to_owned(),
+        user_id: hour.payer.to_string(),
+        hour: hour.hour,
+        calls: i64::try_from(hour.calls).unwrap_or(i64::MAX),
+    };
+    hours.into_iter().map(row).collect()
+}
+
+fn calls(row: &QuotaCallsRow) -> HourOfCalls {
+    HourOfCalls {
+        hour: row.hour,
+        payer: Arc::from(row.user_id.as_str()),
+        calls: u64::try_from(row.calls).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,107 @@
+//! What is known of Spotify's daily quotas, shared by all servers and kept over restarts.
+
+use crate::ambient::Timestamp;
+use crate::failure::Failure;
+
+use super::{Store, reading, transaction};
+
+/// One quota: of a developer account, for one kind of calls.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct QuotaRow {
+    /// The developer account.
+    pub pool: String,
+    /// Which calls.
+    pub bucket: String,
+    /// Until when nothing is asked, in seconds.
+    pub closed_until: Option<i64>,
+    /// How many calls were made in a day when it ran out.
+    pub learned_size: Option<i64>,
+    /// When it ran out, in seconds.
+    pub learned_at: Option<i64>,
+}
+
+/// Calls of a person in an hour.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct QuotaCallsRow {
+    /// The developer account.
+    pub pool: String,
+    /// Which calls.
+    pub bucket: String,
+    /// Whose.
+    pub user_id: String,
+    /// Hours since 1970.
+    pub hour: i64,
+    /// How many.
+    pub calls: i64,
+}
+
+impl Store {
+    /// Notes that quotas ran out. The later end and the newer lesson stay.
+    pub async fn note_quotas(&self, rows: &[QuotaRow]) -> Result<(), Failure> {
+        let sql = "INSERT INTO quotas (pool, bucket, closed_until, learned_size, learned_at)
+            VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (pool, bucket) DO UPDATE SET
+                closed_until = CASE WHEN COALESCE(quotas.closed_until, 0) > COALESCE(excluded.closed_until, 0)
+                    THEN quotas.closed_until ELSE excluded.closed_until END,
+                learned_size = CASE WHEN COALESCE(quotas.learned_at, 0) > COALESCE(excluded.learned_at, 0)
+                    THEN quotas.learned_size ELSE excluded.learned_size END,
+                learned_at = CASE WHEN COALESCE(quotas.learned_at, 0) > COALESCE(excluded.learned_at, 0)
+                    THEN quotas.learned_at ELSE excluded.learned_at END";
+        transaction!(self, tx => {
+            for row in rows {
+                sqlx::query(sql)
+                    .bind(&row.pool).bind(&row.bucket).bind(row.closed_until)
+                    .bind(row.learned_size).bind(row.learned_at)
+                    .execute(&mut *tx).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// All that is known of quotas.
+    pub async fn quotas(&self) -> Result<Vec<QuotaRow>, Failure> {
+        let sql =
+            "SELECT pool, bucket, closed_until, learned_size, learned_at FROM quotas ORDER BY pool, bucket";
+        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
+    }
+
+    /// Adds calls of people who are still here.
+    pub async fn add_quota_calls(&self, rows: &[QuotaCallsRow]) -> Result<(), Failure> {
+        let sql = "INSERT INTO quota_calls (pool, bucket, user_id, hour, calls)
+            SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM users WHERE id = $3)
+            ON CONFLICT (pool, bucket, user_id, hour) DO UPDATE SET calls = quota_calls.calls + excluded.calls";
+        // In one order for all servers, so that two never wait for each other's rows in a ring.
+        let mut rows: Vec<_> = rows.iter().collect();
+        rows.sort_by_key(|row| (&row.pool, &row.bucket, &row.user_id, row.hour));
+        transaction!(self, tx => {
+            for row in &rows {
+                sqlx::query(sql)
+                    .bind(&row.pool).bind(&row.bucket).bind(&row.user_id).bind(row.hour).bind(row.calls)
+                    .execute(&mut *tx).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// The calls since this hour, of all people.
+    pub async fn quota_calls(&self, since_hour: i64) -> Result<Vec<QuotaCallsRow>, Failure> {
+        let sql = "SELECT pool, bucket, user_id, hour, calls FROM quota_calls WHERE hour >= $1
+            ORDER BY pool, bucket, user_id, hour";
+        Ok(reading!(self, pool => sqlx::query_as(sql).bind(since_hour).fetch_all(pool).await)?)
+    }
+
+    /// Forgets calls before this hour, and quotas that ran out before `learned` and are open again.
+    pub async fn forget_quotas(
+        &self,
+        before_hour: i64,
+        learned: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        transaction!(self, tx => {
+            sqlx::query("DELETE FROM quota_calls WHERE hour < $1").bind(before_hour).execute(&mut *tx).await?;
+            sqlx::query("DELETE FROM quotas WHERE COALESCE(learned_at, 0) < $1 AND COALESCE(closed_until, 0) < $2")
+                .bind(learned.secs()).bind(now.secs()).execute(&mut *tx).await?;
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! What an operator offers: groups of tools, or only those that look, the same list for everybody.
+
+use serde_json::{Value, json};
+
+use crate::support::listener::{Era, Listener};
+use crate::support::server::{Setup, TestServer, binary};
+
+async fn names(listener: &Listener) -> Vec<String> {
+    let list = listener.request(Era::Modern, "tools/list", json!({})).await.result();
+    let tools = list["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn with(toolsets: &str, read_only: &str) -> TestServer {
+    let setup = Setup::default().env("SPOTIFY_MCP__SERVER__TOOLSETS", toolsets);
+    setup.env("SPOTIFY_MCP__SERVER__READ_ONLY", read_only).start().await
+}
+
+#[tokio::test]
+async fn only_what_is_offered_is_listed_and_can_be_called() {
+    let server = with("playlists, accounts", "true").await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let listed = names(&ada).await;
+    assert!(listed.contains(&"get_user_playlists".to_owned()) && listed.contains(&"get_status".to_owned()));
+    for missing in ["search_tracks", "create_playlist", "get_current_track"] {
+        assert!(!listed.contains(&missing.to_owned()), "{missing}");
+    }
+    assert_eq!(listed, names(&ben).await, "one list for everybody");
+
+    let answer = ada.call("create_playlist", json!({"name": "Not offered"})).await.body();
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("create_playlist"));
+    assert_eq!(ada.call("get_user_playlists", json!({})).await.result()["isError"], false);
+    assert_eq!(server.asked("/v1/me/playlists", 201), 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn a_playlist_is_a_resource_of_whoever_may_read_it() {
+    let server = Setup::default().start().await;
+    let ada = server.listener("ada").await;
+    let templates = ada.request(Era::Modern, "resources/templates/list", json!({})).await.result();
+    assert_eq!(templates["resourceTemplates"][0]["uriTemplate"], "spotify://playlist/{id}");
+    let made = ada.call("create_playlist", json!({"name": "Read me"})).await.result();
+    let id = made["structuredContent"]["playlist"]["id"].as_str().unwrap().to_owned();
+    let uri = format!("spotify://playlist/{id}");
+    let read = ada.request(Era::Modern, "resources/read", json!({"uri": uri})).await.result();
+    assert_eq!(read["contents"][0]["uri"], uri.as_str());
+    let rows: Value = serde_json::from_str(read["contents"][0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(rows["tracks"], json!([]));
+
+    for nowhere in
+        ["spotify://playlist/", "spotify://playlist/..", "spotify://playlist/0000000000000000000000"]
+    {
+        let answer = ada.request(Era::Modern, "resources/read", json!({"uri": nowhere})).await.body();
+        assert_eq!(answer["error"]["message"], "there is no such resource", "{nowhere}: {answer}");
+    }
+    let ben = server.listener("ben").await;
+    let answer = ben.request(Era::Modern, "resources/read", json!({"uri": uri})).await.body();
+    assert!(answer["error"].is_object() && !answer.to_string().contains("Read me"), "{answer}");
+}
+
+#[tokio::test]
+async fn without_their_toolset_playlists_are_no_resources() {
+    let server = with("catalog", "false").await;
+    let ada = server.listener("ada").await;
+    let templates = ada.request(Era::Modern, "resources/templates/list", json!({})).await.result();
+    assert_eq!(templates["resourceTemplates"], json!([]));
+    let uri = "spotify://playlist/37i9dQZF1DXcBWIGoYBM5M";
+    let answer = ada.request(Era::Modern, "resources/read", json!({"uri": uri})).await.body();
+    assert_eq!(answer["error"]["message"], "there is no such resource", "{answer}");
+}
+
+#[tokio::test]
+async fn flags_offer_less_too_and_a_group_that_is_none_is_refused() {
+    for (list, why) in [("playlists,music", "music"), ("", "toolsets")] {
+        let mut started = binary();
+        started.args(["serve", "--sandbox", "--listen", "127.0.0.1:0", "--toolsets", list]);
+        let output = started.output().await.unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains("server.toolsets") && told.contains(why), "{told}");
+    }
+    let shown = binary()
+        .args(["config", "show", "--format", "json"])
+        .env("SPOTIFY_MCP__SERVER__READ_ONLY", "true")
+        .env("SPOTIFY_CLIENT_ID", "0123456789abcdef0123456789abcdef")
+        .output()
+        .await
+        .unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("server.read_only"), "{shown}");
+}

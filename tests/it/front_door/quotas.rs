@@ -1,0 +1,107 @@
+//! Spotify's daily quotas: what has run out is not asked again, by nobody of that app, on no server, before the time
+//! named; and what is left is shared.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::database::Place;
+use crate::support::listener::Listener;
+use crate::support::server::{Setup, TestServer};
+use spotify_mcp::spotify::sandbox::Fault;
+
+const SEARCH: &str = "/v1/search";
+
+fn used_up(seconds: u64) -> Fault {
+    let body = r#"{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}"#;
+    let headers = BTreeMap::from([("retry-after".to_owned(), seconds.to_string())]);
+    Fault::Status { status: 429, body: body.to_owned(), headers }
+}
+
+async fn search(listener: &Listener) -> serde_json::Value {
+    listener.call("search_tracks", json!({"query": "rain", "limit": 1})).await.result()["structuredContent"]
+        .clone()
+}
+
+fn asked(server: &TestServer) -> usize {
+    server.asked(SEARCH, 200) + server.asked(SEARCH, 429)
+}
+
+#[tokio::test]
+async fn what_ran_out_is_not_asked_again_by_anybody_not_even_after_a_kill() {
+    let both = [Some(Place::sqlite()), Place::postgres().await];
+    for place in both.into_iter().flatten() {
+        let mut server = Setup::on(place).start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        server.inject("GET /v1/search*", 1, used_up(48_925));
+        let refused = search(&ada).await;
+        assert_eq!(refused["error"]["code"], "QUOTA_EXCEEDED", "{refused}");
+        assert_eq!(refused["error"]["retry_after_seconds"], 48_925);
+        server.kill().await;
+        server.start().await;
+
+        for listener in [&ada, &ben] {
+            let refused = search(listener).await;
+            assert_eq!(refused["error"]["code"], "QUOTA_EXCEEDED", "{refused}");
+            let wait = refused["error"]["retry_after_seconds"].as_u64().unwrap();
+            assert!((48_800..=48_925).contains(&wait), "{wait}");
+        }
+        assert_eq!(asked(&server), 1, "Spotify was asked once");
+        // Another kind of calls has a quota of its own.
+        assert!(ben.call("get_user_playlists", json!({})).await.content()["playlists"].is_array());
+    }
+}
+
+#[tokio::test]
+async fn a_quota_that_ran_out_is_open_again_when_spotify_said() {
+    let server = Setup::default().start().await;
+    let ada = server.listener("ada").await;
+    server.inject("GET /v1/search*", 1, used_up(6));
+    assert_eq!(search(&ada).await["error"]["code"], "QUOTA_EXCEEDED");
+    let open = async {
+        while search(&ada).await["error"].is_object() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), open).await.unwrap();
+    assert_eq!(server.asked(SEARCH, 429), 1);
+}
+
+#[tokio::test]
+async fn whoever_used_more_than_a_share_leaves_the_rest_to_others() {
+    let server = Setup::default().start().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    search(&ben).await;
+    for _ in 0..20 {
+        assert!(search(&ada).await["error"].is_null());
+    }
+    // Now it is known how much there is: 22 calls in a day.
+    server.inject("GET /v1/search*", 1, used_up(1));
+    search(&ada).await;
+    let refused = async {
+        loop {
+            let answer = search(&ada).await;
+            let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
+            assert_eq!(answer["error"]["code"], "QUOTA_EXCEEDED", "{answer}");
+            if message.contains("share") {
+                return message;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let message = tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+    assert!(message.contains("others"), "{message}");
+    let before = asked(&server);
+    assert!(search(&ben).await["error"].is_null(), "whose share is theirs");
+    assert_eq!(asked(&server), before + 1);
+}
+
+#[tokio::test]
+async fn extended_quota_has_no_shares_and_a_lapse_of_it_closes_nothing() {
+    let server = Setup::default().env("SPOTIFY_QUOTA_MODE", "extended").start().await;
+    let ada = server.listener("ada").await;
+    server.inject("GET /v1/search*", 1, used_up(48_925));
+    assert_eq!(search(&ada).await["error"]["code"], "QUOTA_EXCEEDED");
+    assert!(search(&ada).await["error"].is_null());
+}
