@@ -14,8 +14,8 @@ use spotify_mcp::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, 
 use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::web::{
-    self, Account, ApiKeyRow, ApiKeys, ApprovalRow, ClientRow, Consent, Done, LinkRow, LinkState, MadeKey,
-    McpSessionRow, Page, SessionRow, Site, Untrusted,
+    self, Account, ApiKeyRow, ApiKeys, ApprovalRow, BadName, ClientRow, Consent, Done, LinkAnother, LinkRow,
+    LinkState, MadeKey, McpSessionRow, Page, SessionRow, Site, Untrusted,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
@@ -38,6 +38,9 @@ fn main() {
     consents(&folder, &real);
     write(&folder, "account", &web::account(&real, &full_account()));
     write(&folder, "account-empty", &web::account(&sandbox, &empty_account()));
+    write(&folder, "link", &web::link_another(&real, &link_view(None)));
+    write(&folder, "link-refused", &web::link_another(&real, &link_view(Some(BadName::Taken))));
+    write(&folder, "not-renamed", &web::not_renamed(&real, BadName::Form));
     let id = ApiKeyId::mint([4; 16]);
     write(&folder, "key-made", &web::key_made(&real, &made_key(&id, false)));
     write(&folder, "key-made-signing", &web::key_made(&real, &made_key(&id, true)));
@@ -149,6 +152,17 @@ fn full_account() -> Account<'static> {
             last_used: NOW,
         }],
         done: Some(Done::Revoked),
+    }
+}
+
+fn link_view(refused: Option<BadName>) -> LinkAnother<'static> {
+    LinkAnother {
+        csrf: "csrf",
+        page: None,
+        display_name: "Ada Lovelace".into(),
+        linked: vec!["personal".into(), "family".into()],
+        alias: Untrusted::field("family", 40),
+        refused,
     }
 }
 

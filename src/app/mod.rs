@@ -1,5 +1,6 @@
 //! The composition root: one plain struct that every handler shares. No behaviour beyond what joins its parts.
 
+pub mod accounts;
 pub mod administration;
 mod anchors;
 mod api_keys;

@@ -15,7 +15,7 @@ use crate::config::LogFormat;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 use crate::http::{Http, Listening, ServeError, front, listen};
-use crate::mcp::{HttpPolicy, Linked, McpDeps, Server};
+use crate::mcp::{HttpPolicy, Linked, McpDeps, OfApp, Server};
 
 use super::control::Control;
 use super::output::{Exit, Output, Refused};
@@ -261,6 +261,7 @@ pub(super) fn mcp_deps(app: &Arc<App>, calls_stop: &CancellationToken) -> McpDep
             undo_for: app.config.limits.undo_for,
             quotas: app.quotas.clone(),
         }),
+        book: Arc::new(OfApp(app.clone())),
         audit: app.audit.clone(),
         clock: app.clock.clone(),
         limits: app.limits.clone(),

@@ -14,12 +14,9 @@ use crate::domain::ids::RequestId;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::{During as _, Failure};
 use crate::http::{Http, LocalLogin, listen, login_front};
-use crate::mcp::stdio::{LocalCaller, run as run_protocol};
+use crate::mcp::stdio::{CLIENT, LocalCaller, run as run_protocol};
 use crate::mcp::{Caller, Server};
 use crate::store::Link;
-
-/// The one client of this mode.
-const CLIENT: &str = "local-stdio";
 
 /// Serves standard input until it ends, or servers are locked down.
 pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Ended> {

@@ -145,6 +145,9 @@ codes! {
     UserDataExported, "user_data_exported", EntityManagement / 2, Low, "A person's data was exported";
     AccountLinked, "account_linked", AccountChange / 99, Informational, "A Spotify account was linked";
     AccountUnlinked, "account_unlinked", AccountChange / 99, Low, "A Spotify account was unlinked";
+    AccountLinkRequested, "account_link_requested", AccountChange / 99, Informational, "A one-time page for linking another Spotify account was opened";
+    AccountRenamed, "account_renamed", AccountChange / 99, Informational, "A linked Spotify account was given another name";
+    AccountDefaultChanged, "account_default_changed", AccountChange / 99, Informational, "Another linked Spotify account became the primary one";
     AccountMismatch, "account_mismatch", Authentication / 1, Medium, "Another Spotify account came back than was asked for";
     ReconnectRequired, "reconnect_required", AccountChange / 99, Low, "Spotify no longer accepts a link: its owner must reconnect";
     TokenRefreshedUpstream, "token_refreshed_upstream", Authentication / 5, Informational, "A Spotify token was refreshed";

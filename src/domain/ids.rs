@@ -56,6 +56,8 @@ ids! {
     UserId, "u_", "a user id";
     /// One linked Spotify account of a person, `l_...`.
     LinkId, "l_", "a linked-account id";
+    /// A one-time page on which a person links another Spotify account, `lp_...`.
+    LinkPageId, "lp_", "a link page's id";
     /// A registered Spotify app (a client id at Spotify), `a_...`.
     AppId, "a_", "a Spotify app id";
     /// What a person granted to a client: the family of its tokens, `g_...`.

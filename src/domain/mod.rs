@@ -15,6 +15,7 @@ pub mod freshness;
 pub mod ids;
 mod key_purpose;
 pub mod limit;
+pub mod linking;
 pub mod mcp_session;
 mod neighbourhood;
 pub mod pkce;

@@ -108,6 +108,9 @@ fn admits(schema: &Value, value: &Value) -> bool {
         };
         (bound(least, 0)..=bound(most, usize::MAX)).contains(&size)
     };
+    if let Some(ways) = schema.get("anyOf") {
+        return ways.as_array().unwrap().iter().any(|way| admits(way, value));
+    }
     match (schema["type"].as_str().unwrap(), value) {
         ("boolean", Value::Bool(_)) => true,
         ("integer", Value::Number(number)) => number

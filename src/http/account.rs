@@ -78,14 +78,7 @@ pub(super) async fn disconnect(
     let Some(link) = form.get("link").and_then(|id| id.parse().ok()) else {
         return page(&http, Problem::NotFound, &visitor).into_response();
     };
-    let event = by(EventCode::AccountUnlinked, &session, &visitor).link(&link);
-    let app = &http.app;
-    let identity = match app.store.links(&session.user).await {
-        Ok(links) => links.into_iter().find(|known| known.id == link).map(|known| known.identity),
-        Err(failure) => return failed_page(&http, &failure, &visitor),
-    };
-    let former = identity.and_then(|identity| app.vault.former(&identity));
-    let gone = app.store.unlink(&session.user, &link, (former, app.now()), &[app.stamp(event)]).await;
+    let gone = http.app.unlink(&session.user, &link, &|code| by(code, &session, &visitor)).await;
     finish(&http, gone, Done::Disconnected, &visitor).await
 }
 
@@ -132,7 +125,7 @@ pub(super) async fn log_out(
     }
 }
 
-fn csrf(app: &App, session: &Token) -> Result<String, Failure> {
+pub(super) fn csrf(app: &App, session: &Token) -> Result<String, Failure> {
     Ok(tickets::csrf(&*app.keys.own(KeyPurpose::BrowserTickets)?, session))
 }
 
@@ -172,7 +165,10 @@ pub(super) async fn delete(
     }
 }
 
-async fn logged_in(app: &App, visitor: &Visitor) -> Result<Option<(BrowserSession, Token)>, Failure> {
+pub(super) async fn logged_in(
+    app: &App,
+    visitor: &Visitor,
+) -> Result<Option<(BrowserSession, Token)>, Failure> {
     let session = sessions::current(app, visitor).await?;
     Ok(session.zip(visitor.cookies.session.clone()))
 }
@@ -231,7 +227,7 @@ fn goodbye(http: &Http, said: Notice) -> Response {
     response
 }
 
-fn to_login(http: &Http) -> Response {
+pub(super) fn to_login(http: &Http) -> Response {
     redirect(&format!("{}{}", http.app.issuer(), routes::LOGIN), &[])
 }
 

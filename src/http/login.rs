@@ -6,10 +6,11 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::domain::linking::Linking;
 use crate::failure::Failure;
 use crate::oauth::login::{self, Arrival, Departure, LoginProblem, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, sessions};
-use crate::web::{Notice, Problem, notice, routes};
+use crate::web::{Done, Notice, Problem, notice, routes};
 
 use super::Shared;
 use super::limited::no_departure;
@@ -67,7 +68,17 @@ pub(super) async fn callback(
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     match login::arrive(&http.app, &params, &visitor).await {
         Ok(Arrival::Client { url, cookies, .. }) => redirect(&url, &cookies),
-        Ok(Arrival::Account { user, cookies }) => match &http.local {
+        Ok(Arrival::Linked { outcome, cookies }) => {
+            let done = match outcome {
+                Linking::Added => Done::Linked,
+                Linking::Renewed => Done::LinkedBefore,
+            };
+            redirect(&format!("{}{}?done={}", http.app.issuer(), routes::ACCOUNT, done.word()), &cookies)
+        }
+        Ok(Arrival::Account { page: Some(page), cookies, .. }) => {
+            redirect(&format!("{}{}?page={page}", http.app.issuer(), routes::LINK), &cookies)
+        }
+        Ok(Arrival::Account { user, cookies, .. }) => match &http.local {
             Some(local) => {
                 (local.logged_in)(user);
                 notice(&http.site, Notice::LoopbackDone).into_response()
@@ -102,6 +113,9 @@ const fn problem_of(why: LoginProblem) -> Problem {
         LoginProblem::WrongBrowser => Problem::WrongBrowser,
         LoginProblem::Denied => Problem::SpotifyDenied,
         LoginProblem::WrongAccount => Problem::WrongAccount,
+        LoginProblem::SomebodyElses => Problem::AccountTaken,
+        LoginProblem::TooManyAccounts => Problem::TooManyAccounts,
+        LoginProblem::SessionEnded => Problem::FormExpired,
         LoginProblem::NoSeat => Problem::NoSeat,
         LoginProblem::NotAllowlisted => Problem::NotAllowlisted,
         LoginProblem::SignupClosed => Problem::SignupClosed,

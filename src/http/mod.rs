@@ -23,6 +23,7 @@ pub(crate) mod layers;
 mod leftover;
 mod limited;
 mod line;
+mod linking;
 mod login;
 mod measured;
 mod metrics;
@@ -144,6 +145,9 @@ pub fn front(http: &Shared) -> Front {
         .route("/auth/status", get(login::status))
         .route(routes::LOGOUT, post(account::log_out))
         .route(routes::ACCOUNT, get(account::show))
+        .route(routes::LINK, get(linking::show).post(linking::leave))
+        .route(routes::RENAME, post(linking::rename))
+        .route(routes::MAKE_PRIMARY, post(linking::make_primary))
         .route(routes::DISCONNECT, post(account::disconnect))
         .route(routes::REVOKE, post(account::revoke))
         .route(routes::WITHDRAW, post(approvals::withdraw))

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::caller::Caller;
 use super::measured;
 use super::server::Inner;
+use super::several::{self, Used};
 use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
 use crate::policy::ToolPolicy;
@@ -60,6 +61,8 @@ pub(super) struct Call<'a> {
     pub(super) tool: &'static str,
     /// Where there is none, the call is refused.
     pub(super) policy: Option<&'a ToolPolicy>,
+    /// Which linked accounts its work comes to use.
+    pub(super) used: &'a Used,
 }
 
 /// What a tool answered, as the trail sees it.
@@ -82,8 +85,9 @@ pub(super) async fn call(
     arguments: Arguments,
     cancelled: &CancellationToken,
 ) -> Result<CallToolResult, ErrorData> {
-    let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name) };
-    let work = |deadline| (tool.run)(Context { server, caller, deadline }, arguments);
+    let used = Used::default();
+    let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name), used: &used };
+    let work = |deadline| several::run(Context { server, caller, deadline, used: &used }, tool, arguments);
     guarded(server, call, cancelled, work).await.map(|outcome| result(server, outcome))
 }
 
@@ -157,9 +161,14 @@ fn note<A: Outcome>(call: Call<'_>, ended: &Ended<Result<A, ToolError>>, began: 
         .operation(format!("tools/call {tool}"))
         .detail("tool", tool)
         .detail("duration_ms", began.elapsed().as_millis().to_string());
-    let event = match &caller.link {
-        Some(link) => event.link(link),
-        None => event,
+    let used = call.used.all();
+    let event = match (used.as_slice(), &caller.link) {
+        ([one], _) => event.link(one),
+        ([], Some(primary)) => event.link(primary),
+        ([], None) => event,
+        (several, _) => (1..)
+            .zip(several)
+            .fold(event, |event, (n, link)| event.detail(&format!("link_{n}"), link.as_str())),
     };
     match ended {
         Ended::Done(Ok(answer)) => match answer.code() {
@@ -187,10 +196,7 @@ pub(super) fn result(server: &Inner, outcome: Result<Answer, ToolError>) -> Call
             result
         }
         Err(error) => {
-            let wait =
-                error.retry_after_seconds.map(|wait| format!(" Retry after {wait} s.")).unwrap_or_default();
-            let text = format!("{}{wait} ({})", error.message, error.code);
-            let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
+            let mut result = CallToolResult::error(vec![ContentBlock::text(error.told())]);
             result.structured_content = Some(json!({"error": error}));
             result
         }

@@ -11,6 +11,7 @@ use rmcp::{ErrorData, RoleServer};
 use super::dispatch::{self, Call, Outcome};
 use super::handler::caller_of;
 use super::server::Inner;
+use super::several::Used;
 use crate::policy::ToolPolicy;
 
 /// Guards the calls of a handler (see [`super::Server::with_handler`]).
@@ -48,7 +49,8 @@ impl CallGuard {
         let Some(caller) = caller_of(context) else {
             return Err(ErrorData::internal_error("internal error", None));
         };
-        let call = Call { caller, tool, policy: Some(policy) };
+        let used = Used::default();
+        let call = Call { caller, tool, policy: Some(policy), used: &used };
         let work = async { Ok(Foreign(work.await)) };
         match dispatch::guarded(&self.server, call, &context.ct, |_| work).await? {
             Ok(Foreign(answered)) => answered,

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::caller::Caller;
 use super::dispatch::{self, Ended, guard};
 use super::server::Inner;
+use super::several::Used;
 use super::stdio::LocalCaller;
 use super::tools::status::Status;
 use super::tools::{Arguments, Context, ToolError};
@@ -100,7 +101,8 @@ impl Handler {
         let _admitted = admitted
             .map_err(|refused| ErrorData::invalid_request(ToolError::limited(&refused).message, None))?;
         let deadline = Instant::now() + self.server.tool_deadline;
-        let status = Status::read(Context { server: &self.server, caller: &caller, deadline });
+        let used = Used::default();
+        let status = Status::read(Context { server: &self.server, caller: &caller, deadline, used: &used });
         let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);
         match guard(status, deadline, &context.ct).await {
             Ended::Done(Ok(status)) => serde_json::to_string(&status).map_err(|_| failed()),

@@ -9,6 +9,7 @@
 //! Never: a token in the clear beyond one call, an identity from an argument, importing `oauth`.
 
 mod basis;
+mod book;
 mod caller;
 mod cancel;
 mod dispatch;
@@ -23,6 +24,7 @@ mod refusal;
 mod server;
 pub(crate) mod service;
 pub(crate) mod session;
+mod several;
 mod shape;
 pub mod stdio;
 mod streams;
@@ -32,6 +34,7 @@ mod upstream;
 mod usage;
 
 pub use basis::Credential;
+pub use book::{AccountBook, OfApp};
 pub use caller::{Caller, ExpectedDigest};
 pub use guard::CallGuard;
 pub use http_policy::HttpPolicy;

@@ -7,11 +7,13 @@ use rmcp::ServerHandler;
 use rmcp::model::{Implementation, MetaObject, ServerCapabilities, ServerConfig, Tool};
 
 use super::NAME;
+use super::book::AccountBook;
 use super::cancel::Running;
 use super::guard::CallGuard;
 use super::handler::{Handler, Identity};
 use super::http_policy::HttpPolicy;
 use super::service::Endpoint;
+use super::several::Accounts;
 use super::tools::{self, ToolSpec};
 use super::upstream::Upstream;
 use super::usage::UsageCounters;
@@ -34,6 +36,8 @@ pub struct McpDeps {
     pub api: Api,
     /// Linked accounts and their tokens.
     pub upstream: Arc<dyn Upstream>,
+    /// A person's linked accounts themselves, and their usage.
+    pub book: Arc<dyn AccountBook>,
     /// The trail: one note for each tool call.
     pub audit: Audit,
     /// The time.
@@ -68,6 +72,7 @@ pub struct Server {
 pub(super) struct Inner {
     pub(super) api: Api,
     pub(super) upstream: Arc<dyn Upstream>,
+    pub(super) book: Arc<dyn AccountBook>,
     pub(super) audit: Audit,
     pub(super) clock: Clock,
     pub(super) limits: Arc<Limits>,
@@ -76,6 +81,8 @@ pub(super) struct Inner {
     pub(super) api_timeout: Duration,
     pub(super) tool_deadline: Duration,
     pub(super) reconnect_url: String,
+    /// The page on which another account is linked, without its id.
+    pub(super) link_url: String,
     /// What we say about ourselves.
     pub(super) about: ServerConfig,
     /// `_meta` of every result: who answers (SHOULD of 2026-07-28, basic, "_meta").
@@ -84,6 +91,8 @@ pub(super) struct Inner {
     offered: Vec<&'static ToolSpec>,
     /// The same as they are listed, sorted by name.
     pub(super) listed: Vec<Tool>,
+    /// Which tools take several linked accounts.
+    pub(super) accounts: Accounts,
 }
 
 impl Server {
@@ -113,9 +122,11 @@ impl Server {
             |tool: &&ToolSpec| policies.of(tool.name).is_some_and(|tool| deps.offer.includes(tool));
         let offered: Vec<_> = tools::ALL.into_iter().filter(is_offered).collect();
         let about = about();
+        let accounts = Accounts::of(&policies);
         let inner = Arc::new(Inner {
             api: deps.api,
             upstream: deps.upstream,
+            book: deps.book,
             audit: deps.audit,
             clock: deps.clock,
             limits: deps.limits,
@@ -124,9 +135,11 @@ impl Server {
             api_timeout: deps.api_timeout,
             tool_deadline: deps.tool_deadline,
             reconnect_url: format!("{}/auth/login", deps.public_url.trim_end_matches('/')),
+            link_url: format!("{}/account/link", deps.public_url.trim_end_matches('/')),
             stamp: stamp_of(&about.server_info),
             about,
-            listed: offered.iter().map(|tool| tool.listed()).collect(),
+            listed: offered.iter().map(|tool| tool.listed(&accounts)).collect(),
+            accounts,
             offered,
         });
         let endpoint = Endpoint::new(handler(CallGuard { server: inner.clone() }), deps.http);

@@ -11,6 +11,9 @@ use super::handler::{Handler, Identity};
 use super::server::Server;
 use crate::failure::{During, Failure};
 
+/// The client of the one local user.
+pub const CLIENT: &str = "local-stdio";
+
 /// Makes sure that the local user has linked an account, and says who they are. Called before each request that
 /// needs it, so it must be quick once an account is linked.
 ///

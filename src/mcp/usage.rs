@@ -56,6 +56,19 @@ impl UsageCounters {
             .collect()
     }
 
+    /// One person's counts that were not taken yet.
+    pub(crate) fn of(&self, user: &UserId) -> Vec<UsageRow> {
+        let people = self.lock();
+        let row = |count: &Count| UsageRow {
+            user: user.clone(),
+            day: date(count.day),
+            tool: count.tool.to_owned(),
+            calls: count.calls,
+            errors: count.errors,
+        };
+        people.get(user).into_iter().flatten().map(row).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Vec<Count>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

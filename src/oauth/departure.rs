@@ -6,6 +6,8 @@ use crate::app::App;
 use crate::app::limits::Verdict;
 use crate::crypto::SecretString;
 use crate::crypto::token::{Token, TokenKind};
+use crate::domain::ids::LinkPageId;
+use crate::domain::linking::Alias;
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
@@ -24,6 +26,21 @@ pub enum Purpose<'a> {
     Client(&'a AuthorizationRequest),
     /// The person wants to see `/account`.
     Browser,
+    /// The person opened a one-time page of theirs, and has to be logged in for it.
+    Page(&'a LinkPageId),
+    /// The person who is logged in links another account, to be called so.
+    Link(Option<&'a Alias>),
+}
+
+impl Purpose<'_> {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Browser => "browser",
+            Self::Page(_) => "page",
+            Self::Link(_) => "link",
+        }
+    }
 }
 
 /// The way to Spotify.
@@ -66,19 +83,24 @@ pub async fn depart(
     let login = NewLogin {
         state: state.hash(),
         browser: browser.hash(),
-        purpose: match purpose {
-            Purpose::Client(_) => "client",
-            Purpose::Browser => "browser",
-        },
+        purpose: purpose.name(),
         app: spotify.id.clone(),
         verifier: seal_verifier(app, state.hash(), &verifier)?,
         request: match purpose {
             Purpose::Client(request) => Some(request.to_json()),
-            Purpose::Browser => None,
+            _ => None,
         },
         client: match purpose {
             Purpose::Client(request) => Some(request.client.clone()),
-            Purpose::Browser => None,
+            _ => None,
+        },
+        page: match purpose {
+            Purpose::Page(page) => Some(page.clone()),
+            _ => None,
+        },
+        alias: match purpose {
+            Purpose::Link(alias) => alias.map(|alias| alias.as_str().to_owned()),
+            _ => None,
         },
         user: user.cloned(),
         spotify_scope: scopes.join(" "),
@@ -95,7 +117,8 @@ pub async fn depart(
         scopes: &scopes,
         state: &SecretString::new(state.expose()),
         verifier: &verifier,
-        show_dialog: false,
+        // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
+        show_dialog: matches!(purpose, Purpose::Link(_)),
     });
     let cookies = cookies::set_login(state.hash(), &browser, lifetime, (&visitor.cookies, https(app)));
     Ok(Ok(Departure { url, cookies }))

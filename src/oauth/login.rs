@@ -9,6 +9,8 @@ use crate::crypto::SecretString;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
+use crate::domain::ids::LinkPageId;
+use crate::domain::linking::Linking;
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, ApiError, TokenSet};
 use crate::store::{FromLogin, Login, NewCode};
@@ -20,7 +22,7 @@ pub use super::departure::{Departure, NoDeparture, Purpose, depart};
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
 use super::verifier::open_verifier;
-use super::{Params, Visitor, cookies, refusals, sessions};
+use super::{Params, Visitor, cookies, linking, refusals, sessions};
 
 /// The way back.
 #[derive(Debug)]
@@ -32,10 +34,19 @@ pub enum Arrival {
         /// `Set-Cookie`s.
         cookies: Vec<String>,
     },
-    /// To `/account`.
+    /// To `/account`, or to a one-time page of the person's.
     Account {
         /// Who logged in.
         user: UserId,
+        /// The page.
+        page: Option<LinkPageId>,
+        /// `Set-Cookie`s.
+        cookies: Vec<String>,
+    },
+    /// To `/account` with another linked account.
+    Linked {
+        /// What came of it.
+        outcome: Linking,
         /// `Set-Cookie`s.
         cookies: Vec<String>,
     },
@@ -55,9 +66,12 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     let Some(login) = app.store.take_login(state, browser.hash(), app.now()).await? else {
         return Ok(stranger(app, LoginProblem::Expired, visitor).await);
     };
+    if login.purpose == "link" {
+        return linking::arrive(app, params, &login, (state, visitor)).await;
+    }
     let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
     match complete(app, params, &login, state, visitor).await {
-        Ok(linked) => welcome(app, linked, request, state, visitor).await,
+        Ok(linked) => welcome(app, linked, (request, login.page), state, visitor).await,
         Err(Stop::Problem(why)) => problem(app, (why, None), request.as_ref(), visitor).await,
         Err(Stop::Disabled(user)) => {
             problem(app, (LoginProblem::Disabled, Some(&user)), request.as_ref(), visitor).await
@@ -66,7 +80,7 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     }
 }
 
-enum Stop {
+pub(super) enum Stop {
     Problem(LoginProblem),
     /// The operator has disabled this person.
     Disabled(UserId),
@@ -86,6 +100,18 @@ async fn complete(
     state: TokenHash,
     visitor: &Visitor,
 ) -> Result<Linked, Stop> {
+    let at_spotify = at_spotify(app, params, login, state).await?;
+    // A one-time page is opened by the very person who asked for it, or by nobody.
+    admit(app, at_spotify, (login.purpose == "page", visitor)).await
+}
+
+/// Who came back from Spotify, with which tokens; nothing is decided yet.
+pub(super) async fn at_spotify(
+    app: &App,
+    params: &Params,
+    login: &Login,
+    state: TokenHash,
+) -> Result<LoginAtSpotify, Stop> {
     let stop = |why| Err(Stop::Problem(why));
     match (params.get("error"), params.get("code")) {
         (None, Some(code)) => {
@@ -93,8 +119,7 @@ async fn complete(
                 return stop(LoginProblem::Misconfigured);
             };
             let tokens = exchange(app, &spotify, login, state, code).await?;
-            let at_spotify = who(app, &spotify, login, tokens).await?;
-            admit(app, at_spotify, visitor).await
+            who(app, &spotify, login, tokens).await
         }
         (Some("access_denied"), _) => stop(LoginProblem::Denied),
         (Some("server_error" | "temporarily_unavailable"), _) => stop(LoginProblem::Unavailable),
@@ -159,11 +184,16 @@ async fn who(
         display_name: me.display_name.map_or_else(|| spotify_user_id.clone(), |name| name.clean(100)),
         spotify_user_id,
         expected: login.user.clone(),
+        alias: login.alias.clone(),
     })
 }
 
-/// Decides whether the account may come in, and lets it in.
-async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Result<Linked, Stop> {
+/// Decides whether the account may come in, and lets it in; `strictly` only as the person who is expected.
+async fn admit(
+    app: &App,
+    mut login: LoginAtSpotify,
+    (strictly, visitor): (bool, &Visitor),
+) -> Result<Linked, Stop> {
     let stop = |why| Err(Stop::Problem(why));
     let known = app.vault.person_of(&login).await?;
     if let Some(link) = &known
@@ -187,6 +217,7 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
         match (&known, app.store.user(expected).await?) {
             (Some(link), Some(_)) if link.user != *expected => return stop(LoginProblem::WrongAccount),
             (Some(_), _) => {}
+            (None, None) if strictly => return stop(LoginProblem::Expired),
             // The person was deleted meanwhile: whoever comes now is new.
             (None, None) => login.expected = None,
             // Adding a second account is asked for explicitly, never a side effect of logging in.
@@ -195,6 +226,7 @@ async fn admit(app: &App, mut login: LoginAtSpotify, visitor: &Visitor) -> Resul
             }
             // Nothing is linked any more: only the account that was may come back to this person.
             (None, Some(person)) if app.vault.comes_back(&login, person.former_identity) => {}
+            (None, Some(_)) if strictly => return stop(LoginProblem::WrongAccount),
             (None, Some(_)) => login.expected = None,
         }
     }
@@ -239,7 +271,7 @@ async fn may_sign_up(app: &App, login: &LoginAtSpotify) -> Result<bool, Failure>
 async fn welcome(
     app: &App,
     linked: Linked,
-    request: Option<AuthorizationRequest>,
+    (request, page): (Option<AuthorizationRequest>, Option<LinkPageId>),
     state: TokenHash,
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
@@ -250,7 +282,9 @@ async fn welcome(
         return problem(app, (LoginProblem::Expired, None), request.as_ref(), visitor).await;
     };
     let set = vec![cookies::clear_login(state, https(app)), session];
-    let Some(request) = request else { return Ok(Arrival::Account { user: linked.user, cookies: set }) };
+    let Some(request) = request else {
+        return Ok(Arrival::Account { user: linked.user, page, cookies: set });
+    };
 
     let code = Token::mint(TokenKind::Code, &app.dice.bytes());
     let now = app.now();
@@ -291,14 +325,14 @@ async fn stranger(app: &App, why: LoginProblem, visitor: &Visitor) -> Arrival {
 }
 
 /// A login that did begin has failed; how many begin is limited.
-async fn problem(
+pub(super) async fn problem(
     app: &App,
     (why, person): (LoginProblem, Option<&UserId>),
     request: Option<&AuthorizationRequest>,
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
     Figure::FailedLogin.count();
-    let code = if why == LoginProblem::WrongAccount {
+    let code = if matches!(why, LoginProblem::WrongAccount | LoginProblem::SomebodyElses) {
         EventCode::AccountMismatch
     } else {
         EventCode::AuthnLoginFail

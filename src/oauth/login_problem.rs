@@ -12,6 +12,12 @@ pub enum LoginProblem {
     Denied,
     /// Another account came back than the one that is logged in here.
     WrongAccount,
+    /// The account is linked to another person of this server.
+    SomebodyElses,
+    /// The person has as many linked accounts as they may.
+    TooManyAccounts,
+    /// Whoever asked to link an account is not logged in any more.
+    SessionEnded,
     /// The Spotify app has no seat left.
     NoSeat,
     /// Spotify's dashboard does not list the person.
@@ -30,9 +36,12 @@ impl LoginProblem {
     /// As an OAuth error for a waiting client. The texts are what most clients show to the person.
     pub(super) const fn oauth(self) -> (&'static str, &'static str) {
         match self {
-            Self::Expired | Self::WrongBrowser => {
-                ("access_denied", "The login took too long. Please try again")
-            }
+            // The last three never come with a waiting client.
+            Self::Expired
+            | Self::WrongBrowser
+            | Self::SomebodyElses
+            | Self::TooManyAccounts
+            | Self::SessionEnded => ("access_denied", "The login took too long. Please try again"),
             Self::Denied => ("access_denied", "The person refused at Spotify"),
             Self::WrongAccount => (
                 "access_denied",
@@ -67,6 +76,9 @@ impl LoginProblem {
             Self::WrongBrowser => "wrong_browser",
             Self::Denied => "denied_at_spotify",
             Self::WrongAccount => "wrong_account",
+            Self::SomebodyElses => "somebody_elses_account",
+            Self::TooManyAccounts => "too_many_accounts",
+            Self::SessionEnded => "session_ended",
             Self::NoSeat => "no_seat",
             Self::NotAllowlisted => "not_allowlisted",
             Self::SignupClosed => "signup_closed",

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod cookies;
 mod departure;
 pub mod introspect;
+pub mod linking;
 pub mod login;
 mod login_problem;
 pub mod metadata;

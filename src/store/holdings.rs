@@ -29,7 +29,7 @@ use As::{Json, Millis, Number, Text, Time, Words};
 type Section = (&'static str, &'static [(&'static str, As)], &'static str);
 
 /// Every table that holds rows of a person: a test walks the schema and misses none.
-const SECTIONS: [Section; 16] = [
+const SECTIONS: [Section; 17] = [
     (
         "person",
         &[
@@ -129,6 +129,11 @@ const SECTIONS: [Section; 16] = [
             ("expires_at", Time),
         ],
         "logins WHERE user_id = $1 ORDER BY created_at",
+    ),
+    (
+        "link_pages",
+        &[("id", Text), ("alias", Text), ("created_at", Time), ("expires_at", Time), ("used_at", Time)],
+        "link_pages WHERE user_id = $1 ORDER BY created_at, id",
     ),
     (
         "browser_sessions",

@@ -6,6 +6,7 @@ use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
 use super::apps::take_seat;
+use super::naming::NAMED_AS_PRIMARY;
 use super::retry::is_unique_violation;
 use super::tombstones::bury;
 use super::{
@@ -163,7 +164,7 @@ impl Store {
             } else if !lock_person!(tx, new.user) {
                 return Ok(Saved::Conflict);
             } else {
-                sqlx::query("UPDATE users SET display_name = $2, former_identity = NULL, last_seen_at = $3 WHERE id = $1")
+                sqlx::query(KNOWN_PERSON)
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;
             }
@@ -207,7 +208,9 @@ impl Store {
                 access_token = $10, access_expires_at = $11, refresh_token = $12,
                 lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL
             WHERE id = $1 AND token_version = $2";
-        let seen = "UPDATE users SET last_seen_at = $3, display_name = $4
+        let seen = "UPDATE users SET last_seen_at = $3, display_name = CASE WHEN
+                EXISTS (SELECT 1 FROM linked_accounts WHERE id = $1 AND primary_since IS NOT NULL)
+                THEN $4 ELSE display_name END
             WHERE id = (SELECT user_id FROM linked_accounts WHERE id = $1 AND token_version = $2)";
         let now = save.now.secs();
         let saved = transaction!(self, tx => {
@@ -249,8 +252,8 @@ impl Store {
         Ok(saved)
     }
 
-    /// Removes a linked account with its tokens at once, from the files too; another becomes primary. Where it
-    /// was the last, the name from Spotify goes too, and `former` tells who may come back. `false` where there is none.
+    /// Removes a linked account with its tokens at once, from the files too. Where it was the primary one, the one linked
+    /// first becomes it, and the person is called as that one is. Where it was the last, the name from Spotify goes too, and `former` tells who may come back. `false` where there is none.
     pub async fn unlink(
         &self,
         user: &UserId,
@@ -270,6 +273,7 @@ impl Store {
                 .execute(&mut *tx).await?.rows_affected() == 1;
             if gone {
                 sqlx::query(promote).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
+                sqlx::query(NAMED_AS_PRIMARY).bind(user.as_str()).execute(&mut *tx).await?;
                 sqlx::query(AFTER_THE_LAST)
                     .bind(user.as_str())
                     .bind(former.as_ref().map(|hash| &hash.as_bytes()[..]))
@@ -286,6 +290,12 @@ impl Store {
         Ok(gone)
     }
 }
+
+/// A person who links an account is called as their primary one is; the first is that.
+const KNOWN_PERSON: &str =
+    "UPDATE users SET former_identity = NULL, last_seen_at = $3, display_name = CASE WHEN
+        EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1) THEN display_name ELSE $2 END
+    WHERE id = $1";
 
 /// How many envelopes a login brings.
 fn seals(save: &SaveLink) -> i64 {

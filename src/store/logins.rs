@@ -3,6 +3,7 @@
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
+use crate::domain::ids::LinkPageId;
 use crate::domain::{AppId, ClientId, Neighbourhood, UserId};
 use crate::failure::Failure;
 
@@ -15,7 +16,7 @@ pub struct NewLogin {
     pub state: TokenHash,
     /// Hash of the browser's cookie for this login.
     pub browser: TokenHash,
-    /// `client`, `browser` or `link`.
+    /// `client`, `browser`, `page` or `link`.
     pub purpose: &'static str,
     /// The Spotify app that it goes through.
     pub app: AppId,
@@ -27,6 +28,10 @@ pub struct NewLogin {
     pub client: Option<ClientId>,
     /// Who was logged in here when it began.
     pub user: Option<UserId>,
+    /// The one-time page that it leads back to.
+    pub page: Option<LinkPageId>,
+    /// What the account that it links is to be called.
+    pub alias: Option<String>,
     /// The Spotify scopes asked for.
     pub spotify_scope: String,
     /// When it began.
@@ -42,7 +47,7 @@ pub struct NewLogin {
 /// A login that Spotify has answered, taken once.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// `client`, `browser` or `link`.
+    /// `client`, `browser`, `page` or `link`.
     pub purpose: String,
     /// The Spotify app that it went through.
     pub app: AppId,
@@ -52,6 +57,10 @@ pub struct Login {
     pub request: Option<String>,
     /// Who was logged in here when it began.
     pub user: Option<UserId>,
+    /// The one-time page that it leads back to.
+    pub page: Option<LinkPageId>,
+    /// What the account that it links is to be called.
+    pub alias: Option<String>,
     /// The Spotify scopes asked for.
     pub spotify_scope: String,
 }
@@ -60,7 +69,7 @@ macro_rules! insert {
     ($values:literal) => {
         concat!(
             "INSERT INTO logins (state_hash, browser_hash, purpose, app_id, verifier, request, user_id, spotify_scope,
-            created_at, expires_at, district, epoch, client_id) ",
+            created_at, expires_at, district, epoch, client_id, link_page, alias) ",
             $values
         )
     };
@@ -75,14 +84,14 @@ macro_rules! in_progress {
 
 const IF_ROOM: &str = concat!(
     insert!(
-        "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12 WHERE "
+        "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12, $13, $14 WHERE "
     ),
-    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $13"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $14 AND $15) < $16"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $17")
+    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $15"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $16 AND $17) < $18"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $19")
 );
 const AT_ONCE: &str = insert!(
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12)"
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12, $13, $14)"
 );
 
 /// The one row that logins without room lock; SQLite's writers are one after the other anyway.
@@ -115,6 +124,8 @@ macro_rules! bound {
             .bind($login.expires_at.secs())
             .bind(district($login.from))
             .bind($login.client.as_ref().map(ClientId::as_str))
+            .bind($login.page.as_ref().map(LinkPageId::as_str))
+            .bind($login.alias.as_deref())
     };
 }
 
@@ -169,20 +180,22 @@ impl Store {
     ) -> Result<Option<Login>, Failure> {
         let sql = "UPDATE logins SET used_at = $3
             WHERE state_hash = $1 AND browser_hash = $2 AND used_at IS NULL AND expires_at > $3
-            RETURNING purpose, app_id, verifier, request, user_id, spotify_scope";
+            RETURNING purpose, app_id, verifier, request, user_id, spotify_scope, link_page, alias";
         let row: Option<Row> = writing!(self, pool =>
             sqlx::query_as(sql)
                 .bind(&state.as_bytes()[..])
                 .bind(&browser.as_bytes()[..])
                 .bind(now.secs())
                 .fetch_optional(pool).await)?;
-        row.map(|(purpose, app, verifier, request, user, spotify_scope)| {
+        row.map(|(purpose, app, verifier, request, user, spotify_scope, page, alias)| {
             Ok(Login {
                 purpose,
                 app: app.parse().map_err(corrupt)?,
                 verifier,
                 request,
                 user: user.map(|id| id.parse().map_err(corrupt)).transpose()?,
+                page: page.map(|id| id.parse().map_err(corrupt)).transpose()?,
+                alias,
                 spotify_scope,
             })
         })
@@ -190,8 +203,8 @@ impl Store {
     }
 }
 
-/// Purpose, app, verifier, request, user, Spotify scope.
-type Row = (String, String, Vec<u8>, Option<String>, Option<String>, String);
+/// Purpose, app, verifier, request, user, Spotify scope, page, alias.
+type Row = (String, String, Vec<u8>, Option<String>, Option<String>, String, Option<String>, Option<String>);
 
 /// The login that a session or a code comes from.
 #[derive(Clone, Copy, Debug)]

@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (24, "attestations", include_str!("migrations/0024_attestations.sql")),
     (25, "incident turns", include_str!("migrations/0025_incident_turns.sql")),
     (26, "changes", include_str!("migrations/0026_changes.sql")),
+    (27, "linking", include_str!("migrations/0027_linking.sql")),
     (31, "quotas", include_str!("migrations/0031_quotas.sql")),
 ];
 

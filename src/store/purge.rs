@@ -11,7 +11,7 @@ use super::{Pool, Store, transaction, writing};
 /// How many rows went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Logins in progress that were not finished in time.
+    /// Logins in progress that were not finished in time, and pages for linking that are over.
     pub logins: u64,
     /// Of these, and of sessions of both kinds: whose time was over.
     pub timed_out: u64,
@@ -70,7 +70,9 @@ impl Store {
         let sessions = self.run("DELETE FROM mcp_sessions WHERE expires_at <= $1", now).await?;
         let purged = Purged {
             timed_out: logins + browsers + sessions,
-            logins: logins + self.run("DELETE FROM logins WHERE used_at <= $1", completed).await?,
+            logins: logins
+                + self.run("DELETE FROM logins WHERE used_at <= $1", completed).await?
+                + self.run("DELETE FROM link_pages WHERE expires_at <= $1", now).await?,
             codes: self.run("DELETE FROM codes WHERE expires_at <= $1", ended).await?,
             tokens: self.run("DELETE FROM access_tokens WHERE expires_at <= $1", ended).await?
                 + self

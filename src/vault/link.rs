@@ -30,6 +30,8 @@ pub struct LoginAtSpotify {
     pub display_name: String,
     /// The person whose account it must be or become; `None`: whoever it is.
     pub expected: Option<UserId>,
+    /// What they want to call it, where it is new and they have no other of that name.
+    pub alias: Option<String>,
 }
 
 /// The person and the account.
@@ -158,7 +160,7 @@ impl Vault {
             user: linked.user.clone(),
             new_user: linked.newcomer,
             new_data_key: row,
-            alias: self.free_alias(&linked).await?,
+            alias: self.free_alias(&linked, login.alias.as_deref()).await?,
         };
         Ok((self.sealed(login, (&linked, id, &key), 1, Err(new)), linked))
     }
@@ -178,11 +180,17 @@ impl Vault {
         Ok((key, row.id.clone(), Some(row)))
     }
 
-    /// `main` for the first account, then `account-2` and so on.
-    async fn free_alias(&self, linked: &Linked) -> Result<String, Failure> {
+    /// What the person wants; else `main` for the first account, then `account-2` and so on.
+    async fn free_alias(&self, linked: &Linked, wanted: Option<&str>) -> Result<String, Failure> {
         let taken = if linked.newcomer { Vec::new() } else { self.0.store.links(&linked.user).await? };
-        let free = |alias: &String| taken.iter().all(|link| link.alias != *alias);
+        let free = |alias: &String| {
+            taken.iter().all(|link| {
+                !link.alias.eq_ignore_ascii_case(alias)
+                    && ![&link.identity, &link.spotify_user_id].contains(&alias)
+            })
+        };
         let names = std::iter::once("main".to_owned()).chain((2..1000).map(|n| format!("account-{n}")));
+        let names = wanted.map(str::to_owned).into_iter().chain(names);
         names.into_iter().find(free).ok_or(Failure::new("a person has too many linked accounts"))
     }
 

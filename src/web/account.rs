@@ -112,6 +112,14 @@ pub struct McpSessionRow {
 pub enum Done {
     /// A Spotify account was connected again.
     Reconnected,
+    /// Another Spotify account was linked.
+    Linked,
+    /// Spotify came back with an account that was linked already.
+    LinkedBefore,
+    /// Another linked account is the primary one.
+    DefaultChanged,
+    /// A linked account has another name.
+    Renamed,
     /// A Spotify account was disconnected.
     Disconnected,
     /// A client was revoked.
@@ -127,8 +135,12 @@ pub enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Reconnected,
+        Self::Linked,
+        Self::LinkedBefore,
+        Self::DefaultChanged,
+        Self::Renamed,
         Self::Disconnected,
         Self::Revoked,
         Self::Withdrawn,
@@ -141,6 +153,10 @@ impl Done {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Reconnected => "reconnected",
+            Self::Linked => "linked",
+            Self::LinkedBefore => "linked-before",
+            Self::DefaultChanged => "default-changed",
+            Self::Renamed => "renamed",
             Self::Disconnected => "disconnected",
             Self::Revoked => "revoked",
             Self::Withdrawn => "withdrawn",
@@ -158,6 +174,13 @@ impl Done {
     const fn message(self) -> &'static str {
         match self {
             Self::Reconnected => "Spotify is connected again.",
+            Self::Linked => "The Spotify account is linked. Your apps can use it by its name at once.",
+            Self::LinkedBefore => {
+                "Spotify came back with an account that was linked already, so only its permission was renewed. To add \
+                 another one, log out at spotify.com (or choose “Not you?” on Spotify’s page), then try again."
+            }
+            Self::DefaultChanged => "Tools use that account now where none is named.",
+            Self::Renamed => "The account has its new name.",
             Self::Disconnected => {
                 "The Spotify account is disconnected, and its tokens and data are deleted from this server."
             }

@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 pub enum Class {
     /// A page whose forms post to this server and stay here.
     Page,
-    /// A page whose form ends in a redirect to another origin: the consent page. Chromium applies `form-action` to
+    /// A page whose form ends in a redirect to another origin: the consent page, and the one that links an account. Chromium applies `form-action` to
     /// the whole redirect chain after a POST, so this page goes without it (every other source is still closed).
     Consent,
     /// A redirect, possibly amid a login that runs in a popup of its client.
@@ -33,7 +33,7 @@ impl Class {
     pub const fn answers(self) -> &'static str {
         match self {
             Self::Page => "pages, problem pages too; refusals of their routes",
-            Self::Consent => "the consent page",
+            Self::Consent => "the consent page, the page that links an account",
             Self::Redirect => "redirects",
             Self::Asset => "stylesheet, script and icon, named by their hash",
             Self::Json => {

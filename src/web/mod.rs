@@ -9,6 +9,7 @@
 //! | `GET /authorize` | [`consent()`] | the form posts to `/authorize`: `ticket`, `csrf`, `decision=approve` or `deny` |
 //! | `GET /account` | [`account()`] | its forms post to the paths of [`routes`] with `csrf` and one id |
 //! | `POST /account/api-keys` | [`key_made()`], [`no_key()`] | the answer is the key's only copy |
+//! | `GET /account/link` | [`link_another()`] | posts `csrf`, `page` and `alias`; its answer leads to Spotify |
 //! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
 //! | anything that failed | [`problem()`] | |
 //! | ends of a road | [`notice()`] | |
@@ -26,6 +27,7 @@ mod browser;
 mod consent;
 mod landing;
 mod layout;
+mod linking;
 mod notice;
 mod page;
 mod problem;
@@ -46,6 +48,7 @@ pub use browser::browser;
 pub use consent::{Consent, consent};
 pub use landing::landing;
 pub use layout::Site;
+pub use linking::{BadName, LinkAnother, link_another, not_renamed};
 pub use notice::{Notice, notice};
 pub use page::Page;
 pub use problem::{Problem, problem};

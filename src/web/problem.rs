@@ -1,5 +1,8 @@
 //! Problem pages: what happened, what to do, a stable code and the request's id. Never a word of the request itself.
 
+mod documents;
+mod links;
+
 use askama::Template;
 use http::StatusCode;
 
@@ -33,6 +36,14 @@ pub enum Problem {
     SpotifyDenied,
     /// Spotify returned another account than the one the session or the link belongs to.
     WrongAccount,
+    /// The Spotify account is linked to another person of this server.
+    AccountTaken,
+    /// The person has as many linked accounts as they may.
+    TooManyAccounts,
+    /// A one-time page that is used, dead, or never was.
+    LinkExpired,
+    /// A one-time page that somebody else asked for.
+    LinkNotYours,
     /// The operator's Spotify app is full.
     NoSeat,
     /// Logged in at Spotify, but the app's dashboard does not list the person.
@@ -68,7 +79,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -80,6 +91,10 @@ impl Problem {
         Self::FormExpired,
         Self::SpotifyDenied,
         Self::WrongAccount,
+        Self::AccountTaken,
+        Self::TooManyAccounts,
+        Self::LinkExpired,
+        Self::LinkNotYours,
         Self::NoSeat,
         Self::NotAllowlisted,
         Self::SignupClosed,
@@ -134,6 +149,9 @@ impl Problem {
             | Self::LoginExpired
             | Self::WrongBrowser
             | Self::FormExpired => self.said_of_requests(),
+            Self::AccountTaken | Self::TooManyAccounts | Self::LinkExpired | Self::LinkNotYours => {
+                self.said_of_links()
+            }
             Self::SpotifyDenied
             | Self::WrongAccount
             | Self::NoSeat
@@ -191,37 +209,6 @@ impl Problem {
                 "This request could not be understood",
                 "Something that is needed is missing, appears twice, or has a form that is not accepted.",
                 "Go back to the app and connect again. If it happens again, tell the app’s makers the code below.",
-            ),
-        }
-    }
-
-    const fn said_of_documents(self) -> Said {
-        match self {
-            Self::DocumentRefused => Said(
-                "CLIENT_DOCUMENT_REFUSED",
-                StatusCode::BAD_REQUEST,
-                "This app’s description is not accepted",
-                "The app describes itself by a document on the web, and that document, or its address, breaks a rule \
-                 that protects you. Nothing was sent back to the app.",
-                "If you did not start this in an app just now, close this tab. Otherwise tell the app’s makers the \
-                 code below; the operator’s log says which rule it is.",
-            ),
-            Self::DocumentUnavailable => Said(
-                "CLIENT_DOCUMENT_UNAVAILABLE",
-                StatusCode::BAD_GATEWAY,
-                "This app’s description cannot be read",
-                "The app describes itself by a document on the web, and this server could not fetch it. Nothing was \
-                 sent back to the app.",
-                "Wait a minute, go back to the app and connect again. If it happens again, tell the operator the code \
-                 below; their log says why.",
-            ),
-            _ => Said(
-                "CLIENT_NOT_ALLOWED",
-                StatusCode::FORBIDDEN,
-                "This app is not allowed here",
-                "The operator of this server does not accept this app’s own description of itself. Nothing was sent \
-                 back to the app.",
-                "Ask the operator to allow the app, or to register it by hand.",
             ),
         }
     }
@@ -367,7 +354,12 @@ impl Problem {
             | Self::SpotifyDenied
             | Self::NotAllowlisted
             | Self::SpotifyUnavailable => (routes::LOGIN, "Log in with Spotify"),
-            Self::FormExpired | Self::WrongAccount => (routes::ACCOUNT, "To your account"),
+            Self::FormExpired
+            | Self::WrongAccount
+            | Self::AccountTaken
+            | Self::TooManyAccounts
+            | Self::LinkExpired
+            | Self::LinkNotYours => (routes::ACCOUNT, "To your account"),
             // The start page is as closed.
             Self::LockedDown => (routes::HOME, "Try again"),
             _ => (routes::HOME, "To the start page"),

@@ -10,6 +10,13 @@ pub const LOGIN: &str = "/auth/login";
 pub const LOGOUT: &str = "/auth/logout";
 /// GET: what this server holds about the person.
 pub const ACCOUNT: &str = "/account";
+/// GET: the page on which another Spotify account is linked; `?page=<LinkPageId>` is a one-time page that a tool made.
+/// POST (`csrf`, `page`, `alias`): to Spotify.
+pub const LINK: &str = "/account/link";
+/// POST (`csrf`, `link`, `alias`): give a linked account another name.
+pub const RENAME: &str = "/account/links/rename";
+/// POST (`csrf`, `link`): make a linked account the primary one.
+pub const MAKE_PRIMARY: &str = "/account/links/default";
 /// POST (`csrf`, `link`): disconnect a Spotify account and delete what came with it.
 pub const DISCONNECT: &str = "/account/links/disconnect";
 /// POST (`csrf`, `grant`): end what a client was allowed.

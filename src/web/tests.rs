@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::ambient::Timestamp;
-use crate::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, UserId};
+use crate::domain::ids::{ApiKeyId, GrantId, LinkId, LinkPageId, RequestId, SessionId, UserId};
 use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, ScopeSet};
 
@@ -118,6 +118,18 @@ fn a_key(signing: bool) -> Page {
     key_made(&site(false), &made)
 }
 
+fn a_link(refused: Option<BadName>) -> Page {
+    let view = LinkAnother {
+        csrf: "the-csrf",
+        page: Some(&LinkPageId::mint([5; 16])),
+        display_name: hostile(),
+        linked: vec![hostile(), hostile()],
+        alias: Untrusted::field(HOSTILE, 40),
+        refused,
+    };
+    link_another(&site(false), &view)
+}
+
 fn pages() -> Vec<(String, Page)> {
     let user = UserId::mint([7; 16]);
     let keys = ApiKeys { on: true, signing: false, rows: vec![] };
@@ -147,6 +159,8 @@ fn pages() -> Vec<(String, Page)> {
         ("delete".to_owned(), delete_data(&site(false), "the-csrf", false)),
         ("delete, mistyped".to_owned(), delete_data(&site(false), "the-csrf", true)),
     ];
+    pages.extend([None, Some(BadName::Taken)].map(|why| (format!("linking {why:?}"), a_link(why))));
+    pages.extend(BadName::ALL.map(|why| (format!("not renamed {why:?}"), not_renamed(&site(false), why))));
     pages.extend(NoKey::ALL.map(|why| (format!("{why:?}"), no_key(&site(false), why))));
     pages.extend(Notice::ALL.map(|n| (format!("{n:?}"), notice(&site(false), n))));
     let request = RequestId::mint([9; 16]);

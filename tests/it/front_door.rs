@@ -22,6 +22,7 @@ mod journeys;
 mod kill;
 mod leak;
 mod limits;
+mod linking;
 mod login;
 mod mcp_sessions;
 mod oauth;

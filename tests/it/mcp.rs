@@ -12,6 +12,7 @@ mod player;
 mod protocol;
 mod rig;
 mod schema;
+mod several;
 mod stage;
 mod stdio;
 mod tools;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::ToolError;
+use crate::domain::linking::{ALL_ACCOUNTS, MOST_ACCOUNTS};
 use crate::spotify::text::clean;
 use crate::spotify::uri;
 
@@ -38,7 +39,8 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Map<String, Value> {
     let mut schema = object(self_contained().into_generator().into_root_schema_for::<T>());
     schema.remove("title");
     schema.remove("description");
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+    let properties = schema.entry("properties").or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(properties) = properties {
         properties.values_mut().for_each(drop_null);
     }
     schema
@@ -67,6 +69,16 @@ pub(crate) fn object(schema: Schema) -> Map<String, Value> {
 /// Also within lists and the objects in them.
 fn drop_null(property: &mut Value) {
     let Value::Object(rules) = property else { return };
+    if let Some(Value::Array(ways)) = rules.get_mut("anyOf") {
+        ways.retain(|way| way["type"] != "null");
+        if let [only] = ways.as_mut_slice()
+            && let Value::Object(only) = only.take()
+        {
+            rules.remove("anyOf");
+            rules.extend(only);
+        }
+        return;
+    }
     if let Some(Value::Array(choices)) = rules.get_mut("enum") {
         choices.retain(|choice| !choice.is_null());
     }
@@ -242,6 +254,46 @@ spotify_names! {
 
 /// Which linked account is meant.
 pub(crate) type AccountName = Text<1, 256>;
+
+/// Which linked accounts a tool about accounts is to tell of: one, several, or `all`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "it must be the name of an account, a list of 1 to 10 names, or \"all\"")]
+pub(crate) enum WhichAccounts {
+    /// This one, or all.
+    One(AccountName),
+    /// These.
+    These(Few<AccountName, 1, MOST_ACCOUNTS>),
+}
+
+impl WhichAccounts {
+    /// By name; `None`: all.
+    pub(crate) fn names(&self) -> Option<&[AccountName]> {
+        let names = match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::These(names) => &names.0[..],
+        };
+        let is_all = |name: &AccountName| name.as_str().eq_ignore_ascii_case(ALL_ACCOUNTS);
+        (!names.iter().any(is_all)).then_some(names)
+    }
+}
+
+impl JsonSchema for WhichAccounts {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "WhichAccounts".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (one, these) = (
+            generator.subschema_for::<AccountName>(),
+            generator.subschema_for::<Few<AccountName, 1, MOST_ACCOUNTS>>(),
+        );
+        json_schema!({"anyOf": [one, these]})
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -51,6 +51,12 @@ impl ToolError {
         Self { code, message: message.into(), retry_after_seconds: None }
     }
 
+    /// As a text: what happened, when to come again, the code.
+    pub(crate) fn told(&self) -> String {
+        let wait = self.retry_after_seconds.map(|wait| format!(" Retry after {wait} s.")).unwrap_or_default();
+        format!("{}{wait} ({})", self.message, self.code)
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new("INVALID_ARGUMENT", message)
     }

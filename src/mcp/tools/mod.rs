@@ -3,6 +3,7 @@
 //! A tool reads its arguments into types, calls the Web API through a [`Session`], and answers. It never sees a
 //! token's text, another person's data, or the request's identity in any argument.
 
+mod accounts;
 mod add_tracks;
 mod arguments;
 mod catalog;
@@ -27,6 +28,7 @@ mod search;
 pub(super) mod status;
 mod things;
 mod undo;
+mod usage;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ use tokio::time::Instant;
 
 use super::caller::Caller;
 use super::server::Inner;
+use super::several::{Accounts, Used};
 use super::upstream::Session;
 pub(super) use arguments::AccountName;
 pub(crate) use error::ToolError;
@@ -47,7 +50,7 @@ use crate::failure::Failure;
 use crate::store::Link;
 
 /// Every tool, sorted by name.
-pub(super) const ALL: [&ToolSpec; 42] = [
+pub(super) const ALL: [&ToolSpec; 47] = [
     &player::ADD_TO_QUEUE,
     &add_tracks::TOOL,
     &library::CHECK_LIBRARY,
@@ -67,11 +70,14 @@ pub(super) const ALL: [&ToolSpec; 42] = [
     &library::GET_RECENTLY_PLAYED,
     &status::TOOL,
     &library::GET_TOP_ITEMS,
+    &usage::TOOL,
     &playlists::GET_USER_PLAYLISTS,
+    &accounts::LINK_ACCOUNT,
     &changes::LIST_CHANGES,
     &catalog::LIST_CHILDREN,
     &player::LIST_DEVICES,
     &library::LIST_LIBRARY,
+    &accounts::LIST_MY_ACCOUNTS,
     &catalog::MATCH_TRACKS,
     &player::PAUSE,
     &player::PLAY,
@@ -82,6 +88,7 @@ pub(super) const ALL: [&ToolSpec; 42] = [
     &catalog::SEARCH_CATALOG,
     &search::TOOL,
     &player::SEEK,
+    &accounts::SET_DEFAULT_ACCOUNT,
     &player::SET_PLAYER,
     &cover::TOOL,
     &player::SKIP_TO_NEXT,
@@ -89,11 +96,12 @@ pub(super) const ALL: [&ToolSpec; 42] = [
     &player::TRANSFER_PLAYBACK,
     &undo::UNDO_CHANGE,
     &following::UNFOLLOW_PLAYLIST,
+    &accounts::UNLINK_ACCOUNT,
     &playlist::UPDATE_PLAYLIST,
 ];
 
 /// The mark that Spotify asks for next to its content (spotify.md 1.9).
-const FOOTER: &str = "\n\nData from Spotify";
+pub(super) const FOOTER: &str = "\n\nData from Spotify";
 
 /// The arguments of a call as they came.
 pub(super) type Arguments = Map<String, Value>;
@@ -129,15 +137,16 @@ const ADDS: Hints = Hints { read_only: false, destructive: false, idempotent: fa
 
 impl ToolSpec {
     /// As the protocol lists it.
-    pub(super) fn listed(&self) -> Tool {
+    pub(super) fn listed(&self, accounts: &Accounts) -> Tool {
+        let (input, output) = accounts.schemas(self);
         let hints = ToolAnnotations::new()
             .read_only(self.hints.read_only)
             .destructive(self.hints.destructive)
             .idempotent(self.hints.idempotent)
             .open_world(self.hints.open_world);
-        Tool::new(self.name, self.description, Arc::new((self.input)()))
+        Tool::new(self.name, self.description, Arc::new(input))
             .with_title(self.title)
-            .with_raw_output_schema(Arc::new((self.output)()))
+            .with_raw_output_schema(Arc::new(output))
             .with_annotations(hints)
     }
 }
@@ -148,6 +157,8 @@ pub(super) struct Context<'a> {
     pub(super) server: &'a Inner,
     pub(super) caller: &'a Caller,
     pub(super) deadline: Instant,
+    /// Which accounts come to be used, for the trail.
+    pub(super) used: &'a Used,
 }
 
 impl<'a> Context<'a> {
@@ -158,6 +169,7 @@ impl<'a> Context<'a> {
             (None, Some(link)) => link.clone(),
             (None, None) => return Err(ToolError::no_account(&self.server.reconnect_url)),
         };
+        self.used.note(&link);
         Ok(Session {
             api: &self.server.api,
             upstream: self.server.upstream.as_ref(),
@@ -174,19 +186,30 @@ impl<'a> Context<'a> {
         links.map_err(|failure: Failure| ToolError::internal(&failure))
     }
 
+    /// By what a person and a tool call an account.
+    pub(super) fn name_of(&self, link: &Link) -> String {
+        super::several::name(link)
+    }
+
     async fn named(&self, account: &AccountName) -> Result<Link, ToolError> {
         let links = self.links().await?;
-        let known = known_names(&links);
-        links.into_iter().find(|link| is_named(link, account.as_str())).ok_or_else(|| {
-            ToolError::new(
-                "ACCOUNT_UNKNOWN",
-                format!("No linked Spotify account has that alias or id. Linked: {known}. Leave 'account' out for the primary one."),
-            )
-        })
+        let found = links.iter().find(|link| is_named(link, account.as_str()));
+        found.cloned().ok_or_else(|| unknown_account(&links))
     }
 }
 
-fn is_named(link: &Link, name: &str) -> bool {
+/// None of a person's accounts is called so.
+pub(super) fn unknown_account(links: &[Link]) -> ToolError {
+    let known = known_names(links);
+    ToolError::new(
+        "ACCOUNT_UNKNOWN",
+        format!(
+            "No linked Spotify account has that alias or id. Linked: {known}. Leave 'account' out for the primary one."
+        ),
+    )
+}
+
+pub(super) fn is_named(link: &Link, name: &str) -> bool {
     name.eq_ignore_ascii_case(&link.alias)
         || [link.id.as_str(), &link.identity, &link.spotify_user_id].contains(&name)
 }
@@ -301,6 +324,9 @@ pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), Too
         "list_children" => parse::<catalog::ChildrenInput>(arguments).map(drop),
         "list_library" => parse::<library::ListInput>(arguments).map(drop),
         "match_tracks" => parse::<catalog::MatchInput>(arguments).map(drop),
+        "get_usage" => parse::<usage::Input>(arguments).map(drop),
+        "link_account" => parse::<accounts::LinkInput>(arguments).map(drop),
+        "list_my_accounts" => parse::<accounts::Nothing>(arguments).map(drop),
         "play" => parse::<player::PlayInput>(arguments).map(drop),
         "remove_tracks_from_playlist" => parse::<remove_tracks::Input>(arguments).map(drop),
         "reorder_playlist_tracks" => parse::<reorder_tracks::Input>(arguments).map(drop),
@@ -312,6 +338,8 @@ pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), Too
         "transfer_playback" => parse::<player::TransferInput>(arguments).map(drop),
         "undo_change" => parse::<undo::Input>(arguments).map(drop),
         "update_playlist" => parse::<playlist::UpdateInput>(arguments).map(drop),
+        "set_default_account" => parse::<accounts::DefaultInput>(arguments).map(drop),
+        "unlink_account" => parse::<accounts::UnlinkInput>(arguments).map(drop),
         other => Err(ToolError::invalid(format!("no tool is called {other}"))),
     }
 }

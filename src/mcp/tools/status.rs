@@ -5,10 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{parse, schema_of};
-use super::{
-    AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, known_names, output_of,
-};
+use super::arguments::{WhichAccounts, parse, schema_of};
+use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, output_of, unknown_account};
 use crate::ambient::Timestamp;
 use crate::domain::Scope;
 use crate::spotify::text::clean;
@@ -35,8 +33,8 @@ pub(in crate::mcp) const TOOL: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// Only this linked Spotify account: its alias or id. Default: all.
-    account: Option<AccountName>,
+    /// Only this linked Spotify account, or these: by alias or id. Default: "all".
+    account: Option<WhichAccounts>,
 }
 
 /// What the tool and the resource `spotify://status` answer.
@@ -63,7 +61,7 @@ struct ServerStatus {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct AccountStatus {
+pub(super) struct AccountStatus {
     /// The account's id, to be given as account.
     account_id: String,
     /// The person's own name for it.
@@ -84,13 +82,11 @@ struct AccountStatus {
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let mut links = context.links().await?;
-    if let Some(account) = &input.account {
-        let known = known_names(&links);
-        links.retain(|link| is_named(link, account.as_str()));
-        if links.is_empty() {
-            let message = format!("No linked Spotify account has that alias or id. Linked: {known}.");
-            return Err(ToolError::new("ACCOUNT_UNKNOWN", message));
+    if let Some(names) = input.account.as_ref().and_then(WhichAccounts::names) {
+        if names.iter().any(|name| !links.iter().any(|link| is_named(link, name.as_str()))) {
+            return Err(unknown_account(&links));
         }
+        links.retain(|link| names.iter().any(|name| is_named(link, name.as_str())));
     }
     let status = Status::of(context, &links);
     Answer::own(status.told(), &status)
@@ -137,7 +133,7 @@ impl Status {
 }
 
 impl AccountStatus {
-    fn of(link: &Link, now: Timestamp) -> Self {
+    pub(super) fn of(link: &Link, now: Timestamp) -> Self {
         let left = link.authorized_at.plus(APPROVAL).since(now);
         let works = link.reconnect.is_none() && !left.is_zero();
         let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
@@ -153,7 +149,7 @@ impl AccountStatus {
         }
     }
 
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let alias = self.alias.as_ref().map(|alias| format!(" ({alias})")).unwrap_or_default();
         let primary = if self.primary { ", primary" } else { "" };
         let state = match self.state {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::linking::link;
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
 
@@ -177,6 +178,27 @@ async fn the_music_moves_to_the_kitchen() {
     assert!(state.to_string().contains("Kitchen"), "{state}");
     let nowhere = ada.call("transfer_playback", json!({"device": "Cellar"})).await;
     assert_eq!(nowhere.result()["isError"], true);
+}
+
+/// "Copy my running playlist over to my work account, and tell me later whether they still are the same."
+#[tokio::test]
+async fn a_playlist_is_copied_to_the_other_account_and_compared() {
+    let (_server, ada) = ada().await;
+    link(&ada, "work", "user0001").await;
+    let uris = songs(&ada, "Nova Kestrel").await;
+    let id = playlist(&ada, "Running", &uris).await;
+    let copied =
+        done(&ada, "copy_playlist", json!({"playlist_id": id, "to_account": "work", "name": "Running"}))
+            .await;
+    assert_eq!(copied["added"], 6, "{copied}");
+    let copy = copied["playlist_id"].as_str().unwrap();
+    let there = done(&ada, "get_user_playlists", json!({"account": "work", "query": "running"})).await;
+    assert_eq!(there["playlists"][0]["id"], copy);
+    let sides = json!({"playlist_id": id, "other_playlist_id": copy, "other_account": "work"});
+    let same = done(&ada, "compare_playlists", sides).await;
+    assert_eq!((&same["identical"], &same["in_both"]), (&json!(true), &json!(6)), "{same}");
+    let mine = done(&ada, "get_user_playlists", json!({"query": "running"})).await;
+    assert_eq!(texts(&mine["playlists"], "id"), [id], "the first account has one");
 }
 
 /// "What was that I just heard? Keep it."

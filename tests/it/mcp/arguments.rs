@@ -87,6 +87,12 @@ fn wrong(schema: &Value) -> Vec<Value> {
     let mut values = vec![json!({"a": 1})];
     let number = |name: &str| schema[name].as_i64();
     let long = |name: &str| schema[name].as_u64().and_then(|length| usize::try_from(length).ok());
+    if schema.get("anyOf").is_some() {
+        // One name or several.
+        values.extend([json!(1), json!(true), json!([]), json!([1]), json!(vec!["a"; 11])]);
+        values.extend([json!("a".repeat(257)), json!(["a".repeat(257)])]);
+        return values;
+    }
     match schema["type"].as_str() {
         Some("integer") => {
             values.extend([json!("1"), json!(1.5), json!(true), json!([1])]);

@@ -66,8 +66,11 @@ impl Things {
             | "get_playback_state"
             | "get_queue"
             | "get_status"
+            | "get_usage"
             | "get_user_playlists"
+            | "link_account"
             | "list_devices"
+            | "list_my_accounts"
             | "pause"
             | "skip_to_next"
             | "skip_to_previous" => {
@@ -77,6 +80,7 @@ impl Things {
             "play" => json!({"uris": self.tracks, "offset": 1}),
             "search_tracks" => json!({"query": "Understory"}),
             "seek" => json!({"position_ms": 30_000}),
+            "set_default_account" | "unlink_account" => json!({"account": "home"}),
             "set_player" => json!({"volume": 25, "shuffle": true, "repeat": "context"}),
             "transfer_playback" => json!({"device": "Kitchen"}),
             other => panic!("tests/it/mcp/examples.rs has no example of {other}"),

@@ -13,7 +13,16 @@ use super::examples::{Things, listed, prepare};
 use super::stage::{Stage, status, wait};
 
 /// Tools that ask Spotify nothing.
-const OWN: [&str; 3] = ["get_status", "list_changes", "undo_change"];
+const OWN: [&str; 8] = [
+    "get_status",
+    "get_usage",
+    "link_account",
+    "list_changes",
+    "list_my_accounts",
+    "set_default_account",
+    "undo_change",
+    "unlink_account",
+];
 /// Tools that only plan where nothing is written down; `front_door/changes/faults.rs` applies what they plan.
 const PLANNING: [&str; 2] = ["deduplicate_playlist", "remove_tracks_from_playlist"];
 

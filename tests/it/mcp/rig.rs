@@ -14,14 +14,17 @@ use serde_json::{Value, json};
 use spotify_mcp::ambient::{Clock, Dice, Timestamp};
 use spotify_mcp::app::{CallLimits, Limits};
 use spotify_mcp::audit::Audit;
-use spotify_mcp::domain::ids::RequestId;
+use spotify_mcp::domain::ids::{LinkPageId, RequestId};
+use spotify_mcp::domain::linking::Alias;
 use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::failure::Failure;
-use spotify_mcp::mcp::{Caller, Credential, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work};
+use spotify_mcp::mcp::{
+    AccountBook, Caller, Credential, HttpPolicy, McpDeps, NotServed, Server, Upstream, Work,
+};
 use spotify_mcp::policy::Offer;
 use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
-use spotify_mcp::store::Link;
+use spotify_mcp::store::{Link, LinkPage, Usage, UsageFilter};
 use spotify_mcp::vault::CallError;
 
 use crate::fake::{Answer, Fake, Seen};
@@ -40,9 +43,11 @@ pub enum Mood {
 
 pub struct Pretend {
     pub mood: Mutex<Mood>,
-    /// The access token that calls are made with.
+    /// The access token that calls for the first link are made with.
     pub token: Mutex<String>,
-    pub links: Vec<Link>,
+    pub links: Mutex<Vec<Link>>,
+    /// A link whose calls never end.
+    pub stuck: Mutex<Option<LinkId>>,
     /// Set when a call that hangs was given up.
     pub dropped: Arc<AtomicBool>,
     /// How many calls hang or hung.
@@ -59,15 +64,19 @@ impl Drop for SetOnDrop {
 
 impl Upstream for Pretend {
     fn links<'a>(&'a self, _: &'a UserId) -> BoxFuture<'a, Result<Vec<Link>, Failure>> {
-        Box::pin(async { Ok(self.links.clone()) })
+        Box::pin(async { Ok(self.links.lock().unwrap().clone()) })
     }
 
-    fn call<'a>(&'a self, _: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>> {
-        let mood = *self.mood.lock().unwrap();
-        let token = AccessToken::parse(&self.token.lock().unwrap()).unwrap();
+    fn call<'a>(&'a self, link: &'a LinkId, work: Work<'a>) -> BoxFuture<'a, Result<(), CallError>> {
+        let is_stuck = self.stuck.lock().unwrap().as_ref() == Some(link);
+        let mood = if is_stuck { Mood::Hangs } else { *self.mood.lock().unwrap() };
+        let token = match self.links.lock().unwrap().first() {
+            Some(first) if first.id == *link => self.token.lock().unwrap().clone(),
+            _ => format!("BQ-{link}"),
+        };
         Box::pin(async move {
             match mood {
-                Mood::Works => work(token).await.map_err(CallError::Api),
+                Mood::Works => work(AccessToken::parse(&token).unwrap()).await.map_err(CallError::Api),
                 Mood::Panics => panic!("as this test wants"),
                 Mood::Hangs => {
                     let _given_up = SetOnDrop(self.dropped.clone());
@@ -77,6 +86,39 @@ impl Upstream for Pretend {
                 Mood::WantsReconnect => Err(CallError::ReconnectRequired("expired".to_owned())),
             }
         })
+    }
+}
+
+impl AccountBook for Pretend {
+    fn open_page<'a>(
+        &'a self,
+        caller: &'a Caller,
+        alias: Option<&'a Alias>,
+    ) -> BoxFuture<'a, Result<Option<LinkPage>, Failure>> {
+        Box::pin(async move {
+            Ok(Some(LinkPage {
+                id: LinkPageId::mint([9; 16]),
+                user: caller.user.clone(),
+                alias: alias.map(|alias| alias.as_str().to_owned()),
+                expires_at: Timestamp::from_secs(1_795_233_600),
+            }))
+        })
+    }
+
+    fn make_primary<'a>(&'a self, _: &'a Caller, link: &'a LinkId) -> BoxFuture<'a, Result<bool, Failure>> {
+        let mut links = self.links.lock().unwrap();
+        links.iter_mut().for_each(|known| known.primary = known.id == *link);
+        links.sort_by_key(|known| !known.primary);
+        Box::pin(async { Ok(true) })
+    }
+
+    fn unlink<'a>(&'a self, _: &'a Caller, link: &'a LinkId) -> BoxFuture<'a, Result<bool, Failure>> {
+        self.links.lock().unwrap().retain(|known| known.id != *link);
+        Box::pin(async { Ok(true) })
+    }
+
+    fn usage<'a>(&'a self, _: &'a UsageFilter) -> BoxFuture<'a, Result<Vec<Usage>, Failure>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 
@@ -213,13 +255,15 @@ impl Rig {
         let upstream = Arc::new(Pretend {
             mood: Mutex::new(Mood::Works),
             token: Mutex::new(spotify.token),
-            links: vec![link],
+            links: Mutex::new(vec![link]),
+            stuck: Mutex::default(),
             dropped: Arc::default(),
             hung: AtomicU32::new(0),
         });
         let server = make(McpDeps {
             api: Api::new(gate, clock.clone(), base, spotify.mode, api_timeout),
             upstream: upstream.clone(),
+            book: upstream.clone(),
             audit: audit.clone(),
             limits: Limits::of_calls(limits, &clock),
             clock,
@@ -238,6 +282,24 @@ impl Rig {
         })
         .unwrap();
         Self { server, upstream, fake, audit, folder, caller }
+    }
+
+    /// The caller has linked another account, which is called so and not the primary one.
+    pub fn links_also(&self, alias: &str) -> LinkId {
+        let mut links = self.upstream.links.lock().unwrap();
+        let number = u8::try_from(links.len()).unwrap();
+        let id = LinkId::mint([100 + number; 16]);
+        let first = links[0].clone();
+        links.push(Link {
+            id: id.clone(),
+            identity: format!("account-id-{}", number + 1),
+            spotify_user_id: format!("listener-{alias}"),
+            display_name: format!("Listener at {alias}"),
+            alias: alias.to_owned(),
+            primary: false,
+            ..first
+        });
+        id
     }
 
     pub fn mood(&self, mood: Mood) {

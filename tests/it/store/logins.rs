@@ -18,6 +18,8 @@ pub fn login(state: &str, user: Option<UserId>) -> NewLogin {
         request: Some(r#"{"client_id":"c"}"#.to_owned()),
         client: None,
         user,
+        page: None,
+        alias: None,
         spotify_scope: "user-library-read".to_owned(),
         now: at(0),
         expires_at: at(300),

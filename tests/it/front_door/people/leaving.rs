@@ -213,6 +213,7 @@ fn complete(columns: &[(String, String, String)], held: &Value) {
         "grants" => Some("connected_clients"),
         "consents" => Some("approvals"),
         "logins" => Some("logins_on_their_way"),
+        "link_pages" => Some("link_pages"),
         "spotify_apps" => Some("own_spotify_apps"),
         "linked_accounts" => Some("linked_accounts"),
         "codes" => Some("codes"),

@@ -1,0 +1,88 @@
+//! A person's linked Spotify accounts: what pages and tools do with them alike, each with its event in the transaction
+//! of the change, and at once on every server.
+
+use std::time::Duration;
+
+use super::App;
+use crate::domain::event::{Event, EventCode};
+use crate::domain::ids::LinkPageId;
+use crate::domain::linking::Alias;
+use crate::domain::{LinkId, UserId};
+use crate::failure::Failure;
+use crate::store::{LinkPage, Renamed};
+
+/// How long a one-time page waits to be opened.
+pub const LINK_PAGE_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// Who does something, as an event without a code would say it: from where, through which client, in which request.
+pub type Told<'a> = dyn Fn(EventCode) -> Event + Send + Sync + 'a;
+
+impl App {
+    /// Opens a one-time page on which this person may link another account; `None` where the person is gone.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn open_link_page(
+        &self,
+        user: &UserId,
+        alias: Option<&Alias>,
+        told: &Told<'_>,
+    ) -> Result<Option<LinkPage>, Failure> {
+        let now = self.now();
+        let page = LinkPage {
+            id: LinkPageId::mint(self.dice.bytes()),
+            user: user.clone(),
+            alias: alias.map(|alias| alias.as_str().to_owned()),
+            expires_at: now.plus(LINK_PAGE_LIFE),
+        };
+        let event = told(EventCode::AccountLinkRequested);
+        let kept = self.store.open_link_page(&page, now, &[self.stamp(event)]).await?;
+        Ok(kept.then_some(page))
+    }
+
+    /// Removes a linked account with its tokens and everything that hangs on it; `false` where the person has none such.
+    ///
+    /// # Errors
+    /// Where the database does not answer: then nothing is removed.
+    pub async fn unlink(&self, user: &UserId, link: &LinkId, told: &Told<'_>) -> Result<bool, Failure> {
+        let links = self.store.links(user).await?;
+        let identity = links.into_iter().find(|known| known.id == *link).map(|known| known.identity);
+        let former = identity.and_then(|identity| self.vault.former(&identity));
+        let event = told(EventCode::AccountUnlinked).link(link);
+        let gone = self.store.unlink(user, link, (former, self.now()), &[self.stamp(event)]).await?;
+        self.settled(gone).await
+    }
+
+    /// Makes a linked account the one that tools use where none is named; `false` where the person has none such.
+    ///
+    /// # Errors
+    /// Where the database does not answer: then nothing is changed.
+    pub async fn make_primary(&self, user: &UserId, link: &LinkId, told: &Told<'_>) -> Result<bool, Failure> {
+        let event = told(EventCode::AccountDefaultChanged).link(link);
+        let done = self.store.make_primary(user, link, self.now(), &[self.stamp(event)]).await?;
+        self.settled(done).await
+    }
+
+    /// Gives a linked account another name.
+    ///
+    /// # Errors
+    /// Where the database does not answer: then nothing is changed.
+    pub async fn rename(
+        &self,
+        user: &UserId,
+        link: &LinkId,
+        alias: &Alias,
+        told: &Told<'_>,
+    ) -> Result<Renamed, Failure> {
+        let event = told(EventCode::AccountRenamed).link(link);
+        self.store.rename_link(user, link, alias, &[self.stamp(event)]).await
+    }
+
+    /// What was changed must not be remembered on this server; the others hear of it within a second.
+    async fn settled(&self, done: bool) -> Result<bool, Failure> {
+        if done {
+            self.notice_revocations().await;
+        }
+        Ok(done)
+    }
+}

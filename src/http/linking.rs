@@ -1,0 +1,222 @@
+//! `/account/link` and what a person does with the accounts that are linked: names, the primary one.
+//!
+//! A one-time page is shown to the very person who asked for it. Without a session, logging in as exactly them is the
+//! only way to it; in anybody else's browser it ends here.
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+
+use crate::crypto::token::Token;
+use crate::domain::LinkId;
+use crate::domain::ids::LinkPageId;
+use crate::domain::linking::{Alias, MOST_ACCOUNTS};
+use crate::failure::Failure;
+use crate::oauth::login::{self, Departure, NoDeparture, Purpose};
+use crate::oauth::{Params, Visitor, linking as linked};
+use crate::store::{BrowserSession, LinkPage, Renamed};
+use crate::web::{BadName, Done, LinkAnother, Problem, Untrusted, link_another, not_renamed};
+
+use super::account::{Posted, by, csrf, finish, logged_in, to_login};
+use super::limited::no_departure;
+use super::reply::{failed_page, page, redirect};
+use super::{Http, Shared};
+
+/// Longest name shown back in the field.
+const SHOWN: usize = 40;
+
+/// What an address of this page comes to.
+enum Shown {
+    Form(Box<Response>),
+    Problem(Problem),
+    /// Log in first, as whoever.
+    LogIn,
+    /// Log in first, as the one who asked.
+    LogInAs(Departure),
+    NotNow(NoDeparture),
+}
+
+/// `GET /account/link`
+pub(super) async fn show(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = Params::parse(query.unwrap_or_default().as_bytes());
+    let shown = match query.get("page") {
+        Some(id) => one_time(&http, id, &visitor).await,
+        None => own(&http, &visitor).await,
+    };
+    match shown {
+        Ok(Shown::Form(form)) => *form,
+        Ok(Shown::Problem(why)) => page(&http, why, &visitor).into_response(),
+        Ok(Shown::LogIn) => to_login(&http),
+        Ok(Shown::LogInAs(departure)) => redirect(&departure.url, &departure.cookies),
+        Ok(Shown::NotNow(why)) => no_departure(&http, why, &visitor).await,
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// From the account page.
+async fn own(http: &Http, visitor: &Visitor) -> Result<Shown, Failure> {
+    let Some((session, token)) = logged_in(&http.app, visitor).await? else { return Ok(Shown::LogIn) };
+    form(http, (&session, &token), Wanted::default()).await
+}
+
+/// From a tool's answer.
+async fn one_time(http: &Http, id: &str, visitor: &Visitor) -> Result<Shown, Failure> {
+    let app = &http.app;
+    let waiting = match id.parse::<LinkPageId>() {
+        Ok(id) => app.store.link_page(&id, app.now()).await?,
+        Err(_) => None,
+    };
+    let Some(waiting) = waiting else { return Ok(Shown::Problem(Problem::LinkExpired)) };
+    match logged_in(app, visitor).await? {
+        None => {
+            let departure =
+                login::depart(app, Purpose::Page(&waiting.id), Some(&waiting.user), visitor).await?;
+            Ok(departure.map_or_else(Shown::NotNow, Shown::LogInAs))
+        }
+        Some((session, token)) if session.user == waiting.user => {
+            form(http, (&session, &token), Wanted { page: Some(waiting), ..Wanted::default() }).await
+        }
+        Some((session, _)) => {
+            linked::not_theirs(app, visitor, (&session.user, &waiting.user)).await?;
+            Ok(Shown::Problem(Problem::LinkNotYours))
+        }
+    }
+}
+
+/// What the form is about.
+#[derive(Default)]
+struct Wanted {
+    page: Option<LinkPage>,
+    /// What was typed, and why it is not taken.
+    refused: Option<(String, BadName)>,
+}
+
+async fn form(
+    http: &Http,
+    (session, token): (&BrowserSession, &Token),
+    wanted: Wanted,
+) -> Result<Shown, Failure> {
+    let app = &http.app;
+    let Some(user) = app.store.user(&session.user).await? else { return Ok(Shown::LogIn) };
+    let links = app.store.links(&user.id).await?;
+    if links.len() >= MOST_ACCOUNTS {
+        return Ok(Shown::Problem(Problem::TooManyAccounts));
+    }
+    let asked = wanted.page.as_ref().and_then(|page| page.alias.as_deref());
+    let alias = wanted.refused.as_ref().map(|(typed, _)| typed.as_str()).or(asked).unwrap_or_default();
+    let view = LinkAnother {
+        csrf: &csrf(app, token)?,
+        page: wanted.page.as_ref().map(|page| &page.id),
+        display_name: Untrusted::new(&user.display_name),
+        linked: links.iter().map(|link| Untrusted::new(&link.alias)).collect(),
+        alias: Untrusted::field(alias, SHOWN),
+        refused: wanted.refused.as_ref().map(|(_, why)| *why),
+    };
+    let status = if view.refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    Ok(Shown::Form(Box::new(link_another(&http.site, &view).with_status(status).into_response())))
+}
+
+/// `POST /account/link`: to Spotify.
+pub(super) async fn leave(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Posted { session, form }: Posted,
+) -> Response {
+    match left(&http, &visitor, &session, &form).await {
+        Ok(Shown::Form(form)) => *form,
+        Ok(Shown::Problem(why)) => page(&http, why, &visitor).into_response(),
+        Ok(Shown::LogIn) => to_login(&http),
+        Ok(Shown::LogInAs(departure)) => redirect(&departure.url, &departure.cookies),
+        Ok(Shown::NotNow(why)) => no_departure(&http, why, &visitor).await,
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+async fn left(
+    http: &Http,
+    visitor: &Visitor,
+    session: &BrowserSession,
+    posted: &Params,
+) -> Result<Shown, Failure> {
+    let (app, now) = (&http.app, http.app.now());
+    let id = match posted.get("page").map(str::parse::<LinkPageId>).transpose() {
+        Ok(id) => id,
+        Err(_) => return Ok(Shown::Problem(Problem::LinkExpired)),
+    };
+    let waiting = match &id {
+        Some(id) => app.store.link_page(id, now).await?.filter(|page| page.user == session.user),
+        None => None,
+    };
+    if id.is_some() && waiting.is_none() {
+        return Ok(Shown::Problem(Problem::LinkExpired));
+    }
+    let links = app.store.links(&session.user).await?;
+    if links.len() >= MOST_ACCOUNTS {
+        return Ok(Shown::Problem(Problem::TooManyAccounts));
+    }
+    let typed = posted.get("alias").map(str::trim).filter(|typed| !typed.is_empty());
+    let alias = match typed.map(Alias::parse).transpose() {
+        Ok(alias) if alias.as_ref().is_none_or(|alias| is_free(alias, &links)) => alias,
+        refused => {
+            let why = if refused.is_ok() { BadName::Taken } else { BadName::Form };
+            let Some(token) = visitor.cookies.session.clone() else { return Ok(Shown::LogIn) };
+            let refused = Some((typed.unwrap_or_default().to_owned(), why));
+            return form(http, (session, &token), Wanted { page: waiting, refused }).await;
+        }
+    };
+    // Once, by compare-and-set: of two that post the same page, one goes on.
+    if let Some(page) = &waiting
+        && !app.store.take_link_page(&page.id, &session.user, now).await?
+    {
+        return Ok(Shown::Problem(Problem::LinkExpired));
+    }
+    let departure = login::depart(app, Purpose::Link(alias.as_ref()), Some(&session.user), visitor).await?;
+    Ok(departure.map_or_else(Shown::NotNow, Shown::LogInAs))
+}
+
+fn is_free(alias: &Alias, links: &[crate::store::Link]) -> bool {
+    let alias = alias.as_str();
+    links.iter().all(|link| {
+        !link.alias.eq_ignore_ascii_case(alias)
+            && ![link.identity.as_str(), &link.spotify_user_id].contains(&alias)
+    })
+}
+
+/// `POST /account/links/rename`
+pub(super) async fn rename(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Posted { session, form }: Posted,
+) -> Response {
+    let Some(link) = form.get("link").and_then(|id| id.parse::<LinkId>().ok()) else {
+        return page(&http, Problem::NotFound, &visitor).into_response();
+    };
+    let Ok(alias) = Alias::parse(form.get("alias").unwrap_or_default()) else {
+        return not_renamed(&http.site, BadName::Form).into_response();
+    };
+    let told = |code| by(code, &session, &visitor);
+    let renamed = http.app.rename(&session.user, &link, &alias, &told).await;
+    match renamed {
+        Ok(Renamed::Taken) => not_renamed(&http.site, BadName::Taken).into_response(),
+        Ok(renamed) => finish(&http, Ok(renamed == Renamed::Done), Done::Renamed, &visitor).await,
+        Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// `POST /account/links/default`
+pub(super) async fn make_primary(
+    State(http): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Posted { session, form }: Posted,
+) -> Response {
+    let Some(link) = form.get("link").and_then(|id| id.parse::<LinkId>().ok()) else {
+        return page(&http, Problem::NotFound, &visitor).into_response();
+    };
+    let made = http.app.make_primary(&session.user, &link, &|code| by(code, &session, &visitor)).await;
+    finish(&http, made, Done::DefaultChanged, &visitor).await
+}

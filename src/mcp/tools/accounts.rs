@@ -1,0 +1,267 @@
+//! The person's linked Spotify accounts themselves: which there are, linking another, which is the primary one, and
+//! the end of one. Asks nobody upstream.
+//!
+//! No secret passes through an argument or an answer: what links an account is typed on pages of ours and of Spotify's.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::arguments::{Text, parse, schema_of};
+use super::status::AccountStatus;
+use super::{
+    AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, output_of, unknown_account,
+};
+use crate::domain::linking::{Alias, MOST_ACCOUNTS};
+use crate::store::Link;
+
+/// Where a person ends a permission at Spotify's side.
+const REVOKE_AT: &str = "https://www.spotify.com/account/apps/";
+
+/// The hints of a tool that changes our own table of accounts.
+const TABLE: Hints = Hints { read_only: false, destructive: false, idempotent: true, open_world: false };
+
+pub(super) const LIST_MY_ACCOUNTS: ToolSpec = ToolSpec {
+    name: "list_my_accounts",
+    title: "List my Spotify accounts",
+    description: "Lists the Spotify accounts that the person has linked to this server, the primary one first: the names that \
+                  the argument 'account' of the other tools takes, which account is used where none is named, and whether \
+                  one must be connected again.",
+    hints: Hints { read_only: true, ..TABLE },
+    input: schema_of::<Nothing>,
+    output: output_of::<Accounts>,
+    run: |context, arguments| Box::pin(list(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// The linked accounts.
+#[derive(Serialize, JsonSchema)]
+struct Accounts {
+    /// The linked Spotify accounts, the primary one first.
+    accounts: Vec<AccountStatus>,
+    /// How many one person may link.
+    most: usize,
+}
+
+async fn list(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let Nothing {} = parse(arguments)?;
+    let links = context.links().await?;
+    let now = context.server.clock.now();
+    let accounts: Vec<_> = links.iter().map(|link| AccountStatus::of(link, now)).collect();
+    let lines: String = accounts.iter().map(|account| format!("\n- {}", account.line())).collect();
+    let text = match accounts.len() {
+        0 => ToolError::no_account(&context.server.reconnect_url).message,
+        _ => format!("Linked Spotify accounts:{lines}"),
+    };
+    Answer::own(text, &Accounts { accounts, most: MOST_ACCOUNTS })
+}
+
+pub(super) const LINK_ACCOUNT: ToolSpec = ToolSpec {
+    name: "link_account",
+    title: "Link another Spotify account",
+    description: "Starts linking one more Spotify account to the person, for example a second one for work or the family. It \
+                  answers with the address of a one-time page, which the person, and nobody else, must open in their own \
+                  browser within ten minutes: give them the address to click and say so. Nothing is linked until they have \
+                  agreed at Spotify; list_my_accounts shows when they have. Never ask the person for a password or a client \
+                  secret.",
+    hints: Hints { idempotent: false, ..TABLE },
+    input: schema_of::<LinkInput>,
+    output: output_of::<LinkOutput>,
+    run: |context, arguments| Box::pin(link(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkInput {
+    /// What to call the account: 1 to 40 letters, digits, spaces or - _ . ' & +. Default: a name with a number.
+    alias: Option<Text<1, 40>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct LinkOutput {
+    /// The page that the person opens in their own browser. It works once, and for them alone.
+    url: String,
+    /// Until when (RFC 3339, UTC).
+    expires_at: String,
+}
+
+async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: LinkInput = parse(arguments)?;
+    let alias = input.alias.as_ref().map(|alias| Alias::parse(alias.as_str())).transpose();
+    let alias =
+        alias.map_err(|why| ToolError::invalid(format!("The argument 'alias' is not valid: {why}.")))?;
+    if context.caller.client.as_str() == crate::mcp::stdio::CLIENT {
+        return Err(ToolError::new(
+            "NOT_AVAILABLE_IN_MODE",
+            "The program runs for one local user without its pages. Run `spotify-mcp serve` on the same data, log in at \
+             /account in a browser and link the account there; it can be used here at once.",
+        ));
+    }
+    let links = context.links().await?;
+    if links.len() >= MOST_ACCOUNTS {
+        return Err(ToolError::new(
+            "RESTRICTED",
+            format!(
+                "The person has linked {MOST_ACCOUNTS} accounts, which is as many as fit. One must be unlinked first."
+            ),
+        ));
+    }
+    if let Some(alias) = &alias
+        && links.iter().any(|link| is_named(link, alias.as_str()))
+    {
+        return Err(ToolError::invalid(
+            "The argument 'alias' is not valid: another linked account is called so.",
+        ));
+    }
+    let page = context.server.book.open_page(context.caller, alias.as_ref()).await;
+    let page = page.map_err(|failure| ToolError::internal(&failure))?;
+    let Some(page) = page else { return Err(ToolError::no_account(&context.server.reconnect_url)) };
+    let url = format!("{}?page={}", context.server.link_url, page.id);
+    let text = format!(
+        "Ask the person to open {url} in the browser in which they use this server, within ten minutes. The page works once \
+         and for them alone; Spotify then asks there which account to link. Nothing is linked yet."
+    );
+    Answer::own(text, &LinkOutput { url, expires_at: page.expires_at.rfc3339() })
+}
+
+pub(super) const SET_DEFAULT_ACCOUNT: ToolSpec = ToolSpec {
+    name: "set_default_account",
+    title: "Set the default Spotify account",
+    description: "Makes one of the person's linked Spotify accounts the primary one, which every tool uses where no account is \
+                  named, in all of the person's apps. Changes nothing at Spotify.",
+    hints: TABLE,
+    input: schema_of::<DefaultInput>,
+    output: output_of::<DefaultOutput>,
+    run: |context, arguments| Box::pin(set_default(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DefaultInput {
+    /// Which linked Spotify account: its alias or id.
+    account: AccountName,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct DefaultOutput {
+    /// The account that is the primary one now.
+    account: String,
+    /// False where it was that before.
+    changed: bool,
+}
+
+async fn set_default(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: DefaultInput = parse(arguments)?;
+    let links = context.links().await?;
+    let link = named(&links, &input.account)?;
+    context.used.note(&link.id);
+    let (account, changed) = (context.name_of(link), !link.primary);
+    if changed {
+        let made = context.server.book.make_primary(context.caller, &link.id).await;
+        if !made.map_err(|failure| ToolError::internal(&failure))? {
+            return Err(unknown_account(&links));
+        }
+    }
+    let text = if changed { "is now" } else { "was already" };
+    Answer::own(
+        format!("The account {account} {text} the one that tools use where none is named."),
+        &DefaultOutput { account, changed },
+    )
+}
+
+pub(super) const UNLINK_ACCOUNT: ToolSpec = ToolSpec {
+    name: "unlink_account",
+    title: "Unlink a Spotify account",
+    description: "Removes one of the person's linked Spotify accounts from this server: its tokens and everything kept of it \
+                  here are erased at once and cannot be brought back, only linked anew. Music and playlists at Spotify stay as \
+                  they are. Without confirm nothing is removed and the answer says what would be: show it to the person, and \
+                  call again with confirm true only when they agree.",
+    hints: Hints { destructive: true, ..TABLE },
+    input: schema_of::<UnlinkInput>,
+    output: output_of::<UnlinkOutput>,
+    run: |context, arguments| Box::pin(unlink(context, arguments)),
+};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnlinkInput {
+    /// Which linked Spotify account: its alias or id.
+    account: AccountName,
+    /// True once the person has agreed.
+    #[serde(default)]
+    confirm: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct UnlinkOutput {
+    /// The account.
+    account: String,
+    /// Whether it is removed now.
+    removed: bool,
+    /// The accounts that stay, or would.
+    remaining: Vec<String>,
+    /// The one that tools use then where none is named; absent where none stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<String>,
+    /// Where the person ends the permission at Spotify's side too.
+    revoke_at: &'static str,
+}
+
+async fn unlink(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: UnlinkInput = parse(arguments)?;
+    let links = context.links().await?;
+    let link = named(&links, &input.account)?;
+    context.used.note(&link.id);
+    if input.confirm {
+        let gone = context.server.book.unlink(context.caller, &link.id).await;
+        if !gone.map_err(|failure| ToolError::internal(&failure))? {
+            return Err(unknown_account(&links));
+        }
+    }
+    // Asked again: which one takes its place is not decided here.
+    let after = if input.confirm { context.links().await? } else { without(&links, link) };
+    let output = UnlinkOutput {
+        account: context.name_of(link),
+        removed: input.confirm,
+        remaining: after.iter().map(|left| context.name_of(left)).collect(),
+        primary: after.first().map(|left| context.name_of(left)),
+        revoke_at: REVOKE_AT,
+    };
+    Answer::own(output.told(), &output)
+}
+
+/// The primary one first, as it would be.
+fn without(links: &[Link], gone: &Link) -> Vec<Link> {
+    let mut left: Vec<_> = links.iter().filter(|link| link.id != gone.id).cloned().collect();
+    left.sort_by_key(|link| !link.primary);
+    left
+}
+
+impl UnlinkOutput {
+    fn told(&self) -> String {
+        let then = match &self.primary {
+            Some(primary) => format!("{primary} is the account that tools use then where none is named."),
+            None => "No account stays: the tools need one to be connected again, and only that same account can come back as \
+                     this person."
+                .to_owned(),
+        };
+        if self.removed {
+            return format!(
+                "The account {} is unlinked, and its tokens and data are erased here. {then} To end the permission at Spotify \
+                 too, the person removes the app at {REVOKE_AT}.",
+                self.account
+            );
+        }
+        format!(
+            "Nothing is removed yet. Unlinking {} erases its tokens and everything kept of it here, at once and for good. \
+             {then} Ask the person, then call again with confirm true.",
+            self.account
+        )
+    }
+}
+
+fn named<'a>(links: &'a [Link], account: &AccountName) -> Result<&'a Link, ToolError> {
+    links.iter().find(|link| is_named(link, account.as_str())).ok_or_else(|| unknown_account(links))
+}

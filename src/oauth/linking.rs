@@ -1,0 +1,90 @@
+//! Linking another Spotify account to the person who is logged in here: the way back from Spotify.
+//!
+//! Only the very person who asked, still logged in in the very browser that left, gets the account; never one that is
+//! somebody else's here. No session begins and none ends.
+
+use crate::app::App;
+use crate::crypto::token::TokenHash;
+use crate::domain::UserId;
+use crate::domain::event::{Event, EventCode};
+use crate::domain::linking::{Linking, NotLinked, linking};
+use crate::failure::Failure;
+use crate::store::Login;
+use crate::vault::{LinkError, LoginAtSpotify};
+
+use super::login::{Arrival, LoginProblem, Stop, at_spotify, https, problem};
+use super::{Params, Visitor, cookies, sessions};
+
+/// Takes a browser back that went to Spotify to link another account.
+pub(super) async fn arrive(
+    app: &App,
+    params: &Params,
+    login: &Login,
+    (state, visitor): (TokenHash, &Visitor),
+) -> Result<Arrival, Failure> {
+    let session = sessions::current(app, visitor).await?;
+    let Some(person) = session.map(|session| session.user).filter(|user| login.user.as_ref() == Some(user))
+    else {
+        return problem(app, (LoginProblem::SessionEnded, login.user.as_ref()), None, visitor).await;
+    };
+    match linked(app, params, login, (state, &person)).await {
+        Ok(outcome) => {
+            app.notice_revocations().await;
+            Ok(Arrival::Linked { outcome, cookies: vec![cookies::clear_login(state, https(app))] })
+        }
+        Err(Stop::Problem(why)) => problem(app, (why, Some(&person)), None, visitor).await,
+        Err(Stop::Disabled(_)) => problem(app, (LoginProblem::Disabled, Some(&person)), None, visitor).await,
+        Err(Stop::Failure(failure)) => Err(failure),
+    }
+}
+
+async fn linked(
+    app: &App,
+    params: &Params,
+    login: &Login,
+    (state, person): (TokenHash, &UserId),
+) -> Result<Linking, Stop> {
+    let at_spotify = at_spotify(app, params, login, state).await?;
+    let outcome = decided(app, &at_spotify, person).await?;
+    match app.vault.take_login(&at_spotify).await {
+        Ok(_) => Ok(outcome),
+        Err(LinkError::SomebodyElses) => Err(Stop::Problem(LoginProblem::SomebodyElses)),
+        Err(LinkError::NoSeat) => Err(Stop::Problem(LoginProblem::NoSeat)),
+        Err(LinkError::Gone) => Err(Stop::Problem(LoginProblem::SessionEnded)),
+        Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
+    }
+}
+
+async fn decided(app: &App, login: &LoginAtSpotify, person: &UserId) -> Result<Linking, Stop> {
+    let known = app.vault.person_of(login).await?;
+    let has = app.store.links(person).await?.len();
+    let outcome = linking(person, known.as_ref().map(|link| &link.user), has).map_err(|why| {
+        Stop::Problem(match why {
+            NotLinked::SomebodyElses => LoginProblem::SomebodyElses,
+            NotLinked::TooMany => LoginProblem::TooManyAccounts,
+        })
+    })?;
+    // Whom the operator keeps out does not come in by another person's door.
+    if known.is_none()
+        && let Some(former) = app.vault.former_of(login)
+        && let Some((whose, true)) = app.store.who_formerly(former).await?
+    {
+        return Err(Stop::Disabled(whose));
+    }
+    Ok(outcome)
+}
+
+/// Somebody opened a one-time page that another person asked for: refused, and told to the trail.
+///
+/// # Errors
+/// Where that cannot be recorded.
+pub async fn not_theirs(
+    app: &App,
+    visitor: &Visitor,
+    (who, whose): (&UserId, &UserId),
+) -> Result<(), Failure> {
+    let event = Event::new(EventCode::AccountMismatch).refused().by(who).from(visitor.address);
+    let event =
+        event.request(&visitor.request).because("link_page_of_another").detail("whose", whose.as_str());
+    app.audit.record(event).await
+}

@@ -1,0 +1,74 @@
+//! The page on which a person links another Spotify account: what it will be called, and on to Spotify.
+//!
+//! It says whose it becomes; whoever is not that person never sees it.
+
+use askama::Template;
+
+use super::headers::Class;
+use super::layout::Site;
+use super::{Page, Untrusted};
+use crate::domain::ids::LinkPageId;
+
+/// What the page shows.
+#[derive(Clone, Debug)]
+pub struct LinkAnother<'a> {
+    /// Hidden field `csrf`.
+    pub csrf: &'a str,
+    /// Hidden field `page`, where a tool asked for it.
+    pub page: Option<&'a LinkPageId>,
+    /// Whose the account becomes.
+    pub display_name: Untrusted,
+    /// What is linked already, by name.
+    pub linked: Vec<Untrusted>,
+    /// What stands in the field.
+    pub alias: Untrusted,
+    /// Why the name that was sent is not taken.
+    pub refused: Option<BadName>,
+}
+
+/// Why a name is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadName {
+    /// It does not have the form of one.
+    Form,
+    /// Another account of theirs is called so.
+    Taken,
+}
+
+impl BadName {
+    /// Each of them, for previews and tests.
+    pub const ALL: [Self; 2] = [Self::Form, Self::Taken];
+
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Form => {
+                "A name has 1 to 40 letters, digits, spaces or any of - _ . ' & +, and is not “all”. Nothing was changed."
+            }
+            Self::Taken => "Another account of yours is called so. Nothing was changed.",
+        }
+    }
+}
+
+/// Renders the page. Its form ends in a redirect to Spotify.
+pub fn link_another(site: &Site, view: &LinkAnother<'_>) -> Page {
+    Page::of(&LinkTemplate { site, view }, Class::Consent)
+}
+
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkTemplate<'a> {
+    site: &'a Site,
+    view: &'a LinkAnother<'a>,
+}
+
+/// Renders why a linked account was not renamed.
+pub fn not_renamed(site: &Site, why: BadName) -> Page {
+    Page::of(&NotRenamed { site, why }, Class::Page).with_status(http::StatusCode::BAD_REQUEST)
+}
+
+#[derive(Template)]
+#[template(path = "not_renamed.html")]
+struct NotRenamed<'a> {
+    site: &'a Site,
+    why: BadName,
+}

@@ -1,0 +1,129 @@
+//! The primary account, and what becomes of things when it or the last one goes: at once, on every server.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::{accounts, link, named, plays, told};
+use crate::front_door::revoking::nodes::beside;
+use crate::support::database::{Place, at_both};
+use crate::support::listener::{Era, speak};
+use crate::support::server::{Setup, TestServer};
+
+#[tokio::test]
+async fn the_primary_account_is_chosen_by_tool_or_page() {
+    let server = Setup::default().people(3).start().await;
+    let ada = server.listener("ada").await;
+    link(&ada, "work", "user0001").await;
+    let made = ada.call("set_default_account", json!({"account": "WORK"})).await.content();
+    assert_eq!((&made["account"], &made["changed"]), (&json!("work"), &json!(true)));
+    assert!(plays(&ada, Value::Null).await.contains("user0001Z"));
+    let again = ada.call("set_default_account", json!({"account": "work"})).await.content();
+    assert_eq!(again["changed"], false);
+    assert_eq!(ada.call("set_default_account", json!({"account": "x"})).await.error(), "ACCOUNT_UNKNOWN");
+    let raw = server.place.raw().await;
+    let name = raw.texts("SELECT display_name FROM linked_accounts WHERE alias = 'work'").await;
+    assert_eq!(raw.texts("SELECT display_name FROM users").await, name, "called as the primary one");
+    let page = ada.browser.open("/account").await;
+    assert_eq!(page.forms("/account/links/default").len(), 1, "only where it is not that already");
+    let page = ada.browser.submit(&page, "/account/links/default", &[]).await;
+    assert_eq!((page.status, page.url.query()), (StatusCode::OK, Some("done=default-changed")));
+    assert!(plays(&ada, Value::Null).await.contains("adaZ"));
+    assert_eq!(accounts(&ada).await, named(&[("main", true), ("work", false)]));
+    told(&server, "account_default_changed", 2).await;
+}
+
+#[tokio::test]
+async fn unlinking_asks_first_then_erases_and_the_first_linked_takes_its_place() {
+    at_both(async |place| {
+        let server = Setup::on(place).people(3).start().await;
+        let ada = server.listener("ada").await;
+        link(&ada, "work", "user0001").await;
+        let plan = ada.call("unlink_account", json!({"account": "main"})).await.content();
+        assert_eq!((&plan["removed"], &plan["primary"]), (&json!(false), &json!("work")));
+        assert_eq!(accounts(&ada).await.len(), 2, "nothing is removed without confirm");
+        assert_eq!(
+            ada.call("unlink_account", json!({"account": "x", "confirm": true})).await.error(),
+            "ACCOUNT_UNKNOWN"
+        );
+
+        let gone = ada.call("unlink_account", json!({"account": "main", "confirm": true})).await;
+        assert!(gone.result()["content"][0]["text"].as_str().unwrap().contains("spotify.com/account/apps"));
+        let gone = gone.content();
+        assert_eq!((&gone["removed"], &gone["remaining"]), (&json!(true), &json!(["work"])));
+        assert!(
+            plays(&ada, Value::Null).await.contains("user0001Z"),
+            "the one that is left is the primary one"
+        );
+        assert_eq!(ada.call("get_liked_songs", json!({"account": "main"})).await.error(), "ACCOUNT_UNKNOWN");
+        let raw = server.place.raw().await;
+        assert!(raw.dump().await.iter().all(|row| !row.contains("Ada")), "no name of it stays");
+        // Its Spotify account is nobody's now: whoever logs in with it is somebody new.
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 1);
+        server.browser().log_in("ada").await;
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2);
+
+        let last = ada.call("unlink_account", json!({"account": "work", "confirm": true})).await.content();
+        assert_eq!((last.get("primary"), &last["remaining"]), (None, &json!([])));
+        assert_eq!(ada.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED");
+        assert_eq!(ada.call("list_my_accounts", json!({})).await.content()["accounts"], json!([]));
+        told(&server, "account_unlinked", 2).await;
+        // Only the last one comes back as this person, to the apps that they had connected.
+        let elsewhere = server.browser();
+        elsewhere.log_in("user0001").await;
+        assert!(plays(&ada, Value::Null).await.contains("user0001Z"));
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_unlinked_answers_on_no_server() {
+    let Some(place) = Place::postgres().await else { return };
+    let server = Setup::on(place).people(2).start().await;
+    let ada = server.listener("ada").await;
+    link(&ada, "work", "user0001").await;
+    let (_child, other) = beside(&server, None).await;
+    let call = async |arguments: Value| {
+        let params = json!({"name": "get_current_track", "arguments": arguments});
+        let request = server.http.post(format!("{other}/mcp")).bearer_auth(&ada.pair().access);
+        let host = server.origin.trim_start_matches("http://").to_owned();
+        let reply =
+            speak(request, Era::Modern, "tools/call", params).header("host", host).send().await.unwrap();
+        reply.text().await.unwrap()
+    };
+    let before = call(json!({"account": "work"})).await;
+    assert!(before.contains("user0001Z"), "{before}");
+    assert!(call(json!({})).await.contains("adaZ"));
+    ada.call("unlink_account", json!({"account": "main", "confirm": true})).await.content();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert!(call(json!({"account": "main"})).await.contains("ACCOUNT_UNKNOWN"));
+    assert!(call(json!({})).await.contains("user0001Z"), "the new primary one, there too");
+}
+
+#[tokio::test]
+async fn ten_accounts_are_the_most() {
+    let server = Setup::default().people(12).start().await;
+    let ada = server.listener("ada").await;
+    for n in 1..10 {
+        link(&ada, &format!("number {n}"), &format!("user{n:04}")).await;
+    }
+    assert_eq!(ada.call("link_account", json!({})).await.error(), "RESTRICTED");
+    assert_eq!(ada.browser.open(super::PAGE).await.code(), "TOO_MANY_ACCOUNTS");
+    let all = ada.call("get_current_track", json!({"account": "all"})).await.content();
+    assert_eq!(all["by_account"].as_array().unwrap().len(), 10);
+    assert!(counted(&server, &ada).await > 0);
+}
+
+/// What `get_usage` says of the calls of `link_account`.
+async fn counted(server: &TestServer, listener: &crate::support::listener::Listener) -> i64 {
+    let usage = listener.call("get_usage", json!({"tool": "link_account"})).await.content();
+    let [row] = &usage["usage"].as_array().unwrap()[..] else { panic!("{usage}: {}", server.logged()) };
+    assert_eq!(
+        (&row["tool"], &row["calls"], &row["errors"]),
+        (&json!("link_account"), &json!(10), &json!(1))
+    );
+    assert_eq!((&usage["calls"], &usage["errors"]), (&json!(10), &json!(1)));
+    let nothing = listener.call("get_usage", json!({"tool": "search_tracks", "days": 90})).await.content();
+    assert_eq!((&nothing["calls"], &nothing["usage"]), (&json!(0), &json!([])));
+    usage["calls"].as_i64().unwrap()
+}
