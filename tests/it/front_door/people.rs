@@ -255,6 +255,9 @@ async fn clients_are_listed_and_deleted_with_all_that_they_hold() {
         let done = result(&server, &["clients", "delete", id, "--yes"]).await;
         assert_eq!(would["deleted"], done["deleted"]);
         assert_eq!(done["deleted"][0]["ended"]["grants"], 1);
+        // What it held is kept for a while as ended: that is nothing to delete again.
+        let again = refusal(&server, &["clients", "delete", id, "--yes"]).await;
+        assert_eq!(again, (3, "CLIENT_UNKNOWN".to_owned()));
         sleep(HEARD).await;
         assert_eq!(ada.call("get_status", json!({})).await.status, StatusCode::UNAUTHORIZED);
         ben.call("get_status", json!({})).await.content();

@@ -90,3 +90,16 @@ async fn what_is_given_is_bounded() {
         assert!(error["message"].as_str().unwrap().contains("more than 200 characters"), "{list}");
     }
 }
+
+#[tokio::test]
+async fn every_command_answers_in_the_form_that_was_asked_for_and_names_what_is_missing() {
+    let server = Setup::default().start().await;
+    let lives = result(&server, &["healthcheck"]).await;
+    assert_eq!(lives["alive"], true, "{lives}");
+    let (status, error) = refusal(&server, &["incident"]).await;
+    assert_eq!((status, &error["code"]), (2, &json!("USAGE")));
+    assert!(error["message"].as_str().unwrap().contains("authentication-compromise"), "{error}");
+    let (status, error) = refusal(&server, &["backup", "verify", "/nowhere/monday.backup"]).await;
+    assert_eq!((status, &error["code"]), (3, &json!("BACKUP_IO")));
+    assert!(error["next"].as_str().unwrap().contains("backup list"), "{error}");
+}

@@ -45,6 +45,9 @@ async fn is_locked(server: &TestServer, origin: &str, listener: &Listener) {
     let called = listener.call("get_current_track", json!({})).await;
     assert_eq!(called.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(called.text.contains("locked down") && called.headers.contains_key("retry-after"), "{called:?}");
+    // The page leads nowhere: everything else is closed.
+    let page = listener.browser.open(&format!("{origin}/")).await.text;
+    assert!(page.contains("Nothing of yours is lost") && !page.contains("#privacy"), "{page}");
     let refresh = listener.pair().refresh;
     let refreshing = listener.client.refreshing(&refresh);
     let refused = listener.client.try_token(&refreshing).await.unwrap();
