@@ -206,6 +206,11 @@ const SECTIONS: [Section; 17] = [
         "plans WHERE user_id = $1 ORDER BY created_at, id",
     ),
     (
+        "quota_calls",
+        &[("pool", Text), ("bucket", Text), ("hour", Number), ("calls", Number)],
+        "quota_calls WHERE user_id = $1 ORDER BY pool, bucket, hour",
+    ),
+    (
         "data_keys",
         &[("id", Text), ("state", Text), ("created_at", Time), ("retired_at", Time)],
         "data_keys WHERE user_id = $1 ORDER BY created_at, id",

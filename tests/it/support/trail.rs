@@ -36,7 +36,11 @@ pub fn segments(dir: &Path) -> Vec<PathBuf> {
 
 /// Every record, as it stands there.
 pub fn records(dir: &Path) -> Vec<Value> {
-    let texts = segments(dir).into_iter().map(|path| std::fs::read_to_string(path).unwrap());
+    // Where a server drops old segments, one may go between being named and being read.
+    let texts = segments(dir).into_iter().filter_map(|path| match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        read => Some(read.unwrap()),
+    });
     texts
         .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
         .collect()

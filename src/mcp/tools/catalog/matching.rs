@@ -95,7 +95,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let mut output = Output { matches: Vec::new(), confident: 0, next_offset: None, failure: None };
     for (index, wanted) in input.items.0.iter().enumerate() {
-        let found = match session.time_left() > session.longest_call * 2 || index == 0 {
+        let found = match session.time_left() > session.longest_call || index == 0 {
             true => look_for(&session, wanted).await,
             false => Err(ToolError::timeout()),
         };

@@ -135,7 +135,7 @@ async fn add_in_order(session: &Session<'_>, items: &[ItemUri]) -> Result<AddOut
     let mut output =
         AddOutput { status: Status::Accepted, requested: items.len(), added: 0, resume: None, failure: None };
     for item in items {
-        let done = match session.time_left() > session.longest_call * 2 {
+        let done = match session.time_left() > session.longest_call {
             true => session.attempt(|token| async move { api.enqueue(&token, item).await }).await,
             false => {
                 output.stop(Status::Partial, ToolError::timeout());
@@ -179,7 +179,7 @@ impl AddOutput {
 /// The URIs in the queue, as far as Spotify shows them.
 async fn look(session: &Session<'_>) -> Option<Vec<String>> {
     let api = session.api;
-    if session.time_left() < session.longest_call * 2 {
+    if session.time_left() < session.longest_call {
         return None;
     }
     let queue: Queue = session.attempt(|token| async move { api.queue(&token).await }).await.ok()?;
