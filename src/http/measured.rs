@@ -12,7 +12,7 @@ use crate::web::headers::Class;
 use crate::web::routes;
 
 /// Every template, by the places of [`Route`].
-const TEMPLATES: [&str; 34] = [
+const TEMPLATES: [&str; 37] = [
     "other",
     "/mcp",
     "/claude-mcp",
