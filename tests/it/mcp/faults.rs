@@ -191,7 +191,7 @@ async fn tools() -> Vec<String> {
 
 async fn every_tool_meets_every_error(mode: QuotaMode) {
     let trial = async |tool: String| {
-        let trial = Trial::of(tool, mode, Duration::from_secs(30)).await;
+        let trial = Trial::of(tool, mode, Duration::from_secs(8)).await;
         trial.fails_wholly().await;
         if trial.class != ToolClass::Look && !PLANNING.contains(&trial.tool.as_str()) {
             trial.fails_to_change().await;
