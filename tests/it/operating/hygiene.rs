@@ -44,7 +44,7 @@ async fn start(server: &TestServer, more: &[&str]) -> tokio::process::Child {
     let mut command = Command::new(copy);
     command.env_clear().arg("serve").args(more).envs(&server.environment).kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = as_the_user(command).spawn().unwrap();
+    let child = spawned(as_the_user(command)).await;
     for _ in 0..3000 {
         if server.ready().await == Some(StatusCode::OK) {
             return child;
@@ -52,6 +52,20 @@ async fn start(server: &TestServer, more: &[&str]) -> tokio::process::Child {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("not ready in time");
+}
+
+/// Starts a copy that was just written. A process that another test began meanwhile may hold it open for writing until
+/// it runs its own program: until then the system calls the copy busy.
+async fn spawned(mut command: Command) -> tokio::process::Child {
+    for _ in 0..500 {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            child => return child.unwrap(),
+        }
+    }
+    panic!("the copy stays busy");
 }
 
 /// What a program of the same user reads of a process.
