@@ -16,7 +16,7 @@ from browser import token
 from desk import Desk, ok
 
 EXPECTED = {"open": ["dcr_malicious_binding"], "local_only": []}
-TOOLS = 8
+TOOLS = 47
 
 
 def main(origin, person, registration):

@@ -13,7 +13,7 @@ const MOST_NAMED: usize = 20;
 /// Something of the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct ThingItem {
-    /// spotify:<type>:<id>
+    /// spotify:TYPE:ID
     pub(crate) uri: String,
     /// track, album, artist, playlist, show, episode, audiobook or chapter.
     #[serde(rename = "type")]
