@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::asking::{Asking, Question};
 use super::caller::Caller;
 use super::measured;
 use super::server::Inner;
@@ -69,26 +70,62 @@ pub(super) struct Call<'a> {
 pub(super) trait Outcome {
     /// The code of what went wrong in part.
     fn code(&self) -> Option<&'static str>;
-}
 
-impl Outcome for Answer {
-    fn code(&self) -> Option<&'static str> {
-        self.code
+    /// Whether the person has to be asked first, and nothing was done.
+    fn asks(&self) -> bool {
+        false
     }
 }
 
-/// Calls a tool for a caller.
+/// What a tool says: its answer, or what its person is to be asked.
+enum Said {
+    Answer(Answer),
+    Asks(Question),
+}
+
+impl Outcome for Said {
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Answer(answer) => answer.code,
+            Self::Asks(_) => None,
+        }
+    }
+
+    fn asks(&self) -> bool {
+        matches!(self, Self::Asks(_))
+    }
+}
+
+/// What a call came to.
+pub(super) enum Called {
+    /// Its result.
+    Done(CallToolResult),
+    /// The person is to be asked; nothing was done.
+    Asks(Question),
+}
+
+/// Calls a tool for a caller, whose person may be asked so.
 pub(super) async fn call(
     server: &Inner,
-    caller: &Caller,
+    (caller, asking): (&Caller, &Asking),
     tool: &'static ToolSpec,
     arguments: Arguments,
     cancelled: &CancellationToken,
-) -> Result<CallToolResult, ErrorData> {
+) -> Result<Called, ErrorData> {
     let used = Used::default();
     let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name), used: &used };
-    let work = |deadline| several::run(Context { server, caller, deadline, used: &used }, tool, arguments);
-    guarded(server, call, cancelled, work).await.map(|outcome| result(server, outcome))
+    let work = |deadline| {
+        let context = Context { server, caller, deadline, used: &used, asking };
+        async move {
+            let answered = several::run(context, tool, arguments).await;
+            asking.take().map_or_else(|| answered.map(Said::Answer), |question| Ok(Said::Asks(question)))
+        }
+    };
+    Ok(match guarded(server, call, cancelled, work).await? {
+        Ok(Said::Asks(question)) => Called::Asks(question),
+        Ok(Said::Answer(answer)) => Called::Done(result(server, Ok(answer))),
+        Err(error) => Called::Done(result(server, Err(error))),
+    })
 }
 
 /// Does the work of a call, given its deadline, between all that stands around a call.
@@ -171,6 +208,7 @@ fn note<A: Outcome>(call: Call<'_>, ended: &Ended<Result<A, ToolError>>, began: 
             .fold(event, |event, (n, link)| event.detail(&format!("link_{n}"), link.as_str())),
     };
     match ended {
+        Ended::Done(Ok(answer)) if answer.asks() => event.detail("asked", "person"),
         Ended::Done(Ok(answer)) => match answer.code() {
             None => event,
             Some(code) => event.failed().status(code),
@@ -184,7 +222,10 @@ fn note<A: Outcome>(call: Call<'_>, ended: &Ended<Result<A, ToolError>>, began: 
 }
 
 fn is_refusal(code: &str) -> bool {
-    matches!(code, "SCOPE_MISSING" | "RATE_LIMITED" | "INVALID_ARGUMENT" | "ACCOUNT_UNKNOWN" | "FORBIDDEN")
+    matches!(
+        code,
+        "SCOPE_MISSING" | "RATE_LIMITED" | "INVALID_ARGUMENT" | "ACCOUNT_UNKNOWN" | "FORBIDDEN" | "DECLINED"
+    )
 }
 
 /// An outcome as the protocol's result.

@@ -17,8 +17,9 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::time::Instant;
 
+use super::asking::{Asking, Offers};
 use super::caller::Caller;
-use super::dispatch::{self, Ended, guard};
+use super::dispatch::{self, Called, Ended, guard};
 use super::server::Inner;
 use super::several::Used;
 use super::stdio::LocalCaller;
@@ -95,14 +96,25 @@ impl Handler {
         }
     }
 
+    /// What the person may be asked within a call. Until 2026-07-28 a client's offer is not part of its requests.
+    fn asking(&self, request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Asking {
+        if context.meta.protocol_version().is_none() {
+            return Asking::default();
+        }
+        let capabilities = context.meta.client_capabilities();
+        let offers = Offers::of(capabilities.and_then(|client| client.elicitation).as_ref());
+        Asking::by_rounds(offers, (request.request_state.clone(), request.input_responses.as_ref()))
+    }
+
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let caller = self.caller(context).await?;
         let admitted = self.admit(&caller, ToolClass::Look).await;
         let _admitted = admitted
             .map_err(|refused| ErrorData::invalid_request(ToolError::limited(&refused).message, None))?;
         let deadline = Instant::now() + self.server.tool_deadline;
-        let used = Used::default();
-        let status = Status::read(Context { server: &self.server, caller: &caller, deadline, used: &used });
+        let (used, asking) = (Used::default(), Asking::default());
+        let about = Context { server: &self.server, caller: &caller, deadline, used: &used, asking: &asking };
+        let status = Status::read(about);
         let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);
         match guard(status, deadline, &context.ct).await {
             Ended::Done(Ok(status)) => serde_json::to_string(&status).map_err(|_| failed()),
@@ -126,7 +138,9 @@ impl Handler {
         let mut arguments = Arguments::new();
         arguments.insert("playlist_id".to_owned(), id.as_str().into());
         arguments.insert("limit".to_owned(), PLAYLIST_ROWS.into());
-        let result = dispatch::call(&self.server, &caller, tool, arguments, &context.ct).await?;
+        let asking = Asking::default();
+        let called = dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct).await?;
+        let Called::Done(result) = called else { return Err(no_resource(&uri)) };
         let answer = result.structured_content.unwrap_or_default();
         let Some(error) = answer.get("error") else { return Ok(answer.to_string()) };
         if error["code"] == "NOT_FOUND" {
@@ -214,8 +228,18 @@ impl ServerHandler for Handler {
                 return Ok(dispatch::result(&self.server, Err(ToolError::limited(&refused))).into());
             }
         };
+        let asking = self.asking(&request, &context);
         let arguments = request.arguments.unwrap_or_default();
-        dispatch::call(&self.server, &caller, tool, arguments, &context.ct).await.map(Into::into)
+        match dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct).await? {
+            Called::Done(result) => Ok(result.into()),
+            Called::Asks(question) => {
+                let required = question.required().map_err(|failure| {
+                    tracing::error!(cause = failure.chain(), "a question could not be asked");
+                    ErrorData::internal_error("internal error", None)
+                })?;
+                Ok(required.with_meta(self.server.stamp.clone()).into())
+            }
+        }
     }
 
     async fn list_resources(

@@ -8,6 +8,7 @@
 //!
 //! Never: a token in the clear beyond one call, an identity from an argument, importing `oauth`.
 
+mod asking;
 mod basis;
 mod book;
 mod caller;

@@ -3,6 +3,7 @@
 mod account;
 mod anchors;
 mod api_keys;
+mod asking;
 mod authorizing;
 mod changes;
 mod client_documents;

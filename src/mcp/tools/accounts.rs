@@ -6,13 +6,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::asking::{Question, Reply};
 use super::arguments::{Text, parse, schema_of};
 use super::status::AccountStatus;
 use super::{
-    AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, output_of, unknown_account,
+    AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, agreeing, is_named, output_of,
+    unknown_account,
 };
 use crate::domain::linking::{Alias, MOST_ACCOUNTS};
 use crate::store::Link;
+use crate::vault::changes::Planned;
 
 /// Where a person ends a permission at Spotify's side.
 const REVOKE_AT: &str = "https://www.spotify.com/account/apps/";
@@ -82,13 +85,21 @@ pub(super) struct LinkInput {
 #[derive(Serialize, JsonSchema)]
 struct LinkOutput {
     /// The page that the person opens in their own browser. It works once, and for them alone.
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     /// Until when (RFC 3339, UTC).
-    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// Where the app showed the page itself: whether the person went there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened: Option<bool>,
 }
 
 async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: LinkInput = parse(arguments)?;
+    if let Some(reply) = context.asking.reply() {
+        return shown(reply);
+    }
     let alias = input.alias.as_ref().map(|alias| Alias::parse(alias.as_str())).transpose();
     let alias =
         alias.map_err(|why| ToolError::invalid(format!("The argument 'alias' is not valid: {why}.")))?;
@@ -119,11 +130,32 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     let page = page.map_err(|failure| ToolError::internal(&failure))?;
     let Some(page) = page else { return Err(ToolError::no_account(&context.server.reconnect_url)) };
     let url = format!("{}?page={}", context.server.link_url, page.id);
+    if context.asking.offers().page {
+        let message =
+            "Link another Spotify account: open this page in the browser in which you use this server, within ten minutes. \
+             It works once, and for you alone; Spotify then asks there which account to link."
+                .to_owned();
+        let id = page.id.as_str().to_owned();
+        return Err(context.asking.ask(Question::Open { message, url, id }));
+    }
     let text = format!(
         "Ask the person to open {url} in the browser in which they use this server, within ten minutes. The page works once \
          and for them alone; Spotify then asks there which account to link. Nothing is linked yet."
     );
-    Answer::own(text, &LinkOutput { url, expires_at: page.expires_at.rfc3339() })
+    let expires_at = Some(page.expires_at.rfc3339());
+    Answer::own(text, &LinkOutput { url: Some(url), expires_at, opened: None })
+}
+
+/// The app showed the page itself.
+fn shown(reply: Reply) -> Result<Answer, ToolError> {
+    let opened = matches!(reply, Reply::Accepted { .. });
+    let text = if opened {
+        "The person was shown the page and went there. Nothing is linked until they have agreed at Spotify; \
+         list_my_accounts shows when they have."
+    } else {
+        "The person was shown the page and did not go there: nothing is linked. Do not try again unless they ask for it."
+    };
+    Answer::own(text, &LinkOutput { url: None, expires_at: None, opened: Some(opened) })
 }
 
 pub(super) const SET_DEFAULT_ACCOUNT: ToolSpec = ToolSpec {
@@ -215,6 +247,12 @@ async fn unlink(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let link = named(&links, &input.account)?;
     context.used.note(&link.id);
     if input.confirm {
+        let question = format!(
+            "Unlink the Spotify account {} from this server? Its tokens and everything kept of it here are erased for good.",
+            context.name_of(link)
+        );
+        let planned = Planned { tool: UNLINK_ACCOUNT.name, asked: link.id.as_str(), state: "" };
+        agreeing::agreed(context, &link.id, planned, question).await?;
         let gone = context.server.book.unlink(context.caller, &link.id).await;
         if !gone.map_err(|failure| ToolError::internal(&failure))? {
             return Err(unknown_account(&links));

@@ -10,8 +10,9 @@ use super::changing::REPLACES;
 use super::changing::contents::{head, title};
 use super::changing::outcome::{Outcome, Status};
 use super::changing::timing::{Sent, send};
-use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
 use crate::spotify::playlist_edits::COVER;
+use crate::vault::changes::Planned;
 
 pub(super) const TOOL: ToolSpec = ToolSpec {
     name: "set_playlist_cover",
@@ -61,6 +62,17 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let (api, id, base64) = (session.api, &input.playlist_id.0, input.jpeg_base64.as_str());
     let (playlist, _) = head(&session, id).await?;
+    if agreeing::is_due(context) {
+        let account = agreeing::account(context, &session).await?;
+        let question = format!(
+            "Replace the cover of the playlist \"{}\" of the Spotify account {account} by a picture of {width} x {height} \
+             pixels? The old cover cannot be brought back.",
+            title(&playlist)
+        );
+        let asked = format!("{} {base64}", id.as_str());
+        let planned = Planned { tool: TOOL.name, asked: &asked, state: "" };
+        agreeing::agreed(context, &session.link, planned, question).await?;
+    }
     let sent = send(&session, |token| async move { api.set_cover(&token, id, base64).await }).await;
     let mut outcome = Outcome { status: Status::Accepted, ..Outcome::verified() };
     match sent {

@@ -15,7 +15,7 @@ use crate::vault::CallError;
 
 /// Every code that a tool can answer with.
 #[cfg(test)]
-pub(crate) const CODES: [&str; 16] = [
+pub(crate) const CODES: [&str; 17] = [
     "RECONNECT_REQUIRED",
     "NOT_ALLOWLISTED",
     "SCOPE_MISSING",
@@ -32,6 +32,7 @@ pub(crate) const CODES: [&str; 16] = [
     "UPSTREAM_ERROR",
     "UPSTREAM_TIMEOUT",
     "AMBIGUOUS_WRITE",
+    "DECLINED",
 ];
 
 /// Why a tool call did not work.
@@ -59,6 +60,11 @@ impl ToolError {
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new("INVALID_ARGUMENT", message)
+    }
+
+    /// The person was asked and did not agree.
+    pub(crate) fn declined(message: impl Into<String>) -> Self {
+        Self::new("DECLINED", message)
     }
 
     /// Out of time before anything was changed.
@@ -154,7 +160,14 @@ mod tests {
         assert!(limited.message.starts_with("Spotify is limiting"));
         let failed = ToolError::upstream(CallError::Failure(Failure::new("disk /secret")), "u");
         assert!(!failed.message.contains("secret"));
-        for error in [&lost, &limited, &failed, &ToolError::timeout(), &ToolError::no_account("u")] {
+        for error in [
+            &lost,
+            &limited,
+            &failed,
+            &ToolError::timeout(),
+            &ToolError::no_account("u"),
+            &ToolError::declined("No."),
+        ] {
             assert!(CODES.contains(&error.code));
         }
         for error in

@@ -10,10 +10,11 @@ use super::changing::journal::{About, Noted};
 use super::changing::outcome::{Outcome, Status, contradicted};
 use super::changing::timing::{Sent, seen, send};
 use super::changing::{REPLACES, SETS};
-use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
 use crate::domain::change::PreImage;
 use crate::spotify::models::Playlist;
 use crate::spotify::uri::PlaylistId;
+use crate::vault::changes::Planned;
 
 pub(super) const FOLLOW_PLAYLIST: ToolSpec = ToolSpec {
     name: "follow_playlist",
@@ -67,6 +68,9 @@ async fn run(context: Context<'_>, arguments: Arguments, follow: bool) -> Result
     let (api, id) = (session.api, &input.playlist_id.0);
     let playlist = session.call(|token| async move { api.playlist(&token, id).await }).await?;
     let tool = if follow { "follow_playlist" } else { "unfollow_playlist" };
+    if !follow && agreeing::is_due(context) && is_followed(&session, id).await? {
+        ask(context, &session, (id, &playlist)).await?;
+    }
     let outcome = set_followed(context, &session, (id, &playlist), (tool, follow)).await?;
     let did = match (follow, outcome.change_id.is_none() && outcome.status == Status::Verified) {
         (true, true) => "It is in the library",
@@ -86,6 +90,23 @@ async fn run(context: Context<'_>, arguments: Arguments, follow: bool) -> Result
     let mut answer = Answer::of(text, &output)?;
     answer.code = code;
     Ok(answer)
+}
+
+/// Asks the person before a playlist leaves their library.
+async fn ask(
+    context: Context<'_>,
+    session: &Session<'_>,
+    (id, playlist): (&PlaylistId, &Playlist),
+) -> Result<(), ToolError> {
+    let account = agreeing::account(context, session).await?;
+    let rows = playlist.total().map(|rows| format!(" ({rows} tracks)")).unwrap_or_default();
+    let question = format!(
+        "Take the playlist \"{}\"{rows} out of the library of the Spotify account {account}? Where you made it yourself, \
+         this is what Spotify calls deleting it.",
+        title(playlist)
+    );
+    let planned = Planned { tool: UNFOLLOW_PLAYLIST.name, asked: id.as_str(), state: "" };
+    agreeing::agreed(context, &session.link, planned, question).await
 }
 
 /// Puts a playlist into the library or takes it out, where it is not so already.

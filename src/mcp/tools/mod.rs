@@ -5,6 +5,7 @@
 
 mod accounts;
 mod add_tracks;
+mod agreeing;
 mod arguments;
 mod catalog;
 mod changes;
@@ -39,6 +40,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::asking::Asking;
 use super::caller::Caller;
 use super::server::Inner;
 use super::several::{Accounts, Used};
@@ -159,6 +161,8 @@ pub(super) struct Context<'a> {
     pub(super) deadline: Instant,
     /// Which accounts come to be used, for the trail.
     pub(super) used: &'a Used,
+    /// What the person may be asked, and what they replied.
+    pub(super) asking: &'a Asking,
 }
 
 impl<'a> Context<'a> {

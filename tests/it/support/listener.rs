@@ -110,9 +110,11 @@ pub fn speak(request: RequestBuilder, era: Era, method: &str, mut params: Value)
         Era::Legacy => request.header("mcp-protocol-version", "2025-11-25"),
         Era::Modern => {
             let name = params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned);
+            let capabilities = params["_meta"]["capabilities"].take();
             params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
+                "io.modelcontextprotocol/clientCapabilities":
+                    if capabilities.is_object() { capabilities } else { json!({}) },
             });
             let request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", method);
             match name {

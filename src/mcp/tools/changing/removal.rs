@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::super::super::upstream::Session;
 use super::super::add_tracks::Status;
 use super::super::items::numbered;
-use super::super::{Answer, Context, ToolError};
+use super::super::{Answer, Context, ToolError, agreeing};
 use super::contents::{Contents, requests};
 use super::journal::{About, Noted};
 use super::outcome::Outcome;
@@ -18,6 +18,9 @@ use crate::vault::changes::Planned;
 
 /// So many of the rows that go are named.
 const NAMED: usize = 20;
+
+/// So many of them where the person is asked.
+const ASKED: usize = 5;
 
 /// What is asked.
 pub(in crate::mcp::tools) struct Wanted<'a> {
@@ -100,7 +103,13 @@ pub(in crate::mcp::tools) async fn run(
         let text = removal.plan_told();
         return removal.answer(text);
     }
-    planned::take(context, session, (wanted.plan_id, planned)).await?;
+    if !agreeing::was_asked(context) {
+        planned::take(context, session, (wanted.plan_id, planned)).await?;
+    }
+    if agreeing::is_due(context) {
+        let question = removal.question(&agreeing::account(context, session).await?);
+        agreeing::agreed(context, &session.link, planned, question).await?;
+    }
     let gone = (0..).zip(goes).filter(|(_, goes)| **goes).map(|(at, _)| at).collect();
     let done = format!("{} rows removed by {}", removal.removes, wanted.tool);
     let about = About { tool: wanted.tool, id: wanted.id, playlist: &contents.playlist, done };
@@ -146,6 +155,23 @@ impl Removal {
             requests: None,
             outcome: None,
         }
+    }
+
+    /// What the person is asked before it is done.
+    fn question(&self, account: &str) -> String {
+        let named: Vec<_> = self.rows.iter().take(ASKED).map(|row| format!("\"{}\"", row.name)).collect();
+        let more = if self.removes > named.len() { ", ..." } else { "" };
+        let dates = match self.loses_added_at {
+            0 => String::new(),
+            some => format!(" {some} tracks that stay will count as added now."),
+        };
+        format!(
+            "Remove {} of {} tracks from the playlist \"{}\" of the Spotify account {account}: {}{more}?{dates}",
+            self.removes,
+            self.rows_before,
+            self.playlist,
+            named.join(", "),
+        )
     }
 
     fn plan_told(&self) -> String {

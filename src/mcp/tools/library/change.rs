@@ -8,12 +8,15 @@ use super::super::super::upstream::Session;
 use super::super::add_tracks::{Resume, Status, is_ambiguous};
 use super::super::arguments::{Few, LibraryName, parse, schema_of};
 use super::super::items::page;
-use super::super::{AccountName, Answer, Arguments, Context, Hints, LOOKS, ToolError, ToolSpec, output_of};
+use super::super::{
+    AccountName, Answer, Arguments, Context, Hints, LOOKS, ToolError, ToolSpec, agreeing, output_of,
+};
 use crate::spotify::ApiError;
 use crate::spotify::library::{LIBRARY_WRITE, Library};
 use crate::spotify::named::LibraryUri;
 use crate::spotify::uri::Kind;
 use crate::vault::CallError;
+use crate::vault::changes::Planned;
 
 /// Most things in one call.
 const MOST: usize = 200;
@@ -184,6 +187,9 @@ async fn change(context: Context<'_>, arguments: Arguments, what: Library) -> Re
     let input: Input = parse(arguments)?;
     let shelf = Shelf::of(context, &input).await?;
     let uris: Vec<_> = input.uris.0.into_iter().map(|name| name.0).collect();
+    if what == Library::Remove && agreeing::is_due(context) {
+        ask(context, &shelf.session, &uris).await?;
+    }
     let changed = in_order(&shelf, what, &uris).await?;
     let why = changed.failure.as_ref().map(|failure| format!(" {}", failure.message)).unwrap_or_default();
     let rest = match &changed.resume {
@@ -198,6 +204,25 @@ async fn change(context: Context<'_>, arguments: Arguments, what: Library) -> Re
     let mut answer = Answer::of(text, &changed)?;
     answer.code = changed.failure.as_ref().map(|failure| failure.code);
     Ok(answer)
+}
+
+/// Asks the person before anything leaves the library.
+async fn ask(context: Context<'_>, session: &Session<'_>, uris: &[LibraryUri]) -> Result<(), ToolError> {
+    let account = agreeing::account(context, session).await?;
+    let kinds = [Kind::Track, Kind::Album, Kind::Show, Kind::Episode, Kind::Audiobook, Kind::Artist];
+    let counted =
+        kinds.into_iter().filter_map(|kind| match uris.iter().filter(|uri| uri.kind() == kind).count() {
+            0 => None,
+            1 => Some(format!("1 {}", kind.name())),
+            many => Some(format!("{many} {}", kind.plural())),
+        });
+    let question = format!(
+        "Remove {} from the library of the Spotify account {account}? When they were saved is lost.",
+        counted.collect::<Vec<_>>().join(", ")
+    );
+    let asked: Vec<_> = uris.iter().map(ToString::to_string).collect();
+    let planned = Planned { tool: REMOVE_FROM_LIBRARY.name, asked: &asked.join(" "), state: "" };
+    agreeing::agreed(context, &session.link, planned, question).await
 }
 
 /// One request after the other; what is lost is looked at again, and so is all of it in the end.

@@ -16,12 +16,12 @@ use super::changing::outcome::Outcome;
 use super::following::{is_followed, set_followed};
 use super::playlist::{details, is_set, set_details};
 use super::reorder_tracks::move_rows;
-use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
+use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
 use crate::domain::change::{Details, PreImage, Summary, moved_back};
 use crate::domain::{ChangeId, UserId};
 use crate::spotify::playlist_edits::{DetailsChange, Move};
 use crate::spotify::uri::PlaylistId;
-use crate::vault::changes::Changes;
+use crate::vault::changes::{Changes, Planned};
 
 pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
     name: "undo_change",
@@ -126,6 +126,16 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
             way.title, way.effect, way.requests
         );
         return Answer::of(text, &output);
+    }
+    if agreeing::is_due(context) {
+        let account = agreeing::account(context, &case.session).await?;
+        let question = format!(
+            "Undo a change of the playlist \"{}\" of the Spotify account {account}? This happens: {}",
+            way.title, way.effect
+        );
+        let asked = format!("{} {}", id.as_str(), input.force);
+        let planned = Planned { tool: NAME, asked: &asked, state: "" };
+        agreeing::agreed(context, &case.session.link, planned, question).await?;
     }
     let outcome = once(&journal, (&id, &context.caller.user), case.act(way.act)).await?;
     let text = format!("Undone in \"{}\": {}{}", way.title, way.effect, outcome.told());
