@@ -14,13 +14,14 @@ use quick_cache::sync::Cache;
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::config;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::domain::asking::Offers;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::mcp_session::{Lifetimes, Owner, UNUSED};
 use crate::domain::{SessionId, UserId};
 use crate::failure::Failure;
 use crate::store::{FirstUse, McpSession, NewMcpSession, Recorded, Store, Touched};
 
-use super::{Limits, Revocation};
+use super::{Limits, Questions, Revocation};
 
 /// Most sessions remembered; the others are read from the store on each use.
 const REMEMBERED: usize = 50_000;
@@ -41,6 +42,7 @@ pub struct McpSessions {
     absolute: Duration,
     limits: Arc<Limits>,
     known: Cache<TokenHash, Arc<Known>>,
+    questions: Questions,
     /// Uses that are not stored yet.
     uses: Mutex<HashMap<TokenHash, Touched>>,
 }
@@ -48,6 +50,7 @@ pub struct McpSessions {
 /// A live session that was used.
 struct Known {
     id: SessionId,
+    offers: Offers,
     owner: Owner,
     created_at: Timestamp,
     used_at: AtomicI64,
@@ -70,6 +73,7 @@ impl McpSessions {
         (clock, dice): (Clock, Dice),
     ) -> Self {
         Self {
+            questions: Questions::new(store.clone(), clock.clone(), dice.clone()),
             store,
             revocation,
             clock,
@@ -103,11 +107,16 @@ impl McpSessions {
         Ok((id, token))
     }
 
-    /// Whether what a client sent is a live session of the caller's; counts as its use.
+    /// What is asked of people through their sessions.
+    pub const fn questions(&self) -> &Questions {
+        &self.questions
+    }
+
+    /// Whether what a client sent is a live session of the caller's, and what that client can show; counts as its use.
     ///
     /// # Errors
     /// One and the same for everything that is wrong with it, after one reading of the store.
-    pub async fn check(&self, presented: &str, owner: &Owner) -> Result<SessionId, NoSession> {
+    pub async fn check(&self, presented: &str, owner: &Owner) -> Result<(SessionId, Offers), NoSession> {
         let (hash, now) = (TokenHash::of(presented), self.clock.now());
         if self.revocation.memory_is_good()
             && let Some(known) = self.known.get(&hash)
@@ -115,7 +124,7 @@ impl McpSessions {
             && now < self.lifetimes().end(known.created_at, known.used_at())
         {
             self.note(hash, &known, now);
-            return Ok(known.id.clone());
+            return Ok((known.id.clone(), known.offers));
         }
         let epoch = self.revocation.session_epoch();
         let session = Box::pin(self.live(hash, owner, now)).await?;
@@ -123,15 +132,16 @@ impl McpSessions {
             Box::pin(self.begin_use(&session, now)).await.map_err(NoSession::Unavailable)?;
         }
         let used_at = AtomicI64::new(now.millis());
-        let known =
-            Known { id: session.id.clone(), owner: session.owner, created_at: session.created_at, used_at };
+        let offers = offers_in(&session.metadata);
+        let (id, created_at) = (session.id.clone(), session.created_at);
+        let known = Known { id, offers, owner: session.owner, created_at, used_at };
         self.note(hash, &known, now);
         self.known.insert(hash, Arc::new(known));
         // Read before something ended and remembered after memory was dropped: not to be kept.
         if self.revocation.session_epoch() != epoch {
             self.known.remove(&hash);
         }
-        Ok(session.id)
+        Ok((session.id, offers))
     }
 
     /// Whether a session that was checked is still there, by the store; is no use of it.
@@ -246,6 +256,16 @@ impl McpSessions {
     fn stamp(&self, event: Event) -> Recorded {
         Recorded::now(event, &self.clock, &self.dice)
     }
+}
+
+/// What the client of a session can show; nothing where that was not written down.
+fn offers_in(metadata: &str) -> Offers {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Said {
+        asks: Offers,
+    }
+    serde_json::from_str::<Said>(metadata).unwrap_or_default().asks
 }
 
 impl Known {

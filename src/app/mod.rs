@@ -12,6 +12,7 @@ pub mod export;
 mod flights;
 pub mod limits;
 mod mcp_sessions;
+mod questions;
 mod quotas;
 mod revocation;
 mod tasks;
@@ -40,6 +41,7 @@ pub use build::{BuildError, Mode, OtherApps, accounts, accounts_url, credentials
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
+pub use questions::Questions;
 pub use quotas::Quotas;
 pub use revocation::{Closed, Revocation};
 pub use trail::{Drained, drain_if_alone};

@@ -88,6 +88,8 @@ ids! {
     ChangeId, "ch_", "a change id";
     /// A plan of a change that waits to be applied, `pl_...`.
     PlanId, "pl_", "a plan id";
+    /// A question that waits for a person's reply, `qn_...`.
+    QuestionId, "qn_", "a question's id";
 }
 
 /// An OAuth `client_id` as presented: ours (`c_...`), configured, or a metadata document's URL.

@@ -4,6 +4,7 @@
 //! *outcome* for the caller to save.
 
 pub mod api_key;
+pub mod asking;
 pub mod change;
 pub mod client;
 pub mod client_document;
@@ -35,7 +36,7 @@ mod syslog;
 
 pub use ids::{
     AlertId, ApiKeyId, AppId, BackupId, ChangeId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId,
-    IncidentId, LinkId, PlanId, RotationId, SessionId, UserId,
+    IncidentId, LinkId, PlanId, QuestionId, RotationId, SessionId, UserId,
 };
 pub use key_purpose::KeyPurpose;
 pub use neighbourhood::{Neighbourhood, district_share, region_share};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::is_deceptive;
 use super::json::depth;
+use crate::domain::QuestionId;
 use crate::mcp::message::{self, Malformed};
 use crate::mcp::{prompts, tools};
 
@@ -54,8 +55,10 @@ fn is_message(json: &Value) -> bool {
         Some(id) => id.is_i64(),
     };
     let is_there = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    let is_reply =
+        fields.get("id").and_then(Value::as_str).is_some_and(|id| id.parse::<QuestionId>().is_ok());
     let says_something = match fields.get("method") {
-        None => false,
+        None => is_reply && (is_there("result") || is_there("error")),
         Some(method) => method.is_string() && !is_there("result") && !is_there("error"),
     };
     let params_fit = match fields.get("params") {

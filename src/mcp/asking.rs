@@ -2,7 +2,7 @@
 //! to show them a page of ours. What is asked is plain words and one box to tick; a secret is never asked for.
 //!
 //! A client of 2026-07-28 is answered that input is required, asks, and calls again with the reply; nothing is kept
-//! here in between, so that any server takes the reply.
+//! here in between, so that any server takes the reply. A client of 2025 is asked while its call waits (see `streamed`).
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +10,7 @@ use rmcp::model::{ElicitationCapability, InputRequest, InputRequests, InputRequi
 use serde_json::{Value, json};
 
 use super::tools::ToolError;
+use crate::domain::asking::{Offers, Reply};
 use crate::failure::{During as _, Failure};
 
 /// The one thing that is asked in a call.
@@ -17,23 +18,13 @@ const ONE: &str = "person";
 /// The box to tick.
 const BOX: &str = "agree";
 
-/// What a client can show its person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Offers {
-    /// Words and a box to tick.
-    pub(super) form: bool,
-    /// A page to open.
-    pub(super) page: bool,
-}
-
-impl Offers {
-    pub(super) fn of(capability: Option<&ElicitationCapability>) -> Self {
-        // One that names no mode means forms (2025-11-25, elicitation, "Capabilities").
-        capability.map_or_else(Self::default, |modes| Self {
-            form: modes.form.is_some() || modes.url.is_none(),
-            page: modes.url.is_some(),
-        })
-    }
+/// What a client says that it can show.
+pub(super) fn offers_of(capability: Option<&ElicitationCapability>) -> Offers {
+    // One that names no mode means forms (2025-11-25, elicitation, "Capabilities").
+    capability.map_or_else(Offers::default, |modes| Offers {
+        form: modes.form.is_some() || modes.url.is_none(),
+        page: modes.url.is_some(),
+    })
 }
 
 /// What a person is asked.
@@ -57,26 +48,13 @@ pub(super) enum Question {
     },
 }
 
-/// What a person did with a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
-    /// They went along, and ticked the box or not.
-    Accepted { ticked: bool },
-    /// They said no.
-    Declined,
-    /// They closed it.
-    Closed,
-}
-
-impl Reply {
-    /// From the protocol's result of a question; `None` where it is none.
-    pub(super) fn read(result: &Value) -> Option<Self> {
-        match result["action"].as_str()? {
-            "accept" => Some(Self::Accepted { ticked: result["content"][BOX] == true }),
-            "decline" => Some(Self::Declined),
-            "cancel" => Some(Self::Closed),
-            _ => None,
-        }
+/// The reply in the protocol's result of a question; `None` where there is none.
+pub(super) fn reply_of(result: &Value) -> Option<Reply> {
+    match result["action"].as_str()? {
+        "accept" => Some(Reply::Accepted { ticked: result["content"][BOX] == true }),
+        "decline" => Some(Reply::Declined),
+        "cancel" => Some(Reply::Closed),
+        _ => None,
     }
 }
 
@@ -95,8 +73,18 @@ impl Asking {
         offers: Offers,
         (state, replies): (Option<String>, Option<&InputResponses>),
     ) -> Self {
-        let reply = replies.and_then(|replies| Reply::read(replies.get(ONE)?));
+        let reply = replies.and_then(|replies| reply_of(replies.get(ONE)?));
         Self { offers, state, reply, question: Mutex::default() }
+    }
+
+    /// Of a client of 2025, before anything was asked.
+    pub(super) fn within_the_call(offers: Offers) -> Self {
+        Self { offers, ..Self::default() }
+    }
+
+    /// The same run again, with the reply to what it asked.
+    pub(super) fn replied(question: &Question, reply: Reply) -> Self {
+        Self { state: question.state(), reply: Some(reply), ..Self::default() }
     }
 
     /// What the client can show.
@@ -149,11 +137,15 @@ impl Question {
     /// As the answer that input is required (2026-07-28, multi round-trip requests).
     pub(super) fn required(&self) -> Result<InputRequiredResult, Failure> {
         let request: InputRequest = serde_json::from_value(self.request()).during("asking a person")?;
-        let state = match self {
+        let requests = InputRequests::from([(ONE.to_owned(), request)]);
+        Ok(InputRequiredResult::new(Some(requests), self.state()))
+    }
+
+    fn state(&self) -> Option<String> {
+        match self {
             Self::Agree { state, .. } => Some(state.clone()),
             Self::Open { .. } => None,
-        };
-        Ok(InputRequiredResult::new(Some(InputRequests::from([(ONE.to_owned(), request)])), state))
+        }
     }
 }
 
@@ -165,7 +157,7 @@ mod tests {
     fn what_a_client_offers_is_read_as_each_revision_says_it() {
         let offers = |modes: Value| {
             let modes: Option<ElicitationCapability> = serde_json::from_value(modes).unwrap();
-            let Offers { form, page } = Offers::of(modes.as_ref());
+            let Offers { form, page } = offers_of(modes.as_ref());
             (form, page)
         };
         assert_eq!(offers(Value::Null), (false, false));
@@ -176,7 +168,7 @@ mod tests {
 
     #[test]
     fn only_a_ticked_box_agrees_and_what_is_no_reply_is_none() {
-        let read = |result: Value| Reply::read(&result);
+        let read = |result: Value| reply_of(&result);
         let ticked = json!({"action": "accept", "content": {"agree": true}});
         assert_eq!(read(ticked), Some(Reply::Accepted { ticked: true }));
         for not in [json!({}), json!({"agree": false}), json!({"agree": "true"}), Value::Null] {

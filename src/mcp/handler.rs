@@ -9,20 +9,22 @@ use std::sync::Arc;
 
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
-    ErrorCode, GetPromptRequestParams, GetPromptResponse, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ResourceTemplate, ServerConfig,
+    ErrorCode, GetPromptRequestParams, GetPromptResponse, InputRequiredResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
+    ResourceContents, ResourceTemplate, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::time::Instant;
 
-use super::asking::{Asking, Offers};
+use super::asking::{Asking, Question, offers_of};
 use super::caller::Caller;
 use super::dispatch::{self, Called, Ended, guard};
 use super::server::Inner;
 use super::several::Used;
 use super::stdio::LocalCaller;
+use super::streamed::Asker;
 use super::tools::status::Status;
 use super::tools::{Arguments, Context, ToolError};
 use super::{message, prompts};
@@ -96,16 +98,6 @@ impl Handler {
         }
     }
 
-    /// What the person may be asked within a call. Until 2026-07-28 a client's offer is not part of its requests.
-    fn asking(&self, request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Asking {
-        if context.meta.protocol_version().is_none() {
-            return Asking::default();
-        }
-        let capabilities = context.meta.client_capabilities();
-        let offers = Offers::of(capabilities.and_then(|client| client.elicitation).as_ref());
-        Asking::by_rounds(offers, (request.request_state.clone(), request.input_responses.as_ref()))
-    }
-
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let caller = self.caller(context).await?;
         let admitted = self.admit(&caller, ToolClass::Look).await;
@@ -160,6 +152,34 @@ fn no_resource(uri: &str) -> ErrorData {
 /// Who made a request over HTTP.
 pub(super) fn caller_of(context: &RequestContext<RoleServer>) -> Option<&Arc<Caller>> {
     context.extensions.get::<http::request::Parts>()?.extensions.get()
+}
+
+/// Who asks the person behind a call of a 2025-era client, where that can.
+fn asker_of(context: &RequestContext<RoleServer>) -> Option<&Arc<Asker>> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
+}
+
+/// What the person may be asked within a call, and what they replied.
+fn asking(
+    request: &CallToolRequestParams,
+    context: &RequestContext<RoleServer>,
+    asker: Option<&Arc<Asker>>,
+) -> Asking {
+    if context.meta.protocol_version().is_none() {
+        return asker.map_or_else(Asking::default, |asker| Asking::within_the_call(asker.offers()));
+    }
+    let capabilities = context.meta.client_capabilities();
+    let offers = offers_of(capabilities.and_then(|client| client.elicitation).as_ref());
+    Asking::by_rounds(offers, (request.request_state.clone(), request.input_responses.as_ref()))
+}
+
+fn required(question: &Question) -> Result<InputRequiredResult, ErrorData> {
+    question.required().map_err(|failure| unaskable(&failure.chain()))
+}
+
+fn unaskable(cause: &str) -> ErrorData {
+    tracing::error!(cause, "a person could not be asked");
+    ErrorData::internal_error("internal error", None)
 }
 
 /// We answer each list in one page, so no cursor is ours.
@@ -228,17 +248,23 @@ impl ServerHandler for Handler {
                 return Ok(dispatch::result(&self.server, Err(ToolError::limited(&refused))).into());
             }
         };
-        let asking = self.asking(&request, &context);
+        let asker = asker_of(&context);
+        let asking = asking(&request, &context, asker);
         let arguments = request.arguments.unwrap_or_default();
+        let again = asker.map(|_| arguments.clone());
         match dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct).await? {
             Called::Done(result) => Ok(result.into()),
-            Called::Asks(question) => {
-                let required = question.required().map_err(|failure| {
-                    tracing::error!(cause = failure.chain(), "a question could not be asked");
-                    ErrorData::internal_error("internal error", None)
-                })?;
-                Ok(required.with_meta(self.server.stamp.clone()).into())
-            }
+            Called::Asks(question) => match asker.zip(again) {
+                Some((asker, arguments)) => {
+                    let asking = Asking::replied(&question, asker.ask(&question).await);
+                    let called =
+                        dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct)
+                            .await?;
+                    let Called::Done(result) = called else { return Err(unaskable("asked twice")) };
+                    Ok(result.into())
+                }
+                None => Ok(required(&question)?.with_meta(self.server.stamp.clone()).into()),
+            },
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::shape;
 use super::unique::{MetaOutline, Seen, Text, Unique};
+use crate::domain::QuestionId;
 
 /// Longest id that is text, in bytes: it comes back in every answer.
 const LONGEST_ID: usize = 256;
@@ -34,7 +35,7 @@ pub(super) const METHODS: [&str; 11] = [
 /// What is known of a message.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
-    /// Of a request or notification; nobody is asked anything here, so nobody answers.
+    /// Of a request or notification.
     pub(crate) method: Option<Cow<'a, str>>,
     /// `params.name`: the tool or prompt.
     pub(crate) name: Option<Cow<'a, str>>,
@@ -44,6 +45,8 @@ pub(crate) struct Message<'a> {
     pub(super) version: Option<Cow<'a, str>>,
     /// `None` for notifications.
     pub(super) id: Option<Value>,
+    /// Which question of ours this replies to, and how: such a message has no method.
+    pub(super) reply: Option<(QuestionId, Value)>,
 }
 
 /// Why a body is no message: what is answered with HTTP 400.
@@ -65,6 +68,11 @@ impl Malformed {
 
     pub(super) const fn new(code: i32, message: &'static str) -> Self {
         Self { code, message, id: None }
+    }
+
+    /// An answer of which nobody asked.
+    pub(super) const fn unasked() -> Self {
+        Self::new(Self::INVALID_REQUEST, "nothing was asked of you: no answer is taken")
     }
 
     /// As the answer to the request with this id.
@@ -94,7 +102,7 @@ struct Outline<'a> {
     #[serde(borrow, default)]
     params: Params<'a>,
     #[serde(default)]
-    result: Option<IgnoredAny>,
+    result: Option<Value>,
     #[serde(default)]
     error: Option<IgnoredAny>,
 }
@@ -126,7 +134,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
     match (outline.method.is_some(), outline.result.is_some() || outline.error.is_some()) {
         (true, false) => {}
         (true, true) => return refuse("a message asks or answers, not both", id),
-        (false, true) => return refuse("nothing was asked of you: no answer is taken", None),
+        (false, true) => {
+            let question = id.as_ref().and_then(|id| id.as_str()?.parse().ok()).ok_or(Malformed::unasked())?;
+            // An error is no reply.
+            let reply = Some((question, outline.result.unwrap_or_default()));
+            return Ok(Message { method: None, name: None, cancels: None, version: None, id, reply });
+        }
         (false, false) => return refuse("there is no method", id),
     }
     match outline.params {
@@ -134,7 +147,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Message<'_>, Malformed> {
             Err(Malformed { id, ..Malformed::new(Malformed::INVALID_PARAMS, "params do not fit") })
         }
         Params::Read(Picked { name, cancels, version }) => {
-            Ok(Message { method: outline.method, name, cancels, version, id })
+            Ok(Message { method: outline.method, name, cancels, version, id, reply: None })
         }
     }
 }
@@ -248,6 +261,23 @@ mod tests {
         let message = read(body).unwrap();
         assert_eq!((message.cancels, message.id), (Some(json!(7)), None));
         assert_eq!(message.version.as_deref(), Some("2026-07-28"));
+    }
+
+    #[test]
+    fn an_answer_is_one_only_to_a_question_of_ours() {
+        let id = format!("qn_{}", "0".repeat(32));
+        let body = format!(r#"{{"jsonrpc":"2.0","id":"{id}","result":{{"action":"decline"}}}}"#);
+        let message = read(body.as_bytes()).unwrap();
+        assert_eq!(message.method, None);
+        assert_eq!(message.reply, Some((id.parse().unwrap(), json!({"action": "decline"}))));
+        let body = format!(r#"{{"jsonrpc":"2.0","id":"{id}","error":{{"code":-32601,"message":"x"}}}}"#);
+        assert_eq!(read(body.as_bytes()).unwrap().reply.unwrap().1, Value::Null);
+        for id in ["1", r#""1""#, r#""qn_""#, r#""pl_00000000000000000000000000000000""#] {
+            assert_eq!(
+                code(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)),
+                Malformed::INVALID_REQUEST
+            );
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(crate) mod session;
 mod several;
 mod shape;
 pub mod stdio;
+mod streamed;
 mod streams;
 pub(crate) mod tools;
 mod unique;

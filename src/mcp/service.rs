@@ -14,6 +14,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::basis::{Basis, Credential};
 use super::caller::{Caller, ExpectedDigest};
@@ -23,10 +25,12 @@ use super::message::{self, Malformed, Message};
 use super::refusal::{explain, refusal, refuse};
 use super::server::Server;
 use super::session;
+use super::streamed::{self, Asker, UnderWay};
 use super::streams::Streams;
 use crate::app::McpSessions;
+use crate::domain::asking::Offers;
 use crate::domain::event::EventCode;
-use crate::domain::{Scope, ScopeSet, SessionId};
+use crate::domain::{QuestionId, Scope, ScopeSet, SessionId};
 
 /// Headers that decide what a request means; one that comes twice could mean two things to two readers.
 static ONCE: [HeaderName; 9] = [
@@ -140,6 +144,9 @@ impl Server {
             Ok(message) => message,
             Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),
         };
+        if let Some((question, result)) = &message.reply {
+            return Ok(Box::pin(self.reply(&parts, &message, (question, result))).await);
+        }
         // Before the scope is decided: a refusal for want of one leaves as much behind as a call.
         let budget = match self.count(&mut parts, &message).await {
             Ok(budget) => budget,
@@ -162,7 +169,7 @@ impl Server {
     async fn answer(
         &self,
         message: &Message<'_>,
-        parts: Parts,
+        mut parts: Parts,
         body: &Bytes,
         mut basis: Basis,
     ) -> Result<Response, NotServed> {
@@ -184,15 +191,17 @@ impl Server {
         {
             basis.on_session(sessions, token, session::owner(caller));
         }
+        let asked = self.lets_ask(message, &mut parts, session.as_ref());
         let running = match &caller {
-            Some(caller) if legacy => self.cancellable(message, caller, session),
+            Some(caller) if legacy => self.cancellable(message, caller, session.map(|(id, _)| id)),
             _ => None,
         };
-        let answering = self.endpoint.service.answer(Request::from_parts(parts, Body::from(body.clone())));
+        let (service, request) =
+            (self.endpoint.service.clone(), Request::from_parts(parts, Body::from(body.clone())));
+        let answering: BoxFuture<'static, Response> = Box::pin(async move { service.answer(request).await });
         let answer = tokio::select! {
             biased;
-            answer = answering => answer,
-            () = until_cancelled(running.as_ref()) => cancelled(message),
+            answer = UnderWay::new(answering, asked, (running, message)).answer() => answer,
             gone = basis.gone() => return gone.answer(message.id.as_ref()),
         };
         Ok(match (&self.sessions, caller) {
@@ -202,6 +211,36 @@ impl Server {
             (_, Some(caller)) => self.endpoint.streams.count(&caller.user, explain(answer), basis),
             _ => explain(answer),
         })
+    }
+
+    /// Lets the call of a 2025-era client ask its person, where the client can show something; what it asks comes out of
+    /// what is returned.
+    fn lets_ask(
+        &self,
+        message: &Message<'_>,
+        parts: &mut Parts,
+        session: Option<&(SessionId, Offers)>,
+    ) -> Option<mpsc::Receiver<Bytes>> {
+        let is_call = message.method.as_deref() == Some("tools/call");
+        let (id, offers) = session.filter(|(_, offers)| is_call && *offers != Offers::default())?;
+        let user = parts.extensions.get::<Arc<Caller>>()?.user.clone();
+        let (asker, asked) = Asker::of(self.sessions.as_ref()?, (user, id.clone()), *offers);
+        parts.extensions.insert(asker);
+        Some(asked)
+    }
+
+    /// Takes the reply to a question, from the session of 2025 that was asked.
+    async fn reply(&self, parts: &Parts, message: &Message<'_>, reply: (&QuestionId, &Value)) -> Response {
+        let caller = parts.extensions.get::<Arc<Caller>>().map(AsRef::as_ref);
+        let Some(sessions) = self.sessions.as_ref().filter(|_| !session::is_modern(&parts.headers, None))
+        else {
+            return refuse(StatusCode::BAD_REQUEST, &Malformed::unasked());
+        };
+        match session::check(sessions, &parts.headers, caller, message.id.as_ref()).await {
+            Ok(Some((session, _))) => streamed::take(sessions, &session, reply).await,
+            Ok(None) => refuse(StatusCode::BAD_REQUEST, &Malformed::unasked()),
+            Err(refused) => refused,
+        }
     }
 
     /// Makes a 2025-era request cancellable while it runs; cancels what a notification names.
@@ -298,19 +337,6 @@ impl Server {
             }
         }
     }
-}
-
-async fn until_cancelled(running: Option<&Cancellable>) {
-    match running {
-        Some(running) => running.cancelled().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What the cancelled request itself gets; its client no longer waits for it.
-fn cancelled(message: &Message<'_>) -> Response {
-    let cancelled = Malformed::new(Malformed::INTERNAL, "cancelled");
-    refuse(StatusCode::OK, &cancelled.to(message.id.clone()))
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Malformed> {

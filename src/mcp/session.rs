@@ -7,13 +7,16 @@ use axum::body::{Body, Bytes};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
+use super::asking::offers_of;
 use super::caller::Caller;
 use super::message::{Malformed, Message};
 use super::refusal::refuse;
 use crate::app::{McpSessions, NoSession};
 use crate::domain::SessionId;
+use crate::domain::asking::Offers;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::mcp_session::Owner;
 use crate::spotify::text::clean;
@@ -32,7 +35,7 @@ pub(crate) fn is_modern(headers: &HeaderMap, message: Option<&Message<'_>>) -> b
     header.is_some_and(|version| version >= WITHOUT) || meta.is_some_and(|version| version >= WITHOUT)
 }
 
-/// The session that a 2025-era request names; `None` where it names none.
+/// The session that a 2025-era request names, and what its client can show; `None` where it names none.
 ///
 /// # Errors
 /// The answer: 404 for everything that is wrong with it, 503 where that cannot be told.
@@ -41,7 +44,7 @@ pub(super) async fn check(
     headers: &HeaderMap,
     caller: Option<&Caller>,
     id: Option<&Value>,
-) -> Result<Option<SessionId>, Response> {
+) -> Result<Option<(SessionId, Offers)>, Response> {
     let Some(presented) = headers.get(&HEADER) else { return Ok(None) };
     let no_session = |why| no_session(why, id);
     let caller = caller.ok_or(NoSession::Unknown).map_err(no_session)?;
@@ -122,15 +125,17 @@ pub(super) fn no_session(why: NoSession, id: Option<&Value>) -> Response {
     refuse(status, &malformed.to(id.cloned()))
 }
 
-/// What a client says of itself, cleaned and cut, and the revision that was agreed on.
+/// What a client says of itself, cleaned and cut, what it can show, and the revision that was agreed on.
 pub(crate) fn metadata(asked: &Bytes, result: &Value) -> String {
     let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
     let text = |value: &Value| clean(value.as_str().unwrap_or_default(), LONGEST);
     let client = &asked["params"]["clientInfo"];
+    let asks = Option::deserialize(&asked["params"]["capabilities"]["elicitation"]).unwrap_or_default();
     json!({
         "client": text(&client["name"]),
         "version": text(&client["version"]),
         "protocol": text(&result["protocolVersion"]),
+        "asks": offers_of(asks.as_ref()),
     })
     .to_string()
 }
@@ -160,6 +165,7 @@ mod tests {
         let long = "x".repeat(500);
         let asked = json!({"params": {"clientInfo": {"name": format!("a\u{202e}b{long}"), "version": 7}}});
         let kept = metadata(&Bytes::from(asked.to_string()), &json!({"protocolVersion": "2025-11-25"}));
+        assert!(kept.contains(r#""asks":{"form":false,"page":false}"#), "{kept}");
         assert!(kept.len() < 300 && !kept.contains('\u{202e}') && kept.contains("2025-11-25"), "{kept}");
     }
 }

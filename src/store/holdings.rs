@@ -29,7 +29,7 @@ use As::{Json, Millis, Number, Text, Time, Words};
 type Section = (&'static str, &'static [(&'static str, As)], &'static str);
 
 /// Every table that holds rows of a person: a test walks the schema and misses none.
-const SECTIONS: [Section; 18] = [
+const SECTIONS: [Section; 19] = [
     (
         "person",
         &[
@@ -204,6 +204,11 @@ const SECTIONS: [Section; 18] = [
             ("used_at", Time),
         ],
         "plans WHERE user_id = $1 ORDER BY created_at, id",
+    ),
+    (
+        "questions",
+        &[("id", Text), ("session_id", Text), ("reply", Text), ("created_at", Millis), ("expires_at", Time)],
+        "questions WHERE user_id = $1 ORDER BY created_at, id",
     ),
     (
         "quota_calls",

@@ -40,6 +40,8 @@ pub struct McpSession {
     pub expires_at: Timestamp,
     /// Last use; `None` where it was never used after `initialize`.
     pub used_at: Option<Timestamp>,
+    /// What the client said of itself, as JSON.
+    pub metadata: String,
 }
 
 /// A live session as its owner sees it.
@@ -115,7 +117,7 @@ impl Store {
 
     /// The session behind what a client sent, dead or alive; `None` where it is unknown or its grant has ended.
     pub async fn mcp_session(&self, hash: TokenHash) -> Result<Option<McpSession>, Failure> {
-        let sql = "SELECT s.id, s.user_id, s.client_id, s.grant_id, s.created_at, s.expires_at, s.used_at
+        let sql = "SELECT s.id, s.user_id, s.client_id, s.grant_id, s.created_at, s.expires_at, s.used_at, s.metadata
             FROM mcp_sessions s LEFT JOIN grants g ON g.id = s.grant_id
             WHERE s.session_id = $1 AND g.revoked_at IS NULL";
         let row: Option<Row> =
@@ -283,6 +285,7 @@ struct Row {
     created_at: i64,
     expires_at: i64,
     used_at: Option<i64>,
+    metadata: String,
 }
 
 impl Row {
@@ -297,6 +300,7 @@ impl Row {
             created_at: Timestamp::from_secs(self.created_at),
             expires_at: Timestamp::from_secs(self.expires_at),
             used_at: self.used_at.map(Timestamp::from_millis),
+            metadata: self.metadata,
         })
     }
 }

@@ -29,6 +29,8 @@ pub struct Purged {
     pub clients: u64,
     /// API keys, and nonces of their signatures.
     pub keys: u64,
+    /// Questions that nobody waits for any more.
+    pub questions: u64,
     /// Windows of limits that are over.
     pub limits: u64,
     /// Changes that can no longer be undone, and plans that can no longer be applied.
@@ -88,6 +90,7 @@ impl Store {
             keys: self.run("DELETE FROM api_keys WHERE revoked_at <= $1", ended).await?
                 + self.run("DELETE FROM api_keys WHERE expires_at <= $1", expired_key).await?
                 + self.run("DELETE FROM signature_nonces WHERE expires_at <= $1", now).await?,
+            questions: self.run("DELETE FROM questions WHERE expires_at <= $1", now).await?,
             limits: self.run("DELETE FROM limit_windows WHERE expires_at <= $1", now).await?,
             changes: self.run("DELETE FROM changes WHERE expires_at <= $1", now).await?
                 + self.run("DELETE FROM plans WHERE expires_at <= $1", plans).await?,

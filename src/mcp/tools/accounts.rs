@@ -6,13 +6,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::asking::{Question, Reply};
+use super::super::asking::Question;
 use super::arguments::{Text, parse, schema_of};
 use super::status::AccountStatus;
 use super::{
     AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, agreeing, is_named, output_of,
     unknown_account,
 };
+use crate::domain::asking::Reply;
 use crate::domain::linking::{Alias, MOST_ACCOUNTS};
 use crate::store::Link;
 use crate::vault::changes::Planned;

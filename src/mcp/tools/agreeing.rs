@@ -4,9 +4,10 @@
 //! A reply counts only for what was asked: for the same person, account, tool, arguments and words, once, for some
 //! minutes. It is a plan of its own, so that any server takes it, and it ends with the account.
 
-use super::super::asking::{Question, Reply};
+use super::super::asking::Question;
 use super::super::upstream::Session;
 use super::{Context, ToolError};
+use crate::domain::asking::Reply;
 use crate::domain::{LinkId, PlanId};
 use crate::failure::Failure;
 use crate::store::PlanUse;
@@ -66,7 +67,7 @@ pub(super) async fn agreed(
             "Nothing was changed: the person was asked and said no. Do not try again unless they ask for it.",
         )),
         Reply::Closed => Err(ToolError::declined(
-            "Nothing was changed: the person was asked and closed the question without an answer. Ask them what they want.",
+            "Nothing was changed: the person was asked and closed the question, or did not reply in time. Ask them what they want.",
         )),
     }
 }

@@ -2,6 +2,7 @@
 //! in plain words; only their own yes to just that counts.
 
 mod rounds;
+mod streams;
 
 use serde_json::{Value, json};
 use spotify_mcp::spotify::sandbox::PlaylistChange;

@@ -66,6 +66,11 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         person.link
     ))
     .await;
+    raw.run(&format!(
+        "INSERT INTO questions (id, user_id, session_id, created_at, expires_at)
+        SELECT 'qn_{name}', '{user}', id, 1, 1 FROM mcp_sessions WHERE user_id = '{user}'"
+    ))
+    .await;
     // An account of theirs through their own app.
     let own = raw.texts(&format!("SELECT id FROM spotify_apps WHERE owner_id = '{user}'")).await;
     let second = person.second(&own[0].parse().unwrap(), &format!("second-{name}"));
@@ -74,7 +79,7 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
 }
 
 /// Tables that hold rows of people by their id.
-const OF_PEOPLE: [&str; 16] = [
+const OF_PEOPLE: [&str; 17] = [
     "users",
     "data_keys",
     "spotify_apps",
@@ -91,6 +96,7 @@ const OF_PEOPLE: [&str; 16] = [
     "audit_outbox",
     "changes",
     "plans",
+    "questions",
 ];
 
 /// What the trail calls this person: nothing that tells of them.

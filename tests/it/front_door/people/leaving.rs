@@ -224,6 +224,7 @@ fn complete(columns: &[(String, String, String)], held: &Value) {
         "data_keys" => Some("data_keys"),
         "changes" => Some("changes"),
         "plans" => Some("plans"),
+        "questions" => Some("questions"),
         "quota_calls" => Some("quota_calls"),
         // What could not be opened of whose: ids alone, and no foreign key.
         "rotation_exceptions" | "audit_keys" => None,
