@@ -43,7 +43,8 @@ fn hold_record(version: &str, body: &[u8]) {
     let kept = session::metadata(&Bytes::copy_from_slice(body), &result);
     assert!(kept.len() < 1_500, "{kept}");
     let record: Value = serde_json::from_str(&kept).unwrap();
-    assert_eq!(record.as_object().unwrap().len(), 3);
+    assert_eq!(record.as_object().unwrap().len(), 4);
+    assert!(record["asks"].as_object().unwrap().values().all(Value::is_boolean));
     for name in ["client", "version", "protocol"] {
         let text = record[name].as_str().unwrap();
         assert!(text.chars().count() <= 100 && !text.chars().any(is_deceptive), "{text:?}");
