@@ -24,7 +24,6 @@ mod show;
 mod slot;
 mod status;
 mod verify;
-mod watch;
 
 use clap::Subcommand;
 

@@ -39,6 +39,7 @@ mod serve_stdio;
 mod table;
 mod usage;
 mod users;
+mod watch;
 mod words;
 
 use std::ffi::OsString;

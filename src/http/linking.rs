@@ -48,13 +48,17 @@ pub(super) async fn show(
         Some(id) => one_time(&http, id, &visitor).await,
         None => own(&http, &visitor).await,
     };
+    answer(&http, shown, &visitor).await
+}
+
+async fn answer(http: &Http, shown: Result<Shown, Failure>, visitor: &Visitor) -> Response {
     match shown {
         Ok(Shown::Form(form)) => *form,
-        Ok(Shown::Problem(why)) => page(&http, why, &visitor).into_response(),
-        Ok(Shown::LogIn) => to_login(&http),
+        Ok(Shown::Problem(why)) => page(http, why, visitor).into_response(),
+        Ok(Shown::LogIn) => to_login(http),
         Ok(Shown::LogInAs(departure)) => redirect(&departure.url, &departure.cookies),
-        Ok(Shown::NotNow(why)) => no_departure(&http, why, &visitor).await,
-        Err(failure) => failed_page(&http, &failure, &visitor),
+        Ok(Shown::NotNow(why)) => no_departure(http, why, visitor).await,
+        Err(failure) => failed_page(http, &failure, visitor),
     }
 }
 
@@ -127,14 +131,7 @@ pub(super) async fn leave(
     Extension(visitor): Extension<Visitor>,
     Posted { session, form }: Posted,
 ) -> Response {
-    match left(&http, &visitor, &session, &form).await {
-        Ok(Shown::Form(form)) => *form,
-        Ok(Shown::Problem(why)) => page(&http, why, &visitor).into_response(),
-        Ok(Shown::LogIn) => to_login(&http),
-        Ok(Shown::LogInAs(departure)) => redirect(&departure.url, &departure.cookies),
-        Ok(Shown::NotNow(why)) => no_departure(&http, why, &visitor).await,
-        Err(failure) => failed_page(&http, &failure, &visitor),
-    }
+    answer(&http, left(&http, &visitor, &session, &form).await, &visitor).await
 }
 
 async fn left(

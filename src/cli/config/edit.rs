@@ -13,15 +13,14 @@ use super::ledger::Deed;
 use super::room::{self, NoRoom, Room};
 use super::safe::{self, FoundKey, Held, KeyArgs};
 use super::set::save;
-use super::watch::{Told, Watch};
 use crate::ambient::{Clock, Dice};
 use crate::cli::Global;
 use crate::cli::output::{Exit, Output, Refused, SealedExit, io_cause};
+use crate::cli::watch::{Told, Watch};
 use crate::config::file::parse_json;
 use crate::config::sealed_file::{self, Lock};
 use crate::config::unseal;
 use crate::domain::event::EventCode;
-use crate::failure::Failure;
 
 /// What `config edit` takes.
 #[derive(Debug, clap::Args)]
@@ -64,9 +63,7 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let mut held = args.opens.hold_with(path, &key, global)?;
     held.overtake();
     let desk = Desk { args, output: global.output(), held: &held };
-    let mut watch = Watch::start().map_err(|error| {
-        Refused::unexpected("RUNTIME", &Failure::from(error), "check the limits on threads of this user")
-    })?;
+    let mut watch = Watch::start()?;
     let Some(contents) = desk.edited(&mut watch)? else {
         let exit = Exit::Sealed(SealedExit::Unchanged);
         let text = format!("{} is what it was", path.display());

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::confirm::is_terminal;
-use super::watch::{Told, Watch};
+use crate::cli::watch::{Told, Watch};
 
 /// Variables that hold keys: no business of an editor.
 const KEYS: [&str; 4] = [

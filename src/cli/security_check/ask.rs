@@ -15,6 +15,7 @@ use crate::check::waiver::{self, Bounds};
 use crate::check::{Area, Catalogue, Profile, Ran, Request, Selection, Severity, coverage};
 use crate::cli::administer::runtime;
 use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::watch::{Told, Watch};
 use crate::cli::{Global, configured, rotate_keys};
 use crate::config::{Flag, Loaded, Purpose};
 use crate::domain::event::clean;
@@ -87,8 +88,10 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
     let baseline = inputs::baseline(ask.baseline.as_ref())?;
     let request = request(ask, &catalogue, global)?;
     let known = (&waivers, ask.waivers.clone());
-    let Ran { findings, left_out, packages } =
-        runtime()?.block_on(crate::check::run(&request, &catalogue, &selection, known));
+    let run = crate::check::run(&request, &catalogue, &selection, known);
+    // A server apart and its folder go even where a signal ends this; all else leaves nothing.
+    let ran = if ask.probe { Watch::start()?.during(true, run) } else { Ok(runtime()?.block_on(run)) };
+    let Ran { findings, left_out, packages } = ran.map_err(|told| ended_by(&told))?;
     let covered = area.is_none().then(|| coverage::coverage(&catalogue, request.profile, &findings));
     let report = Report {
         asked: area.map_or("compliance", Area::name),
@@ -127,6 +130,11 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
             .map(|written| if written { exit } else { worse(exit) }),
         None => Ok(exit),
     }
+}
+
+fn ended_by(told: &Told) -> Refused {
+    let text = format!("ended by {} before everything was looked at; no report was written", told.0);
+    Refused::incomplete("CHECK_ENDED", text, "run it again")
 }
 
 /// Not all that was asked was done; findings are worse.

@@ -52,6 +52,43 @@ fn what_must_not_work_does_not_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn a_signal_ends_what_was_started_apart_too() {
+    let here = Here::new();
+    let temporary = here.0.join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"))
+        .args([
+            "security-check",
+            "compliance",
+            "--offline",
+            "--probe",
+            "--format",
+            "json",
+            "--only",
+            "SMC3001",
+        ])
+        .current_dir(&here.0)
+        .env_clear()
+        .env("TMPDIR", &temporary)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while std::fs::read_dir(&temporary).unwrap().count() == 0 {
+        assert!(begun.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none(), "nothing was started");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("CHECK_ENDED") && told.contains("SIGINT"), "{told}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "a folder is left behind");
+}
+
+#[test]
 fn a_server_without_bounds_is_found_by_trying() {
     let here = Here::new();
     here.file(

@@ -1,9 +1,13 @@
 //! What an operator offers: groups of tools, or only those that look, the same list for everybody.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::support::listener::{Era, Listener};
-use crate::support::server::{Setup, TestServer, binary};
+use crate::support::server::{Setup, TestServer, binary, folder};
 
 async fn names(listener: &Listener) -> Vec<String> {
     let list = listener.request(Era::Modern, "tools/list", json!({})).await.result();
@@ -71,7 +75,7 @@ async fn without_their_toolset_playlists_are_no_resources() {
 }
 
 #[tokio::test]
-async fn flags_offer_less_too_and_a_group_that_is_none_is_refused() {
+async fn a_group_of_tools_that_is_none_is_refused() {
     for (list, why) in [("playlists,music", "music"), ("", "toolsets")] {
         let mut started = binary();
         started.args(["serve", "--sandbox", "--listen", "127.0.0.1:0", "--toolsets", list]);
@@ -80,13 +84,31 @@ async fn flags_offer_less_too_and_a_group_that_is_none_is_refused() {
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains("server.toolsets") && told.contains(why), "{told}");
     }
-    let shown = binary()
-        .args(["config", "show", "--format", "json"])
-        .env("SPOTIFY_MCP__SERVER__READ_ONLY", "true")
-        .env("SPOTIFY_CLIENT_ID", "0123456789abcdef0123456789abcdef")
-        .output()
-        .await
-        .unwrap();
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains("server.read_only"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_local_server_offers_what_its_flags_say() {
+    let data = folder();
+    let mut command = binary();
+    command.args(["serve", "--stdio", "--sandbox", "--read-only", "--toolsets", "playlists"]);
+    command.env("DATA_DIR", data.join("data")).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}});
+    input.write_all(format!("{ask}\n").as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.unwrap().unwrap();
+    let answer: Value = serde_json::from_str(&line.unwrap()).unwrap();
+    let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"get_playlist_tracks"), "{names:?}");
+    for missing in ["create_playlist", "search_tracks", "get_status"] {
+        assert!(!names.contains(&missing), "{names:?}");
+    }
+    drop(input);
+    let _ = child.wait().await;
+    let _ = std::fs::remove_dir_all(data);
 }

@@ -4,6 +4,9 @@
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::administer::runtime;
+use super::output::Refused;
+
 /// The signals that end a command, from now on received and not fatal.
 pub struct Watch {
     runtime: Runtime,
@@ -16,8 +19,8 @@ pub struct Told(pub &'static str);
 
 impl Watch {
     /// Begins to receive them.
-    pub fn start() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    pub fn start() -> Result<Self, Refused> {
+        let runtime = runtime()?;
         let inside = runtime.enter();
         let kinds = [
             ("SIGINT", SignalKind::interrupt()),
@@ -26,7 +29,9 @@ impl Watch {
             ("SIGQUIT", SignalKind::quit()),
         ];
         let received = kinds.into_iter().map(|(name, kind)| Ok((name, signal(kind)?)));
-        let signals = received.collect::<std::io::Result<_>>()?;
+        let signals = received.collect::<std::io::Result<_>>().map_err(|error| {
+            Refused::unexpected("RUNTIME", &error.into(), "check the limits on open files of this user")
+        })?;
         drop(inside);
         Ok(Self { runtime, signals })
     }
