@@ -294,11 +294,7 @@ fn add_parts(output: &mut Map<String, Value>, rows: &[String]) {
             row.entry(ARGUMENT).or_insert(json!({"type": "string"}));
         }
     }
-    let parts = json!({
-        "type": "array",
-        "description": "Where several accounts were asked: for each its name, as in the rows, with what is not a row, or its error.",
-        "items": {"type": "object", "required": [ARGUMENT]},
-    });
+    let parts = json!({"type": "array", "items": {"type": "object", "required": [ARGUMENT]}});
     fields.insert(PARTS.to_owned(), parts);
     if let Some(Value::Array(forms)) = output.get_mut("anyOf") {
         forms.push(json!({"required": [PARTS]}));

@@ -1,5 +1,5 @@
-//! What SECURITY.md claims can be found: every test that it names exists where it says, and its table of security
-//! headers is the code's; README.md explains every code.
+//! What SECURITY.md and docs/sandbox.md claim can be found: every test that they name exists where they say, and the
+//! table of security headers is the code's; README.md explains every code.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,18 @@ use spotify_mcp::web::headers::{Class, of};
 
 #[test]
 fn every_test_that_the_threat_model_names_exists() {
+    assert!(tests_named_in("SECURITY.md") > 40, "its tables have another form than this test reads");
+}
+
+#[test]
+fn every_test_that_the_table_of_the_sandbox_names_exists() {
+    assert!(tests_named_in("docs/sandbox.md") > 40, "its tables have another form than this test reads");
+}
+
+/// How many tests the tables of a document name; all of them are there.
+fn tests_named_in(document: &str) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let text = fs::read_to_string(root.join(document)).unwrap();
     let (mut named, mut wrong) = (0, Vec::new());
     for row in text.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`")) {
         // Within a row: a file in code marks, then the tests in it.
@@ -26,8 +36,8 @@ fn every_test_that_the_threat_model_names_exists() {
             }
         }
     }
-    assert!(named > 40, "the tables of SECURITY.md have another form than this test reads");
-    assert!(wrong.is_empty(), "SECURITY.md names tests that are not there: {wrong:#?}");
+    assert!(wrong.is_empty(), "{document} names tests that are not there: {wrong:#?}");
+    named
 }
 
 #[test]

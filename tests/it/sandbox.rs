@@ -16,7 +16,7 @@ use spotify_mcp::ambient::Clock;
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::spotify::playlists::NewPlaylist;
 use spotify_mcp::spotify::sandbox::{
-    CLIENT_ID, Fault, Filter, Injection, RunningSandbox, Sandbox, SandboxOptions, Scopes,
+    CLIENT_ID, Fault, Filter, Injection, PlaylistChange, RunningSandbox, Sandbox, SandboxOptions, Scopes,
 };
 use spotify_mcp::spotify::{AccessToken, Api, BaseUrl, QuotaMode};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::arguments::{PlaylistName, Text, parse, schema_of};
+use super::arguments::{PlaylistName, Text, Word, parse, schema_of};
 use super::changing::contents::{self, Row};
 use super::changing::removal::{Removal, Wanted};
 use super::changing::{REPLACES, removal};
@@ -54,10 +54,10 @@ pub(super) struct Input {
     playlist_id: PlaylistName,
     /// What counts as the same: uri, isrc or title.
     #[serde(default)]
-    by: By,
+    by: Word<By>,
     /// Which copy stays: the first or the last in the playlist's order.
     #[serde(default)]
-    keep: Keep,
+    keep: Word<Keep>,
     /// Only plan; nothing is changed.
     #[serde(default = "yes")]
     dry_run: bool,
@@ -76,11 +76,11 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let id = &input.playlist_id.0;
     let contents = contents::read(&session, id).await?;
-    let goes = duplicates(&contents.rows, input.by, input.keep);
+    let goes = duplicates(&contents.rows, input.by.0, input.keep.0);
     let wanted = Wanted {
         tool: "deduplicate_playlist",
         id,
-        asked: format!("{} {:?} {:?}", id.as_str(), input.by, input.keep),
+        asked: format!("{} {:?} {:?}", id.as_str(), input.by.0, input.keep.0),
         dry_run: input.dry_run,
         plan_id: input.plan_id.as_ref().map(Text::as_str),
     };

@@ -2,9 +2,10 @@
 //!
 //! Never carries an argument's secret, an upstream URL or an internal cause.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::super::limits;
@@ -36,7 +37,7 @@ pub(crate) const CODES: [&str; 17] = [
 ];
 
 /// Why a tool call did not work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ToolError {
     /// A stable code for programs, such as RECONNECT_REQUIRED, NOT_FOUND or RATE_LIMITED.
     pub(crate) code: &'static str,
@@ -45,6 +46,21 @@ pub(crate) struct ToolError {
     /// In how many seconds to try again, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_seconds: Option<u64>,
+}
+
+impl JsonSchema for ToolError {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ToolError".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // In full it would stand in every tool twice. The server's instructions tell it once.
+        schemars::json_schema!({"type": "object", "required": ["code", "message"]})
+    }
 }
 
 impl ToolError {

@@ -20,6 +20,7 @@ mod find_in_playlists;
 mod following;
 mod items;
 mod library;
+mod outputs;
 mod player;
 mod playlist;
 mod playlists;
@@ -35,9 +36,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{Tool, ToolAnnotations};
-use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::asking::Asking;
@@ -47,6 +47,7 @@ use super::several::{Accounts, Used};
 use super::upstream::Session;
 pub(super) use arguments::AccountName;
 pub(crate) use error::ToolError;
+use outputs::output_of;
 
 use crate::failure::Failure;
 use crate::store::Link;
@@ -251,45 +252,6 @@ impl Answer {
             .map_err(|cause| ToolError::internal(&Failure::caused("writing an answer", cause)))?;
         Ok(Self { text: text.into(), structured, code: None })
     }
-}
-
-/// The output schema of a type: its fields, or an `error`. Some clients hold failed calls against the schema too.
-fn output_of<T: JsonSchema>() -> Map<String, Value> {
-    let mut schema = serialized::<T>();
-    schema.remove("title");
-    schema.remove("description");
-    let required = schema.remove("required").unwrap_or_else(|| json!([]));
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.insert("error".to_owned(), Value::Object(serialized::<ToolError>()));
-        properties.values_mut().for_each(say_less);
-    }
-    schema.insert("anyOf".to_owned(), json!([{"required": required}, {"required": ["error"]}]));
-    schema
-}
-
-/// Takes the descriptions out of what a property is made of: the list of tools is read by models, and the names within
-/// say enough.
-fn say_less(schema: &mut Value) {
-    let Value::Object(rules) = schema else { return };
-    let parts = rules.iter_mut().flat_map(|(rule, part)| match (rule.as_str(), part) {
-        ("properties", Value::Object(parts)) => parts.values_mut().collect(),
-        ("items", part) => vec![part],
-        (_, Value::Array(parts)) => parts.iter_mut().collect(),
-        _ => Vec::new(),
-    });
-    for part in parts.collect::<Vec<_>>() {
-        if let Value::Object(rules) = part {
-            rules.remove("description");
-        }
-        say_less(part);
-    }
-}
-
-fn serialized<T: JsonSchema>() -> Map<String, Value> {
-    let settings = arguments::self_contained().for_serialize();
-    let mut schema = arguments::object(settings.into_generator().into_root_schema_for::<T>());
-    schema.remove("title");
-    schema
 }
 
 /// Every tool's name and input schema, for the fuzz targets.

@@ -46,6 +46,12 @@ pub enum Fault {
         /// Bytes.
         bytes: u64,
     },
+    /// The request is carried out; the body is small, gzip, and says that it is; unpacked it is blanks of this size,
+    /// rounded up to a mebibyte.
+    Compressed {
+        /// Bytes, unpacked; at most four gibibytes.
+        bytes: u64,
+    },
     /// The request is carried out; the body comes in 16-byte drops.
     Drip {
         /// Milliseconds between two drops.
@@ -65,6 +71,7 @@ impl Fault {
             Self::Truncate => "truncate",
             Self::Garbage => "garbage",
             Self::Oversize { .. } => "oversize",
+            Self::Compressed { .. } => "compressed",
             Self::Drip { .. } => "drip",
         }
     }

@@ -2,11 +2,14 @@
 //! connections itself, because a fault may be to end one without an answer.
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -24,6 +27,9 @@ use super::{accounts, api, control_http};
 const MOST_CONNECTIONS: usize = 8192;
 const LONGEST_DELAY: Duration = Duration::from_secs(600);
 const BLOCK: usize = 64 * 1024;
+const MEBIBYTE: usize = 1 << 20;
+/// Most mebibytes in a packed answer.
+const MOST_PACKED: usize = 4096;
 
 /// The connection ends without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +155,11 @@ async fn spoil(fault: Fault, reply: Response<Body>) -> Response<Body> {
             parts.headers.remove(header::CONTENT_LENGTH);
             blanks(bytes)
         }
+        Fault::Compressed { bytes } => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Body::from(packed_blanks(bytes))
+        }
         Fault::Drip { millis } => {
             parts.headers.remove(header::CONTENT_LENGTH);
             drip(bytes, Duration::from_millis(millis).min(LONGEST_DELAY))
@@ -167,6 +178,14 @@ fn blanks(bytes: u64) -> Body {
         let piece = block.slice(..size);
         async move { (size > 0).then(|| (Ok::<_, Infallible>(piece), left - size as u64)) }
     }))
+}
+
+/// One packed mebibyte, as often as needed: such files may follow one another (RFC 1952, 2.2).
+fn packed_blanks(bytes: u64) -> Vec<u8> {
+    let mut member = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = member.write_all(&vec![b' '; MEBIBYTE]).and_then(|()| member.finish()).unwrap_or_default();
+    let times = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(MEBIBYTE);
+    packed.repeat(times.min(MOST_PACKED))
 }
 
 fn drip(bytes: Bytes, pause: Duration) -> Body {

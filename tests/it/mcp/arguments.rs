@@ -108,6 +108,10 @@ fn wrong(schema: &Value) -> Vec<Value> {
             if schema.get("enum").is_some() || schema.get("pattern").is_some() {
                 values.push(json!("no such choice"));
             }
+            // As serde would write a word that has no more to it.
+            if let Some(word) = schema["enum"][0].as_str() {
+                values.push(json!({ word: null }));
+            }
         }
         Some("boolean") => values.extend([json!(1), json!("true")]),
         Some("array") => {

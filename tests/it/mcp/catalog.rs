@@ -4,8 +4,10 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use spotify_mcp::spotify::QuotaMode;
+use spotify_mcp::spotify::sandbox::Fault;
 
 use super::stage::{MODES, Stage, status, wait};
+use crate::fake::{Answer, Fake};
 
 const KINDS: [&str; 7] = ["album", "artist", "playlist", "track", "show", "episode", "audiobook"];
 
@@ -109,6 +111,31 @@ async fn what_is_inside_comes_in_pages_that_neither_skip_nor_repeat() {
         let code = stage.refused("list_children", json!({"uri": album, "groups": ["album"]})).await;
         assert_eq!(code, "INVALID_ARGUMENT");
     }
+}
+
+#[tokio::test]
+async fn links_that_lead_elsewhere_are_never_followed() {
+    let elsewhere = Fake::always(|| Answer::json(200, "{}")).await;
+    let stage = Stage::new().await;
+    stage.change_app(&json!({"links_base": elsewhere.origin}));
+    let search = stage.ask("search_tracks", json!({"query": "Fern", "limit": 30})).await;
+    assert_eq!(search["tracks"].as_array().unwrap().len(), 30, "from three pages");
+    let album = found(&stage, "album", "Understory").await["uri"].clone();
+    let tracks = stage.ask("list_children", json!({"uri": album, "limit": 2})).await;
+    assert_eq!(tracks["next_offset"], 2);
+    for tool in ["get_liked_songs", "get_user_playlists", "get_recently_played"] {
+        stage.ask(tool, json!({"limit": 1})).await;
+    }
+    stage.ask("list_library", json!({"kind": "artists", "limit": 1})).await;
+    stage.ask("find_in_playlists", json!({"query": "Fern"})).await;
+    assert!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());
+}
+
+#[tokio::test]
+async fn what_comes_packed_is_an_error_and_no_more() {
+    let stage = Stage::new().await;
+    stage.inject("GET /v1/search", 1, Fault::Compressed { bytes: 1 << 30 });
+    assert_eq!(stage.refused("search_tracks", json!({"query": "Fern"})).await, "UPSTREAM_ERROR");
 }
 
 #[tokio::test]

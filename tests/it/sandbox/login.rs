@@ -97,6 +97,31 @@ async fn codes_work_once_for_their_owner_only() {
 }
 
 #[tokio::test]
+async fn the_token_endpoint_takes_forms_alone_and_a_code_seen_twice_may_end_what_it_gave() {
+    let b = browser().await;
+    let url = format!("{}/api/token", b.sandbox.accounts_url);
+    let json = b.http.post(&url).json(&json!({ "grant_type": "authorization_code" })).send().await.unwrap();
+    assert_eq!(json.status(), 415);
+    b.sandbox.control.change_app(CLIENT_ID, &json!({ "code_reuse_revokes": true })).unwrap();
+    let approved = b.decide(&b.query("", ""), &[("person", "ada"), ("decision", "approve")]).await;
+    let code = code(&approved);
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("client_id", CLIENT_ID),
+        ("code", &code),
+        ("redirect_uri", REDIRECT),
+        ("code_verifier", VERIFIER),
+    ];
+    let first = b.http.post(&url).form(&form).send().await.unwrap();
+    assert!(first.headers().contains_key("set-cookie"));
+    let tokens: Value = first.json().await.unwrap();
+    let access = text(&tokens, "/access_token");
+    assert_eq!(b.status(access, "/me").await, 200);
+    assert_eq!(b.http.post(&url).form(&form).send().await.unwrap().status(), 400);
+    assert_eq!(b.status(access, "/me").await, 401);
+}
+
+#[tokio::test]
 async fn refresh_tokens_rotate_are_left_out_or_stay() {
     let b = browser().await;
     let control = &b.sandbox.control;

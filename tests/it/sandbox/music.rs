@@ -109,3 +109,42 @@ async fn nothing_an_episode_or_an_advertisement_may_be_playing() {
     assert_eq!(b.status(&token, path).await, 204);
     assert_eq!(b.status(&token, "/me/player").await, 204);
 }
+
+#[tokio::test]
+async fn a_song_that_ends_gives_way_to_what_was_queued_and_then_to_the_list() {
+    let b = browser().await;
+    let token = b.grant("ada");
+    let song = |n: usize| format!("spotify:track:{n:022}");
+    let send = |request: RequestBuilder| async { request.bearer_auth(&token).send().await.unwrap().status() };
+    let url = |path: &str| format!("{}/me/player/{path}", b.sandbox.api_url);
+    let started = b.http.put(url("play")).json(&json!({ "uris": [song(1), song(2)] }));
+    assert_eq!(send(started).await, 204);
+    let queued = b.http.post(url(&format!("queue?uri={}", song(9)))).header("content-length", "0");
+    assert_eq!(send(queued).await, 204);
+    b.sandbox.control.advance(Duration::from_secs(1));
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let player = b.json(&token, "/me/player").await;
+        heard.push((text(&player, "/item/uri").to_owned(), player["is_playing"] == true));
+        let left = player["item"]["duration_ms"].as_u64().unwrap() - player["progress_ms"].as_u64().unwrap();
+        // Less than a second into the next one.
+        b.sandbox.control.advance(Duration::from_millis(left + 500));
+    }
+    assert_eq!(heard, [(song(1), true), (song(9), true), (song(2), true), (song(1), false)]);
+}
+
+#[tokio::test]
+async fn descriptions_come_in_entities_and_names_do_not() {
+    let b = browser().await;
+    let token = b.grant("ada");
+    let (name, said) = ("R&B <\"it's\">", "R&B <\"it's\"> 1/2 &amp;");
+    let made = b.http.post(format!("{}/me/playlists", b.sandbox.api_url)).bearer_auth(&token);
+    let made = made.json(&json!({ "name": name, "description": said })).send().await.unwrap();
+    let made: Value = made.json().await.unwrap();
+    assert_eq!(
+        (&made["name"], text(&made, "/description")),
+        (&json!(name), "R&amp;B &lt;&quot;it&#x27;s&quot;&gt; 1&#x2F;2 &amp;amp;")
+    );
+    let kept = b.sandbox.control.playlist(text(&made, "/id")).unwrap();
+    assert_eq!(kept.description, said);
+}

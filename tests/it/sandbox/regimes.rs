@@ -67,6 +67,47 @@ async fn the_library_takes_forty_of_known_types_and_wants_the_scope_of_each() {
 }
 
 #[tokio::test]
+async fn each_type_in_the_library_needs_its_own_scope_and_no_other() {
+    let b = browser().await;
+    let (ada, mine) = (b.grant("ada"), b.json(&b.grant("ada"), "/me/playlists").await);
+    let list = |public: bool| {
+        let lists = mine["items"].as_array().unwrap();
+        let found = lists.iter().find(|list| list["public"] == public).unwrap();
+        text(found, "/uri").to_owned()
+    };
+    let made_up = |kind: &str| format!("spotify:{kind}:{:022}", 3);
+    let saved = ("user-library-read", "user-library-modify");
+    let followed = ("user-follow-read", "user-follow-modify");
+    let listed = ("playlist-read-private", "playlist-modify-public");
+    let kinds = ["track", "album", "show", "episode", "audiobook"].map(|kind| (made_up(kind), saved));
+    let others = [(made_up("artist"), followed), ("spotify:user:ben".to_owned(), followed)];
+    for (uri, (look, change)) in
+        kinds.into_iter().chain(others).chain([(list(true), listed), (list(false), listed)])
+    {
+        for (scope, is_enough) in [(look, true), (change, false)] {
+            let token = b.sandbox.control.grant(CLIENT_ID, "ada", scope).unwrap().access_token;
+            let status = b.status(&token, &format!("/me/library/contains?uris={uri}")).await;
+            assert_eq!(status.as_u16(), if is_enough { 200 } else { 403 }, "{uri} with {scope}");
+        }
+        for (scope, is_enough) in [(look, false), (change, true)] {
+            let token = b.sandbox.control.grant(CLIENT_ID, "ada", scope).unwrap().access_token;
+            let status = put(&b, &token, &format!("/me/library?uris={uri}"), None).await.status();
+            assert_eq!(status.as_u16(), if is_enough { 200 } else { 403 }, "{uri} with {scope}");
+        }
+        let held = b.json(&ada, &format!("/me/library/contains?uris={uri}")).await;
+        assert_eq!(held, json!([true]), "{uri}");
+    }
+    // One that is not there, or that only its owner sees, refuses the whole call.
+    let (track, ben) = (format!("spotify:track:{:022}", 8), b.grant("ben"));
+    for playlist in [list(false), made_up("playlist")] {
+        let both = format!("/me/library?uris={track},{playlist}");
+        assert_eq!(put(&b, &ben, &both, None).await.status(), 404);
+    }
+    let held = b.json(&ben, &format!("/me/library/contains?uris={track}")).await;
+    assert_eq!(held, json!([false]));
+}
+
+#[tokio::test]
 async fn commands_want_a_length_and_large_ones_fail() {
     let b = browser().await;
     let token = b.grant("ada");

@@ -1,5 +1,7 @@
 //! The simulator itself: faults, restarts, its control plane, and our own client against it.
 
+use std::io::Read as _;
+
 use super::*;
 
 #[tokio::test]
@@ -19,12 +21,19 @@ async fn faults_strike_once_and_are_in_the_journal() {
     assert!(send().await.unwrap().json::<Value>().await.is_err());
     b.inject("GET /v1/me", Fault::Oversize { bytes: 3_000_000 });
     assert_eq!(send().await.unwrap().bytes().await.unwrap().len(), 3_000_000);
+    b.inject("GET /v1/me", Fault::Compressed { bytes: 1 << 30 });
+    let packed = send().await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let packed = packed.bytes().await.unwrap();
+    assert!(packed.len() < 2 << 20, "{}", packed.len());
+    let mut unpacked = flate2::read::MultiGzDecoder::new(&packed[..]).take(3 << 20);
+    assert_eq!(std::io::copy(&mut unpacked, &mut std::io::sink()).unwrap(), 3 << 20);
     b.inject("GET /v1/me", Fault::Drip { millis: 1 });
     assert_eq!(text(&send().await.unwrap().json().await.unwrap(), "/id"), "ada");
     assert_eq!(send().await.unwrap().status(), 200);
     let seen = b.sandbox.control.journal(&Filter { path: Some("/v1/me".to_owned()), ..Filter::default() });
     let faults: Vec<_> = seen.iter().filter_map(|entry| entry.fault).collect();
-    assert_eq!(faults, ["drop", "status", "truncate", "garbage", "oversize", "drip"]);
+    assert_eq!(faults, ["drop", "status", "truncate", "garbage", "oversize", "compressed", "drip"]);
     assert!(!serde_json::to_string(&seen).unwrap().contains(&token));
 }
 
@@ -50,11 +59,18 @@ async fn everything_survives_a_restart_with_a_state_file() {
     let access = text(&tokens, "/access_token").to_owned();
     let url = format!("{}/me/playlists", b.sandbox.api_url);
     b.http.post(url).bearer_auth(&access).json(&json!({ "name": "Kept" })).send().await.unwrap();
+    let playing = json!({ "uris": [format!("spotify:track:{:022}", 5)], "position_ms": 1_000 });
+    let url = format!("{}/me/player/play", b.sandbox.api_url);
+    b.http.put(url).bearer_auth(&access).json(&playing).send().await.unwrap();
     drop(b);
     assert!(!std::fs::read_to_string(&file).unwrap().contains(&access));
     let b = with(options()).await;
     let lists = b.json(&access, "/me/playlists").await;
     assert_eq!(text(&lists, "/items/0/name"), "Kept");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let player = b.json(&access, "/me/player").await;
+    assert_eq!(player["item"]["id"], format!("{:022}", 5));
+    assert!(player["progress_ms"].as_u64().unwrap() >= 1_000);
     assert_eq!(b.refresh(text(&tokens, "/refresh_token")).await.0, 200);
     drop(b);
     std::fs::write(&file, "{ torn").unwrap();
@@ -75,6 +91,9 @@ async fn the_control_plane_is_closed_to_web_pages() {
     assert_eq!(one.send().await.unwrap().status(), 201);
     let me = b.json(&b.grant("mallory"), "/me").await;
     assert!(text(&me, "/display_name").contains('\u{202e}'));
+    b.sandbox.control.create_playlist("mallory", PlaylistChange::default()).unwrap();
+    let lists = b.json(&b.grant("mallory"), "/me/playlists").await;
+    assert!(text(&lists, "/items/0/description").len() > 100_000);
     let bad = control(b.http.patch(format!("{url}/mallory"))).json(&json!({ "premum": true }));
     assert_eq!(bad.send().await.unwrap().status(), 400);
     let apps = format!("{}/__sandbox/apps", b.sandbox.accounts_url);

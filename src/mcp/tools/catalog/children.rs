@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::arguments::{Count, Few, ParentName, parse, schema_of};
+use super::super::arguments::{Count, Few, ParentName, Word, parse, schema_of};
 use super::super::items::numbered;
 use super::super::things::ThingItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -43,7 +43,7 @@ pub(in crate::mcp) struct Input {
     #[serde(default = "start")]
     offset: Count<0, LIST_OFFSET>,
     /// Of an artist: only albums of these groups.
-    groups: Option<Few<Group, 1, 4>>,
+    groups: Option<Few<Word<Group>, 1, 4>>,
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
 }
@@ -108,7 +108,7 @@ async fn gather(context: Context<'_>, input: &Input) -> Result<Output, ToolError
     let (api, parent, offset) = (session.api, &input.uri.0, input.offset.get());
     let most = api.mode().children_page(parent.kind());
     let groups: Option<Vec<_>> =
-        input.groups.as_ref().map(|groups| groups.0.iter().map(|group| group.name()).collect());
+        input.groups.as_ref().map(|groups| groups.0.iter().map(|group| group.0.name()).collect());
     let groups = groups.map(|groups| groups.join(","));
     let groups = groups.as_deref();
     let mut found = Output { items: vec![], total: None, offset, next_offset: None, truncated: false };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::arguments::{Count, Few, Text, parse, schema_of};
+use super::super::arguments::{Count, Few, Text, Word, parse, schema_of};
 use super::super::items::numbered;
 use super::super::things::ThingItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -42,7 +42,7 @@ pub(in crate::mcp) struct Input {
     /// What to look for: words of the name, or field filters such as artist: or year:.
     query: Text<1, 250>,
     /// Which types to look for.
-    types: Few<Type, 1, 7>,
+    types: Few<Word<Type>, 1, 7>,
     /// How many matches of each type to return at most.
     #[serde(default = "five")]
     limit: Count<1, 10>,
@@ -87,7 +87,7 @@ struct Found {
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let mut kinds: Vec<Kind> = Vec::new();
-    for kind in input.types.0.iter().map(|kind| kind.kind()) {
+    for kind in input.types.0.iter().map(|kind| kind.0.kind()) {
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }

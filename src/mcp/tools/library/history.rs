@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::arguments::{Count, parse, schema_of};
+use super::super::arguments::{Count, Word, parse, schema_of};
 use super::super::items::{TrackItem, is_rfc3339, numbered};
 use super::super::things::ThingItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -42,9 +42,9 @@ enum Over {
 #[serde(deny_unknown_fields)]
 pub(in crate::mcp) struct TopInput {
     /// Tracks or artists.
-    kind: What,
+    kind: Word<What>,
     /// Over how long a time; default: medium.
-    time_range: Option<Over>,
+    time_range: Option<Word<Over>>,
     /// How many to return at most.
     #[serde(default = "twenty")]
     limit: Count<1, PAGE>,
@@ -86,13 +86,13 @@ async fn top(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let api = session.api;
     let range = match input.time_range {
-        Some(Over::Short) => Range::Short,
-        Some(Over::Long) => Range::Long,
-        Some(Over::Medium) | None => Range::Medium,
+        Some(Word(Over::Short)) => Range::Short,
+        Some(Word(Over::Long)) => Range::Long,
+        Some(Word(Over::Medium)) | None => Range::Medium,
     };
     let (offset, asked) = (input.offset.get(), (input.limit.get(), input.offset.get()));
     let mut top = Top { tracks: vec![], artists: vec![], total: None, offset, next_offset: None };
-    match input.kind {
+    match input.kind.0 {
         What::Tracks => {
             let page =
                 session.call(|token| async move { api.top_tracks(&token, range, asked).await }).await?;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::arguments::{ArtistName, Count, parse, schema_of};
+use super::super::arguments::{ArtistName, Count, Word, parse, schema_of};
 use super::super::items::{is_rfc3339, numbered};
 use super::super::things::ThingItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -37,7 +37,7 @@ enum Type {
 #[serde(deny_unknown_fields)]
 pub(in crate::mcp) struct Input {
     /// What to list.
-    kind: Type,
+    kind: Word<Type>,
     /// How many to return at most.
     #[serde(default = "twenty")]
     limit: Count<1, PAGE>,
@@ -84,7 +84,7 @@ impl Type {
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
-    let output = match (input.kind, &input.offset, &input.after) {
+    let output = match (input.kind.0, &input.offset, &input.after) {
         (Type::Artists, Some(_), _) => {
             return Err(ToolError::invalid("The argument 'offset' does not go with artists: use after."));
         }
@@ -94,7 +94,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         }
         (kind, offset, None) => saved(context, &input, (kind.kind(), offset.map_or(0, Count::get))).await?,
     };
-    output.answer(input.kind.kind().name(), input.offset.map_or(0, Count::get))
+    output.answer(input.kind.0.kind().name(), input.offset.map_or(0, Count::get))
 }
 
 async fn saved(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::super::upstream::Session;
 use super::super::add_tracks::{Status, is_ambiguous};
-use super::super::arguments::{Count, parse, schema_of};
+use super::super::arguments::{Count, Word, parse, schema_of};
 use super::super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use super::command::{Commanded, SETTLES, look_after, refusal};
 use crate::spotify::models::Playback;
@@ -31,7 +31,7 @@ pub(in crate::mcp) struct SetInput {
     /// Whether to play in an order by chance.
     shuffle: Option<bool>,
     /// What to repeat: nothing, the track, or the playlist or album that plays.
-    repeat: Option<Mode>,
+    repeat: Option<Word<Mode>>,
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
 }
@@ -54,7 +54,7 @@ struct Output {
 
 impl SetInput {
     fn settings(&self) -> Vec<(&'static str, Setting)> {
-        let repeat = self.repeat.map(|mode| match mode {
+        let repeat = self.repeat.map(|mode| match mode.0 {
             Mode::Off => Repeat::Off,
             Mode::Track => Repeat::Track,
             Mode::Context => Repeat::Context,

@@ -248,6 +248,8 @@ fn command(
     act(&mut play)?;
     let delay = Duration::from_millis(state.traits.effect_millis);
     player.get_or_insert_with(|| Player::new(before)).becomes(play, now, delay);
+    drop(player);
+    world.saver.changed();
     Ok(confirm(world, caller))
 }
 

@@ -14,34 +14,32 @@ use super::refusal::Refusal;
 use crate::spotify::sandbox::world::World;
 use crate::spotify::sandbox::world::shards::{read, write};
 
-/// Puts a playlist into the caller's library: one of their own that they left comes back, others' must be visible.
-pub fn follow(world: &World, caller: &Caller, id: &str) -> Result<(), Refusal> {
+/// Whether the caller may keep a playlist, or let it go, as far as the playlist goes: it must be there, and to keep
+/// somebody else's it must be visible. Says whether it is public.
+pub fn may_keep(world: &World, caller: &Caller, id: &str, kept: bool) -> Result<bool, Refusal> {
     let public = world.playlists.read(&id.to_owned(), |list| {
-        if list.owner != caller.person.id {
+        if kept && list.owner != caller.person.id {
             may_look(caller, list)?;
         }
         Ok(list.public)
     });
-    may_modify(caller, public.ok_or(Refusal::NotFound("Resource not found"))??)?;
-    if !caller.unapplied {
-        let mut held = write(&caller.person.playlists);
-        if !held.iter().any(|known| known == id) {
-            held.insert(0, id.to_owned());
-        }
-    }
-    world.saver.changed();
-    Ok(())
+    public.unwrap_or(Err(Refusal::NotFound("Resource not found")))
 }
 
-/// Takes a playlist out of the caller's library; it stays where others have it.
-pub fn unfollow(world: &World, caller: &Caller, id: &str) -> Result<(), Refusal> {
-    let public = world.playlists.read(&id.to_owned(), |list| list.public);
-    may_modify(caller, public.ok_or(Refusal::NotFound("Resource not found"))?)?;
-    if !caller.unapplied {
-        write(&caller.person.playlists).retain(|known| known != id);
+/// Puts a playlist into the caller's library, where one of their own that they left comes back, or takes it out; it
+/// stays where others have it.
+pub fn keep(world: &World, caller: &Caller, id: &str, kept: bool) {
+    if caller.unapplied {
+        return;
     }
+    let mut held = write(&caller.person.playlists);
+    match (kept, held.iter().position(|known| known == id)) {
+        (true, None) => held.insert(0, id.to_owned()),
+        (false, Some(at)) => drop(held.remove(at)),
+        _ => {}
+    }
+    drop(held);
     world.saver.changed();
-    Ok(())
 }
 
 /// Whether a playlist is in the caller's library.
@@ -55,9 +53,7 @@ pub async fn follow_old(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    removed(&caller)?;
-    follow(&world, &caller, &id)?;
-    Ok(StatusCode::OK.into_response())
+    change(&world, &caller, &id, true)
 }
 
 /// `DELETE /playlists/{id}/followers`.
@@ -66,9 +62,7 @@ pub async fn unfollow_old(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    removed(&caller)?;
-    unfollow(&world, &caller, &id)?;
-    Ok(StatusCode::OK.into_response())
+    change(&world, &caller, &id, false)
 }
 
 /// `GET /playlists/{id}/followers/contains`: for the caller alone.
@@ -80,10 +74,14 @@ pub async fn contains_old(
     Ok(axum::Json(json!([follows(&caller, &id)])).into_response())
 }
 
-fn removed(caller: &Caller) -> Result<(), Refusal> {
-    if caller.is_reduced() { Err(Refusal::Forbidden) } else { Ok(()) }
+fn change(world: &World, caller: &Caller, id: &str, kept: bool) -> Result<Response, Refusal> {
+    removed(caller)?;
+    let public = may_keep(world, caller, id, kept)?;
+    caller.needs(&[if public { "playlist-modify-public" } else { "playlist-modify-private" }])?;
+    keep(world, caller, id, kept);
+    Ok(StatusCode::OK.into_response())
 }
 
-fn may_modify(caller: &Caller, public: bool) -> Result<(), Refusal> {
-    caller.needs(&[if public { "playlist-modify-public" } else { "playlist-modify-private" }])
+fn removed(caller: &Caller) -> Result<(), Refusal> {
+    if caller.is_reduced() { Err(Refusal::Forbidden) } else { Ok(()) }
 }

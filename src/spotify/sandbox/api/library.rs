@@ -1,35 +1,31 @@
-//! The library: what a person saved and follows, what they play most and played last (spotify.md 6.13). Changes go
-//! through `/me/library`; outside of development mode the older endpoints of each type are there too.
+//! The library: what a person saved and follows (spotify.md 6.13). Changes go through `/me/library`; outside of
+//! development mode the older endpoints of each type are there too.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{Method, StatusCode, Uri};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::caller::Caller;
 use super::catalog::thing;
+use super::following;
 use super::paging::Query;
 use super::refusal::Refusal;
-use super::shape;
 use crate::ambient::Timestamp;
+use crate::spotify::sandbox::world::World;
 use crate::spotify::sandbox::world::music::{self, Kind};
 use crate::spotify::sandbox::world::people::Liked;
 use crate::spotify::sandbox::world::shards::{read, write};
-use crate::spotify::sandbox::world::{World, track_uri};
 
 /// Most URIs of one call to `/me/library`.
 const MOST: usize = 40;
 /// Most ids of one call to an older endpoint.
 const MOST_OLD: usize = 50;
-/// How many items are played most, and were played last.
-const REMEMBERED: usize = 50;
-/// How far apart the last ones were played.
-const EACH: Duration = Duration::from_secs(240);
-
+/// What the URIs of playlists begin with.
+const PLAYLIST: &str = "spotify:playlist:";
 /// `GET /me/albums`, `/me/shows`, `/me/episodes` and `/me/audiobooks`.
 pub async fn saved(
     State(world): State<Arc<World>>,
@@ -93,25 +89,25 @@ pub async fn change(
     method: Method,
     uri: Uri,
 ) -> Result<Response, Refusal> {
-    let uris = uris(&caller, &Query::of(&uri))?;
+    let (uris, kept) = (uris(&caller, &Query::of(&uri))?, method == Method::PUT);
     for (kind, _) in &uris {
-        caller.needs(&[scope(kind)])?;
+        caller.needs(&[to_change(kind)])?;
     }
-    if caller.rules.no_artists_in_library && uris.iter().any(|(kind, _)| kind == "artist") {
-        return Err(Refusal::Bad("Unsupported uri type"));
+    // All or nothing: what is not there refuses the whole call.
+    for id in uris.iter().filter_map(|(_, uri)| uri.strip_prefix(PLAYLIST)) {
+        following::may_keep(&world, &caller, id, kept)?;
     }
     for (_, uri) in &uris {
-        keep(&world, &caller, uri, method == Method::PUT);
+        keep(&world, &caller, uri, kept);
     }
     Ok(StatusCode::OK.into_response())
 }
 
 /// `GET /me/library/contains`: one truth for each, in their order.
 pub async fn contains(Extension(caller): Extension<Caller>, uri: Uri) -> Result<Response, Refusal> {
-    caller.needs(&["user-library-read", "user-follow-read", "playlist-read-private"])?;
     let uris = uris(&caller, &Query::of(&uri))?;
-    if caller.rules.no_artists_in_library && uris.iter().any(|(kind, _)| kind == "artist") {
-        return Err(Refusal::Bad("Unsupported uri type"));
+    for (kind, _) in &uris {
+        caller.needs(&[to_look(kind)])?;
     }
     let answer: Vec<_> = uris.iter().map(|(_, uri)| is_kept(&caller, uri)).collect();
     Ok(axum::Json(answer).into_response())
@@ -133,7 +129,12 @@ fn uris(caller: &Caller, query: &Query) -> Result<Vec<(String, String)>, Refusal
         let good = KINDS.contains(&kind) && (kind == "user" || music::is_id(id));
         good.then(|| (kind.to_owned(), (*uri).to_owned()))
     };
-    uris.iter().map(|uri| known(uri).ok_or(Refusal::Bad("Invalid uri"))).collect()
+    let uris = uris.iter().map(|uri| known(uri).ok_or(Refusal::Bad("Invalid uri")));
+    let uris = uris.collect::<Result<Vec<_>, _>>()?;
+    if caller.rules.no_artists_in_library && uris.iter().any(|(kind, _)| kind == "artist") {
+        return Err(Refusal::Bad("Unsupported uri type"));
+    }
+    Ok(uris)
 }
 
 /// `PUT` and `DELETE /me/<type>s?ids=`: gone in development mode.
@@ -204,85 +205,6 @@ pub async fn follows(Extension(caller): Extension<Caller>, uri: Uri) -> Result<R
     Ok(axum::Json(ids(&query)?.iter().map(kept).collect::<Vec<_>>()).into_response())
 }
 
-/// `GET /me/top/tracks` and `/me/top/artists`: always the same for the same person and range.
-pub async fn top(
-    State(world): State<Arc<World>>,
-    Extension(caller): Extension<Caller>,
-    Path(what): Path<String>,
-    uri: Uri,
-) -> Result<Response, Refusal> {
-    caller.needs(&["user-top-read"])?;
-    let query = Query::of(&uri);
-    let range = query.get("time_range").unwrap_or("medium_term");
-    if !["short_term", "medium_term", "long_term"].contains(&range) {
-        return Err(Refusal::Bad("Invalid time range"));
-    }
-    let page = query.page(20, 50, 100_000)?;
-    let marker = &caller.person.marker;
-    let (kind, all) = match what.as_str() {
-        "tracks" => (Kind::Track, music::CATALOGUE),
-        "artists" => (Kind::Artist, music::RECORDS.len()),
-        _ => return Err(Refusal::NotFound("Service not found")),
-    };
-    let first = music::pick(&[&caller.person.id, range, &what], all);
-    let total = all.min(REMEMBERED);
-    let item = |place: usize| {
-        let id = music::id(kind, marker, (first + place * 7) % all);
-        thing(&world, &caller, kind, &id)
-    };
-    let items = (0..total).skip(page.offset).take(page.limit).filter_map(item).collect();
-    Ok(axum::Json(page.wrap(&caller, uri.path(), &query, total, items)).into_response())
-}
-
-/// `GET /me/player/recently-played`: the newest first, by cursor; songs only.
-pub async fn recently_played(
-    State(world): State<Arc<World>>,
-    Extension(caller): Extension<Caller>,
-    uri: Uri,
-) -> Result<Response, Refusal> {
-    caller.needs(&["user-read-recently-played"])?;
-    let query = Query::of(&uri);
-    let limit = query.page(20, 50, 0)?.limit;
-    let moment = |name: &str| {
-        let read = |text: &str| text.parse::<i64>().map_err(|_| Refusal::Bad("Invalid cursor"));
-        query.get(name).map(read).transpose()
-    };
-    let (before, after) = (moment("before")?, moment("after")?);
-    if before.is_some() && after.is_some() {
-        return Err(Refusal::Bad("Both before and after given"));
-    }
-    let played = (1..=REMEMBERED).map(|n| {
-        let at = caller.person.born.minus(EACH * u32::try_from(n).unwrap_or(1)).millis();
-        (at, (caller.person.state().traits.song + n * 5) % music::CATALOGUE)
-    });
-    let wanted = |at: i64| before.is_none_or(|before| at < before) && after.is_none_or(|after| at > after);
-    let mut shown: Vec<_> = played.filter(|(at, _)| wanted(*at)).collect();
-    let more = shown.len() > limit;
-    if after.is_some() {
-        // The ones that came next, not the newest.
-        shown.drain(..shown.len().saturating_sub(limit));
-    }
-    shown.truncate(limit);
-    let row = |(at, song): &(i64, usize)| {
-        let uri = track_uri(&caller.person.marker, *song);
-        json!({
-            "context": null,
-            "played_at": Timestamp::from_millis(*at).rfc3339(),
-            "track": shape::item(&world, &caller, &uri, None),
-        })
-    };
-    let items: Vec<Value> = shown.iter().map(row).collect();
-    let (first, last) = (shown.first().map(|(at, _)| *at), shown.last().map(|(at, _)| *at));
-    let href = format!("{}/me/player/recently-played?limit={limit}", caller.base);
-    let text = |at: Option<i64>| at.map(|at| at.to_string());
-    let cursors = first.map(|_| json!({ "after": text(first), "before": text(last) }));
-    let next = last.filter(|_| more).map(|at| format!("{href}&before={at}"));
-    Ok(axum::Json(json!({
-        "cursors": cursors, "href": href, "items": items, "limit": limit, "next": next,
-    }))
-    .into_response())
-}
-
 fn kind_of(types: &str) -> Result<Kind, Refusal> {
     if ["chapters", "apps"].contains(&types) {
         return Err(Refusal::Gone);
@@ -314,8 +236,17 @@ fn ids(query: &Query) -> Result<Vec<String>, Refusal> {
     Ok(ids)
 }
 
+/// What looking needs, by the kind of what is looked at (spotify.md 1.11).
+fn to_look(kind: &str) -> &'static str {
+    match kind {
+        "artist" | "user" => "user-follow-read",
+        "playlist" => "playlist-read-private",
+        _ => "user-library-read",
+    }
+}
+
 /// What a change needs, by the kind of what is changed (spotify.md 1.11).
-fn scope(kind: &str) -> &'static str {
+fn to_change(kind: &str) -> &'static str {
     match kind {
         "artist" | "user" => "user-follow-modify",
         "playlist" => "playlist-modify-public",
@@ -330,8 +261,8 @@ fn of_kind(caller: &Caller, kind: Kind) -> Vec<Liked> {
 }
 
 fn is_kept(caller: &Caller, uri: &str) -> bool {
-    if let Some(id) = uri.strip_prefix("spotify:playlist:") {
-        return read(&caller.person.playlists).iter().any(|kept| kept == id);
+    if let Some(id) = uri.strip_prefix(PLAYLIST) {
+        return following::follows(caller, id);
     }
     let among = if uri.starts_with("spotify:track:") { &caller.person.liked } else { &caller.person.saved };
     read(among).iter().any(|liked| liked.uri == uri)
@@ -342,14 +273,8 @@ fn keep(world: &World, caller: &Caller, uri: &str, kept: bool) {
     if caller.unapplied {
         return;
     }
-    if let Some(id) = uri.strip_prefix("spotify:playlist:") {
-        let known = world.playlists.read(&id.to_owned(), |_| ()).is_some();
-        let mut list = write(&caller.person.playlists);
-        match (kept, list.iter().position(|other| other == id)) {
-            (true, None) if known => list.insert(0, id.to_owned()),
-            (false, Some(at)) => drop(list.remove(at)),
-            _ => {}
-        }
+    if let Some(id) = uri.strip_prefix(PLAYLIST) {
+        following::keep(world, caller, id, kept);
     } else {
         let tracks = uri.starts_with("spotify:track:");
         let mut list = write(if tracks { &caller.person.liked } else { &caller.person.saved });

@@ -4,6 +4,7 @@ mod caller;
 mod catalog;
 mod commands;
 mod following;
+mod history;
 mod items;
 mod library;
 mod me;
@@ -83,8 +84,8 @@ fn library() -> Router<Arc<World>> {
         .route("/me/following/contains", get(library::follows))
         .route("/me/library", put(library::change).delete(library::change))
         .route("/me/library/contains", get(library::contains))
-        .route("/me/top/{what}", get(library::top))
-        .route("/me/player/recently-played", get(library::recently_played))
+        .route("/me/top/{what}", get(history::top))
+        .route("/me/player/recently-played", get(history::recently_played))
 }
 
 /// What development mode lost in February 2026 (spotify.md 1.3): 403, `/recommendations`: 404.

@@ -162,7 +162,8 @@ fn now_playing(world: &World, caller: &Caller, play: &Play) -> Value {
     })
 }
 
-fn context(caller: &Caller, uri: &str) -> Option<Value> {
+/// What something plays from, by its URI.
+pub fn context(caller: &Caller, uri: &str) -> Option<Value> {
     let (kind, id) = uri.strip_prefix("spotify:")?.split_once(':')?;
     Some(json!({
         "external_urls": { "spotify": format!("https://open.spotify.com/{kind}/{id}") },

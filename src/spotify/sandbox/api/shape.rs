@@ -76,7 +76,7 @@ impl Shape<'_> {
             "album": self.album(index / music::SONGS),
             "artists": [self.artist(index / music::SONGS)],
             "disc_number": 1,
-            "duration_ms": 120_000 + number % 180_000,
+            "duration_ms": shelf::song_millis(id),
             "explicit": false,
             "external_ids": { "isrc": isrc(index) },
             "is_local": false,
@@ -117,7 +117,7 @@ pub fn playlist(world: &World, caller: &Caller, list: &Playlist) -> Value {
     let href = format!("{}/playlists/{id}", caller.base);
     let mut value = json!({
         "collaborative": list.collaborative,
-        "description": owner.spell(&list.description),
+        "description": escaped(&owner.describe(&list.description)),
         "external_urls": { "spotify": format!("https://open.spotify.com/playlist/{id}") },
         "href": href,
         "id": id,
@@ -138,6 +138,14 @@ pub fn playlist(world: &World, caller: &Caller, list: &Playlist) -> Value {
         value["tracks"] = json!({ "href": format!("{href}/tracks"), "total": total });
     }
     value
+}
+
+/// A description as Spotify gives it: in the entities of HTML. Names come as they are.
+fn escaped(text: &str) -> String {
+    // The ampersand first, or it would be escaped in what stands for the others.
+    const ENTITIES: [(char, &str); 6] =
+        [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;"), ('\'', "&#x27;"), ('/', "&#x2F;")];
+    ENTITIES.iter().fold(text.to_owned(), |text, (letter, entity)| text.replace(*letter, entity))
 }
 
 /// Whether the caller may see the entries of a playlist (spotify.md 1.3, "Playlist contents").
@@ -199,7 +207,7 @@ fn local(uri: &str, rest: &str) -> Value {
     json!({
         "album": { "name": "", "artists": [], "images": [], "id": null, "uri": null, "type": "album" },
         "artists": [{ "name": rest.split(':').next().unwrap_or_default().replace('+', " "), "id": null }],
-        "duration_ms": 200_000, "explicit": false, "external_ids": {}, "external_urls": {}, "href": null,
+        "duration_ms": shelf::LOCAL_MILLIS, "explicit": false, "external_ids": {}, "external_urls": {}, "href": null,
         "id": null, "is_local": true, "name": name, "type": "track", "uri": uri,
     })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::shape::{MARKETS, Shape, images, with};
 use crate::spotify::sandbox::world::music::{self, Kind, RECORDS, SONGS};
-use crate::spotify::sandbox::world::shelf::{BOOKS, CHAPTERS, EPISODES, SHOWS};
+use crate::spotify::sandbox::world::shelf::{BOOKS, CHAPTERS, EPISODE_MILLIS, EPISODES, SHOWS};
 
 const ABOUT: &str = "Half an hour about music that does not exist.";
 const BLURB: &str = "A book that nobody wrote, read by nobody.";
@@ -70,7 +70,7 @@ impl Shape<'_> {
         let episode = json!({
             "audio_preview_url": null,
             "description": ABOUT,
-            "duration_ms": 1_800_000,
+            "duration_ms": EPISODE_MILLIS,
             "explicit": false,
             "html_description": ABOUT,
             "images": images(&id),

@@ -1,6 +1,5 @@
-//! What a person's player does with a command (spotify.md 6.10). Pure: the time is passed in.
-//!
-//! A song never ends by itself: it begins anew. Commands take effect a little later, as they do at Spotify.
+//! What a person's player does with a command, and by itself when a song ends (spotify.md 6.10). Pure: the time is
+//! passed in. Commands take effect a little later, as they do at Spotify.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,7 +7,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::people::{Playing, Traits};
+use super::shelf;
 use crate::ambient::Timestamp;
+
+/// Most songs that may have ended since a player was last looked at; it begins anew where it were more.
+const MOST_ENDED: usize = 10_000;
 
 /// A device of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +65,7 @@ pub enum Impossible {
 }
 
 /// What plays, where and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Play {
     /// What kind of thing plays.
     pub playing: Playing,
@@ -81,6 +84,7 @@ pub struct Play {
     /// The position at `since`, milliseconds.
     pub position: i64,
     /// Since when it plays from there.
+    #[serde(with = "millis")]
     pub since: Timestamp,
     /// Whether the order is by chance (it is only remembered).
     pub shuffle: bool,
@@ -93,10 +97,33 @@ pub struct Play {
 }
 
 /// A player with what is seen of it and what will be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Player {
     shown: Play,
-    coming: Option<(Timestamp, Play)>,
+    coming: Option<Coming>,
+}
+
+/// What a command made, and when it is seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Coming {
+    #[serde(with = "millis")]
+    due: Timestamp,
+    play: Play,
+}
+
+/// Instants as the state file has them.
+mod millis {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::ambient::Timestamp;
+
+    pub fn serialize<S: Serializer>(instant: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(instant.millis())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_millis)
+    }
 }
 
 impl Player {
@@ -107,23 +134,24 @@ impl Player {
 
     /// What is seen at this moment.
     pub fn seen(&mut self, now: Timestamp) -> &Play {
-        if self.coming.as_ref().is_some_and(|(due, _)| *due <= now)
-            && let Some((_, play)) = self.coming.take()
-        {
-            self.shown = play;
+        if let Some(coming) = self.coming.take_if(|coming| coming.due <= now) {
+            self.shown = coming.play;
         }
+        self.shown.pass(now);
         &self.shown
     }
 
     /// What commands act upon: the newest, seen or not.
     pub fn newest(&mut self, now: Timestamp) -> Play {
         self.seen(now);
-        self.coming.as_ref().map_or(&self.shown, |(_, play)| play).clone()
+        let Some(coming) = &mut self.coming else { return self.shown.clone() };
+        coming.play.pass(now);
+        coming.play.clone()
     }
 
     /// Takes over what a command made, to be seen after this delay.
     pub fn becomes(&mut self, play: Play, now: Timestamp, delay: Duration) {
-        self.coming = Some((now.plus(delay), play));
+        self.coming = Some(Coming { due: now.plus(delay), play });
         self.seen(now);
     }
 }
@@ -151,6 +179,28 @@ impl Play {
         (self.paused, self.position, self.since) = (paused, position, now);
         self.playing =
             if self.current.starts_with("spotify:episode:") { Playing::Episode } else { Playing::Track };
+    }
+
+    /// Lets time go by: what ended has given way to the next, or began anew where the track is repeated.
+    fn pass(&mut self, now: Timestamp) {
+        for _ in 0..MOST_ENDED {
+            let plays = matches!(self.playing, Playing::Track | Playing::Episode) && !self.paused;
+            let length = i64::try_from(shelf::length(&self.current)).unwrap_or(i64::MAX).max(1);
+            // Sought beyond the end, it ends at once.
+            let left = (length - self.position).max(0);
+            let end = self.since.millis().saturating_add(left);
+            if !plays || now.millis() < end {
+                return;
+            }
+            if self.repeat == "track" {
+                let into = (now.millis() - end) % length;
+                return self.run(false, into, now);
+            }
+            if self.next(Timestamp::from_millis(end)).is_err() {
+                return;
+            }
+        }
+        self.run(self.paused, 0, now);
     }
 
     /// Goes to the next item: first what was queued.
@@ -250,6 +300,39 @@ mod tests {
         assert_eq!(heard, ["q", "b", "a"]);
         assert!(play.paused);
         assert_eq!(play.previous(now), Err(Impossible::Restriction));
+    }
+
+    #[test]
+    fn a_song_that_ends_gives_way_to_the_next_until_the_list_ends() {
+        let mut player = Player::new(play(&["a", "b"]));
+        let mut play = player.newest(Timestamp::default());
+        play.queue.push_back("q".to_owned());
+        player.becomes(play, Timestamp::default(), Duration::ZERO);
+        let mut at = 0;
+        for (song, next) in [("a", "q"), ("q", "b"), ("b", "a")] {
+            let length = i64::try_from(shelf::length(song)).unwrap();
+            at += length;
+            let before = player.seen(Timestamp::from_millis(at - 1));
+            assert_eq!((before.current.as_str(), before.paused), (song, false));
+            assert_eq!(before.progress(Timestamp::from_millis(at - 1), length), length - 1);
+            assert_eq!(player.seen(Timestamp::from_millis(at)).current, next);
+        }
+        let end = player.seen(Timestamp::from_millis(at + 500_000));
+        assert_eq!((end.current.as_str(), end.paused, end.position), ("a", true, 0));
+    }
+
+    #[test]
+    fn what_is_repeated_goes_on_for_as_long_as_one_likes() {
+        let (year, of) = (Timestamp::from_secs(31_536_000), |song: &str| shelf::length(song));
+        let repeating = |repeat: &str| Play { repeat: repeat.to_owned(), ..play(&["a", "b"]) };
+        let mut track = Player::new(repeating("track"));
+        let seen = track.seen(year);
+        let expected = 31_536_000_000 % i64::try_from(of("a")).unwrap();
+        assert_eq!((seen.current.as_str(), seen.progress(year, i64::MAX)), ("a", expected));
+        let mut context = Player::new(repeating("context"));
+        let seen = context.seen(Timestamp::from_millis(i64::try_from(of("a") + of("b")).unwrap() + 7));
+        assert_eq!((seen.current.as_str(), seen.paused, seen.at), ("a", false, 0));
+        assert!(!context.seen(year).paused);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::World;
 use super::app::{App, AppRules, Secrets};
 use super::grants::{Access, Code, Grant, Refresh};
 use super::people::{Liked, Person, Traits};
+use super::player::Player;
 use super::playlists::Playlist;
 use super::shards::{lock, read, write};
 use crate::ambient::Timestamp;
@@ -105,6 +106,8 @@ struct PersonRecord {
     liked: Vec<Liked>,
     #[serde(default)]
     saved: Vec<Liked>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    player: Option<Player>,
 }
 
 /// One token with its grant; tokens of one grant stay one after loading (`grant` is its number in the file).
@@ -202,6 +205,7 @@ fn person_record(person: &Person) -> PersonRecord {
         playlists: read(&person.playlists).clone(),
         liked: read(&person.liked).clone(),
         saved: read(&person.saved).clone(),
+        player: lock(&person.player).clone(),
     }
 }
 
@@ -240,6 +244,7 @@ fn restore(world: &World, file: File) -> Result<(), Failure> {
         *write(&person.playlists) = record.playlists;
         *write(&person.liked) = record.liked;
         *write(&person.saved) = record.saved;
+        *lock(&person.player) = record.player;
         write(&world.people).add(Arc::new(person));
     }
     for playlist in file.playlists {

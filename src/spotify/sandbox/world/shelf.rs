@@ -14,6 +14,26 @@ pub const CHAPTERS: usize = 12;
 /// Where audiobooks are offered (spotify.md 1.11).
 pub const BOOK_MARKETS: [&str; 6] = ["US", "GB", "CA", "IE", "NZ", "AU"];
 
+/// How long an episode is, in milliseconds.
+pub const EPISODE_MILLIS: u64 = 1_800_000;
+/// How long a local file is.
+pub const LOCAL_MILLIS: u64 = 200_000;
+
+/// How long the song with this id is, in milliseconds.
+pub fn song_millis(id: &str) -> u64 {
+    120_000 + music::number(&["track", id]) % 180_000
+}
+
+/// How long what plays under this URI is, in milliseconds.
+pub fn length(uri: &str) -> u64 {
+    match uri.strip_prefix("spotify:").and_then(|rest| rest.split_once(':')) {
+        Some(("episode", _)) => EPISODE_MILLIS,
+        Some(("local", _)) => LOCAL_MILLIS,
+        Some((_, id)) => song_millis(id),
+        None => song_millis(uri),
+    }
+}
+
 /// How many things of a kind there are.
 pub const fn count(kind: Kind) -> usize {
     match kind {
