@@ -261,7 +261,7 @@ pub fn accounts_url(config: &Config) -> &str {
 
 /// Apps of different regimes may stand side by side: what the narrowest can do works for all.
 fn narrowest(apps: &[ConfiguredApp]) -> QuotaMode {
-    let modes = apps.iter().map(|(_, mode, _)| *mode);
+    let modes = apps.iter().map(|app| app.quota);
     modes.min_by_key(|mode| mode.search_page()).unwrap_or(QuotaMode::Development)
 }
 
@@ -313,7 +313,8 @@ pub fn credentials(config: &Config) -> Vec<ConfiguredApp> {
             config::QuotaMode::DevelopmentLegacy => QuotaMode::DevelopmentLegacy,
             config::QuotaMode::Extended => QuotaMode::Extended,
         };
-        (credentials, mode, app.seats.map(i64::from))
+        let seats = app.seats.map(i64::from);
+        ConfiguredApp { name: app.name.clone(), credentials, quota: mode, seats }
     };
     config.spotify.apps.iter().map(one).collect()
 }

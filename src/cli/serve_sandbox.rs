@@ -58,6 +58,7 @@ impl Sandboxed {
         config.spotify.accounts_url = url(&running.accounts_url)?;
         config.spotify.api_url = url(&running.api_url)?;
         config.spotify.apps = vec![SpotifyApp {
+            name: "app 1".to_owned(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: None,
             seats: Some(5),

@@ -32,7 +32,7 @@ impl Build<'_> {
             _ => Vec::new(),
         };
         for (raw, origin) in more {
-            let app = self.app(raw, &origin);
+            let app = self.app(raw, &origin, apps.len());
             if apps.iter().any(|known| known.client_id == app.client_id) {
                 let why = format!("client id {} is there twice", app.client_id);
                 self.problem(
@@ -54,6 +54,7 @@ impl Build<'_> {
         };
         match self.optional_text("spotify.client_id") {
             Some(client_id) => Some(SpotifyApp {
+                name: "app 1".to_owned(),
                 client_id,
                 client_secret: secret.map(|(secret, _)| secret),
                 seats: room(seats, quota_mode),
@@ -71,10 +72,11 @@ impl Build<'_> {
         }
     }
 
-    fn app(&mut self, raw: RawApp, origin: &Origin) -> SpotifyApp {
+    fn app(&mut self, raw: RawApp, origin: &Origin, before: usize) -> SpotifyApp {
         let mode = quota_mode(raw.quota_mode.as_deref().unwrap_or("development"));
         let from_file = raw.client_secret_file.and_then(|file| self.app_secret(&file, origin));
         SpotifyApp {
+            name: raw.name.unwrap_or_else(|| format!("app {}", before + 1)),
             client_id: raw.client_id,
             client_secret: raw.client_secret.or(from_file),
             seats: room(raw.seats, mode),

@@ -42,6 +42,20 @@ pub fn client_id(text: &str) -> Result<(), Wrong> {
     ))
 }
 
+/// What an app is called: it is told in errors of OAuth, which take plain ASCII only (RFC 6749 section 4.1.2.1).
+pub fn app_name(text: &str) -> Result<(), Wrong> {
+    let valid = (1..=40).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_.".contains(&byte))
+        && text.trim() == text;
+    if valid {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is no name of an app", quoted(text)),
+        "write 1 to 40 of the letters a to z, digits, spaces and - _ .",
+    ))
+}
+
 /// An address to listen on.
 pub fn ip(text: &str) -> Result<(), Wrong> {
     if text == "localhost" || text.parse::<IpAddr>().is_ok() {

@@ -65,6 +65,8 @@ pub struct SpotifyConfig {
 /// One app of the operator's in Spotify's dashboard.
 #[derive(Clone, Debug)]
 pub struct SpotifyApp {
+    /// What people are told it is called.
+    pub name: String,
     /// The public client id.
     pub client_id: String,
     /// The client secret; PKCE is used with and without it.

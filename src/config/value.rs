@@ -44,6 +44,8 @@ pub struct RawApp {
     pub seats: Option<u64>,
     /// What Spotify allows it.
     pub quota_mode: Option<String>,
+    /// What people are told it is called.
+    pub name: Option<String>,
 }
 
 /// Reads text from the environment, a flag, a secret's file or the key table.
@@ -176,7 +178,7 @@ fn list(items: Vec<String>, check: checks::Check) -> Result<Value, Wrong> {
 }
 
 const APPS_FIX: &str =
-    "write a list of tables with client_id, client_secret (or client_secret_file), seats, quota_mode";
+    "write a list of tables with client_id, client_secret (or client_secret_file), seats, quota_mode, name";
 
 fn apps(node: &Node) -> Result<Value, Wrong> {
     let nodes = node.as_array().ok_or_else(|| Wrong::new(format!("it is {}", type_of(node)), APPS_FIX))?;
@@ -193,7 +195,7 @@ fn in_app(at: usize, wrong: Wrong) -> Wrong {
 
 fn app(node: &Node) -> Result<RawApp, Wrong> {
     let fields = node.as_object().ok_or_else(|| Wrong::new(format!("it is {}", type_of(node)), APPS_FIX))?;
-    let known = ["client_id", "client_secret", "client_secret_file", "seats", "quota_mode"];
+    let known = ["client_id", "client_secret", "client_secret_file", "seats", "quota_mode", "name"];
     if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(Wrong::new(format!("{} is not known", quoted(unknown)), APPS_FIX));
     }
@@ -207,6 +209,10 @@ fn app(node: &Node) -> Result<RawApp, Wrong> {
     let quota_mode = text("quota_mode")?;
     if let Some(mode) = &quota_mode {
         choice(mode, checks::QUOTA_MODES)?;
+    }
+    let name = text("name")?;
+    if let Some(name) = &name {
+        checks::app_name(name)?;
     }
     let seats = match fields.get("seats") {
         None => None,
@@ -223,6 +229,7 @@ fn app(node: &Node) -> Result<RawApp, Wrong> {
         client_secret_file: text("client_secret_file")?,
         seats,
         quota_mode,
+        name,
     })
 }
 

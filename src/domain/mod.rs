@@ -20,6 +20,7 @@ pub mod linking;
 pub mod mcp_session;
 mod neighbourhood;
 pub mod pkce;
+pub mod placement;
 pub mod probing;
 pub mod redirect;
 pub mod refresh;

@@ -6,11 +6,12 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use crate::config::Config;
+use crate::domain::LinkId;
 use crate::domain::linking::Linking;
 use crate::failure::Failure;
 use crate::oauth::login::{self, Arrival, Departure, LoginProblem, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, sessions};
-use crate::web::{Done, Notice, Problem, notice, routes};
+use crate::web::{Done, Notice, Problem, not_listed, notice, routes};
 
 use super::Shared;
 use super::limited::no_departure;
@@ -27,8 +28,8 @@ pub(super) async fn login(
     Extension(visitor): Extension<Visitor>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let reconnect = Params::parse(query.unwrap_or_default().as_bytes()).get("link").is_some();
-    match depart(&http, reconnect, &visitor).await {
+    let query = Params::parse(query.unwrap_or_default().as_bytes());
+    match depart(&http, query.get("link"), &visitor).await {
         Ok(Way::Account) => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &[]),
         Ok(Way::Spotify(departure)) => redirect(&departure.url, &departure.cookies),
         Ok(Way::None(why)) => no_departure(&http, why, &visitor).await,
@@ -42,11 +43,11 @@ enum Way {
     None(NoDeparture),
 }
 
-async fn depart(http: &Shared, reconnect: bool, visitor: &Visitor) -> Result<Way, Failure> {
+async fn depart(http: &Shared, reconnect: Option<&str>, visitor: &Visitor) -> Result<Way, Failure> {
     let app = &http.app;
     let session = sessions::current(app, visitor).await?;
     if let Some(session) = &session
-        && !reconnect
+        && reconnect.is_none()
     {
         let links = app.store.links(&session.user).await?;
         if !links.is_empty() && links.iter().all(|link| link.reconnect.is_none()) {
@@ -55,7 +56,8 @@ async fn depart(http: &Shared, reconnect: bool, visitor: &Visitor) -> Result<Way
     }
     let local = http.local.as_ref().and_then(|local| local.expected.clone());
     let user = session.map(|session| session.user).or(local);
-    let departure = login::depart(app, Purpose::Browser, user.as_ref(), visitor).await?;
+    let link = reconnect.and_then(|id| id.parse::<LinkId>().ok());
+    let departure = login::depart(app, Purpose::Browser(link.as_ref()), user.as_ref(), visitor).await?;
     Ok(departure.map_or_else(Way::None, Way::Spotify))
 }
 
@@ -68,6 +70,7 @@ pub(super) async fn callback(
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     match login::arrive(&http.app, &params, &visitor).await {
         Ok(Arrival::Client { url, cookies, .. }) => redirect(&url, &cookies),
+        Ok(Arrival::Onward(departure)) => redirect(&departure.url, &departure.cookies),
         Ok(Arrival::Linked { outcome, cookies }) => {
             let done = match outcome {
                 Linking::Added => Done::Linked,
@@ -85,7 +88,10 @@ pub(super) async fn callback(
             }
             None => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &cookies),
         },
-        Ok(Arrival::Problem(why)) => page(&http, problem_of(why), &visitor).into_response(),
+        Ok(Arrival::Problem(LoginProblem::NotAllowlisted(Some(app)))) => {
+            not_listed(&http.site, &app, &visitor.request).into_response()
+        }
+        Ok(Arrival::Problem(why)) => page(&http, problem_of(&why), &visitor).into_response(),
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
 }
@@ -107,7 +113,7 @@ pub(super) async fn status(State(http): State<Shared>, Extension(visitor): Exten
     }
 }
 
-const fn problem_of(why: LoginProblem) -> Problem {
+const fn problem_of(why: &LoginProblem) -> Problem {
     match why {
         LoginProblem::Expired => Problem::LoginExpired,
         LoginProblem::WrongBrowser => Problem::WrongBrowser,
@@ -117,7 +123,7 @@ const fn problem_of(why: LoginProblem) -> Problem {
         LoginProblem::TooManyAccounts => Problem::TooManyAccounts,
         LoginProblem::SessionEnded => Problem::FormExpired,
         LoginProblem::NoSeat => Problem::NoSeat,
-        LoginProblem::NotAllowlisted => Problem::NotAllowlisted,
+        LoginProblem::NotAllowlisted(_) => Problem::NotAllowlisted,
         LoginProblem::SignupClosed => Problem::SignupClosed,
         LoginProblem::Disabled => Problem::UserDisabled,
         LoginProblem::Unavailable => Problem::SpotifyUnavailable,

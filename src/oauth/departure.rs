@@ -9,23 +9,30 @@ use crate::crypto::token::{Token, TokenKind};
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Alias;
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{Neighbourhood, Scope, UserId};
+use crate::domain::{AppId, ClientId, LinkId, Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::AuthorizeRequest;
-use crate::store::NewLogin;
+use crate::store::{Login, NewLogin};
+use crate::vault::{SpotifyApp, Wayfarer};
 
 use super::login::https;
 use super::tickets::AuthorizationRequest;
 use super::verifier::seal_verifier;
 use super::{Visitor, cookies};
 
+/// What logins are for, as their rows say it.
+const CLIENT: &str = "client";
+const BROWSER: &str = "browser";
+pub(super) const PAGE: &str = "page";
+pub(super) const LINK: &str = "link";
+
 /// What a login is for.
 #[derive(Clone, Copy, Debug)]
 pub enum Purpose<'a> {
     /// A client waits for a code.
     Client(&'a AuthorizationRequest),
-    /// The person wants to see `/account`.
-    Browser,
+    /// The person wants to see `/account`, or to connect this account of theirs again.
+    Browser(Option<&'a LinkId>),
     /// The person opened a one-time page of theirs, and has to be logged in for it.
     Page(&'a LinkPageId),
     /// The person who is logged in links another account, to be called so.
@@ -35,10 +42,10 @@ pub enum Purpose<'a> {
 impl Purpose<'_> {
     const fn name(self) -> &'static str {
         match self {
-            Self::Client(_) => "client",
-            Self::Browser => "browser",
-            Self::Page(_) => "page",
-            Self::Link(_) => "link",
+            Self::Client(_) => CLIENT,
+            Self::Browser(_) => BROWSER,
+            Self::Page(_) => PAGE,
+            Self::Link(_) => LINK,
         }
     }
 }
@@ -61,6 +68,17 @@ pub enum NoDeparture {
     Limited(Verdict),
 }
 
+/// What a login takes along to Spotify, whichever app it goes through.
+struct Errand {
+    purpose: &'static str,
+    request: Option<String>,
+    client: Option<ClientId>,
+    page: Option<LinkPageId>,
+    alias: Option<String>,
+    user: Option<UserId>,
+    tried: Vec<AppId>,
+}
+
 /// Sends a browser to Spotify.
 pub async fn depart(
     app: &App,
@@ -72,20 +90,13 @@ pub async fn depart(
         Verdict::Fits => {}
         limited => return Ok(Err(NoDeparture::Limited(limited))),
     }
-    let Some(spotify) = app.vault.apps().for_newcomer(&app.store).await? else {
+    let home = home(app, purpose, user).await?;
+    let of = Wayfarer { home: home.as_ref(), tried: &[], may_sit: true };
+    let Some(spotify) = app.vault.apps().next(&app.store, of).await? else {
         return Ok(Err(NoDeparture::NoApp));
     };
-    let (state, browser) = (handle(app), handle(app));
-    let verifier = CodeVerifier::mint(&app.dice.bytes());
-    // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
-    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied()).collect();
-    let (now, lifetime) = (app.now(), app.config.security.login_timeout);
-    let login = NewLogin {
-        state: state.hash(),
-        browser: browser.hash(),
+    let errand = Errand {
         purpose: purpose.name(),
-        app: spotify.id.clone(),
-        verifier: seal_verifier(app, state.hash(), &verifier)?,
         request: match purpose {
             Purpose::Client(request) => Some(request.to_json()),
             _ => None,
@@ -103,6 +114,84 @@ pub async fn depart(
             _ => None,
         },
         user: user.cloned(),
+        tried: Vec::new(),
+    };
+    send(app, errand, &spotify, visitor).await.map(Ok)
+}
+
+/// The app that the account is linked through which this login is to bring back: the one that was named, else one that
+/// has to be connected again, else the primary one.
+async fn home(app: &App, purpose: Purpose<'_>, user: Option<&UserId>) -> Result<Option<AppId>, Failure> {
+    let named = match purpose {
+        Purpose::Link(_) => return Ok(None),
+        Purpose::Browser(named) => named,
+        Purpose::Client(_) | Purpose::Page(_) => None,
+    };
+    let Some(user) = user else { return Ok(None) };
+    let links = app.store.links(user).await?;
+    let link = links.iter().find(|link| Some(&link.id) == named);
+    let link = link.or_else(|| links.iter().find(|link| link.reconnect.is_some())).or_else(|| links.first());
+    Ok(link.map(|link| link.app.clone()))
+}
+
+/// Who came back from Spotify, as far as that app let it be known.
+pub(super) enum Seatless {
+    /// Spotify does not answer for them there: they may be anybody.
+    Unknown,
+    /// No seat is left there; the app that an account of theirs is linked through, where one is.
+    Known(Option<AppId>),
+}
+
+/// Sends a browser that one app has no place for on to the next, with all that it came with; `None` where there is none.
+pub(super) async fn go_on(
+    app: &App,
+    login: &Login,
+    seatless: &Seatless,
+    visitor: &Visitor,
+) -> Result<Option<Departure>, Failure> {
+    let mut tried = login.tried.clone();
+    tried.push(login.app.clone());
+    let of = match seatless {
+        Seatless::Unknown => Wayfarer { home: None, tried: &tried, may_sit: true },
+        Seatless::Known(home) => Wayfarer { home: home.as_ref(), tried: &tried, may_sit: false },
+    };
+    let Some(spotify) = app.vault.apps().next(&app.store, of).await? else { return Ok(None) };
+    let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
+    let errand = Errand {
+        purpose: [CLIENT, BROWSER, PAGE].into_iter().find(|name| *name == login.purpose).unwrap_or(LINK),
+        request: login.request.clone(),
+        client: request.map(|request| request.client),
+        page: login.page.clone(),
+        alias: login.alias.clone(),
+        user: login.user.clone(),
+        tried,
+    };
+    send(app, errand, &spotify, visitor).await.map(Some)
+}
+
+async fn send(
+    app: &App,
+    errand: Errand,
+    spotify: &SpotifyApp,
+    visitor: &Visitor,
+) -> Result<Departure, Failure> {
+    let (state, browser) = (handle(app), handle(app));
+    let verifier = CodeVerifier::mint(&app.dice.bytes());
+    // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
+    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied()).collect();
+    let (now, lifetime) = (app.now(), app.config.security.login_timeout);
+    let login = NewLogin {
+        state: state.hash(),
+        browser: browser.hash(),
+        purpose: errand.purpose,
+        app: spotify.id.clone(),
+        verifier: seal_verifier(app, state.hash(), &verifier)?,
+        request: errand.request,
+        client: errand.client,
+        page: errand.page,
+        alias: errand.alias,
+        tried: errand.tried,
+        user: errand.user,
         spotify_scope: scopes.join(" "),
         now,
         expires_at: now.plus(lifetime),
@@ -118,10 +207,10 @@ pub async fn depart(
         state: &SecretString::new(state.expose()),
         verifier: &verifier,
         // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
-        show_dialog: matches!(purpose, Purpose::Link(_)),
+        show_dialog: login.purpose == LINK,
     });
     let cookies = cookies::set_login(state.hash(), &browser, lifetime, (&visitor.cookies, https(app)));
-    Ok(Ok(Departure { url, cookies }))
+    Ok(Departure { url, cookies })
 }
 
 fn handle(app: &App) -> Token {

@@ -5,14 +5,15 @@
 
 use crate::app::App;
 use crate::crypto::token::TokenHash;
-use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::linking::{Linking, NotLinked, linking};
+use crate::domain::{AppId, UserId};
 use crate::failure::Failure;
 use crate::store::Login;
 use crate::vault::{LinkError, LoginAtSpotify};
 
-use super::login::{Arrival, LoginProblem, Stop, at_spotify, https, problem};
+use super::departure::Seatless;
+use super::login::{Arrival, LoginProblem, Stop, at_spotify, elsewhere, https, problem};
 use super::{Params, Visitor, cookies, sessions};
 
 /// Takes a browser back that went to Spotify to link another account.
@@ -33,6 +34,7 @@ pub(super) async fn arrive(
             Ok(Arrival::Linked { outcome, cookies: vec![cookies::clear_login(state, https(app))] })
         }
         Err(Stop::Problem(why)) => problem(app, (why, Some(&person)), None, visitor).await,
+        Err(Stop::Seatless(who)) => elsewhere(app, (login, state), (&who, Some(&person)), visitor).await,
         Err(Stop::Disabled(_)) => problem(app, (LoginProblem::Disabled, Some(&person)), None, visitor).await,
         Err(Stop::Failure(failure)) => Err(failure),
     }
@@ -45,17 +47,22 @@ async fn linked(
     (state, person): (TokenHash, &UserId),
 ) -> Result<Linking, Stop> {
     let at_spotify = at_spotify(app, params, login, state).await?;
-    let outcome = decided(app, &at_spotify, person).await?;
+    let (outcome, home) = decided(app, &at_spotify, person).await?;
     match app.vault.take_login(&at_spotify).await {
         Ok(_) => Ok(outcome),
         Err(LinkError::SomebodyElses) => Err(Stop::Problem(LoginProblem::SomebodyElses)),
-        Err(LinkError::NoSeat) => Err(Stop::Problem(LoginProblem::NoSeat)),
+        Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
         Err(LinkError::Gone) => Err(Stop::Problem(LoginProblem::SessionEnded)),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
     }
 }
 
-async fn decided(app: &App, login: &LoginAtSpotify, person: &UserId) -> Result<Linking, Stop> {
+/// What it comes to, and the app that the account is linked through now.
+async fn decided(
+    app: &App,
+    login: &LoginAtSpotify,
+    person: &UserId,
+) -> Result<(Linking, Option<AppId>), Stop> {
     let known = app.vault.person_of(login).await?;
     let has = app.store.links(person).await?.len();
     let outcome = linking(person, known.as_ref().map(|link| &link.user), has).map_err(|why| {
@@ -71,7 +78,7 @@ async fn decided(app: &App, login: &LoginAtSpotify, person: &UserId) -> Result<L
     {
         return Err(Stop::Disabled(whose));
     }
-    Ok(outcome)
+    Ok((outcome, known.map(|link| link.app)))
 }
 
 /// Somebody opened a one-time page that another person asked for: refused, and told to the trail.

@@ -19,6 +19,7 @@ use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
 
 use super::authorize::error_redirect;
 pub use super::departure::{Departure, NoDeparture, Purpose, depart};
+use super::departure::{LINK, PAGE, Seatless, go_on};
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
 use super::verifier::open_verifier;
@@ -50,6 +51,8 @@ pub enum Arrival {
         /// `Set-Cookie`s.
         cookies: Vec<String>,
     },
+    /// To Spotify once more: that app has no place for them, another may have.
+    Onward(Departure),
     /// A page that says what went wrong.
     Problem(LoginProblem),
 }
@@ -66,13 +69,14 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     let Some(login) = app.store.take_login(state, browser.hash(), app.now()).await? else {
         return Ok(stranger(app, LoginProblem::Expired, visitor).await);
     };
-    if login.purpose == "link" {
+    if login.purpose == LINK {
         return linking::arrive(app, params, &login, (state, visitor)).await;
     }
     let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
     match complete(app, params, &login, state, visitor).await {
         Ok(linked) => welcome(app, linked, (request, login.page), state, visitor).await,
         Err(Stop::Problem(why)) => problem(app, (why, None), request.as_ref(), visitor).await,
+        Err(Stop::Seatless(who)) => elsewhere(app, (&login, state), (&who, None), visitor).await,
         Err(Stop::Disabled(user)) => {
             problem(app, (LoginProblem::Disabled, Some(&user)), request.as_ref(), visitor).await
         }
@@ -82,6 +86,8 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
 
 pub(super) enum Stop {
     Problem(LoginProblem),
+    /// The app has no place for whoever came.
+    Seatless(Seatless),
     /// The operator has disabled this person.
     Disabled(UserId),
     Failure(Failure),
@@ -102,7 +108,7 @@ async fn complete(
 ) -> Result<Linked, Stop> {
     let at_spotify = at_spotify(app, params, login, state).await?;
     // A one-time page is opened by the very person who asked for it, or by nobody.
-    admit(app, at_spotify, (login.purpose == "page", visitor)).await
+    admit(app, at_spotify, (login.purpose == PAGE, visitor)).await
 }
 
 /// Who came back from Spotify, with which tokens; nothing is decided yet.
@@ -167,11 +173,11 @@ async fn who(
 ) -> Result<LoginAtSpotify, Stop> {
     let me = app.api.me(&tokens.access_token).await.map_err(|error| {
         tracing::warn!(%error, "Spotify did not say who logged in");
-        Stop::Problem(match error {
-            ApiError::NotAllowlisted => LoginProblem::NotAllowlisted,
-            ApiError::OwnerNotPremium => LoginProblem::Misconfigured,
-            _ => LoginProblem::Unavailable,
-        })
+        match error {
+            ApiError::NotAllowlisted => Stop::Seatless(Seatless::Unknown),
+            ApiError::OwnerNotPremium => Stop::Problem(LoginProblem::Misconfigured),
+            _ => Stop::Problem(LoginProblem::Unavailable),
+        }
     })?;
     let Some(spotify_user_id) = me.id.filter(|id| !id.is_empty()) else {
         return Err(Stop::Problem(LoginProblem::Unavailable));
@@ -233,6 +239,7 @@ async fn admit(
     if known.is_none() && login.expected.is_none() && !may_sign_up(app, &login).await? {
         return stop(LoginProblem::SignupClosed);
     }
+    let home = known.as_ref().map(|link| link.app.clone());
     // From here on it is they or nobody: deleted in this very moment, they do not come back as somebody new.
     if let Some(link) = known {
         login.expected = Some(link.user);
@@ -248,7 +255,7 @@ async fn admit(
             Ok(linked)
         }
         Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
-        Err(LinkError::NoSeat) => stop(LoginProblem::NoSeat),
+        Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
         Err(LinkError::Gone) => stop(LoginProblem::Expired),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
     }
@@ -317,6 +324,27 @@ async fn welcome(
     Ok(Arrival::Client { url: request.redirect_uri.with_query(&parameters), cookies: set })
 }
 
+/// On to the next app; where there is none, why and what to ask for.
+pub(super) async fn elsewhere(
+    app: &App,
+    (login, state): (&Login, TokenHash),
+    (who, person): (&Seatless, Option<&UserId>),
+    visitor: &Visitor,
+) -> Result<Arrival, Failure> {
+    if let Some(mut departure) = go_on(app, login, who, visitor).await? {
+        departure.cookies.push(cookies::clear_login(state, https(app)));
+        return Ok(Arrival::Onward(departure));
+    }
+    // Where nobody else fits, to be listed at Spotify would not help.
+    let why = match app.vault.apps().roomiest(&app.store).await? {
+        Some(_) if app.vault.apps().all().len() == 1 => LoginProblem::NotAllowlisted(None),
+        Some(roomy) => LoginProblem::NotAllowlisted(Some(roomy.name)),
+        None => LoginProblem::NoSeat,
+    };
+    let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
+    problem(app, (why, person), request.as_ref(), visitor).await
+}
+
 /// Nobody began a login here, or in another browser: anybody can come with that, as often as they like.
 async fn stranger(app: &App, why: LoginProblem, visitor: &Visitor) -> Arrival {
     Figure::FailedLogin.count();
@@ -332,7 +360,7 @@ pub(super) async fn problem(
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
     Figure::FailedLogin.count();
-    let code = if matches!(why, LoginProblem::WrongAccount | LoginProblem::SomebodyElses) {
+    let code = if matches!(&why, LoginProblem::WrongAccount | LoginProblem::SomebodyElses) {
         EventCode::AccountMismatch
     } else {
         EventCode::AuthnLoginFail
@@ -350,7 +378,7 @@ pub(super) async fn problem(
         None => Arrival::Problem(why),
         Some(request) => {
             let (error, text) = why.oauth();
-            let url = error_redirect(app, &request.redirect_uri, request.state.as_deref(), error, text);
+            let url = error_redirect(app, &request.redirect_uri, request.state.as_deref(), error, &text);
             Arrival::Client { url, cookies: Vec::new() }
         }
     })

@@ -1,8 +1,10 @@
 //! What can go wrong between here and Spotify, as a waiting client and the trail are told of it. Pages say it in
 //! [`crate::web`].
 
+use std::borrow::Cow;
+
 /// What can go wrong between here and Spotify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginProblem {
     /// The state is unknown, used, or out of time.
     Expired,
@@ -18,10 +20,10 @@ pub enum LoginProblem {
     TooManyAccounts,
     /// Whoever asked to link an account is not logged in any more.
     SessionEnded,
-    /// The Spotify app has no seat left.
+    /// No Spotify app of the operator's has a seat left.
     NoSeat,
-    /// Spotify's dashboard does not list the person.
-    NotAllowlisted,
+    /// Spotify's dashboard does not list the person; the app with room, by its name where there are several.
+    NotAllowlisted(Option<String>),
     /// The operator does not admit this account.
     SignupClosed,
     /// The operator has disabled the person.
@@ -34,8 +36,8 @@ pub enum LoginProblem {
 
 impl LoginProblem {
     /// As an OAuth error for a waiting client. The texts are what most clients show to the person.
-    pub(super) const fn oauth(self) -> (&'static str, &'static str) {
-        match self {
+    pub(super) fn oauth(&self) -> (&'static str, Cow<'static, str>) {
+        let (error, text) = match self {
             // The last three never come with a waiting client.
             Self::Expired
             | Self::WrongBrowser
@@ -51,7 +53,13 @@ impl LoginProblem {
                 "access_denied",
                 "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator, or bring your own Spotify client id",
             ),
-            Self::NotAllowlisted => (
+            Self::NotAllowlisted(Some(app)) => {
+                let text = format!(
+                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account to the app '{app}' in the Spotify developer dashboard under Users Management"
+                );
+                return ("access_denied", text.into());
+            }
+            Self::NotAllowlisted(None) => (
                 "access_denied",
                 "NOT_ALLOWLISTED: ask the operator to add your Spotify account in the Spotify developer dashboard under Users Management",
             ),
@@ -66,11 +74,12 @@ impl LoginProblem {
             Self::Misconfigured => {
                 ("server_error", "Spotify does not accept this server's app. Please tell the operator")
             }
-        }
+        };
+        (error, text.into())
     }
 
     /// As the trail records it.
-    pub(super) const fn word(self) -> &'static str {
+    pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::WrongBrowser => "wrong_browser",
@@ -80,7 +89,7 @@ impl LoginProblem {
             Self::TooManyAccounts => "too_many_accounts",
             Self::SessionEnded => "session_ended",
             Self::NoSeat => "no_seat",
-            Self::NotAllowlisted => "not_allowlisted",
+            Self::NotAllowlisted(_) => "not_allowlisted",
             Self::SignupClosed => "signup_closed",
             Self::Disabled => "user_disabled",
             Self::Unavailable => "spotify_unavailable",

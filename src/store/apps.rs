@@ -1,5 +1,7 @@
 //! Spotify apps and their seats.
 
+use std::collections::BTreeMap;
+
 use crate::ambient::Timestamp;
 use crate::domain::AppId;
 use crate::failure::Failure;
@@ -96,6 +98,15 @@ impl Store {
             JOIN spotify_apps a ON a.id = l.app_id WHERE a.accounts_url = $1 AND a.client_id = $2";
         Ok(reading!(self, pool => sqlx::query_as(sql)
             .bind(accounts_url).bind(client_id).fetch_one(pool).await)?)
+    }
+
+    /// How many accounts are linked through each app that has seats; none of one through which none is.
+    pub async fn seats_taken_by_app(&self) -> Result<BTreeMap<AppId, u64>, Failure> {
+        let sql = "SELECT app_id, COUNT(*) FROM linked_accounts
+            WHERE app_id IN (SELECT id FROM spotify_apps WHERE seats IS NOT NULL) GROUP BY app_id";
+        let rows: Vec<(String, i64)> = reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        let row = |(app, taken): (String, i64)| Ok((app.parse().map_err(corrupt)?, taken.unsigned_abs()));
+        rows.into_iter().map(row).collect()
     }
 
     /// How many listeners an app has.

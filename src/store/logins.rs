@@ -32,6 +32,8 @@ pub struct NewLogin {
     pub page: Option<LinkPageId>,
     /// What the account that it links is to be called.
     pub alias: Option<String>,
+    /// The Spotify apps that it went through before this one.
+    pub tried: Vec<AppId>,
     /// The Spotify scopes asked for.
     pub spotify_scope: String,
     /// When it began.
@@ -61,6 +63,8 @@ pub struct Login {
     pub page: Option<LinkPageId>,
     /// What the account that it links is to be called.
     pub alias: Option<String>,
+    /// The Spotify apps that it went through before this one.
+    pub tried: Vec<AppId>,
     /// The Spotify scopes asked for.
     pub spotify_scope: String,
 }
@@ -69,7 +73,7 @@ macro_rules! insert {
     ($values:literal) => {
         concat!(
             "INSERT INTO logins (state_hash, browser_hash, purpose, app_id, verifier, request, user_id, spotify_scope,
-            created_at, expires_at, district, epoch, client_id, link_page, alias) ",
+            created_at, expires_at, district, epoch, client_id, link_page, alias, tried) ",
             $values
         )
     };
@@ -84,14 +88,14 @@ macro_rules! in_progress {
 
 const IF_ROOM: &str = concat!(
     insert!(
-        "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12, $13, $14 WHERE "
+        "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12, $13, $14, $15 WHERE "
     ),
-    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $15"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $16 AND $17) < $18"),
-    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $19")
+    in_progress!("(SELECT COUNT(*)", "$9", " AND district = $11) < $16"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", " AND district BETWEEN $17 AND $18) < $19"),
+    in_progress!(" AND (SELECT COUNT(*)", "$9", ") < $20")
 );
 const AT_ONCE: &str = insert!(
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12, $13, $14)"
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, (SELECT epoch FROM revocation WHERE id = 1), $12, $13, $14, $15)"
 );
 
 /// The one row that logins without room lock; SQLite's writers are one after the other anyway.
@@ -126,6 +130,7 @@ macro_rules! bound {
             .bind($login.client.as_ref().map(ClientId::as_str))
             .bind($login.page.as_ref().map(LinkPageId::as_str))
             .bind($login.alias.as_deref())
+            .bind(written(&$login.tried))
     };
 }
 
@@ -180,14 +185,15 @@ impl Store {
     ) -> Result<Option<Login>, Failure> {
         let sql = "UPDATE logins SET used_at = $3
             WHERE state_hash = $1 AND browser_hash = $2 AND used_at IS NULL AND expires_at > $3
-            RETURNING purpose, app_id, verifier, request, user_id, spotify_scope, link_page, alias";
+            RETURNING purpose, app_id, verifier, request, user_id, spotify_scope, link_page, alias, tried";
         let row: Option<Row> = writing!(self, pool =>
             sqlx::query_as(sql)
                 .bind(&state.as_bytes()[..])
                 .bind(&browser.as_bytes()[..])
                 .bind(now.secs())
                 .fetch_optional(pool).await)?;
-        row.map(|(purpose, app, verifier, request, user, spotify_scope, page, alias)| {
+        row.map(|(purpose, app, verifier, request, user, spotify_scope, page, alias, tried)| {
+            let tried = tried.unwrap_or_default();
             Ok(Login {
                 purpose,
                 app: app.parse().map_err(corrupt)?,
@@ -196,6 +202,10 @@ impl Store {
                 user: user.map(|id| id.parse().map_err(corrupt)).transpose()?,
                 page: page.map(|id| id.parse().map_err(corrupt)).transpose()?,
                 alias,
+                tried: tried
+                    .split_whitespace()
+                    .map(|id| id.parse().map_err(corrupt))
+                    .collect::<Result<_, _>>()?,
                 spotify_scope,
             })
         })
@@ -203,8 +213,24 @@ impl Store {
     }
 }
 
-/// Purpose, app, verifier, request, user, Spotify scope, page, alias.
-type Row = (String, String, Vec<u8>, Option<String>, Option<String>, String, Option<String>, Option<String>);
+/// `None` for none.
+fn written(apps: &[AppId]) -> Option<String> {
+    let ids: Vec<_> = apps.iter().map(AppId::as_str).collect();
+    (!ids.is_empty()).then(|| ids.join(" "))
+}
+
+/// Purpose, app, verifier, request, user, Spotify scope, page, alias, tried apps.
+type Row = (
+    String,
+    String,
+    Vec<u8>,
+    Option<String>,
+    Option<String>,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 /// The login that a session or a code comes from.
 #[derive(Clone, Copy, Debug)]

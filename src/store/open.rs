@@ -38,6 +38,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (26, "changes", include_str!("migrations/0026_changes.sql")),
     (27, "linking", include_str!("migrations/0027_linking.sql")),
     (31, "quotas", include_str!("migrations/0031_quotas.sql")),
+    (32, "placement", include_str!("migrations/0032_placement.sql")),
     (34, "questions", include_str!("migrations/0034_questions.sql")),
 ];
 

@@ -1,10 +1,11 @@
-//! The operator's Spotify apps: registered in the store, chosen for newcomers by free seats, replaced while a server
+//! The operator's Spotify apps: registered in the store, chosen for a login by their seats, replaced while a server
 //! runs when the configuration has other ones. Their secrets are told apart by name, never by what they are.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{KeyRing, Vault};
 use crate::ambient::{Dice, Timestamp};
+use crate::domain::placement::{self, Candidate, Filled};
 use crate::domain::{AppId, KeyPurpose};
 use crate::failure::Failure;
 use crate::spotify::{AppCredentials, QuotaMode};
@@ -15,6 +16,8 @@ use crate::store::{App, Store};
 pub struct SpotifyApp {
     /// Our id for it.
     pub id: AppId,
+    /// What people are told it is called.
+    pub name: String,
     /// What it proves itself with.
     pub credentials: AppCredentials,
     /// The name of these credentials, see [`credentials_id`].
@@ -25,8 +28,29 @@ pub struct SpotifyApp {
     pub seats: Option<i64>,
 }
 
-/// An app as the configuration says it: credentials, the rules that Spotify applies, how many listeners it allows.
-pub type ConfiguredApp = (AppCredentials, QuotaMode, Option<i64>);
+/// An app as the configuration says it.
+#[derive(Clone, Debug)]
+pub struct ConfiguredApp {
+    /// What people are told it is called.
+    pub name: String,
+    /// What it proves itself with.
+    pub credentials: AppCredentials,
+    /// Which rules Spotify applies to it.
+    pub quota: QuotaMode,
+    /// How many listeners Spotify allows it.
+    pub seats: Option<i64>,
+}
+
+/// A login on its way to an app.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wayfarer<'a> {
+    /// The app that the person's account is linked through.
+    pub home: Option<&'a AppId>,
+    /// Those that this login went through before.
+    pub tried: &'a [AppId],
+    /// Whether an account of theirs may be linked through a full app: nobody knows before Spotify has said who it is.
+    pub may_sit: bool,
+}
 
 /// All of them, at one accounts service. Cheap to clone; every clone sees what was replaced.
 #[derive(Clone, Debug)]
@@ -74,20 +98,18 @@ impl Apps {
         self.all().iter().find(|app| app.id == *id).cloned()
     }
 
-    /// The app for a login by somebody who may be new: the first with a free seat, else the first (people who are
-    /// linked already do not need one).
-    pub async fn for_newcomer(&self, store: &Store) -> Result<Option<SpotifyApp>, Failure> {
+    /// The app that a login goes through next; `None` where there is none left for it.
+    pub async fn next(&self, store: &Store, of: Wayfarer<'_>) -> Result<Option<SpotifyApp>, Failure> {
         let all = self.all();
-        for app in all.iter() {
-            let free = match app.seats {
-                Some(seats) => store.seats_taken(&app.id).await? < seats,
-                None => true,
-            };
-            if free {
-                return Ok(Some(app.clone()));
-            }
-        }
-        Ok(all.first().cloned())
+        let at = placement::next(&candidates(&all, store, of).await?, of.may_sit);
+        Ok(at.and_then(|at| all.get(at).cloned()))
+    }
+
+    /// The app in which the operator would make room for one more; `None` where all are full.
+    pub async fn roomiest(&self, store: &Store) -> Result<Option<SpotifyApp>, Failure> {
+        let all = self.all();
+        let at = placement::roomiest(&candidates(&all, store, Wayfarer::default()).await?);
+        Ok(at.and_then(|at| all.get(at).cloned()))
     }
 
     /// Puts registered apps in the place of these.
@@ -107,6 +129,20 @@ impl Vault {
     }
 }
 
+/// The apps with how full each is.
+async fn candidates(all: &[SpotifyApp], store: &Store, of: Wayfarer<'_>) -> Result<Vec<Candidate>, Failure> {
+    let taken = store.seats_taken_by_app().await?;
+    let candidate = |app: &SpotifyApp| Candidate {
+        filled: Filled {
+            taken: taken.get(&app.id).copied().unwrap_or_default(),
+            seats: app.seats.map(|seats| u64::try_from(seats).unwrap_or_default()),
+        },
+        tried: of.tried.contains(&app.id),
+        home: of.home == Some(&app.id),
+    };
+    Ok(all.iter().map(candidate).collect())
+}
+
 async fn registered(
     (store, ring): (&Store, &KeyRing),
     accounts_url: &str,
@@ -114,7 +150,7 @@ async fn registered(
     (now, dice): (Timestamp, &Dice),
 ) -> Result<Arc<[SpotifyApp]>, Failure> {
     let mut all = Vec::with_capacity(configured.len());
-    for (credentials, quota, seats) in configured {
+    for ConfiguredApp { name, credentials, quota, seats } in configured {
         let secret_id = credentials_id(ring, &credentials)?;
         let app = App {
             id: AppId::mint(dice.bytes()),
@@ -125,7 +161,7 @@ async fn registered(
             seats,
         };
         let id = store.register_app(&app, now).await?;
-        all.push(SpotifyApp { id, credentials, secret_id, quota, seats });
+        all.push(SpotifyApp { id, name, credentials, secret_id, quota, seats });
     }
     let ids: Vec<&AppId> = all.iter().map(|app| &app.id).collect();
     store.retire_other_apps(accounts_url, &ids, now).await?;

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::spotify::{AccessToken, Accounts, ApiError};
 use crate::store::{Recorded, Store};
 
-pub use apps::{Apps, ConfiguredApp, SpotifyApp, credentials_id};
+pub use apps::{Apps, ConfiguredApp, SpotifyApp, Wayfarer, credentials_id};
 pub use link::{LinkError, Linked, LoginAtSpotify};
 pub use proof::{api_key_opens, change_opens, link_opens, login_opens, login_place, login_row};
 pub use ring::{KeyRing, STILL_TAKEN, key_id};

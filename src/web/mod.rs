@@ -51,6 +51,6 @@ pub use layout::Site;
 pub use linking::{BadName, LinkAnother, link_another, not_renamed};
 pub use notice::{Notice, notice};
 pub use page::Page;
-pub use problem::{Problem, problem};
+pub use problem::{Problem, not_listed, problem};
 pub use security_txt::security_txt;
 pub use untrusted::Untrusted;

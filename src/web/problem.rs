@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::headers::Class;
 use super::layout::Site;
-use super::{Page, routes};
+use super::{Page, Untrusted, routes};
 use crate::domain::ids::RequestId;
 
 /// Everything a page can report. Codes are stable: the troubleshooting table of the README is by code.
@@ -234,7 +234,7 @@ impl Problem {
                 "NO_SEAT",
                 StatusCode::FORBIDDEN,
                 "All places are taken",
-                "Spotify lets an app in development mode serve five listeners, and this server’s app has five. No \
+                "Spotify lets an app in development mode serve five listeners, and every place of this server is taken. No \
                  permission of yours was kept.",
                 "Ask the operator whether a place can be freed, or run this software with a Spotify app of your own: \
                  a client id is free with Spotify Premium at developer.spotify.com/dashboard.",
@@ -367,9 +367,16 @@ impl Problem {
     }
 }
 
+/// Renders [`Problem::NotAllowlisted`] with the name of the app that the operator would add the person to.
+pub fn not_listed(site: &Site, app: &str, request: &RequestId) -> Page {
+    let problem = Problem::NotAllowlisted;
+    let page = ProblemPage { site, problem, app: Some(Untrusted::new(app)), request };
+    Page::of(&page, Class::Page).with_status(problem.status())
+}
+
 /// Renders a problem page with its status.
 pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
-    Page::of(&ProblemPage { site, problem, request }, Class::Page).with_status(problem.status())
+    Page::of(&ProblemPage { site, problem, app: None, request }, Class::Page).with_status(problem.status())
 }
 
 #[derive(Template)]
@@ -377,5 +384,7 @@ pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
 struct ProblemPage<'a> {
     site: &'a Site,
     problem: Problem,
+    /// The operator's Spotify app that it is about, where there are several.
+    app: Option<Untrusted>,
     request: &'a RequestId,
 }

@@ -114,7 +114,7 @@ async fn at_hand<'a>(args: &Args, desk: &'a Desk, global: &'a Global) -> Result<
 /// The app that is meant: the only one, or the one that was named, also where it has taken the other's place already.
 fn configured_app(args: &Args, desk: &Desk) -> Result<AppCredentials, Refused> {
     let all: Vec<AppCredentials> =
-        app::credentials(&desk.config).into_iter().map(|(credentials, ..)| credentials).collect();
+        app::credentials(&desk.config).into_iter().map(|app| app.credentials).collect();
     let ids: Vec<&str> = all.iter().map(|app| app.client_id.as_str()).collect();
     let known = || format!("the configuration has {}", ids.join(", "));
     let found = match (&args.client_id, all.as_slice()) {

@@ -2,6 +2,7 @@
 
 mod apart;
 mod ended;
+mod placement;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;

@@ -19,6 +19,7 @@ pub fn login(state: &str, user: Option<UserId>) -> NewLogin {
         client: None,
         user,
         page: None,
+        tried: Vec::new(),
         alias: None,
         spotify_scope: "user-library-read".to_owned(),
         now: at(0),
