@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::policy::Environment;
 use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
-use crate::vault::{Apps, ConfiguredApp, KeyRing, SpotifyApp, Standing, Vault};
+use crate::vault::{Apps, ConfiguredApp, KeyRing, OPERATOR, SpotifyApp, Standing, Vault};
 
 use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Quotas, Revocation};
 
@@ -259,7 +259,7 @@ pub fn accounts_url(config: &Config) -> &str {
     config.spotify.accounts_url.as_str().trim_end_matches('/')
 }
 
-/// Apps of different regimes may stand side by side: what the narrowest can do works for all.
+/// Each token brings the mode of its app; without one, what the narrowest can do works for all.
 fn narrowest(apps: &[ConfiguredApp]) -> QuotaMode {
     let modes = apps.iter().map(|app| app.quota);
     modes.min_by_key(|mode| mode.search_page()).unwrap_or(QuotaMode::Development)
@@ -308,13 +308,14 @@ pub fn credentials(config: &Config) -> Vec<ConfiguredApp> {
     let one = |app: &config::SpotifyApp| {
         let credentials =
             AppCredentials { client_id: app.client_id.clone(), client_secret: app.client_secret.clone() };
-        let mode = match app.quota_mode {
+        let quota = match app.quota_mode {
             config::QuotaMode::Development => QuotaMode::Development,
             config::QuotaMode::DevelopmentLegacy => QuotaMode::DevelopmentLegacy,
             config::QuotaMode::Extended => QuotaMode::Extended,
         };
         let seats = app.seats.map(i64::from);
-        ConfiguredApp { name: app.name.clone(), credentials, quota: mode, seats }
+        let developer = app.developer.as_deref().unwrap_or(OPERATOR).into();
+        ConfiguredApp { name: app.name.clone(), credentials, quota, seats, developer }
     };
     config.spotify.apps.iter().map(one).collect()
 }

@@ -63,6 +63,7 @@ impl Sandboxed {
             client_secret: None,
             seats: Some(5),
             quota_mode: QuotaMode::Development,
+            developer: None,
         }];
         Ok(Self(running))
     }

@@ -59,6 +59,7 @@ impl Build<'_> {
                 client_secret: secret.map(|(secret, _)| secret),
                 seats: room(seats, quota_mode),
                 quota_mode,
+                developer: None,
             }),
             None => {
                 if secret.is_some() {
@@ -81,6 +82,7 @@ impl Build<'_> {
             client_secret: raw.client_secret.or(from_file),
             seats: room(raw.seats, mode),
             quota_mode: mode,
+            developer: raw.developer,
         }
     }
 

@@ -56,6 +56,20 @@ pub fn app_name(text: &str) -> Result<(), Wrong> {
     ))
 }
 
+/// A name for a developer account at Spotify, as the operator likes.
+pub fn developer(text: &str) -> Result<(), Wrong> {
+    let valid = (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if valid {
+        return Ok(());
+    }
+    let why = format!("{} is no name for a developer account", quoted(text));
+    Err(Wrong::new(
+        why,
+        "write 1 to 64 letters, digits, '-', '_' or '.', the same for all apps of one account",
+    ))
+}
+
 /// An address to listen on.
 pub fn ip(text: &str) -> Result<(), Wrong> {
     if text == "localhost" || text.parse::<IpAddr>().is_ok() {

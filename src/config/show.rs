@@ -67,7 +67,8 @@ fn app(app: &RawApp) -> String {
     let secret = app.client_secret.is_some() || app.client_secret_file.is_some();
     let secret = if secret { format!(" secret {MASK}") } else { String::new() };
     let mode = app.quota_mode.as_deref().unwrap_or("development");
-    format!("{} ({mode}){secret}", app.client_id)
+    let developer = app.developer.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+    format!("{} ({mode}){developer}{secret}", app.client_id)
 }
 
 fn client(raw: &RawClient) -> String {

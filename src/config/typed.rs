@@ -75,6 +75,8 @@ pub struct SpotifyApp {
     pub seats: Option<u32>,
     /// What Spotify allows this app.
     pub quota_mode: QuotaMode,
+    /// The developer account that it belongs to, where one is named: its apps share one quota.
+    pub developer: Option<String>,
 }
 
 /// What Spotify allows an app (spotify.md 1).

@@ -46,6 +46,8 @@ pub struct RawApp {
     pub quota_mode: Option<String>,
     /// What people are told it is called.
     pub name: Option<String>,
+    /// The developer account that it belongs to, by any name.
+    pub developer: Option<String>,
 }
 
 /// Reads text from the environment, a flag, a secret's file or the key table.
@@ -177,8 +179,7 @@ fn list(items: Vec<String>, check: checks::Check) -> Result<Value, Wrong> {
     Ok(Value::List(items))
 }
 
-const APPS_FIX: &str =
-    "write a list of tables with client_id, client_secret (or client_secret_file), seats, quota_mode, name";
+const APPS_FIX: &str = "write a list of tables with client_id, client_secret (or client_secret_file), seats, quota_mode, name, developer";
 
 fn apps(node: &Node) -> Result<Value, Wrong> {
     let nodes = node.as_array().ok_or_else(|| Wrong::new(format!("it is {}", type_of(node)), APPS_FIX))?;
@@ -195,7 +196,8 @@ fn in_app(at: usize, wrong: Wrong) -> Wrong {
 
 fn app(node: &Node) -> Result<RawApp, Wrong> {
     let fields = node.as_object().ok_or_else(|| Wrong::new(format!("it is {}", type_of(node)), APPS_FIX))?;
-    let known = ["client_id", "client_secret", "client_secret_file", "seats", "quota_mode", "name"];
+    let known =
+        ["client_id", "client_secret", "client_secret_file", "seats", "quota_mode", "name", "developer"];
     if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(Wrong::new(format!("{} is not known", quoted(unknown)), APPS_FIX));
     }
@@ -214,6 +216,8 @@ fn app(node: &Node) -> Result<RawApp, Wrong> {
     if let Some(name) = &name {
         checks::app_name(name)?;
     }
+    let developer = text("developer")?;
+    developer.as_deref().map_or(Ok(()), checks::developer)?;
     let seats = match fields.get("seats") {
         None => None,
         Some(seats) => Some(
@@ -230,6 +234,7 @@ fn app(node: &Node) -> Result<RawApp, Wrong> {
         seats,
         quota_mode,
         name,
+        developer,
     })
 }
 
@@ -315,6 +320,12 @@ mod tests {
             from_node(spec, &json!([{ "client_id": "0123456789abcdef" }, { "seats": 5 }])).unwrap_err();
         assert_eq!(wrong.why, "app 2: client_id is missing");
         assert!(from_node(spec, &json!([{ "client_id": "0123456789abcdef", "secret": "s" }])).is_err());
+        let of = |developer: &str| json!([{ "client_id": "0123456789abcdef", "developer": developer }]);
+        assert!(from_node(spec, &of("A-2.b_c")).is_ok());
+        for wrong in ["", "a b", "é", &"a".repeat(65)] {
+            let why = from_node(spec, &of(wrong)).unwrap_err().why;
+            assert!(why.starts_with("app 1: ") && why.contains("developer account"), "{why}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::tools::ToolError;
 use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
-use crate::spotify::{AccessToken, Api, ApiError};
+use crate::spotify::{AccessToken, Api, ApiError, QuotaMode};
 use crate::store::{Link, Store};
 use crate::vault::changes::Changes;
 use crate::vault::{CallError, Vault};
@@ -83,6 +83,11 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// The regime of the account's app.
+    pub(crate) async fn mode(&self) -> Result<QuotaMode, ToolError> {
+        self.call(|token| std::future::ready(Ok(self.api.mode_of(&token)))).await
+    }
+
     /// Calls the Web API with a valid token. `work` may run twice (see [`Upstream::call`]).
     pub(crate) async fn call<T, F, Fut>(&self, work: F) -> Result<T, ToolError>
     where

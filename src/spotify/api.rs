@@ -86,7 +86,12 @@ impl Api {
         &self.quotas
     }
 
-    /// The regime of the app.
+    /// The regime of the app that a token was issued to.
+    pub fn mode_of(&self, token: &AccessToken) -> QuotaMode {
+        token.mode().unwrap_or_else(|| self.mode())
+    }
+
+    /// The regime of tokens that say nothing of their app's.
     pub fn mode(&self) -> QuotaMode {
         *self.mode.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -33,7 +33,7 @@ impl Api {
         offset: u32,
         market: Option<&Market>,
     ) -> Result<Page<Track>, ApiError> {
-        check_page(limit, self.mode().search_page(), offset, SEARCH_OFFSET)?;
+        check_page(limit, self.mode_of(token).search_page(), offset, SEARCH_OFFSET)?;
         check_query(query)?;
         let mut address = self.base.at(&["search"]).with("q", query).with("type", "track");
         address = address.with_number("limit", limit).with_number("offset", offset);
@@ -64,7 +64,7 @@ impl Api {
         query: &str,
         (limit, offset): (u32, u32),
     ) -> Result<Vec<Hits>, ApiError> {
-        check_page(limit, self.mode().search_page(), offset, SEARCH_OFFSET)?;
+        check_page(limit, self.mode_of(token).search_page(), offset, SEARCH_OFFSET)?;
         check_query(query)?;
         let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
         let address = self.base.at(&["search"]).with("q", query).with("type", &names.join(","));
@@ -118,7 +118,7 @@ impl Api {
         (limit, offset): (u32, u32),
         groups: Option<&str>,
     ) -> Result<Page<Thing>, ApiError> {
-        check_page(limit, self.mode().children_page(parent.kind()), offset, LIST_OFFSET)?;
+        check_page(limit, self.mode_of(token).children_page(parent.kind()), offset, LIST_OFFSET)?;
         let address = self.base.at(&[&parent.kind().plural(), parent.id(), &parent.of().plural()]);
         let mut address = address.with_number("limit", limit).with_number("offset", offset);
         if let Some(groups) = groups {

@@ -16,7 +16,7 @@ impl Api {
     /// [`ApiError`].
     pub async fn follow_playlist(&self, token: &AccessToken, id: &PlaylistId) -> Result<(), ApiError> {
         match self.call(token, Call::bare(Method::PUT, self.in_library(id))).await {
-            Err(error) if self.has_older_way(&error) => {
+            Err(error) if self.has_older_way(token, &error) => {
                 // Without a body Spotify would show it on the profile.
                 let call = Call::put(self.followers_of(id), &json!({"public": false}));
                 self.call(token, call).await.map(drop)
@@ -31,7 +31,7 @@ impl Api {
     /// [`ApiError`].
     pub async fn unfollow_playlist(&self, token: &AccessToken, id: &PlaylistId) -> Result<(), ApiError> {
         match self.call(token, Call::bare(Method::DELETE, self.in_library(id))).await {
-            Err(error) if self.has_older_way(&error) => {
+            Err(error) if self.has_older_way(token, &error) => {
                 self.call(token, Call::bare(Method::DELETE, self.followers_of(id))).await.map(drop)
             }
             done => done.map(drop),
@@ -45,7 +45,7 @@ impl Api {
     pub async fn follows_playlist(&self, token: &AccessToken, id: &PlaylistId) -> Result<bool, ApiError> {
         let address = self.base.at(&["me", "library", "contains"]).with("uris", &id.uri());
         match self.truth_of(token, address).await {
-            Err(error) if self.has_older_way(&error) => {
+            Err(error) if self.has_older_way(token, &error) => {
                 let address = self.base.at(&["playlists", id.as_str(), "followers", "contains"]);
                 self.truth_of(token, address).await
             }
@@ -62,7 +62,7 @@ impl Api {
     }
 
     /// Only what says that the way itself is closed: never a missing permission, a limit or a lost confirmation.
-    fn has_older_way(&self, error: &ApiError) -> bool {
+    fn has_older_way(&self, token: &AccessToken, error: &ApiError) -> bool {
         let closed = matches!(
             error,
             ApiError::InvalidArgument(_)
@@ -70,6 +70,6 @@ impl Api {
                 | ApiError::NotAvailableInMode
                 | ApiError::Forbidden
         );
-        closed && self.mode() != QuotaMode::Development
+        closed && self.mode_of(token) != QuotaMode::Development
     }
 }

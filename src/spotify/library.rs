@@ -241,7 +241,7 @@ impl Api {
         }
         let artists = uris.iter().all(|uri| uri.kind() == Kind::Artist);
         // Development mode has lost the older endpoints; whether artists go with the new one is not certain.
-        let has_older = artists || self.mode() != QuotaMode::Development;
+        let has_older = artists || self.mode_of(token) != QuotaMode::Development;
         if has_older && self.learned.knows(app, artists) {
             return self.library_by_type(token, what, uris).await;
         }

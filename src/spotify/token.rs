@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-use super::quota::Charge;
+use super::quota::{Charge, QuotaMode};
 use crate::crypto::SecretString;
 
 /// Longest token taken from upstream, in bytes.
@@ -17,17 +17,29 @@ pub struct AccessToken {
     text: SecretString,
     /// Whose quota its calls use; `None`: one that is not limited by the day.
     charge: Option<Charge>,
+    /// The regime of the app that it was issued to, where that is known.
+    mode: Option<QuotaMode>,
 }
 
 impl AccessToken {
     /// Takes over what upstream issued: 1 to 8,192 visible ASCII characters.
     pub fn parse(text: &str) -> Option<Self> {
-        is_token(text).then(|| Self { text: SecretString::new(text), charge: None })
+        is_token(text).then(|| Self { text: SecretString::new(text), charge: None, mode: None })
     }
 
     /// The same, with whose quota its calls use.
     pub fn charged_to(self, charge: Option<Charge>) -> Self {
         Self { charge, ..self }
+    }
+
+    /// The same, with the regime of its app.
+    pub fn in_mode(self, mode: QuotaMode) -> Self {
+        Self { mode: Some(mode), ..self }
+    }
+
+    /// The regime of its app.
+    pub(super) const fn mode(&self) -> Option<QuotaMode> {
+        self.mode
     }
 
     /// Whose quota its calls use.

@@ -26,6 +26,8 @@ pub struct SpotifyApp {
     pub quota: QuotaMode,
     /// How many listeners Spotify allows it.
     pub seats: Option<i64>,
+    /// The developer account that it belongs to: its apps share one quota.
+    pub developer: Arc<str>,
 }
 
 /// An app as the configuration says it.
@@ -39,6 +41,8 @@ pub struct ConfiguredApp {
     pub quota: QuotaMode,
     /// How many listeners Spotify allows it.
     pub seats: Option<i64>,
+    /// The developer account that it belongs to.
+    pub developer: Arc<str>,
 }
 
 /// A login on its way to an app.
@@ -150,7 +154,7 @@ async fn registered(
     (now, dice): (Timestamp, &Dice),
 ) -> Result<Arc<[SpotifyApp]>, Failure> {
     let mut all = Vec::with_capacity(configured.len());
-    for ConfiguredApp { name, credentials, quota, seats } in configured {
+    for ConfiguredApp { name, credentials, quota, seats, developer } in configured {
         let secret_id = credentials_id(ring, &credentials)?;
         let app = App {
             id: AppId::mint(dice.bytes()),
@@ -161,7 +165,7 @@ async fn registered(
             seats,
         };
         let id = store.register_app(&app, now).await?;
-        all.push(SpotifyApp { id, name, credentials, secret_id, quota, seats });
+        all.push(SpotifyApp { id, name, credentials, secret_id, quota, seats, developer });
     }
     let ids: Vec<&AppId> = all.iter().map(|app| &app.id).collect();
     store.retire_other_apps(accounts_url, &ids, now).await?;

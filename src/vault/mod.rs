@@ -39,7 +39,7 @@ const EARLY: Duration = Duration::from_secs(60);
 /// Links whose token is kept open, and data keys kept unwrapped.
 const REMEMBERED: usize = 20_000;
 
-/// The developer account of the operator's apps, as quotas are counted.
+/// The developer account of the operator's apps that name none, as quotas are counted.
 pub const OPERATOR: &str = "operator";
 
 /// Locks that serialise refreshes; links share them by hash.

@@ -14,7 +14,7 @@ use crate::spotify::{AccessToken, AccountsError, QuotaMode, TokenSet};
 use crate::store::LinkTokens;
 
 use super::seal::Column;
-use super::{CallError, EARLY, OPERATOR, Opened, SpotifyApp, Vault};
+use super::{CallError, EARLY, Opened, SpotifyApp, Vault};
 
 /// How long one server may refresh a link before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -85,7 +85,7 @@ impl Vault {
         let Some(token) = AccessToken::parse(text.expose()) else {
             return Err(self.unreadable(link, "the stored access token is not a token").await);
         };
-        let token = token.charged_to(self.charge(tokens));
+        let token = self.of_app(token, tokens);
         let opened = Opened { token, version: tokens.version, expires_at: tokens.access_expires_at };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
@@ -114,15 +114,21 @@ impl Vault {
         }
     }
 
-    /// Whose quota the calls of a link use. The operator's apps share one, as far as anybody can know here; a person's
-    /// own app has another. With extended quota there is none by the day.
+    /// An access token with what is known of its app.
+    fn of_app(&self, token: AccessToken, tokens: &LinkTokens) -> AccessToken {
+        let mode = self.0.apps.get(&tokens.app).map_or(QuotaMode::Development, |app| app.quota);
+        token.charged_to(self.charge(tokens)).in_mode(mode)
+    }
+
+    /// Whose quota the calls of a link use: that of the developer account of the operator's app; a person's own app
+    /// counts for itself. With extended quota there is none by the day.
     fn charge(&self, tokens: &LinkTokens) -> Option<Charge> {
         let pool = match self.0.apps.get(&tokens.app) {
             Some(app) if app.quota == QuotaMode::Extended => return None,
-            Some(_) => OPERATOR,
-            None => tokens.app.as_str(),
+            Some(app) => app.developer,
+            None => tokens.app.as_str().into(),
         };
-        Some(Charge { pool: pool.into(), payer: tokens.user.as_str().into() })
+        Some(Charge { pool, payer: tokens.user.as_str().into() })
     }
 
     /// With the lease held: asks Spotify. `None` where the link changed meanwhile.
@@ -223,7 +229,7 @@ impl Vault {
         if !self.save_patiently(link, tokens.version, &fresh, event).await? {
             return Ok(None);
         }
-        let token = set.access_token.clone().charged_to(self.charge(tokens));
+        let token = self.of_app(set.access_token.clone(), tokens);
         let opened = Opened { token, version, expires_at: fresh.access_expires_at };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))

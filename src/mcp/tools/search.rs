@@ -84,14 +84,16 @@ async fn gather(context: Context<'_>, input: &Input) -> Result<Output, ToolError
     let session = context.session(input.account.as_ref()).await?;
     let (limit, offset) = (input.limit.get(), input.offset.get());
     let market = input.market.as_ref().map(|country| &country.0);
-    let page_size = session.api.mode().search_page();
+    let api = session.api;
     let mut found = Output { tracks: vec![], total: None, offset, next_offset: None, truncated: false };
     let (mut at, mut wanted) = (offset, limit);
     while wanted > 0 {
-        let size = wanted.min(page_size);
         let query = input.query.as_str();
         let page = session
-            .call(|token| async move { session.api.search_tracks(&token, query, size, at, market).await })
+            .call(|token| async move {
+                let size = wanted.min(api.mode_of(&token).search_page());
+                api.search_tracks(&token, query, size, at, market).await
+            })
             .await;
         let page: Page<Track> = match page {
             Ok(page) => page,

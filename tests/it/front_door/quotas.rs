@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::database::Place;
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
-use spotify_mcp::spotify::sandbox::Fault;
+use spotify_mcp::spotify::sandbox::{CLIENT_ID, Fault, Filter, NewApp};
 
 const SEARCH: &str = "/v1/search";
 
@@ -19,9 +19,26 @@ fn used_up(seconds: u64) -> Fault {
     Fault::Status { status: 429, body: body.to_owned(), headers }
 }
 
-async fn search(listener: &Listener) -> serde_json::Value {
+async fn search(listener: &Listener) -> Value {
     listener.call("search_tracks", json!({"query": "rain", "limit": 1})).await.result()["structuredContent"]
         .clone()
+}
+
+/// The operator's other app, beside the one that every test has.
+const OTHER: &str = "the-operators-other-app";
+
+/// Two people, each through another app of the operator's; the other app is configured like this, and so at Spotify.
+async fn through_two_apps(mut configured: Value, mut rules: Value) -> (TestServer, [Listener; 2]) {
+    (configured["client_id"], configured["seats"]) = (json!(OTHER), json!(1));
+    let setup = Setup::default().env("SPOTIFY_MCP__SPOTIFY__SEATS", "1");
+    let mut server =
+        setup.env("SPOTIFY_MCP__SPOTIFY__APPS", &json!([configured]).to_string()).prepare().await;
+    rules["any_loopback"] = json!(true);
+    let other = NewApp { client_id: OTHER.to_owned(), client_secret: None, rules };
+    server.control().create_app(other).unwrap();
+    server.start().await;
+    let people = [server.listener("ada").await, server.listener("ben").await];
+    (server, people)
 }
 
 fn asked(server: &TestServer) -> usize {
@@ -104,4 +121,38 @@ async fn extended_quota_has_no_shares_and_a_lapse_of_it_closes_nothing() {
     server.inject("GET /v1/search*", 1, used_up(48_925));
     assert_eq!(search(&ada).await["error"]["code"], "QUOTA_EXCEEDED");
     assert!(search(&ada).await["error"].is_null());
+}
+
+#[tokio::test]
+async fn a_quota_is_its_developer_accounts_and_apps_that_name_none_are_of_one() {
+    for (configured, is_shared) in [(json!({}), true), (json!({"developer": "somebody-else"}), false)] {
+        let (server, [ada, ben]) = through_two_apps(configured, json!({})).await;
+        server.inject("GET /v1/search*", 1, used_up(48_925));
+        assert_eq!(search(&ada).await["error"]["code"], "QUOTA_EXCEEDED");
+        let other = search(&ben).await;
+        assert_eq!(other["error"]["code"] == "QUOTA_EXCEEDED", is_shared, "{other}");
+        assert_eq!(asked(&server), if is_shared { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn each_account_is_served_by_the_mode_of_its_app() {
+    let extended = json!({"quota_mode": "extended"});
+    let (server, people) = through_two_apps(extended, json!({"mode": "extended"})).await;
+    for listener in &people {
+        let found = listener.call("search_tracks", json!({"query": "rain", "limit": 20})).await.content();
+        assert_eq!(found["tracks"].as_array().unwrap().len(), 20, "{found}");
+        let uris: Vec<_> =
+            found["tracks"].as_array().unwrap()[..5].iter().map(|track| &track["uri"]).collect();
+        let items = listener.call("get_items", json!({ "uris": uris })).await.content();
+        assert_eq!(items["items"].as_array().unwrap().len(), 5, "{items}");
+    }
+    // In development mode pages of ten, and one thing at a time.
+    for (app, searches, lookups) in [(CLIENT_ID, 2, 5), (OTHER, 1, 1)] {
+        let asked = |path: &str| {
+            let (app, path) = (Some(app.to_owned()), Some(path.to_owned()));
+            server.control().journal(&Filter { app, path, ..Filter::default() }).len()
+        };
+        assert_eq!((asked(SEARCH), asked("/v1/tracks")), (searches, lookups), "{app}");
+    }
 }

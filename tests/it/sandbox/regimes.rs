@@ -108,6 +108,20 @@ async fn each_type_in_the_library_needs_its_own_scope_and_no_other() {
 }
 
 #[tokio::test]
+async fn missing_scopes_shorten_what_they_do_not_refuse() {
+    let b = browser().await;
+    let (all, none) = (b.grant("ada"), b.sandbox.control.grant(CLIENT_ID, "ada", "").unwrap().access_token);
+    let (whole, shorter) = (b.json(&all, "/me/playlists").await, b.json(&none, "/me/playlists").await);
+    assert!(shorter["total"].as_u64() < whole["total"].as_u64(), "{shorter}");
+    assert!(shorter["items"].as_array().unwrap().iter().all(|list| list["public"] == true));
+    let book = b.json(&none, "/search?type=audiobook&q=Fog&limit=1").await;
+    let book = text(&book, "/audiobooks/items/0/id").to_owned();
+    let chapters = b.json(&none, &format!("/audiobooks/{book}/chapters?limit=1")).await;
+    let chapter = b.json(&none, &format!("/chapters/{}", text(&chapters, "/items/0/id"))).await;
+    assert_eq!((text(&chapter, "/type"), chapter.get("resume_point")), ("episode", None));
+}
+
+#[tokio::test]
 async fn commands_want_a_length_and_large_ones_fail() {
     let b = browser().await;
     let token = b.grant("ada");

@@ -10,7 +10,7 @@ use super::links::refreshed;
 use super::logins::login;
 use super::refresh_tokens::rotation;
 use super::usage::calls;
-use crate::support::database::{TestDatabase, on_both};
+use crate::support::database::{Raw, TestDatabase, on_both};
 
 /// Something of this person in every table that can hold it, some of it past the store, for what comes later.
 pub async fn live(db: &TestDatabase, name: &str) -> Person {
@@ -53,6 +53,22 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         pseudonym(name)
     ))
     .await;
+    journal(&raw, &person, name, &hash).await;
+    raw.run(&format!(
+        "INSERT INTO questions (id, user_id, session_id, created_at, expires_at)
+        SELECT 'qn_{name}', '{user}', id, 1, 1 FROM mcp_sessions WHERE user_id = '{user}'"
+    ))
+    .await;
+    // An account of theirs through their own app.
+    let own = raw.texts(&format!("SELECT id FROM spotify_apps WHERE owner_id = '{user}'")).await;
+    let second = person.second(&own[0].parse().unwrap(), &format!("second-{name}"));
+    assert_eq!(db.save_link(&second, &[]).await.unwrap(), spotify_mcp::store::Saved::Done);
+    person
+}
+
+/// A change and a plan of theirs.
+async fn journal(raw: &Raw, person: &Person, name: &str, hash: &str) {
+    let user = &person.user;
     raw.run(&format!(
         "INSERT INTO changes (id, user_id, link_id, tool, data_key_id, content_key, version, summary, pre_image,
             created_at, expires_at)
@@ -66,16 +82,6 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         person.link
     ))
     .await;
-    raw.run(&format!(
-        "INSERT INTO questions (id, user_id, session_id, created_at, expires_at)
-        SELECT 'qn_{name}', '{user}', id, 1, 1 FROM mcp_sessions WHERE user_id = '{user}'"
-    ))
-    .await;
-    // An account of theirs through their own app.
-    let own = raw.texts(&format!("SELECT id FROM spotify_apps WHERE owner_id = '{user}'")).await;
-    let second = person.second(&own[0].parse().unwrap(), &format!("second-{name}"));
-    assert_eq!(db.save_link(&second, &[]).await.unwrap(), spotify_mcp::store::Saved::Done);
-    person
 }
 
 /// Tables that hold rows of people by their id.

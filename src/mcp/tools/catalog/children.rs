@@ -106,7 +106,6 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 async fn gather(context: Context<'_>, input: &Input) -> Result<Output, ToolError> {
     let session = context.session(input.account.as_ref()).await?;
     let (api, parent, offset) = (session.api, &input.uri.0, input.offset.get());
-    let most = api.mode().children_page(parent.kind());
     let groups: Option<Vec<_>> =
         input.groups.as_ref().map(|groups| groups.0.iter().map(|group| group.0.name()).collect());
     let groups = groups.map(|groups| groups.join(","));
@@ -114,9 +113,12 @@ async fn gather(context: Context<'_>, input: &Input) -> Result<Output, ToolError
     let mut found = Output { items: vec![], total: None, offset, next_offset: None, truncated: false };
     let (mut at, mut wanted) = (offset, input.limit.get());
     while wanted > 0 {
-        let page = (wanted.min(most), at);
-        let page =
-            session.call(|token| async move { api.children(&token, parent, page, groups).await }).await;
+        let page = session
+            .call(|token| async move {
+                let most = api.mode_of(&token).children_page(parent.kind());
+                api.children(&token, parent, (wanted.min(most), at), groups).await
+            })
+            .await;
         let page = match page {
             Ok(page) => page,
             // What was found already is worth more than the error.

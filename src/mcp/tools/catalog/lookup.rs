@@ -59,7 +59,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let wanted: Vec<_> = input.uris.0.into_iter().map(|name| name.0).collect();
     let wanted: Vec<_> = wanted.into_iter().filter(|uri| known.insert(uri.clone())).collect();
     let session = context.session(input.account.as_ref()).await?;
-    let output = match session.api.mode().has_batches() {
+    let output = match session.mode().await?.has_batches() {
         true => in_batches(&session, &wanted).await?,
         false => one_by_one(&session, &wanted).await?,
     };
