@@ -142,12 +142,13 @@ fn of_control(
     evidence
 }
 
-/// Ids in few words: what follows one another in the framework's own order is a range, `1.1.1 to 1.1.3`.
+/// Ids in few words: numbers without a gap are a range, `1.1.1 to 1.1.3`. What a framework has withdrawn is in none.
 pub fn ranges(framework: &Framework, ids: &[String]) -> String {
     let at = |id: &String| framework.controls.iter().position(|control| control.id == *id);
     let places: Vec<usize> = ids.iter().filter_map(at).collect();
     let follows = |one: &usize, other: &usize| {
-        *other == one + 1 && section(framework, *one) == section(framework, *other)
+        let ((section, number), (of_other, next)) = (parted(framework, *one), parted(framework, *other));
+        section == of_other && number.is_some_and(|number| next == Some(number + 1))
     };
     let id = |place: usize| framework.controls[place].id.as_str();
     let words = places.chunk_by(follows).map(|run| match run {
@@ -159,10 +160,11 @@ pub fn ranges(framework: &Framework, ids: &[String]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// What stands before a control's last number.
-fn section(framework: &Framework, place: usize) -> &str {
+/// What stands before a control's last number, and that number.
+fn parted(framework: &Framework, place: usize) -> (&str, Option<u32>) {
     let id = framework.controls[place].id.as_str();
-    id.trim_end_matches(|c: char| c.is_ascii_digit())
+    let section = id.trim_end_matches(|c: char| c.is_ascii_digit());
+    (section, id[section.len()..].parse().ok())
 }
 
 #[cfg(test)]
@@ -215,5 +217,23 @@ mod tests {
         let asvs = catalogue.framework("owasp_asvs_5").unwrap();
         let ids = ["1.1.1", "1.1.2", "1.2.1", "1.2.2", "1.2.3", "2.1.1"].map(str::to_owned);
         assert_eq!(ranges(asvs, &ids), "1.1.1, 1.1.2, 1.2.1 to 1.2.3, 2.1.1");
+    }
+
+    #[test]
+    fn a_range_holds_no_id_that_the_framework_has_not() {
+        let catalogue = catalogue_of(ENTRIES);
+        let csf = catalogue.framework("nist_csf_2").unwrap();
+        let all: Vec<String> = csf.controls.iter().map(|control| control.id.clone()).collect();
+        let said = ranges(csf, &all);
+        for part in ["ID.AM-01 to ID.AM-05, ID.AM-07, ID.AM-08", "DE.CM-01 to DE.CM-03, DE.CM-06, DE.CM-09"] {
+            assert!(said.contains(part), "{said}");
+        }
+        for range in said.split(", ").filter_map(|part| part.split_once(" to ")) {
+            let (section, first) = range.0.rsplit_once('-').unwrap();
+            let last: u32 = range.1.rsplit_once('-').unwrap().1.parse().unwrap();
+            for number in first.parse().unwrap()..=last {
+                assert!(csf.control(&format!("{section}-{number:02}")).is_some(), "{range:?}");
+            }
+        }
     }
 }

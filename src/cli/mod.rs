@@ -243,11 +243,14 @@ pub fn main_with(make: MakeServer) -> ExitCode {
         return ExitCode::from(refused.exit().status());
     }
     let exit = match Cli::parsed(std::env::args_os()) {
-        Ok(mut cli) => cli.run(make).unwrap_or_else(|refused| {
-            cli.global.output().refused(&refused);
-            refused.exit()
-        }),
-        Err(error) => misused(&error),
+        Ok(mut cli) => {
+            let exit = cli.run(make).unwrap_or_else(|refused| {
+                cli.global.output().refused(&refused);
+                refused.exit()
+            });
+            cli.global.output().exit(exit)
+        }
+        Err(error) => unparsed_output().exit(misused(&error)),
     };
     ExitCode::from(exit.status())
 }

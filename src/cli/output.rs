@@ -188,6 +188,9 @@ impl Part {
     }
 }
 
+/// What kept a result from standard output. A reader that has gone away keeps nothing from anybody.
+static LOST: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -225,14 +228,33 @@ impl Output {
 
     /// A result that has one form only: a key, a completion script, a manual page.
     pub fn raw(&self, text: &str) {
-        let mut stdout = std::io::stdout().lock();
-        let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let _gone = self.line(text);
     }
 
     /// One piece of a result that goes on; false where its reader has gone away.
     pub fn line(&self, text: &str) -> bool {
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Ok(()) => true,
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::BrokenPipe {
+                    LOST.get_or_init(|| io_cause(&error));
+                }
+                false
+            }
+        }
+    }
+
+    /// The exit status where a result could not be written, which is said: what nobody got is not done. What a status says
+    /// beside that stays.
+    pub fn exit(&self, exit: Exit) -> Exit {
+        let Some(why) = LOST.get() else { return exit };
+        let text = format!("standard output cannot be written to: {why}");
+        self.refused(&Refused::incomplete("OUTPUT_UNWRITTEN", text, "make room, or send it elsewhere"));
+        match exit {
+            Exit::Done | Exit::Stale => Exit::Incomplete,
+            other => other,
+        }
     }
 
     /// Something to know, on standard error; `-q` silences it.

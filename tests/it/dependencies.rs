@@ -166,8 +166,11 @@ fn without_a_database_the_status_is_three_and_with_offline_it_was_not_asked() {
     let (status, report) =
         here.report(&[&only[..], &["--offline", "--advisory-db", "damaged.tar.gz"]].concat(), &[]);
     assert_eq!((status, findings(&report, &["error"]).len()), (3, 2), "{report:#}");
-    let (status, _) = here.report(&["--lockfile", "nowhere", "--advisory-db", "db", "--offline"], &[]);
+    here.file("torn.lock", "version = ");
+    let (status, _) = here.report(&["--lockfile", "torn.lock", "--advisory-db", "db", "--offline"], &[]);
     assert_eq!(status, 3);
+    let missing = here.run(&["--lockfile", "nowhere", "--advisory-db", "db", "--offline"], &[]);
+    assert_eq!(missing.status.code(), Some(2));
 }
 
 #[test]

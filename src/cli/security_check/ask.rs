@@ -7,7 +7,7 @@ use clap::builder::PossibleValuesParser;
 use url::Url;
 
 use super::supply::Supply;
-use super::{evidence, inputs, outputs, told};
+use super::{arguments, evidence, inputs, outputs, told};
 use crate::ambient::{Clock, Dice};
 use crate::check::outcome::{Outcome, weigh};
 use crate::check::report::{Form, Look, Report};
@@ -58,35 +58,36 @@ pub struct Ask {
     offline: bool,
     /// Start this program apart, on loopback with pretended accounts, and try what must not work there
     #[arg(long)]
-    probe: bool,
+    pub(super) probe: bool,
     /// A running server to ask, by its public URL
     #[arg(long, value_name = "URL", conflicts_with = "offline")]
-    live: Option<Url>,
+    pub(super) live: Option<String>,
     /// A TLS server to look at instead of the configured ones; may repeat
-    #[arg(long, value_name = "HOST:PORT")]
-    address: Vec<String>,
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "offline")]
+    pub(super) address: Vec<String>,
     /// A PEM file of certificate authorities to trust beside the public ones
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(super) ca: Option<PathBuf>,
     /// The process to judge, instead of the server that runs on the data directory
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pid: Option<u32>,
+    pub(super) pid: Option<u32>,
     /// A folder where proc and sys of the judged system stand, instead of /
     #[arg(long, value_name = "FOLDER")]
-    system_root: Option<PathBuf>,
+    pub(super) system_root: Option<PathBuf>,
     #[command(flatten)]
-    supply: Supply,
+    pub(super) supply: Supply,
 }
 
 /// Gathers, judges, writes.
 pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit, Refused> {
     let said: &[Form] = if global.forms_are_said { &global.forms } else { &[] };
     let plan = outputs::plan(said, &ask.output)?;
+    let live = arguments::live(area, ask)?;
     let catalogue = inputs::catalogue(ask.policies.as_deref())?;
     let selection = selection(area, ask, &catalogue)?;
     let waivers = inputs::waivers(ask.waivers.as_ref(), &catalogue)?;
     let baseline = inputs::baseline(ask.baseline.as_ref())?;
-    let request = request(ask, &catalogue, global)?;
+    let request = request((ask, live), &catalogue, global)?;
     let known = (&waivers, ask.waivers.clone());
     let run = crate::check::run(&request, &catalogue, &selection, known);
     // A server apart and its folder go even where a signal ends this; all else leaves nothing.
@@ -216,7 +217,11 @@ pub(super) fn known(selection: &Selection, catalogue: &Catalogue) -> Result<(), 
     }
 }
 
-fn request(ask: &Ask, catalogue: &Catalogue, global: &Global) -> Result<Request, Refused> {
+fn request(
+    (ask, live): (&Ask, Option<Url>),
+    catalogue: &Catalogue,
+    global: &Global,
+) -> Result<Request, Refused> {
     let clock = Clock::system();
     let loaded = load(ask, global)?;
     let environment = loaded.as_far_as_valid().security.environment;
@@ -226,7 +231,7 @@ fn request(ask: &Ask, catalogue: &Catalogue, global: &Global) -> Result<Request,
         loaded,
         offline: ask.offline,
         probe: ask.probe,
-        live: ask.live.clone(),
+        live,
         advisory_db: ask.supply.advisory_db.clone(),
         fetch_advisories: ask.supply.fetch_advisories.clone(),
         lockfile: ask.supply.lockfile.clone(),

@@ -19,8 +19,9 @@ pub(super) struct Plan {
     pub(super) files: Vec<(Form, PathBuf)>,
 }
 
-/// Each output gets the said format that its extension names, else the next one that was said, else the one that its
-/// extension names. A format that is left over goes to standard output; without any output the only one does.
+/// An output whose name says no format, such as `-`, gets a said one that no other output's name says, else the first
+/// that was said. Each other one gets the said format that its extension names, else the next one that was said, else the
+/// one that its extension names. A format that is left over goes to standard output; without any output the only one does.
 pub(super) fn plan(said: &[Form], outputs: &[PathBuf]) -> Result<Plan, Refused> {
     if outputs.is_empty() {
         return match said {
@@ -29,9 +30,18 @@ pub(super) fn plan(said: &[Form], outputs: &[PathBuf]) -> Result<Plan, Refused> 
             _ => Err(too_many()),
         };
     }
+    if let Some(path) = twice(outputs) {
+        let text = format!("two reports would be written to {}", path.display());
+        return Err(Refused::usage("USAGE", text, "give each --output a name of its own"));
+    }
     let mut left = said.to_vec();
     let mut forms: Vec<Option<Form>> = vec![None; outputs.len()];
-    for (form, path) in forms.iter_mut().zip(outputs) {
+    let says = |form: &Form| outputs.iter().any(|path| named(path) == Some(*form));
+    for (form, _) in forms.iter_mut().zip(outputs).filter(|(_, path)| named(path).is_none()) {
+        let free = left.iter().position(|one| !says(one)).or((!left.is_empty()).then_some(0));
+        *form = free.map(|at| left.remove(at));
+    }
+    for (form, path) in forms.iter_mut().zip(outputs).filter(|(_, path)| named(path).is_some()) {
         *form = named(path).filter(|wanted| left.contains(wanted));
         left.retain(|one| Some(*one) != *form);
     }
@@ -56,6 +66,13 @@ pub(super) fn plan(said: &[Form], outputs: &[PathBuf]) -> Result<Plan, Refused> 
 
 fn named(path: &Path) -> Option<Form> {
     Form::of_file(&path.file_name()?.to_string_lossy())
+}
+
+/// The first output that is named again.
+fn twice(outputs: &[PathBuf]) -> Option<&PathBuf> {
+    let plain = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let mut known = std::collections::BTreeSet::new();
+    outputs.iter().filter(|path| path.as_os_str() != "-").find(|path| !known.insert(plain(path)))
 }
 
 fn too_many() -> Refused {
@@ -135,11 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn a_format_goes_first_to_an_output_whose_name_says_none() {
+        use Form::{Json, Sarif, Text};
+        assert_eq!(planned(&[Json], &["-", "r.json"]), Some((Some(Json), vec![Json])));
+        assert_eq!(planned(&[Json], &["r.json", "-"]), Some((Some(Json), vec![Json])));
+        assert_eq!(planned(&[Json, Sarif], &["-", "r.json"]), Some((Some(Sarif), vec![Json])));
+        assert_eq!(planned(&[Sarif], &["r.json", "report"]), Some((None, vec![Json, Sarif])));
+        assert_eq!(planned(&[Text, Sarif], &["-", "r.json"]), Some((Some(Text), vec![Sarif])));
+    }
+
+    #[test]
     fn what_would_be_written_nowhere_is_refused() {
         use Form::{Json, Sarif, Text};
         assert_eq!(planned(&[Json, Sarif], &[]), None);
         assert_eq!(planned(&[Json, Sarif, Text], &["r.sarif"]), None);
         assert_eq!(planned(&[], &["report"]), None);
         assert_eq!(planned(&[], &["-", "-"]), None);
+        assert_eq!(planned(&[], &["a.json", "./a.json"]), None);
+        assert_eq!(planned(&[], &["a.json", "b/a.json"]), Some((None, vec![Json, Json])));
     }
 }

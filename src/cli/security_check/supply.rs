@@ -32,7 +32,7 @@ pub(super) struct Supply {
     pub(super) release_manifest: Option<PathBuf>,
     /// Write a CycloneDX 1.6 bill of materials there, waivers in it as VEX
     #[arg(long, value_name = "FILE")]
-    sbom: Option<PathBuf>,
+    pub(super) sbom: Option<PathBuf>,
 }
 
 /// CycloneDX 1.6: why something is not affected.

@@ -50,6 +50,38 @@ fn a_format_says_more_than_an_extension_and_one_is_left_for_the_terminal() {
 }
 
 #[test]
+fn a_format_that_is_said_holds_for_standard_output_and_no_file_is_written_twice() {
+    let here = Here::new();
+    let output = here.check(&asked(&["--format", "json", "--output", "-", "--output", "r.json"]));
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kept: Value = serde_json::from_str(&here.read("r.json")).unwrap();
+    assert_eq!(shown, kept);
+    let (status, said) = here.status(&asked(&["--output", "a.json", "--output", "./a.json"]));
+    assert!(status == 2 && said.contains("two reports"), "{status} {said}");
+    assert!(!here.0.join("a.json").exists());
+}
+
+#[test]
+fn what_standard_output_does_not_take_is_three_and_a_reader_that_left_is_no_fault() {
+    let here = Here::new();
+    let into = |stdout: std::process::Stdio, words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"));
+        let output = command.args(words).current_dir(&here.0).env_clear().stdout(stdout).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into();
+    let check = ["security-check", "compliance", "--only", "SMC7009", "--offline"];
+    for words in [&check[..], &["security-check", "--list"], &["config", "keygen"], &["--help"]] {
+        let (status, said) = into(full(), words);
+        assert!(status == 3 && said.contains("OUTPUT_UNWRITTEN"), "{words:?}: {status} {said}");
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (status, said) = into(writer.into(), &check);
+    assert!(status == 0 && said.is_empty(), "{status} {said}");
+}
+
+#[test]
 fn nothing_is_written_through_a_link_and_what_cannot_be_written_is_three() {
     let here = Here::new();
     here.file("elsewhere.json", "precious");

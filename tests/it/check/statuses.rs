@@ -105,6 +105,55 @@ fn what_is_asked_wrongly_is_two_and_says_what_to_do() {
 }
 
 #[test]
+fn an_argument_that_would_be_ignored_is_two() {
+    let here = Here::new();
+    here.file("there", "");
+    for (arguments, code) in [
+        (&["config", "--lockfile", "there"][..], "deps or compliance"),
+        (&["config", "--advisory-db", "there"], "deps or compliance"),
+        (&["config", "--sbom", "bill.json"], "deps or compliance"),
+        (&["deps", "--live", "https://a.example"], "network or compliance"),
+        (&["runtime", "--ca", "there"], "network or compliance"),
+        (&["network", "--pid", "1"], "runtime or compliance"),
+        (&["deps", "--offline", "--probe"], "config, network or compliance"),
+        (&["deps", "--offline", "--release-manifest", "/nope"], "INPUT_MISSING"),
+        (&["compliance", "--offline", "--advisory-db", "/nope"], "INPUT_MISSING"),
+        (&["deps", "--offline", "--lockfile", "/nope"], "INPUT_MISSING"),
+        (&["deps", "--offline", "--registry-index", "/nope"], "INPUT_MISSING"),
+        (&["network", "--ca", "/nope"], "INPUT_MISSING"),
+        (&["runtime", "--system-root", "/nope"], "INPUT_MISSING"),
+        (&["network", "--address", "bogus"], "no HOST:PORT"),
+        (&["network", "--address", "bogus", "--offline"], "USAGE"),
+        (&["network", "--live", "music.example.com"], "no http or https URL"),
+    ] {
+        let (status, said) = here.status(arguments);
+        assert!(
+            status == 2 && said.contains(code) && said.contains("help: "),
+            "{arguments:?}: {status} {said}"
+        );
+    }
+    assert!(!here.0.join("bill.json").exists());
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_and_shown_nowhere() {
+    let here = Here::new();
+    for arguments in [
+        &["network", "--live", "http://user:s3cretpw@127.0.0.1:8470/"][..],
+        &["network", "--live=http://user:s3cretpw@[bad"],
+        &["network", "--address", "user:s3cretpw@127.0.0.1:443"],
+        &["deps", "--fetch-advisories=https://user:s3cretpw@mirror.example/db.tar.gz"],
+    ] {
+        let output = here.check(&[arguments, &["--format", "json", "--output", "r.sarif"]].concat());
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("URL_WITH_CREDENTIALS") && !said.contains("s3cretpw"), "{arguments:?}: {said}");
+        assert!(!here.0.join("r.sarif").exists());
+    }
+}
+
+#[test]
 fn policies_that_are_less_than_the_built_in_ones_are_refused() {
     let here = Here::new();
     for (name, text, named) in [
