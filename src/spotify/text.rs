@@ -34,7 +34,7 @@ impl fmt::Debug for Foreign {
 }
 
 /// Text with the HTML entities that Spotify puts into descriptions turned back into what they stand for: for comparing
-/// and for sending back, never for showing.
+/// and for sending back. To be shown it is cleaned afterwards, and is data wherever it stands.
 pub fn unescaped(text: &str) -> String {
     // The ampersand last, or what was written as an entity would become one.
     const ENTITIES: [(&str, &str); 8] = [

@@ -9,13 +9,13 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::spotify::Foreign;
 use crate::spotify::models::{Entry, Named, Playlist, Track};
-use crate::spotify::text::clean;
+use crate::spotify::text::{clean, unescaped};
 use crate::spotify::uri::{Base62, Kind, SpotifyUri};
 
 /// Longest name or title shown.
 pub(super) const NAME: usize = 200;
 /// Longest description shown.
-pub(super) const DESCRIPTION: usize = 300;
+const DESCRIPTION: usize = 300;
 /// Longest URI of a local file shown: it is made of the file's tags.
 const LOCAL: usize = 200;
 /// Longest date and time: nanoseconds and an offset.
@@ -142,7 +142,7 @@ impl PlaylistItem {
             url: page(Kind::Playlist, &id),
             uri: SpotifyUri::Item(Kind::Playlist, id).to_string(),
             name: shown(playlist.name.as_ref(), NAME).unwrap_or_else(|| "(untitled)".to_owned()),
-            description: shown(playlist.description.as_ref(), DESCRIPTION),
+            description: described(playlist.description.as_ref()),
             owner: playlist.owner.as_ref().and_then(|owner| shown(owner.display_name.as_ref(), NAME)),
             public: playlist.public,
             collaborative: playlist.collaborative,
@@ -209,6 +209,12 @@ pub(super) fn shown(text: Option<&Foreign>, most: usize) -> Option<String> {
     text.map(|text| text.clean(most)).filter(|text| !text.is_empty())
 }
 
+/// A description, cleaned and without the entities of HTML that Spotify puts into it: whoever writes it anew from what is
+/// shown would have them escaped twice.
+pub(super) fn described(text: Option<&Foreign>) -> Option<String> {
+    text.map(|text| clean(&unescaped(text.raw()), DESCRIPTION)).filter(|text| !text.is_empty())
+}
+
 /// A numbered list of lines, the first one numbered `offset + 1`.
 pub(crate) fn numbered(lines: impl Iterator<Item = String>, offset: u32) -> String {
     (1_u64..).zip(lines).map(|(n, line)| format!("\n{}. {line}", u64::from(offset) + n)).collect()
@@ -234,6 +240,15 @@ mod tests {
         assert_eq!(item.url.as_deref(), Some("https://open.spotify.com/track/4uLU6hMCjMI75M1A2tKUQC"));
         assert_eq!(item.line(), "ab c - X [spotify:track:4uLU6hMCjMI75M1A2tKUQC]");
         assert!(track(r#"{"name":"no identity"}"#).is_none());
+    }
+
+    #[test]
+    fn a_description_is_told_as_it_was_written() {
+        let told = |text: &str| described(Some(&text.to_owned().into()));
+        let plain = told("R&amp;B &lt;3 &quot;it&#x27;s&quot; 1&#x2F;2, not &amp;lt;");
+        assert_eq!(plain.as_deref(), Some("R&B <3 \"it's\" 1/2, not &lt;"));
+        assert_eq!(told("&amp;\u{202e}").as_deref(), Some("&"));
+        assert_eq!((told(" \n"), described(None)), (None, None));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::items::{DESCRIPTION, NAME, is_isrc, name_of, page, shown};
+use super::items::{NAME, described, is_isrc, name_of, page, shown};
 use crate::spotify::things::Thing;
 use crate::spotify::uri::{Base62, Kind, SpotifyUri};
 
@@ -68,7 +68,7 @@ impl ThingItem {
             duration_ms: thing.duration_ms,
             total: thing.total(),
             isrc: thing.external_ids.as_ref().and_then(|ids| ids.isrc.clone()).filter(|code| is_isrc(code)),
-            description: shown(thing.description.as_ref(), DESCRIPTION),
+            description: described(thing.description.as_ref()),
             url: page(kind, &id),
             uri: SpotifyUri::Item(kind, id).to_string(),
             added_at: None,

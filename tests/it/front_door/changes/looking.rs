@@ -34,6 +34,8 @@ async fn a_foreign_playlist_is_never_called_empty_and_details_change_in_every_re
             (now.name.as_str(), now.description.as_str(), now.public),
             ("R&B \"n' <Soul>", "a & b", true)
         );
+        let told = done(&ada, "get_playlist", json!({"playlist_id": mine})).await;
+        assert_eq!(told["playlist"]["description"], "a & b", "as it was written, not as HTML: {told}");
         let again = done(&ada, "update_playlist", change).await;
         assert!(again["change_id"].is_null(), "nothing changed: {again}");
         let told = refused(&ada, "update_playlist", json!({"playlist_id": mine})).await;
