@@ -11,11 +11,12 @@ use std::{env, fs, process};
 
 use spotify_mcp::ambient::Timestamp;
 use spotify_mcp::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, UserId};
+use spotify_mcp::domain::own_app::BadOwnApp;
 use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::web::{
     self, Account, ApiKeyRow, ApiKeys, ApprovalRow, BadName, ClientRow, Consent, Done, LinkAnother, LinkRow,
-    LinkState, MadeKey, McpSessionRow, Page, SessionRow, Site, Untrusted,
+    LinkState, MadeKey, McpSessionRow, NoPlace, OwnAppFields, Page, SessionRow, Site, Untrusted,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
@@ -40,6 +41,10 @@ fn main() {
     write(&folder, "account-empty", &web::account(&sandbox, &empty_account()));
     write(&folder, "link", &web::link_another(&real, &link_view(None)));
     write(&folder, "link-refused", &web::link_another(&real, &link_view(Some(BadName::Taken))));
+    let own = LinkAnother { own: Some(own_fields(Some(BadOwnApp::SecretWrong))), ..link_view(None) };
+    write(&folder, "link-own-refused", &web::link_another(&real, &own));
+    write(&folder, "own-app", &web::own_app(&real, "csrf", &own_fields(None)));
+    write(&folder, "own-app-refused", &web::own_app(&real, "csrf", &own_fields(Some(BadOwnApp::IdForm))));
     write(&folder, "not-renamed", &web::not_renamed(&real, BadName::Form));
     let id = ApiKeyId::mint([4; 16]);
     write(&folder, "key-made", &web::key_made(&real, &made_key(&id, false)));
@@ -51,6 +56,10 @@ fn main() {
         write(&folder, &format!("notice-{notice:?}"), &web::notice(&real, notice));
     }
     let request = RequestId::mint([0x5a; 16]);
+    for problem in [web::Problem::NoSeat, web::Problem::NotAllowlisted] {
+        let place = NoPlace { app: Some("Kitchen"), own: true };
+        write(&folder, &format!("no-place-{problem:?}"), &web::no_place(&real, problem, place, &request));
+    }
     for problem in web::Problem::ALL {
         write(&folder, &format!("problem-{problem:?}"), &web::problem(&real, problem, &request));
     }
@@ -163,6 +172,15 @@ fn link_view(refused: Option<BadName>) -> LinkAnother<'static> {
         linked: vec!["personal".into(), "family".into()],
         alias: Untrusted::field("family", 40),
         refused,
+        own: Some(own_fields(None)),
+    }
+}
+
+fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
+    OwnAppFields {
+        redirect_uri: "https://music.example.org/auth/callback",
+        client_id: Untrusted::field(if refused.is_some() { "0123456789abcdef" } else { "" }, 64),
+        refused,
     }
 }
 
@@ -210,7 +228,15 @@ fn made_key(id: &ApiKeyId, signing: bool) -> MadeKey<'_> {
 }
 
 fn link(alias: &str, name: &str, primary: bool, state: LinkState) -> LinkRow {
-    LinkRow { id: LinkId::mint([1; 16]), alias: alias.into(), display_name: name.into(), primary, state }
+    let own_app = (!primary).then(|| "…cdef".into());
+    LinkRow {
+        id: LinkId::mint([1; 16]),
+        alias: alias.into(),
+        display_name: name.into(),
+        primary,
+        own_app,
+        state,
+    }
 }
 
 fn client(name: &str, host: &str, scopes: ScopeSet, last_used: Option<Timestamp>) -> ClientRow {

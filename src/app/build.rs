@@ -131,7 +131,8 @@ async fn open_vault(
     writer: &str,
 ) -> Result<Vault, BuildError> {
     let now = (clock.now(), dice);
-    let apps = Apps::register((store, keys), accounts_url(config), credentials(config), now).await?;
+    let own = config.spotify.own_apps;
+    let apps = Apps::register((store, keys), accounts_url(config), credentials(config), own, now).await?;
     Ok(Vault::new(store.clone(), keys.clone(), accounts, apps, (clock.clone(), dice.clone()), writer))
 }
 
@@ -278,13 +279,13 @@ impl App {
     /// Where the database fails.
     pub async fn register_apps(&self, config: &Config) -> Result<OtherApps, Failure> {
         let configured = credentials(config);
-        let mode = narrowest(&configured);
-        Ok(OtherApps { apps: self.vault.register_apps(configured).await?, mode })
+        let (mode, own) = (narrowest(&configured), config.spotify.own_apps);
+        Ok(OtherApps { apps: self.vault.register_apps(configured).await?, mode, own })
     }
 
     /// Puts registered apps in the place of those in use.
     pub fn take_over_apps(&self, other: OtherApps) {
-        self.vault.apps().take_over(other.apps);
+        self.vault.apps().take_over(other.apps, other.own);
         self.api.set_mode(other.mode);
     }
 }
@@ -293,6 +294,7 @@ impl App {
 pub struct OtherApps {
     apps: Arc<[SpotifyApp]>,
     mode: QuotaMode,
+    own: bool,
 }
 
 impl OtherApps {

@@ -15,6 +15,7 @@ mod mcp_sessions;
 mod questions;
 mod quotas;
 mod revocation;
+mod standing;
 mod tasks;
 mod trail;
 
@@ -44,6 +45,7 @@ pub use mcp_sessions::{McpSessions, NoSession};
 pub use questions::Questions;
 pub use quotas::Quotas;
 pub use revocation::{Closed, Revocation};
+pub use standing::AppStanding;
 pub use trail::{Drained, drain_if_alone};
 
 /// Everything that a request may need.

@@ -117,7 +117,6 @@ pub async fn open_most(store: &Store, root: &RootKey, most: u64) -> Result<Seale
     audit_keys(&mut things, store, &own).await?;
     let elsewhere = |count: i64| Tally { elsewhere: count.unsigned_abs(), ..Tally::default() };
     things.kinds.insert("refresh_tokens.successor", elsewhere(store.count_sealed_successors().await?));
-    things.kinds.insert("spotify_apps.client_secret", elsewhere(store.count_sealed_app_secrets().await?));
     Ok(things)
 }
 
@@ -166,7 +165,7 @@ async fn data_keys(things: &mut SealedThings, store: &Store, root: &RootKey) -> 
 }
 
 async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Result<(), Failure> {
-    for kind in [ACCESS, REFRESH] {
+    for kind in [ACCESS, REFRESH, OWN_SECRET] {
         things.kinds.entry(kind).or_default();
     }
     let mut after = String::new();
@@ -176,13 +175,14 @@ async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Res
         after.clone_from(&last.id);
         for (link, beside) in &rows {
             let key = data_key(root, (&link.data_key_id, &link.user_id), beside.as_deref());
-            let [access, refresh] = match &key {
+            let [access, refresh, own_secret] = match &key {
                 Ok(key) => link_opens(key, link).map(|opens| opens.map(|opens| opens.map_err(under_its_own))),
                 Err(why) => {
-                    [&link.access_token, &link.refresh_token].map(|token| token.as_ref().map(|_| Err(*why)))
+                    let sealed = [&link.access_token, &link.refresh_token, &link.own_client_secret];
+                    sealed.map(|sealed| sealed.as_ref().map(|_| Err(*why)))
                 }
             };
-            for (kind, opens) in [(ACCESS, access), (REFRESH, refresh)] {
+            for (kind, opens) in [(ACCESS, access), (REFRESH, refresh), (OWN_SECRET, own_secret)] {
                 if let Some(opens) = opens {
                     things.note(kind, &link.id, opens);
                 }
@@ -194,6 +194,7 @@ async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Res
 
 const ACCESS: &str = "linked_accounts.access_token";
 const REFRESH: &str = "linked_accounts.refresh_token";
+const OWN_SECRET: &str = "linked_accounts.own_client_secret";
 
 async fn signing_keys(things: &mut SealedThings, store: &Store, root: &RootKey) -> Result<(), Failure> {
     const KIND: &str = "api_keys.signing_key";

@@ -216,7 +216,8 @@ impl Build<'_> {
     }
 
     fn auth(&mut self, server: &ServerConfig) -> AuthConfig {
-        let signup = match self.optional_text("auth.signup").as_deref() {
+        let said = self.optional_text("auth.signup");
+        let signup = match said.as_deref() {
             Some("allowlist") => Signup::Allowlist,
             Some("invite") => Signup::Invite,
             Some(_) => Signup::Open,
@@ -237,6 +238,7 @@ impl Build<'_> {
             multi_user: self.flag("auth.multi_user"),
             local_without_credential: self.flag("auth.local_without_credential"),
             signup,
+            signup_is_said: said.is_some(),
             allowlist,
             api_keys: self.flag("auth.api_keys"),
             registration: match self.text("auth.registration").as_str() {

@@ -16,6 +16,7 @@ impl Build<'_> {
     pub(super) fn spotify(&mut self, public_url: &Url) -> SpotifyConfig {
         SpotifyConfig {
             apps: self.apps(),
+            own_apps: self.flag("spotify.own_apps"),
             redirect_uri: self.redirect_uri(public_url),
             accounts_url: self.url("spotify.accounts_url"),
             api_url: self.url("spotify.api_url"),

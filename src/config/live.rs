@@ -14,6 +14,8 @@ use super::{Config, KeyAges, LimitsConfig, Loaded, LogLevel, Signup};
 pub struct Live {
     /// Who may sign up.
     pub signup: Signup,
+    /// Whether the operator said so.
+    pub signup_is_said: bool,
     /// Spotify user ids that may sign up under [`Signup::Allowlist`].
     pub allowlist: Vec<String>,
     /// Where to report a vulnerability.
@@ -31,6 +33,7 @@ impl Live {
     pub fn of(config: &Config) -> Self {
         Self {
             signup: config.auth.signup,
+            signup_is_said: config.auth.signup_is_said,
             allowlist: config.auth.allowlist.clone(),
             security_contact: config.server.security_contact.clone(),
             limits: config.limits,

@@ -22,6 +22,7 @@ pub static TABLE: &[KeySpec] = &[
     key("spotify.quota_mode", Choice(checks::QUOTA_MODES), "What Spotify allows your app.").env(&["SPOTIFY_QUOTA_MODE"]).or("development").live(),
     key("spotify.seats", Count(0, MANY), "How many people the app of spotify.client_id takes; 0: no limit. Default: 5 in a development mode, no limit with extended quota.").live(),
     key("spotify.apps", Apps, "Several apps instead of one: a list of {client_id, client_secret or client_secret_file, seats, quota_mode, name, developer}. People who are to be added at Spotify are told the name; default: app 1, app 2 ... Quotas are counted per developer account; apps that name none are of one.").live(),
+    key("spotify.own_apps", Flag, "Whether people may bring a Spotify app of their own, which takes no seat. With false, accounts that were linked through one have to be connected again.").or("true").live(),
     key("spotify.accounts_url", Text(checks::upstream), "Spotify's accounts service.").env(&["SPOTIFY_ACCOUNTS_URL"]).or("https://accounts.spotify.com"),
     key("spotify.api_url", Text(checks::upstream), "Spotify's Web API.").env(&["SPOTIFY_API_URL"]).or("https://api.spotify.com/v1"),
     key("spotify.policy_acknowledged", Flag, "You have read Spotify's Developer Policy: III.14 restricts feeding Spotify content to AI models, III.13 deriving metrics from it.").env(&["SPOTIFY_POLICY_ACKNOWLEDGED"]).or("false").live(),

@@ -52,6 +52,8 @@ pub struct Config {
 pub struct SpotifyConfig {
     /// The apps, the one of `spotify.client_id` first. Empty where none is configured (only the sandbox serves then).
     pub apps: Vec<SpotifyApp>,
+    /// Whether people may bring Spotify apps of their own.
+    pub own_apps: bool,
     /// Where Spotify sends the browser back; its path is where the callback is mounted.
     pub redirect_uri: Url,
     /// The accounts service, without trailing slash in its path.
@@ -156,6 +158,8 @@ pub struct AuthConfig {
     pub local_without_credential: bool,
     /// Who may sign up.
     pub signup: Signup,
+    /// Whether the configuration said who may.
+    pub signup_is_said: bool,
     /// Spotify user ids that may sign up under [`Signup::Allowlist`].
     pub allowlist: Vec<String>,
     /// Whether API keys are accepted and can be made.

@@ -19,6 +19,7 @@ pub mod limit;
 pub mod linking;
 pub mod mcp_session;
 mod neighbourhood;
+pub mod own_app;
 pub mod pkce;
 pub mod placement;
 pub mod probing;

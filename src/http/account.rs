@@ -10,9 +10,11 @@ use crate::app::App;
 use crate::crypto::token::Token;
 use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
+use crate::domain::own_app::shortened;
 use crate::failure::Failure;
 use crate::oauth::{Params, Visitor, cookies, sessions, tickets};
 use crate::store::{BrowserSession, ConnectedClient, Link};
+use crate::vault::OWN_APP_REFUSED;
 use crate::web::{
     Account, ClientRow, Done, LinkRow, LinkState, Notice, Problem, SessionRow, Untrusted, account,
     delete_data, deletion_confirmed, notice, routes,
@@ -241,7 +243,9 @@ fn link_row(link: Link) -> LinkRow {
         alias: Untrusted::new(&link.alias),
         display_name: Untrusted::new(&link.display_name),
         primary: link.primary,
+        own_app: link.own_client_id.map(|id| Untrusted::new(&shortened(&id))),
         state: match link.reconnect {
+            Some((_, why)) if why == OWN_APP_REFUSED => LinkState::OwnAppRefused,
             Some(_) => LinkState::ReconnectNeeded,
             None => LinkState::Connected { until: link.authorized_at.plus(PERMISSION) },
         },

@@ -12,6 +12,7 @@ use crate::crypto::token::Token;
 use crate::domain::LinkId;
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::{Alias, MOST_ACCOUNTS};
+use crate::domain::own_app::{BadOwnApp, OwnApp};
 use crate::failure::Failure;
 use crate::oauth::login::{self, Departure, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, linking as linked};
@@ -20,6 +21,7 @@ use crate::web::{BadName, Done, LinkAnother, Problem, Untrusted, link_another, n
 
 use super::account::{Posted, by, csrf, finish, logged_in, to_login};
 use super::limited::no_departure;
+use super::own_app::fields;
 use super::reply::{failed_page, page, redirect};
 use super::{Http, Shared};
 
@@ -96,8 +98,12 @@ async fn one_time(http: &Http, id: &str, visitor: &Visitor) -> Result<Shown, Fai
 #[derive(Default)]
 struct Wanted {
     page: Option<LinkPage>,
-    /// What was typed, and why it is not taken.
-    refused: Option<(String, BadName)>,
+    /// The name that was typed.
+    alias: Option<String>,
+    /// Why it is not taken.
+    refused: Option<BadName>,
+    /// The client id that was typed, and why the app is not taken.
+    own: (String, Option<BadOwnApp>),
 }
 
 async fn form(
@@ -112,16 +118,19 @@ async fn form(
         return Ok(Shown::Problem(Problem::TooManyAccounts));
     }
     let asked = wanted.page.as_ref().and_then(|page| page.alias.as_deref());
-    let alias = wanted.refused.as_ref().map(|(typed, _)| typed.as_str()).or(asked).unwrap_or_default();
+    let alias = wanted.alias.as_deref().or(asked).unwrap_or_default();
+    let (typed, refused) = &wanted.own;
     let view = LinkAnother {
         csrf: &csrf(app, token)?,
         page: wanted.page.as_ref().map(|page| &page.id),
         display_name: Untrusted::new(&user.display_name),
         linked: links.iter().map(|link| Untrusted::new(&link.alias)).collect(),
         alias: Untrusted::field(alias, SHOWN),
-        refused: wanted.refused.as_ref().map(|(_, why)| *why),
+        refused: wanted.refused,
+        own: app.vault.apps().own_ones_may_come().then(|| fields(http, typed, *refused)),
     };
-    let status = if view.refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let status =
+        if view.refused.is_some() || refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     Ok(Shown::Form(Box::new(link_another(&http.site, &view).with_status(status).into_response())))
 }
 
@@ -162,9 +171,26 @@ async fn left(
         refused => {
             let why = if refused.is_ok() { BadName::Taken } else { BadName::Form };
             let Some(token) = visitor.cookies.session.clone() else { return Ok(Shown::LogIn) };
-            let refused = Some((typed.unwrap_or_default().to_owned(), why));
-            return form(http, (session, &token), Wanted { page: waiting, refused }).await;
+            let typed = posted.get("client_id").unwrap_or_default();
+            let wanted = Wanted {
+                page: waiting,
+                alias: posted.get("alias").map(str::to_owned),
+                refused: Some(why),
+                own: (typed.to_owned(), None),
+            };
+            return form(http, (session, &token), wanted).await;
         }
+    };
+    let own = match own_app(http, visitor, posted).await {
+        Own::Taken(own) => own,
+        Own::Refused(why) => {
+            let Some(token) = visitor.cookies.session.clone() else { return Ok(Shown::LogIn) };
+            let typed = posted.get("client_id").unwrap_or_default().to_owned();
+            let alias = posted.get("alias").map(str::to_owned);
+            let wanted = Wanted { page: waiting, alias, refused: None, own: (typed, Some(why)) };
+            return form(http, (session, &token), wanted).await;
+        }
+        Own::NotTaken(shown) => return Ok(shown),
     };
     // Once, by compare-and-set: of two that post the same page, one goes on.
     if let Some(page) = &waiting
@@ -172,8 +198,34 @@ async fn left(
     {
         return Ok(Shown::Problem(Problem::LinkExpired));
     }
-    let departure = login::depart(app, Purpose::Link(alias.as_ref()), Some(&session.user), visitor).await?;
+    let purpose = Purpose::Link(alias.as_ref(), own.as_ref());
+    let departure = login::depart(app, purpose, Some(&session.user), visitor).await?;
     Ok(departure.map_or_else(Shown::NotNow, Shown::LogInAs))
+}
+
+/// What becomes of an app of the person's own that they typed.
+enum Own {
+    /// It is used, where there is one.
+    Taken(Option<OwnApp>),
+    Refused(BadOwnApp),
+    NotTaken(Shown),
+}
+
+async fn own_app(http: &Http, visitor: &Visitor, posted: &Params) -> Own {
+    let [id, secret] = ["client_id", "client_secret"].map(|field| posted.get(field).unwrap_or_default());
+    let own = match OwnApp::parse(id, secret) {
+        Ok(Some(own)) => own,
+        Ok(None) => return Own::Taken(None),
+        Err(why) => return Own::Refused(why),
+    };
+    if !http.app.vault.apps().own_ones_may_come() {
+        return Own::NotTaken(Shown::Problem(Problem::NoOwnApps));
+    }
+    match login::check_own(&http.app, &own, visitor).await {
+        Ok(None) => Own::Taken(Some(own)),
+        Ok(Some(why)) => Own::Refused(why),
+        Err(why) => Own::NotTaken(Shown::NotNow(why)),
+    }
 }
 
 fn is_free(alias: &Alias, links: &[crate::store::Link]) -> bool {

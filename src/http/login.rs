@@ -11,7 +11,7 @@ use crate::domain::linking::Linking;
 use crate::failure::Failure;
 use crate::oauth::login::{self, Arrival, Departure, LoginProblem, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, sessions};
-use crate::web::{Done, Notice, Problem, not_listed, notice, routes};
+use crate::web::{Done, NoPlace, Notice, Problem, no_place, notice, routes};
 
 use super::Shared;
 use super::limited::no_departure;
@@ -88,10 +88,14 @@ pub(super) async fn callback(
             }
             None => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &cookies),
         },
-        Ok(Arrival::Problem(LoginProblem::NotAllowlisted(Some(app)))) => {
-            not_listed(&http.site, &app, &visitor.request).into_response()
+        Ok(Arrival::Problem(why)) => {
+            let place = match &why {
+                LoginProblem::NoSeat { own } => NoPlace { app: None, own: *own },
+                LoginProblem::NotAllowlisted { app, own } => NoPlace { app: app.as_deref(), own: *own },
+                _ => return page(&http, problem_of(&why), &visitor).into_response(),
+            };
+            no_place(&http.site, problem_of(&why), place, &visitor.request).into_response()
         }
-        Ok(Arrival::Problem(why)) => page(&http, problem_of(&why), &visitor).into_response(),
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
 }
@@ -122,8 +126,11 @@ const fn problem_of(why: &LoginProblem) -> Problem {
         LoginProblem::SomebodyElses => Problem::AccountTaken,
         LoginProblem::TooManyAccounts => Problem::TooManyAccounts,
         LoginProblem::SessionEnded => Problem::FormExpired,
-        LoginProblem::NoSeat => Problem::NoSeat,
-        LoginProblem::NotAllowlisted(_) => Problem::NotAllowlisted,
+        LoginProblem::NoSeat { .. } => Problem::NoSeat,
+        LoginProblem::NotAllowlisted { .. } => Problem::NotAllowlisted,
+        LoginProblem::OwnAppRefused => Problem::OwnAppRefused,
+        LoginProblem::NotListedAtOwn => Problem::NotListedAtOwn,
+        LoginProblem::NoOwnApps => Problem::NoOwnApps,
         LoginProblem::SignupClosed => Problem::SignupClosed,
         LoginProblem::Disabled => Problem::UserDisabled,
         LoginProblem::Unavailable => Problem::SpotifyUnavailable,

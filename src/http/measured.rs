@@ -12,7 +12,7 @@ use crate::web::headers::Class;
 use crate::web::routes;
 
 /// Every template, by the places of [`Route`].
-const TEMPLATES: [&str; 37] = [
+const TEMPLATES: [&str; 38] = [
     "other",
     "/mcp",
     "/claude-mcp",
@@ -27,6 +27,7 @@ const TEMPLATES: [&str; 37] = [
     routes::HOME,
     routes::AUTHORIZE,
     routes::LOGIN,
+    routes::OWN_APP,
     "/auth/callback",
     "/auth/status",
     routes::LOGOUT,

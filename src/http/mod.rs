@@ -27,6 +27,7 @@ mod linking;
 mod login;
 mod measured;
 mod metrics;
+mod own_app;
 mod pages;
 mod pieces;
 pub(crate) mod posted;
@@ -126,6 +127,7 @@ type Shared = Arc<Http>;
 pub fn login_front(http: &Shared) -> Front {
     let routes = Router::new()
         .route(routes::LOGIN, get(login::login))
+        .route(routes::OWN_APP, get(own_app::show).post(own_app::leave))
         .route(login::callback_path(&http.app.config), get(login::callback))
         .route("/assets/{file}", get(assets::serve))
         .fallback(pages::not_found)
@@ -142,6 +144,7 @@ pub fn front(http: &Shared) -> Front {
         .route(routes::HOME, get(pages::landing))
         .route(routes::AUTHORIZE, get(authorize::ask).post(authorize::decide))
         .route(routes::LOGIN, get(login::login))
+        .route(routes::OWN_APP, get(own_app::show).post(own_app::leave))
         .route("/auth/status", get(login::status))
         .route(routes::LOGOUT, post(account::log_out))
         .route(routes::ACCOUNT, get(account::show))

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::caller::Caller;
-use crate::app::App;
 use crate::app::accounts::Told;
+use crate::app::{App, AppStanding};
 use crate::domain::LinkId;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::linking::Alias;
 use crate::failure::Failure;
-use crate::store::{LinkPage, Usage, UsageFilter};
+use crate::store::{Link, LinkPage, Usage, UsageFilter};
 
 /// The door. [`OfApp`] in the program; tests have one without an app.
 pub trait AccountBook: Send + Sync + 'static {
@@ -34,6 +34,9 @@ pub trait AccountBook: Send + Sync + 'static {
 
     /// Removes an account of the caller's and everything that hangs on it; `false` where it is gone.
     fn unlink<'a>(&'a self, caller: &'a Caller, link: &'a LinkId) -> BoxFuture<'a, Result<bool, Failure>>;
+
+    /// How the Spotify app behind each account stands.
+    fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>>;
 
     /// The counts of calls that are stored.
     fn usage<'a>(&'a self, filter: &'a UsageFilter) -> BoxFuture<'a, Result<Vec<Usage>, Failure>>;
@@ -61,6 +64,10 @@ impl AccountBook for OfApp {
 
     fn unlink<'a>(&'a self, caller: &'a Caller, link: &'a LinkId) -> BoxFuture<'a, Result<bool, Failure>> {
         Box::pin(async move { self.0.unlink(&caller.user, link, &*told(caller)).await })
+    }
+
+    fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>> {
+        Box::pin(self.0.standings(links))
     }
 
     fn usage<'a>(&'a self, filter: &'a UsageFilter) -> BoxFuture<'a, Result<Vec<Usage>, Failure>> {

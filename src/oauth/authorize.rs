@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::app::App;
-use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::crypto::token::TokenHash;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::pkce::CodeChallenge;
 use crate::domain::redirect::{RedirectKind, RedirectUri};
@@ -18,7 +18,7 @@ use crate::store::{BrowserSession, Client};
 
 use super::login::{self, Departure, NoDeparture, Purpose};
 use super::tickets::{self, AuthorizationRequest};
-use super::{Params, Visitor, clients, cookies, refusals, sessions};
+use super::{Params, Visitor, clients, forms, refusals, sessions};
 
 /// Longest `state` of a client, in bytes.
 const LONGEST_STATE: usize = 2048;
@@ -99,12 +99,9 @@ pub async fn ask(app: &App, params: &Params, navigates: bool, visitor: &Visitor)
 
 /// `POST /authorize`: the person's decision.
 pub async fn decide(app: &App, form: &Params, visitor: &Visitor) -> Result<Asked, Failure> {
-    let csrf = form.get("csrf").unwrap_or_default();
     let ticket = form.get("ticket").unwrap_or_default();
     let keys = app.keys.taken(KeyPurpose::BrowserTickets);
-    let mut names = visitor.cookies.browsers().filter(|_| form.fault().is_none());
-    let request = names
-        .find(|browser| tickets::csrf_holds(&keys, browser, csrf))
+    let request = forms::holder(app, visitor, form)
         .and_then(|browser| tickets::redeem_ticket(&keys, ticket, browser, app.now()));
     let Some(request) = request else { return Ok(Asked::Local(Unproven::FormExpired)) };
 
@@ -185,19 +182,12 @@ fn view(
     session: Option<BrowserSession>,
     visitor: &Visitor,
 ) -> Result<ConsentView, Failure> {
-    let (browser, set_cookie) = match visitor.cookies.browsers().next() {
-        Some(browser) => (browser.clone(), None),
-        None => {
-            let fresh = Token::mint(TokenKind::Handle, &app.dice.bytes());
-            let cookie = cookies::set_browser(&fresh, app.issuer().starts_with("https:"));
-            (fresh, Some(cookie))
-        }
-    };
+    let forms::Form { browser, csrf, set_cookie } = forms::begin(app, visitor)?;
     let expires_at = app.now().plus(tickets_live(app));
     let key = app.keys.own(KeyPurpose::BrowserTickets)?;
     Ok(ConsentView {
         ticket: tickets::ticket(&key, &request, &browser, expires_at),
-        csrf: tickets::csrf(&key, &browser),
+        csrf,
         client_name: client.name.clone(),
         request,
         session,

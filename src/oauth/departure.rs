@@ -8,16 +8,17 @@ use crate::crypto::SecretString;
 use crate::crypto::token::{Token, TokenKind};
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Alias;
+use crate::domain::own_app::{BadOwnApp, OwnApp};
 use crate::domain::pkce::CodeVerifier;
 use crate::domain::{AppId, ClientId, LinkId, Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
-use crate::spotify::AuthorizeRequest;
-use crate::store::{Login, NewLogin};
+use crate::spotify::{AccountsError, AppCredentials, AuthorizeRequest};
+use crate::store::{Link, Login, NewLogin};
 use crate::vault::{SpotifyApp, Wayfarer};
 
 use super::login::https;
 use super::tickets::AuthorizationRequest;
-use super::verifier::seal_verifier;
+use super::verifier::{Kept, seal_kept};
 use super::{Visitor, cookies};
 
 /// What logins are for, as their rows say it.
@@ -33,19 +34,21 @@ pub enum Purpose<'a> {
     Client(&'a AuthorizationRequest),
     /// The person wants to see `/account`, or to connect this account of theirs again.
     Browser(Option<&'a LinkId>),
+    /// The person wants to see `/account` by an account that stands on a Spotify app of their own.
+    Own(&'a OwnApp),
     /// The person opened a one-time page of theirs, and has to be logged in for it.
     Page(&'a LinkPageId),
-    /// The person who is logged in links another account, to be called so.
-    Link(Option<&'a Alias>),
+    /// The person who is logged in links another account, to be called so, through an app of their own where one is there.
+    Link(Option<&'a Alias>, Option<&'a OwnApp>),
 }
 
 impl Purpose<'_> {
     const fn name(self) -> &'static str {
         match self {
             Self::Client(_) => CLIENT,
-            Self::Browser(_) => BROWSER,
+            Self::Browser(_) | Self::Own(_) => BROWSER,
             Self::Page(_) => PAGE,
-            Self::Link(_) => LINK,
+            Self::Link(..) => LINK,
         }
     }
 }
@@ -79,6 +82,48 @@ struct Errand {
     tried: Vec<AppId>,
 }
 
+/// The app that a login goes through.
+struct Through {
+    app: AppId,
+    client_id: String,
+    own: Option<OwnApp>,
+}
+
+impl Through {
+    fn operators(spotify: SpotifyApp) -> Self {
+        Self { app: spotify.id, client_id: spotify.credentials.client_id, own: None }
+    }
+
+    /// By the id that it gets where nobody brought it before.
+    fn own(app: &App, own: OwnApp) -> Self {
+        Self { app: AppId::mint(app.dice.bytes()), client_id: own.client_id.clone(), own: Some(own) }
+    }
+}
+
+/// Whether Spotify knows a person's own app by what they typed, asked before they leave: there a wrong id ends on a page
+/// of Spotify's. Where Spotify does not answer, the way back tells.
+///
+/// # Errors
+/// Where nobody can count how many are asked for.
+pub async fn check_own(app: &App, own: &OwnApp, visitor: &Visitor) -> Result<Option<BadOwnApp>, NoDeparture> {
+    match app.limits.login(visitor.address).await {
+        Verdict::Fits => {}
+        limited => return Err(NoDeparture::Limited(limited)),
+    }
+    if app.vault.apps().named(&own.client_id).is_some() {
+        return Ok(Some(BadOwnApp::Operators));
+    }
+    let refused = async |client_secret| {
+        let credentials = AppCredentials { client_id: own.client_id.clone(), client_secret };
+        matches!(app.vault.accounts().probe(&credentials).await, Err(AccountsError::InvalidClient))
+    };
+    Ok(match &own.client_secret {
+        _ if refused(None).await => Some(BadOwnApp::IdUnknown),
+        Some(secret) if refused(Some(secret.clone())).await => Some(BadOwnApp::SecretWrong),
+        _ => None,
+    })
+}
+
 /// Sends a browser to Spotify.
 pub async fn depart(
     app: &App,
@@ -91,9 +136,20 @@ pub async fn depart(
         limited => return Ok(Err(NoDeparture::Limited(limited))),
     }
     let home = home(app, purpose, user).await?;
-    let of = Wayfarer { home: home.as_ref(), tried: &[], may_sit: true };
-    let Some(spotify) = app.vault.apps().next(&app.store, of).await? else {
-        return Ok(Err(NoDeparture::NoApp));
+    let own = match (purpose, &home) {
+        (Purpose::Own(own) | Purpose::Link(_, Some(own)), _) => Some(own.clone()),
+        (_, Some(link)) if link.own_client_id.is_some() => app.vault.own_app(&link.id).await?,
+        _ => None,
+    };
+    let through = match own {
+        Some(own) => Through::own(app, own),
+        None => {
+            let of = Wayfarer { home: home.as_ref().map(|link| &link.app), tried: &[], may_sit: true };
+            match app.vault.apps().next(&app.store, of).await? {
+                Some(spotify) => Through::operators(spotify),
+                None => return Ok(Err(NoDeparture::NoApp)),
+            }
+        }
     };
     let errand = Errand {
         purpose: purpose.name(),
@@ -110,20 +166,20 @@ pub async fn depart(
             _ => None,
         },
         alias: match purpose {
-            Purpose::Link(alias) => alias.map(|alias| alias.as_str().to_owned()),
+            Purpose::Link(alias, _) => alias.map(|alias| alias.as_str().to_owned()),
             _ => None,
         },
         user: user.cloned(),
         tried: Vec::new(),
     };
-    send(app, errand, &spotify, visitor).await.map(Ok)
+    send(app, errand, through, visitor).await.map(Ok)
 }
 
-/// The app that the account is linked through which this login is to bring back: the one that was named, else one that
-/// has to be connected again, else the primary one.
-async fn home(app: &App, purpose: Purpose<'_>, user: Option<&UserId>) -> Result<Option<AppId>, Failure> {
+/// The account that this login is to bring back: the one that was named, else one that has to be connected again, else
+/// the primary one.
+async fn home(app: &App, purpose: Purpose<'_>, user: Option<&UserId>) -> Result<Option<Link>, Failure> {
     let named = match purpose {
-        Purpose::Link(_) => return Ok(None),
+        Purpose::Link(..) | Purpose::Own(_) => return Ok(None),
         Purpose::Browser(named) => named,
         Purpose::Client(_) | Purpose::Page(_) => None,
     };
@@ -131,7 +187,7 @@ async fn home(app: &App, purpose: Purpose<'_>, user: Option<&UserId>) -> Result<
     let links = app.store.links(user).await?;
     let link = links.iter().find(|link| Some(&link.id) == named);
     let link = link.or_else(|| links.iter().find(|link| link.reconnect.is_some())).or_else(|| links.first());
-    Ok(link.map(|link| link.app.clone()))
+    Ok(link.cloned())
 }
 
 /// Who came back from Spotify, as far as that app let it be known.
@@ -166,17 +222,12 @@ pub(super) async fn go_on(
         user: login.user.clone(),
         tried,
     };
-    send(app, errand, &spotify, visitor).await.map(Some)
+    send(app, errand, Through::operators(spotify), visitor).await.map(Some)
 }
 
-async fn send(
-    app: &App,
-    errand: Errand,
-    spotify: &SpotifyApp,
-    visitor: &Visitor,
-) -> Result<Departure, Failure> {
+async fn send(app: &App, errand: Errand, through: Through, visitor: &Visitor) -> Result<Departure, Failure> {
     let (state, browser) = (handle(app), handle(app));
-    let verifier = CodeVerifier::mint(&app.dice.bytes());
+    let kept = Kept { verifier: CodeVerifier::mint(&app.dice.bytes()), own: through.own };
     // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
     let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied()).collect();
     let (now, lifetime) = (app.now(), app.config.security.login_timeout);
@@ -184,8 +235,8 @@ async fn send(
         state: state.hash(),
         browser: browser.hash(),
         purpose: errand.purpose,
-        app: spotify.id.clone(),
-        verifier: seal_verifier(app, state.hash(), &verifier)?,
+        app: through.app,
+        verifier: seal_kept(app, state.hash(), &kept)?,
         request: errand.request,
         client: errand.client,
         page: errand.page,
@@ -201,11 +252,11 @@ async fn send(
     app.store.begin_login(&login).await?;
     tracing::debug!(request = visitor.request.as_str(), purpose = login.purpose, "a login begins");
     let url = app.vault.accounts().authorize_url(&AuthorizeRequest {
-        client_id: &spotify.credentials.client_id,
+        client_id: &through.client_id,
         redirect_uri: app.config.spotify.redirect_uri.as_str(),
         scopes: &scopes,
         state: &SecretString::new(state.expose()),
-        verifier: &verifier,
+        verifier: &kept.verifier,
         // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
         show_dialog: login.purpose == LINK,
     });

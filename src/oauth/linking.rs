@@ -12,8 +12,9 @@ use crate::failure::Failure;
 use crate::store::Login;
 use crate::vault::{LinkError, LoginAtSpotify};
 
+use super::at_spotify::at_spotify;
 use super::departure::Seatless;
-use super::login::{Arrival, LoginProblem, Stop, at_spotify, elsewhere, https, problem};
+use super::login::{Arrival, LoginProblem, Stop, elsewhere, https, problem};
 use super::{Params, Visitor, cookies, sessions};
 
 /// Takes a browser back that went to Spotify to link another account.

@@ -5,24 +5,24 @@
 
 use crate::app::App;
 use crate::config::Signup;
-use crate::crypto::SecretString;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
 use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Linking;
+use crate::domain::own_app::opens_the_door;
 use crate::failure::Failure;
-use crate::spotify::{AccountsError, ApiError, TokenSet};
+use crate::policy::Environment;
 use crate::store::{FromLogin, Login, NewCode};
 use crate::telemetry::metrics::Figure;
-use crate::vault::{LinkError, Linked, LoginAtSpotify, SpotifyApp};
+use crate::vault::{LinkError, Linked, LoginAtSpotify};
 
+use super::at_spotify::at_spotify;
 use super::authorize::error_redirect;
-pub use super::departure::{Departure, NoDeparture, Purpose, depart};
+pub use super::departure::{Departure, NoDeparture, Purpose, check_own, depart};
 use super::departure::{LINK, PAGE, Seatless, go_on};
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
-use super::verifier::open_verifier;
 use super::{Params, Visitor, cookies, linking, refusals, sessions};
 
 /// The way back.
@@ -111,89 +111,6 @@ async fn complete(
     admit(app, at_spotify, (login.purpose == PAGE, visitor)).await
 }
 
-/// Who came back from Spotify, with which tokens; nothing is decided yet.
-pub(super) async fn at_spotify(
-    app: &App,
-    params: &Params,
-    login: &Login,
-    state: TokenHash,
-) -> Result<LoginAtSpotify, Stop> {
-    let stop = |why| Err(Stop::Problem(why));
-    match (params.get("error"), params.get("code")) {
-        (None, Some(code)) => {
-            let Some(spotify) = app.vault.apps().get(&login.app) else {
-                return stop(LoginProblem::Misconfigured);
-            };
-            let tokens = exchange(app, &spotify, login, state, code).await?;
-            who(app, &spotify, login, tokens).await
-        }
-        (Some("access_denied"), _) => stop(LoginProblem::Denied),
-        (Some("server_error" | "temporarily_unavailable"), _) => stop(LoginProblem::Unavailable),
-        (Some(_), _) => stop(LoginProblem::Misconfigured),
-        (None, None) => stop(LoginProblem::Expired),
-    }
-}
-
-async fn exchange(
-    app: &App,
-    spotify: &SpotifyApp,
-    login: &Login,
-    state: TokenHash,
-    code: &str,
-) -> Result<TokenSet, Stop> {
-    let Some(verifier) = open_verifier(app, state, &login.verifier).await? else {
-        return Err(Stop::Problem(LoginProblem::Expired));
-    };
-    let redirect = app.config.spotify.redirect_uri.as_str();
-    let code = SecretString::new(code);
-    let ask =
-        async |credentials| app.vault.accounts().exchange(credentials, &code, &verifier, redirect).await;
-    let mut exchanged = ask(&spotify.credentials).await;
-    // The app's secret may have been replaced meanwhile; a code is not spent on a client that Spotify does not know.
-    if matches!(exchanged, Err(AccountsError::InvalidClient))
-        && let Some(now) = app.vault.apps().get(&login.app).filter(|now| now.secret_id != spotify.secret_id)
-    {
-        exchanged = ask(&now.credentials).await;
-    }
-    exchanged.map_err(|error| {
-        tracing::warn!(%error, "Spotify did not exchange a code");
-        Stop::Problem(match error {
-            AccountsError::InvalidGrant(_) => LoginProblem::Expired,
-            AccountsError::InvalidClient | AccountsError::Refused(_) => LoginProblem::Misconfigured,
-            AccountsError::Temporary { .. } | AccountsError::Malformed => LoginProblem::Unavailable,
-        })
-    })
-}
-
-async fn who(
-    app: &App,
-    spotify: &SpotifyApp,
-    login: &Login,
-    tokens: TokenSet,
-) -> Result<LoginAtSpotify, Stop> {
-    let me = app.api.me(&tokens.access_token).await.map_err(|error| {
-        tracing::warn!(%error, "Spotify did not say who logged in");
-        match error {
-            ApiError::NotAllowlisted => Stop::Seatless(Seatless::Unknown),
-            ApiError::OwnerNotPremium => Stop::Problem(LoginProblem::Misconfigured),
-            _ => Stop::Problem(LoginProblem::Unavailable),
-        }
-    })?;
-    let Some(spotify_user_id) = me.id.filter(|id| !id.is_empty()) else {
-        return Err(Stop::Problem(LoginProblem::Unavailable));
-    };
-    Ok(LoginAtSpotify {
-        app: spotify.id.clone(),
-        scope: tokens.scope.clone().unwrap_or_else(|| login.spotify_scope.clone()),
-        tokens,
-        account_id: me.account_id.filter(|id| !id.is_empty()),
-        display_name: me.display_name.map_or_else(|| spotify_user_id.clone(), |name| name.clean(100)),
-        spotify_user_id,
-        expected: login.user.clone(),
-        alias: login.alias.clone(),
-    })
-}
-
 /// Decides whether the account may come in, and lets it in; `strictly` only as the person who is expected.
 async fn admit(
     app: &App,
@@ -266,6 +183,10 @@ async fn may_sign_up(app: &App, login: &LoginAtSpotify) -> Result<bool, Failure>
         return Ok(false);
     }
     let live = app.live();
+    let in_development = app.config.security.environment == Environment::Development;
+    if login.own.is_some() && !opens_the_door(live.signup_is_said, in_development) {
+        return Ok(false);
+    }
     Ok(match live.signup {
         Signup::Open => true,
         Signup::Allowlist => live.allowlist.iter().any(|id| {
@@ -336,10 +257,11 @@ pub(super) async fn elsewhere(
         return Ok(Arrival::Onward(departure));
     }
     // Where nobody else fits, to be listed at Spotify would not help.
+    let own = app.vault.apps().own_ones_may_come();
     let why = match app.vault.apps().roomiest(&app.store).await? {
-        Some(_) if app.vault.apps().all().len() == 1 => LoginProblem::NotAllowlisted(None),
-        Some(roomy) => LoginProblem::NotAllowlisted(Some(roomy.name)),
-        None => LoginProblem::NoSeat,
+        Some(_) if app.vault.apps().all().len() == 1 => LoginProblem::NotAllowlisted { app: None, own },
+        Some(roomy) => LoginProblem::NotAllowlisted { app: Some(roomy.name), own },
+        None => LoginProblem::NoSeat { own },
     };
     let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
     problem(app, (why, person), request.as_ref(), visitor).await
@@ -377,7 +299,7 @@ pub(super) async fn problem(
     Ok(match request {
         None => Arrival::Problem(why),
         Some(request) => {
-            let (error, text) = why.oauth();
+            let (error, text) = why.oauth(&app.issuer());
             let url = error_redirect(app, &request.redirect_uri, request.state.as_deref(), error, &text);
             Arrival::Client { url, cookies: Vec::new() }
         }

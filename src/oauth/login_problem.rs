@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::domain::own_app::PAGE;
+
 /// What can go wrong between here and Spotify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LoginProblem {
@@ -20,10 +22,24 @@ pub enum LoginProblem {
     TooManyAccounts,
     /// Whoever asked to link an account is not logged in any more.
     SessionEnded,
-    /// No Spotify app of the operator's has a seat left.
-    NoSeat,
-    /// Spotify's dashboard does not list the person; the app with room, by its name where there are several.
-    NotAllowlisted(Option<String>),
+    /// No Spotify app of the operator's has a seat left; whether the person may bring their own.
+    NoSeat {
+        /// Whether they may.
+        own: bool,
+    },
+    /// Spotify's dashboard does not list the person.
+    NotAllowlisted {
+        /// The app with room, by its name where there are several.
+        app: Option<String>,
+        /// Whether they may bring their own.
+        own: bool,
+    },
+    /// Spotify refuses the person's own app.
+    OwnAppRefused,
+    /// The dashboard of the person's own app does not list the account.
+    NotListedAtOwn,
+    /// Nobody may bring an app of their own.
+    NoOwnApps,
     /// The operator does not admit this account.
     SignupClosed,
     /// The operator has disabled the person.
@@ -36,32 +52,36 @@ pub enum LoginProblem {
 
 impl LoginProblem {
     /// As an OAuth error for a waiting client. The texts are what most clients show to the person.
-    pub(super) fn oauth(&self) -> (&'static str, Cow<'static, str>) {
+    pub(super) fn oauth(&self, issuer: &str) -> (&'static str, Cow<'static, str>) {
         let (error, text) = match self {
-            // The last three never come with a waiting client.
+            // The last five never come with a waiting client.
             Self::Expired
             | Self::WrongBrowser
             | Self::SomebodyElses
             | Self::TooManyAccounts
-            | Self::SessionEnded => ("access_denied", "The login took too long. Please try again"),
+            | Self::SessionEnded
+            | Self::NotListedAtOwn
+            | Self::NoOwnApps => ("access_denied", "The login took too long. Please try again"),
             Self::Denied => ("access_denied", "The person refused at Spotify"),
             Self::WrongAccount => (
                 "access_denied",
                 "Another Spotify account came back than the one logged in here. Log out at /account or choose the right account",
             ),
-            Self::NoSeat => (
-                "access_denied",
-                "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator, or bring your own Spotify client id",
-            ),
-            Self::NotAllowlisted(Some(app)) => {
-                let text = format!(
-                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account to the app '{app}' in the Spotify developer dashboard under Users Management"
-                );
-                return ("access_denied", text.into());
+            Self::NoSeat { own } => {
+                let text = "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator";
+                return ("access_denied", and_own(text.to_owned(), *own, issuer));
             }
-            Self::NotAllowlisted(None) => (
+            Self::NotAllowlisted { app, own } => {
+                let app = app.as_ref().map(|app| format!(" to the app '{app}'")).unwrap_or_default();
+                let text = format!(
+                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account{app} in the Spotify developer dashboard under Users Management"
+                );
+                return ("access_denied", and_own(text, *own, issuer));
+            }
+            // Of an account that is to be connected again.
+            Self::OwnAppRefused => (
                 "access_denied",
-                "NOT_ALLOWLISTED: ask the operator to add your Spotify account in the Spotify developer dashboard under Users Management",
+                "OWN_APP_REFUSED: Spotify refuses your own Spotify app. Log in at /account and link the account again with its present client id",
             ),
             Self::SignupClosed => (
                 "access_denied",
@@ -88,12 +108,22 @@ impl LoginProblem {
             Self::SomebodyElses => "somebody_elses_account",
             Self::TooManyAccounts => "too_many_accounts",
             Self::SessionEnded => "session_ended",
-            Self::NoSeat => "no_seat",
-            Self::NotAllowlisted(_) => "not_allowlisted",
+            Self::NoSeat { .. } => "no_seat",
+            Self::NotAllowlisted { .. } => "not_allowlisted",
+            Self::OwnAppRefused => "own_app_refused",
+            Self::NotListedAtOwn => "not_listed_at_own_app",
+            Self::NoOwnApps => "no_own_apps",
             Self::SignupClosed => "signup_closed",
             Self::Disabled => "user_disabled",
             Self::Unavailable => "spotify_unavailable",
             Self::Misconfigured => "spotify_misconfigured",
         }
+    }
+}
+
+fn and_own(text: String, own: bool, issuer: &str) -> Cow<'static, str> {
+    match own {
+        true => format!("{text}, or bring your own Spotify client id at {issuer}{PAGE}").into(),
+        false => text.into(),
     }
 }

@@ -3,12 +3,14 @@
 //! Replies are plain values: [`crate::http`] turns them into HTTP and [`crate::web`] into pages. Decisions are in
 //! [`crate::domain`]. Never imports [`crate::mcp`].
 
+mod at_spotify;
 pub mod authorize;
 pub mod challenge;
 pub(crate) mod client_document;
 pub mod clients;
 pub mod cookies;
 mod departure;
+pub mod forms;
 pub mod introspect;
 pub mod linking;
 pub mod login;

@@ -1,28 +1,49 @@
-//! The PKCE verifier of a login in progress: sealed in its row, opened when Spotify sends the browser back.
+//! What a login in progress keeps until Spotify sends the browser back: the PKCE verifier, and the app where that is the
+//! person's own. Sealed in its row; nothing else is kept of the app before Spotify has said who came.
 
 use crate::app::App;
+use crate::crypto::SecretString;
 use crate::crypto::envelope;
 use crate::crypto::token::TokenHash;
 use crate::domain::KeyPurpose;
+use crate::domain::own_app::OwnApp;
 use crate::domain::pkce::CodeVerifier;
 use crate::failure::Failure;
 use crate::vault::{login_place, login_row};
 
-pub(super) fn seal_verifier(
-    app: &App,
-    state: TokenHash,
-    verifier: &CodeVerifier,
-) -> Result<Vec<u8>, Failure> {
-    let row = login_row(state.as_bytes());
-    let key = app.keys.own(KeyPurpose::PendingLogins)?;
-    Ok(envelope::seal(&key, &login_place(&row), verifier.expose().as_bytes(), &app.dice.bytes()))
+/// What is kept.
+pub(super) struct Kept {
+    pub(super) verifier: CodeVerifier,
+    pub(super) own: Option<OwnApp>,
 }
 
-pub(super) async fn open_verifier(
-    app: &App,
-    state: TokenHash,
-    sealed: &[u8],
-) -> Result<Option<CodeVerifier>, Failure> {
+/// Between the parts; none of them can hold it.
+const BETWEEN: char = ' ';
+
+impl Kept {
+    fn written(&self) -> SecretString {
+        let secret = |own: &OwnApp| own.client_secret.as_ref().map(|secret| secret.expose().to_owned());
+        let own = self.own.iter().flat_map(|own| [Some(own.client_id.clone()), secret(own)]).flatten();
+        let parts: Vec<_> = std::iter::once(self.verifier.expose().to_owned()).chain(own).collect();
+        SecretString::new(parts.join(&BETWEEN.to_string()))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(BETWEEN);
+        let verifier = CodeVerifier::parse(parts.next()?)?;
+        let own = OwnApp::parse(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        Some(Self { verifier, own: own.ok()? })
+    }
+}
+
+pub(super) fn seal_kept(app: &App, state: TokenHash, kept: &Kept) -> Result<Vec<u8>, Failure> {
+    let row = login_row(state.as_bytes());
+    let key = app.keys.own(KeyPurpose::PendingLogins)?;
+    let text = kept.written();
+    Ok(envelope::seal(&key, &login_place(&row), text.expose().as_bytes(), &app.dice.bytes()))
+}
+
+pub(super) async fn open_kept(app: &App, state: TokenHash, sealed: &[u8]) -> Result<Option<Kept>, Failure> {
     let row = login_row(state.as_bytes());
     let Ok(id) = envelope::key_id(sealed) else { return Ok(None) };
     let known = || app.keys.taken(KeyPurpose::PendingLogins).into_iter().find(|key| *key.id() == id);
@@ -34,5 +55,23 @@ pub(super) async fn open_verifier(
     }
     let Some(key) = key else { return Ok(None) };
     let Ok(plain) = envelope::open(&key, &login_place(&row), sealed) else { return Ok(None) };
-    Ok(std::str::from_utf8(&plain).ok().and_then(CodeVerifier::parse))
+    Ok(std::str::from_utf8(&plain).ok().and_then(Kept::parse))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_read_back() {
+        let id = "0123456789abcdef0123456789abcdef";
+        for (id, secret) in [("", ""), (id, ""), (id, "s3cret!\"\\")] {
+            let own = OwnApp::parse(id, secret).unwrap();
+            let kept = Kept { verifier: CodeVerifier::mint(&[1; 32]), own };
+            let read = Kept::parse(kept.written().expose()).unwrap();
+            assert_eq!(read.verifier.expose(), kept.verifier.expose());
+            assert_eq!(read.written().expose(), kept.written().expose());
+        }
+        assert!(Kept::parse("x").is_none());
+    }
 }

@@ -44,6 +44,25 @@ pub struct AppRow {
     pub retired_at: Option<i64>,
 }
 
+/// A person's own app, kept with the account that is linked through it.
+#[derive(Clone, Debug)]
+pub struct SealedOwnApp {
+    /// Its client id.
+    pub client_id: String,
+    /// Its secret's envelope, where it has one.
+    pub client_secret: Option<Vec<u8>>,
+    /// When it came, for which the secret is sealed.
+    pub since: i64,
+}
+
+impl SealedOwnApp {
+    /// Client id, sealed secret and time, as a link's columns.
+    pub(super) fn columns(own: Option<&Self>) -> (Option<&str>, Option<&[u8]>, Option<i64>) {
+        let secret = own.and_then(|own| own.client_secret.as_deref());
+        (own.map(|own| own.client_id.as_str()), secret, own.map(|own| own.since))
+    }
+}
+
 impl Store {
     /// Registers an app of the operator's configuration, or brings its row up to date.
     pub async fn register_app(&self, app: &App, now: Timestamp) -> Result<AppId, Failure> {
@@ -52,7 +71,7 @@ impl Store {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (accounts_url, client_id)
             DO UPDATE SET quota_mode = excluded.quota_mode, seats = excluded.seats, touched_at = excluded.touched_at,
-                retired_at = NULL, secret_id = excluded.secret_id,
+                retired_at = NULL, brought_at = NULL, secret_id = excluded.secret_id,
                 secret_since = CASE WHEN spotify_apps.secret_id IS DISTINCT FROM excluded.secret_id
                     THEN excluded.secret_since ELSE spotify_apps.secret_since END,
                 former_secret_id = CASE WHEN spotify_apps.secret_id IS DISTINCT FROM excluded.secret_id
@@ -75,7 +94,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Failure> {
         let others = "SELECT id FROM spotify_apps
-            WHERE accounts_url = $1 AND owner_id IS NULL AND retired_at IS NULL";
+            WHERE accounts_url = $1 AND brought_at IS NULL AND retired_at IS NULL";
         let retire = "UPDATE spotify_apps SET retired_at = $2 WHERE id = $1";
         let ids: Vec<String> =
             reading!(self, pool => sqlx::query_scalar(others).bind(accounts_url).fetch_all(pool).await)?;
@@ -85,10 +104,25 @@ impl Store {
         Ok(())
     }
 
+    /// Removes apps that people brought and through which no account is linked any more. By itself, because somebody may
+    /// link one through such an app at this moment: then it fails, and is tried again with the next purge.
+    pub(super) async fn drop_unused_apps(&self) {
+        let sql = "DELETE FROM spotify_apps WHERE brought_at IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE app_id = spotify_apps.id)";
+        let done: Result<(), Failure> = async {
+            writing!(self, pool => sqlx::query(sql).execute(pool).await.map(drop))?;
+            Ok(())
+        }
+        .await;
+        if let Err(failure) = done {
+            tracing::warn!(cause = failure.chain(), "unused apps are not removed yet");
+        }
+    }
+
     /// The operator's apps, each with the name of the secret that servers use.
     pub async fn operators_apps(&self) -> Result<Vec<AppRow>, Failure> {
         let sql = "SELECT id, accounts_url, client_id, secret_id, secret_since, former_secret_id, retired_at
-            FROM spotify_apps WHERE owner_id IS NULL ORDER BY client_id, accounts_url";
+            FROM spotify_apps WHERE brought_at IS NULL ORDER BY client_id, accounts_url";
         Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
     }
 
@@ -116,6 +150,27 @@ impl Store {
     }
 }
 
+/// The row of a person's own app: theirs alone, or that of others who bring the same one. `None` where it is in use as the
+/// operator's.
+macro_rules! bring_app {
+    ($tx:ident, $id:expr, $accounts_url:expr, $client_id:expr, $now:expr) => {{
+        let id: Option<String> = sqlx::query_scalar(
+            "INSERT INTO spotify_apps (id, accounts_url, client_id, quota_mode, touched_at, brought_at)
+            VALUES ($1, $2, $3, 'development', $4, $4)
+            ON CONFLICT (accounts_url, client_id) DO UPDATE SET touched_at = excluded.touched_at
+                WHERE spotify_apps.brought_at IS NOT NULL OR spotify_apps.retired_at IS NOT NULL
+            RETURNING id",
+        )
+        .bind($id.as_str())
+        .bind($accounts_url)
+        .bind($client_id)
+        .bind($now)
+        .fetch_optional(&mut *$tx)
+        .await?;
+        id
+    }};
+}
+
 /// Locks an app's row, and tells whether it has a seat for this link: a free one, or the one it sits on. A
 /// statement of its own asks, because only a statement that begins after the lock sees who sat down before it.
 macro_rules! take_seat {
@@ -138,4 +193,14 @@ macro_rules! take_seat {
     }};
 }
 
-pub(super) use take_seat;
+/// Where a link goes: the person's own app, or a seat of the operator's.
+macro_rules! place {
+    ($tx:ident, $save:expr, $link:expr, $now:expr) => {
+        match &$save.own {
+            Some(own) => bring_app!($tx, $save.app, &$save.accounts_url, &own.client_id, $now),
+            None => take_seat!($tx, $save.app, $link, $now).then(|| $save.app.to_string()),
+        }
+    };
+}
+
+pub(super) use {bring_app, place, take_seat};

@@ -4,7 +4,7 @@ use crate::ambient::Timestamp;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, corrupt, count_seals, reading, record, transaction, writing};
+use super::{Recorded, SealedOwnApp, Store, corrupt, count_seals, reading, record, transaction, writing};
 
 /// The sealed tokens of a link.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct LinkTokens {
     pub user: UserId,
     /// Through which app.
     pub app: AppId,
+    /// The app, where it is the person's own.
+    pub own: Option<SealedOwnApp>,
     /// The key that they are sealed under.
     pub data_key: DataKeyId,
     /// The version that they are sealed for.
@@ -33,7 +35,7 @@ impl Store {
     /// The sealed tokens of a link.
     pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
         let sql = "SELECT user_id, app_id, data_key_id, token_version, access_token, access_expires_at, refresh_token,
-                scope, reconnect_reason
+                scope, reconnect_reason, own_client_id, own_client_secret, own_app_since
             FROM linked_accounts WHERE id = $1";
         let row: Option<TokensRow> =
             reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
@@ -132,6 +134,9 @@ struct TokensRow {
     refresh_token: Option<Vec<u8>>,
     scope: String,
     reconnect_reason: Option<String>,
+    own_client_id: Option<String>,
+    own_client_secret: Option<Vec<u8>>,
+    own_app_since: Option<i64>,
 }
 
 impl TokensRow {
@@ -139,6 +144,11 @@ impl TokensRow {
         Ok(LinkTokens {
             user: self.user_id.parse().map_err(corrupt)?,
             app: self.app_id.parse().map_err(corrupt)?,
+            own: self.own_client_id.map(|client_id| SealedOwnApp {
+                client_id,
+                client_secret: self.own_client_secret,
+                since: self.own_app_since.unwrap_or_default(),
+            }),
             data_key: self.data_key_id.parse().map_err(corrupt)?,
             version: self.token_version,
             access: self.access_token,

@@ -5,7 +5,7 @@ use crate::crypto::token::TokenHash;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::apps::take_seat;
+use super::apps::{SealedOwnApp, bring_app, place, take_seat};
 use super::naming::NAMED_AS_PRIMARY;
 use super::retry::is_unique_violation;
 use super::tombstones::bury;
@@ -23,6 +23,8 @@ pub struct Link {
     pub user: UserId,
     /// Through which app.
     pub app: AppId,
+    /// The client id of that app, where it is the person's own.
+    pub own_client_id: Option<String>,
     /// Spotify's immutable account id, or `id:` and the user id.
     pub identity: String,
     /// Spotify's user id.
@@ -63,8 +65,10 @@ pub struct NewLink {
 pub struct SaveLink {
     /// The known link and the version that was read, or a new one.
     pub link: Result<(LinkId, i64), NewLink>,
-    /// Through which app.
+    /// Through which app; of one that nobody brought before, the id that it gets.
     pub app: AppId,
+    /// The app, where it is the person's own: it takes no seat.
+    pub own: Option<SealedOwnApp>,
     /// The accounts service.
     pub accounts_url: String,
     /// See [`Link::identity`].
@@ -150,12 +154,13 @@ impl Store {
         let link =
             "INSERT INTO linked_accounts (id, user_id, app_id, accounts_url, identity, spotify_user_id,
                 display_name, alias, primary_since, scope, authorized_at, data_key_id, token_version,
-                access_token, access_expires_at, refresh_token, created_at)
+                access_token, access_expires_at, refresh_token, created_at, own_client_id, own_client_secret,
+                own_app_since)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
                 (SELECT $10 WHERE NOT EXISTS
                     (SELECT 1 FROM linked_accounts WHERE user_id = $2 AND primary_since IS NOT NULL)),
-                $9, $10, $11, 1, $12, $13, $14, $10)";
-        let now = save.now.secs();
+                $9, $10, $11, 1, $12, $13, $14, $10, $15, $16, $17)";
+        let (now, own) = (save.now.secs(), SealedOwnApp::columns(save.own.as_ref()));
         let saved = transaction!(self, tx => {
             if new.new_user {
                 sqlx::query(user)
@@ -168,17 +173,16 @@ impl Store {
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;
             }
-            if !take_seat!(tx, save.app, new.id, now) {
-                return Ok(Saved::NoSeat);
-            }
+            let Some(app) = place!(tx, save, new.id, now) else { return Ok(Saved::NoSeat) };
             if let Some(row) = &new.new_data_key {
                 add_data_key!(tx, row, now);
             }
             sqlx::query(link)
-                .bind(new.id.as_str()).bind(new.user.as_str()).bind(save.app.as_str()).bind(&save.accounts_url)
+                .bind(new.id.as_str()).bind(new.user.as_str()).bind(&app).bind(&save.accounts_url)
                 .bind(&save.identity).bind(&save.spotify_user_id).bind(&save.display_name).bind(&new.alias)
                 .bind(&save.scope).bind(now).bind(save.data_key.as_str())
                 .bind(&save.access[..]).bind(save.access_expires_at.secs()).bind(save.refresh.as_deref())
+                .bind(own.0).bind(own.1).bind(own.2)
                 .execute(&mut *tx).await?;
             if !data_key_is_active!(tx, save.data_key) {
                 return Ok(Saved::Conflict);
@@ -206,13 +210,14 @@ impl Store {
             "UPDATE linked_accounts SET app_id = $3, identity = $4, spotify_user_id = $5, display_name = $6,
                 scope = $7, authorized_at = $8, data_key_id = $9, token_version = token_version + 1,
                 access_token = $10, access_expires_at = $11, refresh_token = $12,
+                own_client_id = $13, own_client_secret = $14, own_app_since = $15,
                 lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL
             WHERE id = $1 AND token_version = $2";
         let seen = "UPDATE users SET last_seen_at = $3, display_name = CASE WHEN
                 EXISTS (SELECT 1 FROM linked_accounts WHERE id = $1 AND primary_since IS NOT NULL)
                 THEN $4 ELSE display_name END
             WHERE id = (SELECT user_id FROM linked_accounts WHERE id = $1 AND token_version = $2)";
-        let now = save.now.secs();
+        let (now, own) = (save.now.secs(), SealedOwnApp::columns(save.own.as_ref()));
         let saved = transaction!(self, tx => {
             let person = sqlx::query(seen)
                 .bind(id.as_str()).bind(version).bind(now).bind(&save.display_name)
@@ -220,9 +225,7 @@ impl Store {
             if person.rows_affected() == 0 {
                 return Ok(Saved::Conflict);
             }
-            if !take_seat!(tx, save.app, id, now) {
-                return Ok(Saved::NoSeat);
-            }
+            let Some(app) = place!(tx, save, id, now) else { return Ok(Saved::NoSeat) };
             if let Some((row, unopened)) = &save.instead {
                 let retired = sqlx::query(
                     "UPDATE data_keys SET state = 'retired', retired_at = $2 WHERE id = $1 AND state = 'active'",
@@ -233,10 +236,11 @@ impl Store {
                 add_data_key!(tx, row, now);
             }
             let updated = sqlx::query(sql)
-                .bind(id.as_str()).bind(version).bind(save.app.as_str()).bind(&save.identity)
+                .bind(id.as_str()).bind(version).bind(&app).bind(&save.identity)
                 .bind(&save.spotify_user_id).bind(&save.display_name).bind(&save.scope).bind(now)
                 .bind(save.data_key.as_str()).bind(&save.access[..]).bind(save.access_expires_at.secs())
                 .bind(save.refresh.as_deref())
+                .bind(own.0).bind(own.1).bind(own.2)
                 .execute(&mut *tx).await?;
             if updated.rows_affected() == 0 || !data_key_is_active!(tx, save.data_key) {
                 return Ok(Saved::Conflict);
@@ -285,6 +289,7 @@ impl Store {
             gone
         });
         if gone {
+            self.drop_unused_apps().await;
             self.empty_log().await;
         }
         Ok(gone)
@@ -299,7 +304,8 @@ const KNOWN_PERSON: &str =
 
 /// How many envelopes a login brings.
 fn seals(save: &SaveLink) -> i64 {
-    if save.refresh.is_some() { 2 } else { 1 }
+    let secret = save.own.as_ref().is_some_and(|own| own.client_secret.is_some());
+    1 + i64::from(save.refresh.is_some()) + i64::from(secret)
 }
 
 macro_rules! add_data_key {
@@ -341,7 +347,7 @@ const AFTER_THE_LAST: &str = "UPDATE users SET display_name = '', former_identit
     AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)";
 
 const SELECT: &str =
-    "SELECT id, user_id, app_id, identity, spotify_user_id, display_name, alias, primary_since, scope,
+    "SELECT id, user_id, app_id, own_client_id, identity, spotify_user_id, display_name, alias, primary_since, scope,
     authorized_at, reconnect_since, reconnect_reason, token_version FROM linked_accounts";
 
 #[derive(sqlx::FromRow)]
@@ -349,6 +355,7 @@ struct LinkRow {
     id: String,
     user_id: String,
     app_id: String,
+    own_client_id: Option<String>,
     identity: String,
     spotify_user_id: String,
     display_name: String,
@@ -367,6 +374,7 @@ impl LinkRow {
             id: self.id.parse().map_err(corrupt)?,
             user: self.user_id.parse().map_err(corrupt)?,
             app: self.app_id.parse().map_err(corrupt)?,
+            own_client_id: self.own_client_id,
             identity: self.identity,
             spotify_user_id: self.spotify_user_id,
             display_name: self.display_name,

@@ -39,6 +39,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (27, "linking", include_str!("migrations/0027_linking.sql")),
     (31, "quotas", include_str!("migrations/0031_quotas.sql")),
     (32, "placement", include_str!("migrations/0032_placement.sql")),
+    (33, "own apps", include_str!("migrations/0033_own_apps.sql")),
     (34, "questions", include_str!("migrations/0034_questions.sql")),
 ];
 

@@ -94,7 +94,7 @@ const SEALED: [(&str, &str, &str); 14] = [
     ("api_keys.signing_key", "api_keys", "signing_key"),
     ("logins.verifier", "logins", "verifier"),
     ("refresh_tokens.successor", "refresh_tokens", "successor"),
-    ("spotify_apps.client_secret", "spotify_apps", "client_secret"),
+    ("linked_accounts.own_client_secret", "linked_accounts", "own_client_secret"),
     ("audit_keys.wrapped", "audit_keys", "wrapped"),
     ("changes.content_key", "changes", "content_key"),
     ("changes.summary", "changes", "summary"),
@@ -125,14 +125,15 @@ const OWNED: [&str; 8] = [
         + (SELECT COUNT(*) FROM changes c JOIN data_keys k ON k.id = c.data_key_id WHERE k.user_id <> c.user_id)",
     "SELECT COUNT(*) FROM (SELECT wrapped FROM data_keys GROUP BY wrapped HAVING COUNT(*) > 1) AS copied",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l LEFT JOIN data_keys k ON k.id = l.data_key_id
-            WHERE k.id IS NULL AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL))
+            WHERE k.id IS NULL AND COALESCE(l.access_token, l.refresh_token, l.own_client_secret) IS NOT NULL)
         + (SELECT COUNT(*) FROM api_keys a LEFT JOIN data_keys k ON k.id = a.data_key_id
             WHERE k.id IS NULL AND a.signing_key IS NOT NULL)
         + (SELECT COUNT(*) FROM changes c LEFT JOIN data_keys k ON k.id = c.data_key_id WHERE k.id IS NULL)",
     "SELECT COUNT(*) FROM data_keys k LEFT JOIN master_keys m ON m.id = k.master_key_id WHERE m.id IS NULL",
     "SELECT COUNT(*) FROM data_keys k JOIN master_keys m ON m.id = k.master_key_id WHERE m.state = 'retired'",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l JOIN data_keys k ON k.id = l.data_key_id
-            WHERE k.state = 'retired' AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL))
+            WHERE k.state = 'retired'
+                AND COALESCE(l.access_token, l.refresh_token, l.own_client_secret) IS NOT NULL)
         + (SELECT COUNT(*) FROM api_keys a JOIN data_keys k ON k.id = a.data_key_id
             WHERE k.state = 'retired' AND a.signing_key IS NOT NULL)
         + (SELECT COUNT(*) FROM changes c JOIN data_keys k ON k.id = c.data_key_id WHERE k.state = 'retired')",

@@ -95,6 +95,7 @@ impl Store {
             changes: self.run("DELETE FROM changes WHERE expires_at <= $1", now).await?
                 + self.run("DELETE FROM plans WHERE expires_at <= $1", plans).await?,
         };
+        self.drop_unused_apps().await;
         self.empty_log().await;
         Ok(purged)
     }

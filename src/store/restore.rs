@@ -129,8 +129,6 @@ impl Store {
             let links: Vec<String> = sqlx::query_scalar("SELECT id FROM linked_accounts ORDER BY id")
                 .fetch_all(&mut *tx).await?;
             for id in people.iter().filter(|id| marks.contains(mark(id).as_str())) {
-                // Whoever linked an account through an app of theirs: with the app it is dead.
-                sqlx::query(THROUGH).bind(id).execute(&mut *tx).await?;
                 settled.people += sqlx::query("DELETE FROM users WHERE id = $1")
                     .bind(id).execute(&mut *tx).await?.rows_affected();
             }
@@ -166,8 +164,6 @@ impl Store {
     }
 }
 
-const THROUGH: &str =
-    "DELETE FROM linked_accounts WHERE app_id IN (SELECT id FROM spotify_apps WHERE owner_id = $1)";
 const BURY: &str = "INSERT INTO tombstones (mark, deleted_at) VALUES ($1, $2) ON CONFLICT (mark) DO NOTHING";
 /// Of a person without any linked account no name from Spotify stays.
 const NAMELESS: &str = "UPDATE users SET display_name = ''

@@ -42,9 +42,10 @@ pub struct WholeChange {
 }
 
 const LINKS: &str = "SELECT l.id, l.user_id, COALESCE(l.data_key_id, '') AS data_key_id, l.token_version,
-        l.access_token, l.refresh_token, k.wrapped
+        l.access_token, l.refresh_token, l.own_client_secret, l.own_app_since, k.wrapped
     FROM linked_accounts l LEFT JOIN data_keys k ON k.id = l.data_key_id
-    WHERE l.id > $1 AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL) ORDER BY l.id LIMIT $2";
+    WHERE l.id > $1 AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL OR l.own_client_secret IS NOT NULL)
+    ORDER BY l.id LIMIT $2";
 const API_KEYS: &str =
     "SELECT a.id, a.user_id, COALESCE(a.data_key_id, '') AS data_key_id, a.signing_key, k.wrapped
     FROM api_keys a LEFT JOIN data_keys k ON k.id = a.data_key_id
@@ -94,12 +95,6 @@ impl Store {
     /// has.
     pub async fn count_sealed_successors(&self) -> Result<i64, Failure> {
         let sql = "SELECT COUNT(*) FROM refresh_tokens WHERE successor IS NOT NULL";
-        Ok(reading!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?)
-    }
-
-    /// Sealed client secrets of people's own Spotify apps, which this version neither makes nor opens.
-    pub async fn count_sealed_app_secrets(&self) -> Result<i64, Failure> {
-        let sql = "SELECT COUNT(*) FROM spotify_apps WHERE client_secret IS NOT NULL";
         Ok(reading!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await)?)
     }
 }

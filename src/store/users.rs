@@ -92,15 +92,11 @@ impl Store {
         now: Timestamp,
         events: &[Recorded],
     ) -> Result<bool, Failure> {
-        // Whoever linked an account through an app of theirs: with the app it is dead.
-        let through = "DELETE FROM linked_accounts
-            WHERE app_id IN (SELECT id FROM spotify_apps WHERE owner_id = $1)";
         let gone = transaction!(self, tx => {
             if !lock_person!(tx, id) {
                 return Ok(false);
             }
             let pseudonym = audit_pseudonym!(tx, id);
-            sqlx::query(through).bind(id.as_str()).execute(&mut *tx).await?;
             // Everything else of theirs goes by ON DELETE CASCADE.
             sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
             bury!(tx, id.as_str(), now);
@@ -110,6 +106,7 @@ impl Store {
             true
         });
         if gone {
+            self.drop_unused_apps().await;
             self.empty_log().await;
         }
         Ok(gone)

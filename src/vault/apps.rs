@@ -1,6 +1,7 @@
 //! The operator's Spotify apps: registered in the store, chosen for a login by their seats, replaced while a server
 //! runs when the configuration has other ones. Their secrets are told apart by name, never by what they are.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{KeyRing, Vault};
@@ -61,6 +62,7 @@ pub struct Wayfarer<'a> {
 pub struct Apps {
     accounts_url: Arc<str>,
     all: Arc<RwLock<Arc<[SpotifyApp]>>>,
+    own: Arc<AtomicBool>,
 }
 
 /// Names credentials without saying them: 128 bits of an HMAC under a key of the server's own. Whoever has the name
@@ -81,10 +83,12 @@ impl Apps {
         (store, ring): (&Store, &KeyRing),
         accounts_url: &str,
         configured: Vec<ConfiguredApp>,
+        own: bool,
         (now, dice): (Timestamp, &Dice),
     ) -> Result<Self, Failure> {
         let all = registered((store, ring), accounts_url, configured, (now, dice)).await?;
-        Ok(Self { accounts_url: accounts_url.into(), all: Arc::new(RwLock::new(all)) })
+        let own = Arc::new(AtomicBool::new(own));
+        Ok(Self { accounts_url: accounts_url.into(), all: Arc::new(RwLock::new(all)), own })
     }
 
     /// The accounts service that they are registered at.
@@ -116,8 +120,19 @@ impl Apps {
         Ok(at.and_then(|at| all.get(at).cloned()))
     }
 
-    /// Puts registered apps in the place of these.
-    pub fn take_over(&self, apps: Arc<[SpotifyApp]>) {
+    /// The operator's app with this client id.
+    pub fn named(&self, client_id: &str) -> Option<SpotifyApp> {
+        self.all().iter().find(|app| app.credentials.client_id == client_id).cloned()
+    }
+
+    /// Whether people may bring Spotify apps of their own.
+    pub fn own_ones_may_come(&self) -> bool {
+        self.own.load(Ordering::Relaxed)
+    }
+
+    /// Puts registered apps in the place of these, and says anew whether people may bring their own.
+    pub fn take_over(&self, apps: Arc<[SpotifyApp]>, own: bool) {
+        self.own.store(own, Ordering::Relaxed);
         *self.all.write().unwrap_or_else(PoisonError::into_inner) = apps;
     }
 }

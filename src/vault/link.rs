@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::ambient::Timestamp;
 use crate::crypto::keys::SealingKey;
 use crate::crypto::token::TokenHash;
 use crate::domain::event::{Event, EventCode};
+use crate::domain::own_app::OwnApp;
 use crate::domain::{AppId, DataKeyId, KeyPurpose, LinkId, UserId};
 use crate::failure::Failure;
 use crate::spotify::TokenSet;
-use crate::store::{DataKeyRow, Link, NewLink, SaveLink, Saved};
+use crate::store::{DataKeyRow, Link, NewLink, SaveLink, Saved, SealedOwnApp};
 
 use super::Vault;
 use super::seal::Column;
@@ -18,6 +20,8 @@ use super::seal::Column;
 pub struct LoginAtSpotify {
     /// Through which app.
     pub app: AppId,
+    /// That app, where it is the person's own.
+    pub own: Option<OwnApp>,
     /// What Spotify issued.
     pub tokens: TokenSet,
     /// The scopes granted, or asked for where Spotify does not say.
@@ -207,6 +211,7 @@ impl Vault {
         SaveLink {
             link,
             app: login.app.clone(),
+            own: login.own.as_ref().map(|own| self.sealed_app(own, (linked, key), now)),
             accounts_url: self.0.apps.accounts_url().to_owned(),
             identity: identity(login),
             spotify_user_id: login.spotify_user_id.clone(),
@@ -221,12 +226,29 @@ impl Vault {
         }
     }
 
+    fn sealed_app(
+        &self,
+        own: &OwnApp,
+        (linked, key): (&Linked, &SealingKey),
+        now: Timestamp,
+    ) -> SealedOwnApp {
+        let since = now.secs();
+        let at = (Column::ClientSecret, &linked.user, &linked.link, since);
+        let secret = own.client_secret.as_ref();
+        SealedOwnApp {
+            client_id: own.client_id.clone(),
+            client_secret: secret.map(|secret| self.seal(key, at, secret.expose())),
+            since,
+        }
+    }
+
     fn events(&self, linked: &Linked, login: &LoginAtSpotify) -> Vec<crate::store::Recorded> {
         let mut events = Vec::new();
         if linked.newcomer {
             events.push(self.event(Event::new(EventCode::UserCreated).by(&linked.user)));
         }
         let event = Event::new(EventCode::AccountLinked).by(&linked.user).link(&linked.link);
+        let event = if login.own.is_some() { event.detail("app", "own") } else { event };
         events.push(self.event(event.detail("scope", &login.scope)));
         events
     }

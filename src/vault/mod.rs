@@ -39,6 +39,9 @@ const EARLY: Duration = Duration::from_secs(60);
 /// Links whose token is kept open, and data keys kept unwrapped.
 const REMEMBERED: usize = 20_000;
 
+/// Why an account has to be linked again: Spotify no longer knows the person's own app by what they gave.
+pub const OWN_APP_REFUSED: &str = "own_app_refused";
+
 /// The developer account of the operator's apps that name none, as quotas are counted.
 pub const OPERATOR: &str = "operator";
 

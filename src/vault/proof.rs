@@ -4,16 +4,16 @@ use crate::crypto::envelope::{self, OpenError, Place};
 use crate::crypto::keys::SealingKey;
 use crate::store::{SealedApiKey, SealedLink, WholeChange};
 
-use super::seal::{Column, place};
+use super::seal::{place, sealed_columns, version_of};
 use super::{changes, signing};
 
-/// Whether the access token and the refresh token of a link open with a data key; `None` for one that is not there.
-pub fn link_opens(key: &SealingKey, link: &SealedLink) -> [Option<Result<(), OpenError>>; 2] {
-    let opens = |column, sealed: &Option<Vec<u8>>| {
-        let place = place(column, &link.user_id, &link.id, link.token_version);
-        sealed.as_ref().map(|sealed| envelope::open(key, &place, sealed).map(drop))
-    };
-    [opens(Column::Access, &link.access_token), opens(Column::Refresh, &link.refresh_token)]
+/// Whether the access token, the refresh token and the secret of the person's own app open with a data key; `None` for one
+/// that is not there.
+pub fn link_opens(key: &SealingKey, link: &SealedLink) -> [Option<Result<(), OpenError>>; 3] {
+    sealed_columns(link).map(|(column, sealed)| {
+        let place = place(column, &link.user_id, &link.id, version_of(column, link));
+        sealed.map(|sealed| envelope::open(key, &place, sealed).map(drop))
+    })
 }
 
 /// Whether the signing key of an API key opens with a data key.

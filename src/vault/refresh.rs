@@ -1,20 +1,22 @@
 //! Refreshing: once per link, whoever waits, on whichever server; what Spotify rotated is stored before it is used.
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use crate::crypto::SecretString;
-use crate::domain::LinkId;
 use crate::domain::event::{Event, EventCode};
+use crate::domain::own_app::OwnApp;
+use crate::domain::{AppId, LinkId};
 use crate::failure::Failure;
 use crate::spotify::quota::Charge;
-use crate::spotify::{AccessToken, AccountsError, QuotaMode, TokenSet};
-use crate::store::LinkTokens;
+use crate::spotify::{AccessToken, AccountsError, AppCredentials, QuotaMode, TokenSet};
+use crate::store::{LinkTokens, SealedOwnApp};
 
 use super::seal::Column;
-use super::{CallError, EARLY, Opened, SpotifyApp, Vault};
+use super::{CallError, EARLY, OWN_APP_REFUSED, Opened, Vault};
 
 /// How long one server may refresh a link before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -99,8 +101,12 @@ impl Vault {
         column: Column,
         sealed: &[u8],
     ) -> Result<Option<SecretString>, CallError> {
+        let version = match (column, &tokens.own) {
+            (Column::ClientSecret, Some(own)) => own.since,
+            _ => tokens.version,
+        };
         let opened = match self.data_key(&tokens.data_key, &tokens.user).await? {
-            Ok(key) => self.open(&key, (column, &tokens.user, link, tokens.version), sealed),
+            Ok(key) => self.open(&key, (column, &tokens.user, link, version), sealed),
             Err(error) => Err(error),
         };
         match opened {
@@ -123,12 +129,17 @@ impl Vault {
     /// Whose quota the calls of a link use: that of the developer account of the operator's app; a person's own app
     /// counts for itself. With extended quota there is none by the day.
     fn charge(&self, tokens: &LinkTokens) -> Option<Charge> {
-        let pool = match self.0.apps.get(&tokens.app) {
-            Some(app) if app.quota == QuotaMode::Extended => return None,
-            Some(app) => app.developer,
-            None => tokens.app.as_str().into(),
-        };
+        let pool = self.pool_of(&tokens.app)?;
         Some(Charge { pool, payer: tokens.user.as_str().into() })
+    }
+
+    /// The developer account of an app, as quotas are counted; `None`: they are not.
+    pub fn pool_of(&self, app: &AppId) -> Option<Arc<str>> {
+        match self.0.apps.get(app) {
+            Some(app) if app.quota == QuotaMode::Extended => None,
+            Some(app) => Some(app.developer),
+            None => Some(app.as_str().into()),
+        }
     }
 
     /// With the lease held: asks Spotify. `None` where the link changed meanwhile.
@@ -137,19 +148,30 @@ impl Vault {
         link: &LinkId,
         tokens: &LinkTokens,
     ) -> Result<Option<Opened>, CallError> {
-        let Some(app) = self.0.apps.get(&tokens.app) else {
-            return self.needs_reconnect(link, tokens, "app_removed").await;
-        };
         let Some(sealed) = tokens.refresh.as_deref() else {
             return self.needs_reconnect(link, tokens, "no_refresh_token").await;
+        };
+        let credentials = match (self.0.apps.get(&tokens.app), &tokens.own) {
+            (Some(app), _) => app.credentials,
+            (None, Some(own)) if self.0.apps.own_ones_may_come() => {
+                let Some(own) = self.own_credentials(link, tokens, own).await? else { return Ok(None) };
+                own
+            }
+            _ => return self.needs_reconnect(link, tokens, "app_removed").await,
         };
         let Some(old) = self.opened_column(link, tokens, Column::Refresh, sealed).await? else {
             return Ok(None);
         };
-        match self.asked(&app, &old).await {
+        match self.asked(&tokens.app, &credentials, &old).await {
             Ok(set) => self.keep(link, tokens, &set, &old).await,
             Err(AccountsError::InvalidGrant(fault)) => {
                 self.needs_reconnect(link, tokens, &fault.to_string()).await
+            }
+            // Nobody but its owner can mend their app; the operator's is mended, and the grant stands.
+            Err(AccountsError::InvalidClient)
+                if tokens.own.is_some() && self.0.apps.get(&tokens.app).is_none() =>
+            {
+                self.needs_reconnect(link, tokens, OWN_APP_REFUSED).await
             }
             Err(error) => {
                 self.0.store.release_refresh(link, &self.0.holder).await?;
@@ -164,15 +186,57 @@ impl Vault {
     }
 
     /// Asks with the app's credentials, and once more with those that took their place meanwhile.
-    async fn asked(&self, app: &SpotifyApp, old: &SecretString) -> Result<TokenSet, AccountsError> {
-        let answer = self.0.accounts.refresh(&app.credentials, old).await;
-        match self.0.apps.get(&app.id) {
+    async fn asked(
+        &self,
+        app: &AppId,
+        credentials: &AppCredentials,
+        old: &SecretString,
+    ) -> Result<TokenSet, AccountsError> {
+        let answer = self.0.accounts.refresh(credentials, old).await;
+        match self.0.apps.get(app) {
             Some(now)
-                if matches!(answer, Err(AccountsError::InvalidClient)) && now.secret_id != app.secret_id =>
+                if matches!(answer, Err(AccountsError::InvalidClient))
+                    && now.credentials.client_secret != credentials.client_secret =>
             {
                 self.0.accounts.refresh(&now.credentials, old).await
             }
             _ => answer,
+        }
+    }
+
+    /// `None` where the link changed meanwhile.
+    async fn own_credentials(
+        &self,
+        link: &LinkId,
+        tokens: &LinkTokens,
+        own: &SealedOwnApp,
+    ) -> Result<Option<AppCredentials>, CallError> {
+        let client_secret = match own.client_secret.as_deref() {
+            Some(sealed) => match self.opened_column(link, tokens, Column::ClientSecret, sealed).await? {
+                Some(secret) => Some(secret),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        Ok(Some(AppCredentials { client_id: own.client_id.clone(), client_secret }))
+    }
+
+    /// The person's own app that an account is linked through; `None` where it is not through one that may be used.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn own_app(&self, link: &LinkId) -> Result<Option<OwnApp>, Failure> {
+        let Some(tokens) = self.0.store.link_tokens(link).await? else { return Ok(None) };
+        let Some(own) = tokens.own.as_ref().filter(|_| self.0.apps.own_ones_may_come()) else {
+            return Ok(None);
+        };
+        match self.own_credentials(link, &tokens, own).await {
+            Ok(Some(AppCredentials { client_id, client_secret })) => {
+                Ok(Some(OwnApp { client_id, client_secret }))
+            }
+            Err(CallError::Failure(failure)) => Err(failure),
+            // What does not open was told to the trail; PKCE does without it.
+            _ => Ok(Some(OwnApp { client_id: own.client_id.clone(), client_secret: None })),
         }
     }
 

@@ -9,15 +9,34 @@ use crate::crypto::keys::SealingKey;
 use crate::crypto::{Key, SecretString};
 use crate::domain::{DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
-use crate::store::DataKeyRow;
+use crate::store::{DataKeyRow, SealedLink};
 
 use super::Vault;
 
-/// The two sealed columns of a link.
+/// The sealed columns of a link.
 #[derive(Clone, Copy)]
 pub(super) enum Column {
     Access,
     Refresh,
+    /// Of an app that is the person's own.
+    ClientSecret,
+}
+
+/// Each sealed column of a link, with what is in it.
+pub(super) fn sealed_columns(link: &SealedLink) -> [(Column, Option<&[u8]>); 3] {
+    [
+        (Column::Access, link.access_token.as_deref()),
+        (Column::Refresh, link.refresh_token.as_deref()),
+        (Column::ClientSecret, link.own_client_secret.as_deref()),
+    ]
+}
+
+/// What a column is sealed for: tokens for their version, an app's secret for the time at which it came.
+pub(super) fn version_of(column: Column, link: &SealedLink) -> i64 {
+    match column {
+        Column::Access | Column::Refresh => link.token_version,
+        Column::ClientSecret => link.own_app_since.unwrap_or_default(),
+    }
 }
 
 pub(super) const fn place<'a>(
@@ -29,6 +48,7 @@ pub(super) const fn place<'a>(
     let column = match column {
         Column::Access => "access_token",
         Column::Refresh => "refresh_token",
+        Column::ClientSecret => "own_client_secret",
     };
     Place { table: "linked_accounts", column, user, row: link, version }
 }

@@ -46,6 +46,8 @@ pub struct LinkRow {
     pub display_name: Untrusted,
     /// Whether tools use it where none is named.
     pub primary: bool,
+    /// The person's own app that it is linked through, shortened.
+    pub own_app: Option<Untrusted>,
     /// Whether Spotify still answers for it.
     pub state: LinkState,
 }
@@ -60,6 +62,8 @@ pub enum LinkState {
     },
     /// It does not: the person must log in with Spotify again.
     ReconnectNeeded,
+    /// Spotify no longer knows the person's own app by what they gave: they must bring it again.
+    OwnAppRefused,
 }
 
 /// A client the person approved.

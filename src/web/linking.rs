@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::headers::Class;
 use super::layout::Site;
-use super::{Page, Untrusted};
+use super::{OwnAppFields, Page, Untrusted};
 use crate::domain::ids::LinkPageId;
 
 /// What the page shows.
@@ -24,6 +24,8 @@ pub struct LinkAnother<'a> {
     pub alias: Untrusted,
     /// Why the name that was sent is not taken.
     pub refused: Option<BadName>,
+    /// The fields of an app of their own, where people may bring one.
+    pub own: Option<OwnAppFields<'a>>,
 }
 
 /// Why a name is not taken.

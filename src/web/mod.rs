@@ -9,7 +9,9 @@
 //! | `GET /authorize` | [`consent()`] | the form posts to `/authorize`: `ticket`, `csrf`, `decision=approve` or `deny` |
 //! | `GET /account` | [`account()`] | its forms post to the paths of [`routes`] with `csrf` and one id |
 //! | `POST /account/api-keys` | [`key_made()`], [`no_key()`] | the answer is the key's only copy |
-//! | `GET /account/link` | [`link_another()`] | posts `csrf`, `page` and `alias`; its answer leads to Spotify |
+//! | `GET /account/link` | [`link_another()`] | posts `csrf`, `page`, `alias`, `client_id` and `client_secret`; its answer leads to Spotify |
+//! | `GET /auth/own-app` | [`own_app()`] | posts `csrf`, `client_id` and `client_secret`; its answer leads to Spotify |
+//! | nobody has a place | [`no_place()`] | |
 //! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
 //! | anything that failed | [`problem()`] | |
 //! | ends of a road | [`notice()`] | |
@@ -29,6 +31,7 @@ mod landing;
 mod layout;
 mod linking;
 mod notice;
+mod own_app;
 mod page;
 mod problem;
 mod redirect;
@@ -50,7 +53,8 @@ pub use landing::landing;
 pub use layout::Site;
 pub use linking::{BadName, LinkAnother, link_another, not_renamed};
 pub use notice::{Notice, notice};
+pub use own_app::{NoPlace, OwnAppFields, no_place, own_app};
 pub use page::Page;
-pub use problem::{Problem, not_listed, problem};
+pub use problem::{Problem, problem};
 pub use security_txt::security_txt;
 pub use untrusted::Untrusted;

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::headers::Class;
 use super::layout::Site;
-use super::{Page, Untrusted, routes};
+use super::{Page, routes};
 use crate::domain::ids::RequestId;
 
 /// Everything a page can report. Codes are stable: the troubleshooting table of the README is by code.
@@ -48,6 +48,12 @@ pub enum Problem {
     NoSeat,
     /// Logged in at Spotify, but the app's dashboard does not list the person.
     NotAllowlisted,
+    /// Spotify refused the person's own app.
+    OwnAppRefused,
+    /// The dashboard of the person's own app does not list the account.
+    NotListedAtOwn,
+    /// Nobody may bring an app of their own.
+    NoOwnApps,
     /// The operator does not admit this person.
     SignupClosed,
     /// The operator has disabled this person.
@@ -79,7 +85,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -97,6 +103,9 @@ impl Problem {
         Self::LinkNotYours,
         Self::NoSeat,
         Self::NotAllowlisted,
+        Self::OwnAppRefused,
+        Self::NotListedAtOwn,
+        Self::NoOwnApps,
         Self::SignupClosed,
         Self::UserDisabled,
         Self::SpotifyUnavailable,
@@ -126,15 +135,15 @@ impl Problem {
         self.said().1
     }
 
-    const fn title(self) -> &'static str {
+    pub(super) const fn title(self) -> &'static str {
         self.said().2
     }
 
-    const fn happened(self) -> &'static str {
+    pub(super) const fn happened(self) -> &'static str {
         self.said().3
     }
 
-    const fn remedy(self) -> &'static str {
+    pub(super) const fn remedy(self) -> &'static str {
         self.said().4
     }
 
@@ -158,6 +167,7 @@ impl Problem {
             | Self::NotAllowlisted
             | Self::SignupClosed
             | Self::UserDisabled => self.said_of_people(),
+            Self::OwnAppRefused | Self::NotListedAtOwn | Self::NoOwnApps => self.said_of_own_apps(),
             Self::Unavailable | Self::WithoutKey | Self::Frozen | Self::LockedDown => self.said_of_pauses(),
             _ => self.said_of_servers(),
         }
@@ -236,8 +246,7 @@ impl Problem {
                 "All places are taken",
                 "Spotify lets an app in development mode serve five listeners, and every place of this server is taken. No \
                  permission of yours was kept.",
-                "Ask the operator whether a place can be freed, or run this software with a Spotify app of your own: \
-                 a client id is free with Spotify Premium at developer.spotify.com/dashboard.",
+                "Ask the operator whether a place can be freed.",
             ),
             Self::NotAllowlisted => Said(
                 "NOT_ALLOWLISTED",
@@ -347,7 +356,7 @@ impl Problem {
     }
 
     /// Path and label of the way on; where the remedy lies in the app, there is none but the start page.
-    const fn way_on(self) -> (&'static str, &'static str) {
+    pub(super) const fn way_on(self) -> (&'static str, &'static str) {
         match self {
             Self::LoginExpired
             | Self::WrongBrowser
@@ -359,7 +368,9 @@ impl Problem {
             | Self::AccountTaken
             | Self::TooManyAccounts
             | Self::LinkExpired
-            | Self::LinkNotYours => (routes::ACCOUNT, "To your account"),
+            | Self::LinkNotYours
+            | Self::NoOwnApps => (routes::ACCOUNT, "To your account"),
+            Self::OwnAppRefused | Self::NotListedAtOwn => (routes::OWN_APP, "Try again"),
             // The start page is as closed.
             Self::LockedDown => (routes::HOME, "Try again"),
             _ => (routes::HOME, "To the start page"),
@@ -367,16 +378,9 @@ impl Problem {
     }
 }
 
-/// Renders [`Problem::NotAllowlisted`] with the name of the app that the operator would add the person to.
-pub fn not_listed(site: &Site, app: &str, request: &RequestId) -> Page {
-    let problem = Problem::NotAllowlisted;
-    let page = ProblemPage { site, problem, app: Some(Untrusted::new(app)), request };
-    Page::of(&page, Class::Page).with_status(problem.status())
-}
-
 /// Renders a problem page with its status.
 pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
-    Page::of(&ProblemPage { site, problem, app: None, request }, Class::Page).with_status(problem.status())
+    Page::of(&ProblemPage { site, problem, request }, Class::Page).with_status(problem.status())
 }
 
 #[derive(Template)]
@@ -384,7 +388,5 @@ pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
 struct ProblemPage<'a> {
     site: &'a Site,
     problem: Problem,
-    /// The operator's Spotify app that it is about, where there are several.
-    app: Option<Untrusted>,
     request: &'a RequestId,
 }

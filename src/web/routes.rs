@@ -6,12 +6,14 @@ pub const HOME: &str = "/";
 pub const AUTHORIZE: &str = "/authorize";
 /// GET: log in with Spotify. `?link=<LinkId>` reconnects that linked account.
 pub const LOGIN: &str = "/auth/login";
+/// GET: the page for a Spotify app of one's own, without a session. POST (`csrf`, `client_id`, `client_secret`): to Spotify.
+pub const OWN_APP: &str = crate::domain::own_app::PAGE;
 /// POST (`csrf`): log out.
 pub const LOGOUT: &str = "/auth/logout";
 /// GET: what this server holds about the person.
 pub const ACCOUNT: &str = "/account";
 /// GET: the page on which another Spotify account is linked; `?page=<LinkPageId>` is a one-time page that a tool made.
-/// POST (`csrf`, `page`, `alias`): to Spotify.
+/// POST (`csrf`, `page`, `alias`, `client_id`, `client_secret`): to Spotify.
 pub const LINK: &str = "/account/link";
 /// POST (`csrf`, `link`, `alias`): give a linked account another name.
 pub const RENAME: &str = "/account/links/rename";

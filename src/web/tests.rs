@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::ambient::Timestamp;
 use crate::domain::ids::{ApiKeyId, GrantId, LinkId, LinkPageId, RequestId, SessionId, UserId};
+use crate::domain::own_app::BadOwnApp;
 use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, ScopeSet};
 
@@ -43,6 +44,10 @@ fn an_mcp_session(now: Timestamp) -> McpSessionRow {
     McpSessionRow { id: SessionId::mint([4; 16]), client: hostile(), since: now, last_used: now }
 }
 
+fn a_session(now: Timestamp, current: bool) -> SessionRow {
+    SessionRow { id: SessionId::mint([3; 16]), browser: hostile(), since: now, last_seen: now, current }
+}
+
 fn an_account(user_id: &UserId) -> Account<'_> {
     let now = Timestamp::from_secs(1_795_233_600);
     let soon = Timestamp::from_secs(now.secs() + 86_400);
@@ -57,6 +62,7 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         alias: hostile(),
         display_name: hostile(),
         primary: true,
+        own_app: Some(hostile()),
         state,
     };
     let client = ClientRow {
@@ -66,13 +72,6 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         scopes: ScopeSet::ALL,
         since: now,
         last_used: None,
-    };
-    let session = |current| SessionRow {
-        id: SessionId::mint([3; 16]),
-        browser: hostile(),
-        since: now,
-        last_seen: now,
-        current,
     };
     let key = |until| ApiKeyRow {
         id: ApiKeyId::mint([4; 16]),
@@ -100,7 +99,7 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         clients: vec![client],
         keys: ApiKeys { on: true, signing: true, rows: [None, Some(soon)].map(key).into() },
         approvals: vec![approval],
-        sessions: vec![session(true), session(false)],
+        sessions: vec![a_session(now, true), a_session(now, false)],
         mcp_sessions: vec![an_mcp_session(now)],
         done: Some(Done::Revoked),
     }
@@ -126,8 +125,14 @@ fn a_link(refused: Option<BadName>) -> Page {
         linked: vec![hostile(), hostile()],
         alias: Untrusted::field(HOSTILE, 40),
         refused,
+        own: Some(own_fields(None)),
     };
     link_another(&site(false), &view)
+}
+
+fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
+    let redirect_uri = "https://music.example/auth/callback";
+    OwnAppFields { redirect_uri, client_id: Untrusted::field(HOSTILE, 64), refused }
 }
 
 fn pages() -> Vec<(String, Page)> {
@@ -164,6 +169,16 @@ fn pages() -> Vec<(String, Page)> {
     pages.extend(NoKey::ALL.map(|why| (format!("{why:?}"), no_key(&site(false), why))));
     pages.extend(Notice::ALL.map(|n| (format!("{n:?}"), notice(&site(false), n))));
     let request = RequestId::mint([9; 16]);
+    let apps = [None].into_iter().chain(BadOwnApp::ALL.map(Some));
+    pages.extend(
+        apps.map(|why| (format!("own app {why:?}"), own_app(&site(false), "the-csrf", &own_fields(why)))),
+    );
+    for (app, own) in [(Some(HOSTILE), true), (None, false)] {
+        for problem in [Problem::NoSeat, Problem::NotAllowlisted] {
+            let page = no_place(&site(false), problem, NoPlace { app, own }, &request);
+            pages.push((format!("no place {problem:?} {own}"), page));
+        }
+    }
     pages.extend(Problem::ALL.map(|p| (format!("{p:?}"), problem(&site(false), p, &request))));
     pages
 }

@@ -131,29 +131,34 @@ pub fn binding(dice: &Dice) -> Vec<SelfTest> {
         token_version: 7,
         access_token: seal("access_token", b"one"),
         refresh_token: seal("refresh_token", b"two"),
+        own_client_secret: seal("own_client_secret", b"three"),
+        own_app_since: Some(7),
     };
     let opens =
         |key: &SealingKey, link: &SealedLink| link_opens(key, link).map(|opened| opened == Some(Ok(())));
-    let refused = |name, link: SealedLink| SelfTest { name, holds: opens(&key, &link) == [false, false] };
+    let refused = |name, link: SealedLink| SelfTest { name, holds: opens(&key, &link) == [false; 3] };
     let cut = |sealed: &Option<Vec<u8>>| sealed.as_ref().map(|bytes| bytes[..bytes.len() - 1].to_vec());
     let swapped = SealedLink {
         access_token: own.refresh_token.clone(),
-        refresh_token: own.access_token.clone(),
+        refresh_token: own.own_client_secret.clone(),
+        own_client_secret: own.access_token.clone(),
         ..own.clone()
     };
     let shorter = SealedLink {
         access_token: cut(&own.access_token),
         refresh_token: cut(&own.refresh_token),
+        own_client_secret: cut(&own.own_client_secret),
         ..own.clone()
     };
+    let older = SealedLink { token_version: 6, own_app_since: Some(6), ..own.clone() };
     vec![
-        SelfTest { name: "its own place", holds: opens(&key, &own) == [true, true] },
+        SelfTest { name: "its own place", holds: opens(&key, &own) == [true; 3] },
         refused("another person", SealedLink { user_id: "u_2".to_owned(), ..own.clone() }),
         refused("another row", SealedLink { id: "l_2".to_owned(), ..own.clone() }),
         refused("the other column", swapped),
-        refused("an older version of its row", SealedLink { token_version: 6, ..own.clone() }),
+        refused("an older version of its row", older),
         refused("a byte less", shorter),
-        SelfTest { name: "another key", holds: opens(&other, &own) == [false, false] },
+        SelfTest { name: "another key", holds: opens(&other, &own) == [false; 3] },
     ]
 }
 

@@ -52,8 +52,7 @@ struct Accounts {
 async fn list(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let Nothing {} = parse(arguments)?;
     let links = context.links().await?;
-    let now = context.server.clock.now();
-    let accounts: Vec<_> = links.iter().map(|link| AccountStatus::of(link, now)).collect();
+    let accounts = AccountStatus::all(context, &links).await?;
     let lines: String = accounts.iter().map(|account| format!("\n- {}", account.line())).collect();
     let text = match accounts.len() {
         0 => ToolError::no_account(&context.server.reconnect_url).message,

@@ -27,6 +27,7 @@ mod playlists;
 mod remove_tracks;
 mod reorder_tracks;
 mod search;
+mod standing;
 pub(super) mod status;
 mod things;
 mod undo;

@@ -6,8 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{WhichAccounts, parse, schema_of};
+use super::standing::{AppStatus, Missing, missing, to_do};
 use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, output_of, unknown_account};
 use crate::ambient::Timestamp;
+use crate::app::AppStanding;
 use crate::domain::Scope;
 use crate::spotify::text::clean;
 use crate::store::Link;
@@ -21,8 +23,9 @@ const LONGEST_ID: usize = 256;
 pub(in crate::mcp) const TOOL: ToolSpec = ToolSpec {
     name: "get_status",
     title: "Get the status",
-    description: "Tells which Spotify accounts the person has linked to this server, what this client may do with them, how \
-                  many days remain until an account must be connected again, and the server's time and version. Use it \
+    description: "Tells which Spotify accounts the person has linked to this server and through which Spotify app, what this \
+                  client may do with them, what Spotify refuses for now, how many days remain until an account must be \
+                  connected again, what there is to do, and the server's time and version. Use it \
                   when another tool answers RECONNECT_REQUIRED or SCOPE_MISSING, or to find account names.",
     hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
     input: schema_of::<Input>,
@@ -75,8 +78,16 @@ pub(super) struct AccountStatus {
     state: &'static str,
     /// Which of read, write and player Spotify granted in full.
     granted: Vec<&'static str>,
-    /// Whole days until it must be connected again.
+    /// Whole days until it must be connected again: Spotify ends every permission after six months.
     days_until_reconnect: u64,
+    /// The Spotify app that it is linked through.
+    app: AppStatus,
+    /// What Spotify did not grant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_permissions: Vec<Missing>,
+    /// What to do about it, where there is something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    to_do: Vec<String>,
 }
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
@@ -88,20 +99,20 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         }
         links.retain(|link| names.iter().any(|name| is_named(link, name.as_str())));
     }
-    let status = Status::of(context, &links);
+    let status = Status::of(context, &links).await?;
     Answer::own(status.told(), &status)
 }
 
 impl Status {
     /// For the resource.
     pub(in crate::mcp) async fn read(context: Context<'_>) -> Result<Self, ToolError> {
-        Ok(Self::of(context, &context.links().await?))
+        Self::of(context, &context.links().await?).await
     }
 
-    fn of(context: Context<'_>, links: &[Link]) -> Self {
+    async fn of(context: Context<'_>, links: &[Link]) -> Result<Self, ToolError> {
         let now = context.server.clock.now();
-        Self {
-            accounts: links.iter().map(|link| AccountStatus::of(link, now)).collect(),
+        Ok(Self {
+            accounts: AccountStatus::all(context, links).await?,
             scopes: context.caller.scopes.iter().map(Scope::name).collect(),
             quota_mode: context.server.api.mode().name(),
             connect_url: context.server.reconnect_url.clone(),
@@ -110,7 +121,7 @@ impl Status {
                 version: env!("CARGO_PKG_VERSION"),
                 time: now.rfc3339(),
             },
-        }
+        })
     }
 
     fn told(&self) -> String {
@@ -133,10 +144,21 @@ impl Status {
 }
 
 impl AccountStatus {
-    pub(super) fn of(link: &Link, now: Timestamp) -> Self {
+    /// Of each of these links.
+    pub(super) async fn all(context: Context<'_>, links: &[Link]) -> Result<Vec<Self>, ToolError> {
+        let now = context.server.clock.now();
+        let apps = context.server.book.standings(links).await;
+        let apps = apps.map_err(|failure| ToolError::internal(&failure))?;
+        let url = &context.server.reconnect_url;
+        Ok(links.iter().zip(&apps).map(|(link, app)| Self::of((link, app), now, url)).collect())
+    }
+
+    fn of((link, app): (&Link, &AppStanding), now: Timestamp, reconnect_url: &str) -> Self {
         let left = link.authorized_at.plus(APPROVAL).since(now);
         let works = link.reconnect.is_none() && !left.is_zero();
         let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
+        let days = works.then_some(left.as_secs() / 86_400);
+        let missing_permissions = missing(link);
         let in_full = |scope: &Scope| scope.spotify().iter().all(|part| granted.contains(part));
         Self {
             account_id: clean(&link.identity, LONGEST_ID),
@@ -145,7 +167,10 @@ impl AccountStatus {
             primary: link.primary,
             state: if works { "connected" } else { "reconnect_required" },
             granted: Scope::ALL.iter().filter(|scope| in_full(scope)).map(|scope| scope.name()).collect(),
-            days_until_reconnect: if works { left.as_secs() / 86_400 } else { 0 },
+            days_until_reconnect: days.unwrap_or_default(),
+            app: AppStatus::of(app),
+            to_do: to_do((link, app), days, &missing_permissions, reconnect_url),
+            missing_permissions,
         }
     }
 
@@ -157,9 +182,12 @@ impl AccountStatus {
             _ => "must be connected again".to_owned(),
         };
         let granted = self.granted.join(", ");
+        let to_do: String = self.to_do.iter().map(|sentence| format!("\n  {sentence}")).collect();
         format!(
-            "{}{alias} [{}]{primary}: {state}; Spotify granted: {granted}",
-            self.display_name, self.account_id
+            "{}{alias} [{}]{primary}: {state}; through {}; Spotify granted: {granted}{to_do}",
+            self.display_name,
+            self.account_id,
+            self.app.line()
         )
     }
 }

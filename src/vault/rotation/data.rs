@@ -18,7 +18,7 @@ use crate::store::{
 };
 use crate::vault::KeyRing;
 use crate::vault::changes;
-use crate::vault::seal::{Column, place};
+use crate::vault::seal::{Column, place, sealed_columns, version_of};
 use crate::vault::signing;
 
 /// People in one batch.
@@ -203,7 +203,7 @@ impl Data {
         }
     }
 
-    /// Whether both columns of a link open, or it is not any more what was read.
+    /// Whether the sealed columns of a link open, or it is not any more what was read.
     async fn opens(&self, bench: &Bench<'_>, link: &SealedLink) -> Result<Result<(), OpenError>, Stopped> {
         let key = self.key_of(&link.data_key_id, &link.user_id).await?;
         let opened = key.and_then(|key| open_link(link, &key)).map(drop);
@@ -312,16 +312,16 @@ fn data_key_id(id: &crate::crypto::keys::KeyId) -> String {
     format!("k_{id}")
 }
 
-/// The plaintexts of a link's two columns, for its present version.
+/// The plaintexts of a link's sealed columns, for what they are sealed for at present.
 fn open_link(
     link: &SealedLink,
     key: &SealingKey,
-) -> Result<[Option<zeroize::Zeroizing<Vec<u8>>>; 2], OpenError> {
-    let open = |column, sealed: &Option<Vec<u8>>| {
-        let place = place(column, &link.user_id, &link.id, link.token_version);
-        sealed.as_ref().map(|sealed| envelope::open(key, &place, sealed)).transpose()
-    };
-    Ok([open(Column::Access, &link.access_token)?, open(Column::Refresh, &link.refresh_token)?])
+) -> Result<[Option<zeroize::Zeroizing<Vec<u8>>>; 3], OpenError> {
+    let [access, refresh, secret] = sealed_columns(link).map(|(column, sealed)| {
+        let place = place(column, &link.user_id, &link.id, version_of(column, link));
+        sealed.map(|sealed| envelope::open(key, &place, sealed)).transpose()
+    });
+    Ok([access?, refresh?, secret?])
 }
 
 fn link_anew(
@@ -329,14 +329,15 @@ fn link_anew(
     (old, new): (&SealingKey, &SealingKey),
     dice: &Dice,
 ) -> Result<SealedLink, OpenError> {
-    let [access, refresh] = open_link(link, old)?;
+    let [access, refresh, secret] = open_link(link, old)?;
     let seal = |column, plain: Option<zeroize::Zeroizing<Vec<u8>>>| {
-        let place = place(column, &link.user_id, &link.id, link.token_version);
+        let place = place(column, &link.user_id, &link.id, version_of(column, link));
         plain.map(|plain| envelope::seal(new, &place, &plain, &dice.bytes()))
     };
     Ok(SealedLink {
         access_token: seal(Column::Access, access),
         refresh_token: seal(Column::Refresh, refresh),
+        own_client_secret: seal(Column::ClientSecret, secret),
         ..link.clone()
     })
 }

@@ -1,10 +1,40 @@
-//! What problem pages say where linking a Spotify account did not work.
+//! What problem pages say where linking a Spotify account did not work, or a person's own app did not.
 
 use http::StatusCode;
 
 use super::{Problem, Said};
 
 impl Problem {
+    pub(super) const fn said_of_own_apps(self) -> Said {
+        match self {
+            Self::OwnAppRefused => Said(
+                "OWN_APP_REFUSED",
+                StatusCode::BAD_GATEWAY,
+                "Spotify refuses your app",
+                "Spotify did not accept the client id or the client secret of your own app, or its owner has no Spotify \
+                 Premium any more. Nothing was connected and nothing kept.",
+                "On the app’s page in Spotify’s dashboard, check that it is still there and that the redirect URI is the one \
+                 that this server names. Copy the client id and the secret again, or leave the secret out.",
+            ),
+            Self::NotListedAtOwn => Said(
+                "NOT_LISTED_AT_OWN_APP",
+                StatusCode::FORBIDDEN,
+                "Your app does not list this account",
+                "You logged in, but your own Spotify app answers only for the people on its list. Nothing was connected and \
+                 nothing kept.",
+                "On the app’s page in Spotify’s dashboard, under Settings, User Management, add the name and e-mail address \
+                 of the Spotify account. It takes some minutes to act; then try again.",
+            ),
+            _ => Said(
+                "NO_OWN_APPS",
+                StatusCode::FORBIDDEN,
+                "This server takes no Spotify apps of others",
+                "Its operator lets nobody bring a Spotify app of their own. Nothing was connected and nothing kept.",
+                "Ask the operator for a place in an app of theirs.",
+            ),
+        }
+    }
+
     pub(super) const fn said_of_links(self) -> Said {
         match self {
             Self::AccountTaken => Said(

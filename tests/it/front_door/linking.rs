@@ -2,7 +2,9 @@
 
 mod apart;
 mod ended;
+mod own_apps;
 mod placement;
+mod standing;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;

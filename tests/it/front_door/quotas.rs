@@ -13,7 +13,7 @@ use spotify_mcp::spotify::sandbox::{CLIENT_ID, Fault, Filter, NewApp};
 
 const SEARCH: &str = "/v1/search";
 
-fn used_up(seconds: u64) -> Fault {
+pub fn used_up(seconds: u64) -> Fault {
     let body = r#"{"error":{"status":429,"message":"Too many requests","reason":"QUOTA_EXCEEDED"}}"#;
     let headers = BTreeMap::from([("retry-after".to_owned(), seconds.to_string())]);
     Fault::Status { status: 429, body: body.to_owned(), headers }

@@ -12,7 +12,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use spotify_mcp::ambient::{Clock, Dice, Timestamp};
-use spotify_mcp::app::{CallLimits, Limits};
+use spotify_mcp::app::{AppStanding, CallLimits, Limits};
 use spotify_mcp::audit::Audit;
 use spotify_mcp::domain::ids::{LinkPageId, RequestId};
 use spotify_mcp::domain::linking::Alias;
@@ -117,6 +117,17 @@ impl AccountBook for Pretend {
         Box::pin(async { Ok(true) })
     }
 
+    fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>> {
+        let standing = AppStanding {
+            name: Some("app 1".to_owned()),
+            own: None,
+            quota: Some(QuotaMode::Development),
+            seats: Some((1, 5)),
+            closed: Vec::new(),
+        };
+        Box::pin(async move { Ok(vec![standing; links.len()]) })
+    }
+
     fn usage<'a>(&'a self, _: &'a UsageFilter) -> BoxFuture<'a, Result<Vec<Usage>, Failure>> {
         Box::pin(async { Ok(Vec::new()) })
     }
@@ -168,6 +179,7 @@ fn link(now: Timestamp) -> Link {
         id: LinkId::mint([7; 16]),
         user: UserId::mint([1; 16]),
         app: AppId::mint([2; 16]),
+        own_client_id: None,
         identity: "account-id-1".to_owned(),
         spotify_user_id: "listener".to_owned(),
         display_name: "Lis\u{202e}tener".to_owned(),

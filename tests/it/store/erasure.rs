@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use spotify_mcp::domain::AppId;
 use spotify_mcp::domain::event::{Event, EventCode};
-use spotify_mcp::store::Recorded;
+use spotify_mcp::store::{Recorded, SaveLink, SealedOwnApp};
 
-use super::fixtures::{Person, at, event, grant, person, waiting};
+use super::fixtures::{Person, at, event, fresh, grant, person, waiting};
 use super::links::refreshed;
 use super::logins::login;
 use super::refresh_tokens::rotation;
@@ -30,7 +31,7 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         true => format!("'\\x{text}'::bytea"),
         false => format!("x'{text}'"),
     };
-    let hash = literal(format!("{:032x}", u128::from_be_bytes(super::fixtures::fresh())));
+    let hash = literal(format!("{:032x}", u128::from_be_bytes(fresh())));
     raw.run(&format!(
         "INSERT INTO api_keys (id, user_id, name, prefix, hash, scope, created_at)
         VALUES ('ak_{name}', '{user}', 'Key of {name}', 'smcp_x', {hash}, 'read', 1)"
@@ -40,12 +41,6 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
         "INSERT INTO mcp_sessions (id, user_id, session_id, client_id, created_at, last_active, expires_at,
             connection_status, metadata)
         VALUES ('s_{name}', '{user}', 'hash of {name}', 'c', 1, 1, 1, 'active', '{{}}')"
-    ))
-    .await;
-    raw.run(&format!(
-        "INSERT INTO spotify_apps (id, accounts_url, client_id, client_secret, owner_id, quota_mode, touched_at)
-        VALUES ('a_{:032x}', 'https://accounts.example', 'own app of {name}', {hash}, '{user}', 'development', 1)",
-        u128::from_be_bytes(super::fixtures::fresh())
     ))
     .await;
     raw.run(&format!(
@@ -60,8 +55,8 @@ pub async fn live(db: &TestDatabase, name: &str) -> Person {
     ))
     .await;
     // An account of theirs through their own app.
-    let own = raw.texts(&format!("SELECT id FROM spotify_apps WHERE owner_id = '{user}'")).await;
-    let second = person.second(&own[0].parse().unwrap(), &format!("second-{name}"));
+    let own = Some(own_app(name));
+    let second = SaveLink { own, ..person.second(&AppId::mint(fresh()), &format!("second-{name}")) };
     assert_eq!(db.save_link(&second, &[]).await.unwrap(), spotify_mcp::store::Saved::Done);
     person
 }
@@ -84,11 +79,15 @@ async fn journal(raw: &Raw, person: &Person, name: &str, hash: &str) {
     .await;
 }
 
+fn own_app(name: &str) -> SealedOwnApp {
+    let client_secret = Some(b"sealed secret".to_vec());
+    SealedOwnApp { client_id: format!("own app of {name}"), client_secret, since: 1 }
+}
+
 /// Tables that hold rows of people by their id.
-const OF_PEOPLE: [&str; 17] = [
+const OF_PEOPLE: [&str; 16] = [
     "users",
     "data_keys",
-    "spotify_apps",
     "linked_accounts",
     "consents",
     "logins",

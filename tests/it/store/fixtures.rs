@@ -80,6 +80,7 @@ pub fn newcomer(app: &AppId, name: &str) -> SaveLink {
     SaveLink {
         link: Err(new),
         app: app.clone(),
+        own: None,
         accounts_url: ACCOUNTS.to_owned(),
         identity: format!("account-{name}"),
         spotify_user_id: format!("user-{name}"),

@@ -204,6 +204,7 @@ pub fn refreshed(person: &Person, version: i64) -> LinkTokens {
     LinkTokens {
         user: person.user.clone(),
         app: person.app.clone(),
+        own: None,
         data_key: person.data_key.clone(),
         version: version + 1,
         access: Some(format!("refreshed access {}", version + 1).into_bytes()),

@@ -137,7 +137,7 @@ const LEFT_OUT: [&str; 30] = [
     "api_keys.hash",
     "api_keys.signing_key",
     "data_keys.wrapped",
-    "spotify_apps.client_secret",
+    "linked_accounts.own_client_secret",
     "changes.content_key",
     "changes.version",
     "changes.summary",
@@ -214,7 +214,6 @@ fn complete(columns: &[(String, String, String)], held: &Value) {
         "consents" => Some("approvals"),
         "logins" => Some("logins_on_their_way"),
         "link_pages" => Some("link_pages"),
-        "spotify_apps" => Some("own_spotify_apps"),
         "linked_accounts" => Some("linked_accounts"),
         "codes" => Some("codes"),
         "browser_sessions" => Some("browser_sessions"),
@@ -232,7 +231,7 @@ fn complete(columns: &[(String, String, String)], held: &Value) {
     };
     let personal: BTreeSet<&str> = columns
         .iter()
-        .filter(|(table, column, _)| column == "user_id" || column == "owner_id" || table == "users")
+        .filter(|(table, column, _)| column == "user_id" || table == "users")
         .map(|(table, ..)| table.as_str())
         .collect();
     for table in personal {
@@ -248,7 +247,6 @@ fn complete(columns: &[(String, String, String)], held: &Value) {
                     || left_out
                     || [
                         "user_id",
-                        "owner_id",
                         "data_key_id",
                         "master_key_id",
                         "revoked_because",

@@ -1,0 +1,59 @@
+//! How the Spotify app stands that an account is linked through: whose it is, its places, what has run out. Asks nobody
+//! upstream.
+
+use super::App;
+use crate::ambient::Timestamp;
+use crate::domain::own_app::shortened;
+use crate::failure::Failure;
+use crate::spotify::QuotaMode;
+use crate::spotify::quota::Bucket;
+use crate::store::Link;
+
+/// An app as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppStanding {
+    /// What the operator calls it; `None`: it is the person's own, or none that may be used any more.
+    pub name: Option<String>,
+    /// The shortened client id of an app that is the person's own.
+    pub own: Option<String>,
+    /// Under which regime Spotify serves it; `None`: it may not be used any more.
+    pub quota: Option<QuotaMode>,
+    /// How many places are taken, of how many.
+    pub seats: Option<(u64, u64)>,
+    /// The kinds of calls that Spotify answers no more of, and until when.
+    pub closed: Vec<(Bucket, Timestamp)>,
+}
+
+impl App {
+    /// The app of each link, in their order.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn standings(&self, links: &[Link]) -> Result<Vec<AppStanding>, Failure> {
+        if links.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (apps, now) = (self.vault.apps(), self.now());
+        let taken = self.store.seats_taken_by_app().await?;
+        let standing = |link: &Link| {
+            let operators = apps.get(&link.app);
+            let own = link.own_client_id.as_ref().filter(|_| operators.is_none());
+            let quota = match (&operators, own) {
+                (Some(app), _) => Some(app.quota),
+                (None, Some(_)) => Some(QuotaMode::Development).filter(|_| apps.own_ones_may_come()),
+                (None, None) => None,
+            };
+            let closed = self.vault.pool_of(&link.app).map(|pool| self.quotas.gate.closed(&pool, now));
+            let seats = operators.as_ref().and_then(|app| app.seats);
+            let taken = taken.get(&link.app).copied().unwrap_or_default();
+            AppStanding {
+                name: operators.map(|app| app.name),
+                own: own.map(|id| shortened(id)),
+                quota,
+                seats: seats.map(|seats| (taken, seats.unsigned_abs())),
+                closed: closed.into_iter().flatten().map(|(bucket, wait)| (bucket, now.plus(wait))).collect(),
+            }
+        };
+        Ok(links.iter().map(standing).collect())
+    }
+}

@@ -1,0 +1,172 @@
+//! What the status says of the Spotify app behind each account, and what there is to do. Pure.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ambient::Timestamp;
+use crate::app::AppStanding;
+use crate::domain::Scope;
+use crate::spotify::QuotaMode;
+use crate::spotify::quota::Bucket;
+use crate::store::Link;
+use crate::vault::OWN_APP_REFUSED;
+
+/// So many days before Spotify ends a permission, the person is told to renew it.
+const WARN_DAYS: u64 = 30;
+
+/// The Spotify app that an account is linked through.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct AppStatus {
+    /// What the operator calls it, or "your own".
+    name: String,
+    /// Whether it is the person's own.
+    own: bool,
+    /// Of an own app: the end of its client id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// Under which regime Spotify serves it: development, development_legacy, extended; gone where it may not be used.
+    quota_mode: &'static str,
+    /// The places of an app of the operator's, where they are limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seats: Option<Seats>,
+    /// Calls of which Spotify answers no more for now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    closed: Vec<Closed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Seats {
+    taken: u64,
+    of: u64,
+}
+
+/// A daily quota that has run out.
+#[derive(Serialize, JsonSchema)]
+struct Closed {
+    /// playlists, search, artist_albums or other.
+    calls: &'static str,
+    /// When it opens (RFC 3339, UTC).
+    opens_at: String,
+}
+
+/// A permission that Spotify did not grant.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Missing {
+    /// What Spotify calls it.
+    permission: &'static str,
+    /// What cannot be done without it.
+    needed_for: &'static str,
+}
+
+impl AppStatus {
+    pub(super) fn of(app: &AppStanding) -> Self {
+        let closed = |(bucket, until): &(Bucket, Timestamp)| Closed {
+            calls: bucket.name(),
+            opens_at: until.rfc3339(),
+        };
+        Self {
+            name: app.name.clone().unwrap_or_else(|| "your own".to_owned()),
+            own: app.name.is_none(),
+            client_id: app.own.clone(),
+            quota_mode: app.quota.map_or("gone", QuotaMode::name),
+            seats: app.seats.map(|(taken, of)| Seats { taken, of }),
+            closed: app.closed.iter().map(closed).collect(),
+        }
+    }
+
+    pub(super) fn line(&self) -> String {
+        let id = self.client_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
+        let name = if self.own { format!("your own app{id}") } else { format!("app {}", self.name) };
+        let seats =
+            self.seats.as_ref().map(|seats| format!(", {} of {} places taken", seats.taken, seats.of));
+        format!("{name}, {}{}", self.quota_mode, seats.unwrap_or_default())
+    }
+}
+
+/// What Spotify did not grant of what tools use.
+pub(super) fn missing(link: &Link) -> Vec<Missing> {
+    let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
+    let wanted = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied());
+    let lacking = wanted.filter(|permission| !granted.contains(permission));
+    lacking.map(|permission| Missing { permission, needed_for: needed_for(permission) }).collect()
+}
+
+fn needed_for(permission: &str) -> &'static str {
+    match permission {
+        "playlist-read-private" => "seeing private playlists",
+        "playlist-read-collaborative" => "seeing playlists made together with others",
+        "user-library-read" => "seeing what is saved",
+        "user-read-playback-state" => "seeing devices and the state of playback",
+        "user-read-currently-playing" => "seeing what plays, and the queue",
+        "user-read-recently-played" => "seeing what was played recently",
+        "user-top-read" => "seeing the most played artists and tracks",
+        "user-follow-read" => "seeing followed artists",
+        "playlist-modify-public" => "changing public playlists",
+        "playlist-modify-private" => "changing private playlists",
+        "user-library-modify" => "saving and removing music",
+        "user-follow-modify" => "following and unfollowing",
+        "ugc-image-upload" => "setting the cover of a playlist",
+        "user-modify-playback-state" => "playing, pausing and everything else of the player",
+        _ => "some of the tools",
+    }
+}
+
+/// What to do about an account, in sentences; nothing where everything is in order. `days` are left of the permission.
+pub(super) fn to_do(
+    (link, app): (&Link, &AppStanding),
+    days: Option<u64>,
+    missing: &[Missing],
+    reconnect_url: &str,
+) -> Vec<String> {
+    let url = format!("{reconnect_url}?link={}", link.id);
+    let mut to_do = Vec::new();
+    match (&link.reconnect, days) {
+        (Some((_, why)), _) if why == OWN_APP_REFUSED => to_do.push(
+            "Spotify no longer knows the person's own app by the client id and secret that they gave: they link the account \
+             again at /account with its present ones."
+                .to_owned(),
+        ),
+        (_, None) => to_do.push(format!("Spotify no longer accepts the permission: connect again at {url}.")),
+        (_, Some(_)) if app.quota.is_none() => {
+            to_do.push(format!("The Spotify app of this account is in use no more: connect again at {url}."));
+        }
+        (_, Some(days)) if days < WARN_DAYS => {
+            to_do.push(format!("Spotify ends the permission in {days} days: renew it at {url} before then."));
+        }
+        (_, Some(_)) => {}
+    }
+    if !missing.is_empty() && days.is_some() {
+        let names: Vec<_> = missing.iter().map(|missing| missing.permission).collect();
+        let names = names.join(", ");
+        to_do.push(format!("Spotify did not grant {names}: connect again at {url} and agree to everything."));
+    }
+    for (bucket, until) in &app.closed {
+        to_do.push(format!(
+            "The day's quota of Spotify's for {} has run out: wait until {}, asking again does not help.",
+            words(*bucket),
+            until.rfc3339()
+        ));
+    }
+    to_do
+}
+
+const fn words(bucket: Bucket) -> &'static str {
+    match bucket {
+        Bucket::Playlists => "playlists",
+        Bucket::Search => "searches",
+        Bucket::ArtistAlbums => "albums of artists",
+        Bucket::Other => "everything but playlists, searches and albums of artists",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_permission_is_needed_for_something() {
+        for permission in Scope::ALL.into_iter().flat_map(Scope::spotify) {
+            assert_ne!(needed_for(permission), needed_for(""), "{permission}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A Spotify app of the person's own: typed on a page, used for that account alone, kept as safe as tokens, ended with it.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use spotify_mcp::spotify::sandbox::{Filter, NewApp, NewSecret};
+
+use super::{PAGE, accounts, link_on, named, page_for};
+use crate::front_door::api_keys::command;
+use crate::support::browser::{Browser, Page};
+use crate::support::database::{Place, at_both};
+use crate::support::listener::Listener;
+use crate::support::server::{Setup, TestServer};
+
+const OWN: &str = "/auth/own-app";
+const OPERATORS: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
+pub const MINE: &str = "0123456789abcdef0123456789abcdef";
+pub const SECRET: &str = "the-secret-of-my-own-app";
+
+/// A server whose one place Ada has, beside an app of somebody's own.
+pub async fn server(place: Place) -> TestServer {
+    let setup = Setup::on(place).people(5).env("SPOTIFY_CLIENT_ID", OPERATORS);
+    let mut server = setup.env("SPOTIFY_MCP__SPOTIFY__SEATS", "1").prepare().await;
+    app(&server, OPERATORS, None);
+    app(&server, MINE, Some(SECRET));
+    server.start().await;
+    server
+}
+
+fn app(server: &TestServer, client_id: &str, secret: Option<&str>) {
+    let rules = json!({"name": "An app", "any_loopback": true, "developer": client_id});
+    let client_secret = secret.map(spotify_mcp::crypto::SecretString::new);
+    server.control().create_app(NewApp { client_id: client_id.to_owned(), client_secret, rules }).unwrap();
+}
+
+/// Fills the form in; on a page that a tool asked for, with the name that it gave.
+async fn types(browser: &Browser, page: &Page, action: &str, (id, secret): (&str, &str)) -> Page {
+    let alias = if page.text.contains("name=\"page\"") { "work" } else { "" };
+    browser.submit(page, action, &[("alias", alias), ("client_id", id), ("client_secret", secret)]).await
+}
+
+pub async fn link_own(listener: &Listener, person: &str, typed: (&str, &str)) -> Page {
+    let page = listener.browser.open(&page_for(listener, "work").await).await;
+    let spotify = types(&listener.browser, &page, PAGE, typed).await;
+    assert!(listener.browser.is_spotify(&spotify.url), "{}", spotify.text);
+    listener.browser.agree_as(&spotify, person).await
+}
+
+fn asked_as(server: &TestServer, app: &str, path: &str) -> usize {
+    let filter = Filter { app: Some(app.to_owned()), path: Some(path.to_owned()), ..Filter::default() };
+    server.control().journal(&filter).iter().filter(|entry| entry.status == Some(200)).count()
+}
+
+async fn plays(listener: &Listener, account: &str) -> Value {
+    listener.call("get_current_track", json!({"account": account})).await.result()["structuredContent"]
+        .clone()
+}
+
+#[tokio::test]
+async fn an_account_stands_on_ones_own_app_until_it_is_unlinked() {
+    at_both(async |place| {
+        let server = server(place).await;
+        let ada = server.listener("ada").await;
+        let raw = server.place.raw().await;
+        let page = link_own(&ada, "user0001", (&format!(" {} ", MINE.to_uppercase()), SECRET)).await;
+        assert_eq!(page.url.query(), Some("done=linked"), "{}", page.text);
+        assert!(page.text.contains("…cdef") && !page.text.contains(MINE), "{}", page.text);
+        assert_eq!(accounts(&ada).await, named(&[("main", true), ("work", false)]));
+        assert!(plays(&ada, "work").await.to_string().contains("user0001Z"));
+        assert!(raw.dump().await.iter().all(|line| !line.contains(SECRET)), "the secret is sealed");
+        let exported = command(&server, &["users", "export", "ada"]).await.stdout;
+        let exported = String::from_utf8(exported).unwrap();
+        assert!(exported.contains(MINE) && !exported.contains(SECRET), "{exported}");
+
+        // Everything is sealed anew, and then refreshed at that app, in the name of that app.
+        command(&server, &["rotate-keys", "--what", "data", "--format", "json"]).await;
+        server.control().advance(Duration::from_secs(3700));
+        server.control().clear_journal();
+        assert!(plays(&ada, "work").await.to_string().contains("user0001Z"));
+        assert!(plays(&ada, "main").await.to_string().contains("adaZ"));
+        let refreshed = |app| asked_as(&server, app, "/api/token");
+        assert_eq!((refreshed(MINE), refreshed(OPERATORS)), (1, 1));
+        assert!(asked_as(&server, MINE, "/v1/me/player") > 0);
+
+        // The operator's place is still one, and hers.
+        let by_app = "SELECT a.client_id FROM linked_accounts l JOIN spotify_apps a ON a.id = l.app_id
+            WHERE a.brought_at IS NULL";
+        assert_eq!(raw.texts(by_app).await, [OPERATORS]);
+        ada.call("unlink_account", json!({"account": "work", "confirm": true})).await.content();
+        assert!(raw.dump().await.iter().all(|line| !line.contains(MINE)), "nothing of it is left");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_typed_wrong_is_said_and_nothing_is_kept() {
+    let server = server(Place::sqlite()).await;
+    let ada = server.listener("ada").await;
+    let page = ada.browser.open(&page_for(&ada, "work").await).await;
+    assert!(page.text.contains(&format!("{}/auth/callback", server.origin)), "{}", page.text);
+    let unknown = "ffffffffffffffffffffffffffffffff";
+    for (typed, said) in [
+        ((&MINE[1..], ""), "32 digits"),
+        ((&*format!("{MINE}0"), ""), "32 digits"),
+        (("<b>", ""), "32 digits"),
+        ((&*"x".repeat(5000), ""), "32 digits"),
+        ((MINE, "with blanks"), "no spaces"),
+        ((MINE, "with\u{1}control"), "no spaces"),
+        ((MINE, &*"x".repeat(129)), "no spaces"),
+        (("", SECRET), "needs the client id"),
+        ((unknown, ""), "knows no app"),
+        ((unknown, SECRET), "knows no app"),
+        ((MINE, "not-the-one"), "is not its"),
+        ((OPERATORS, ""), "server’s own"),
+    ] {
+        let refused = types(&ada.browser, &page, PAGE, typed).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{typed:?}");
+        assert!(refused.text.contains(said) && refused.text.contains("value=\"work\""), "{}", refused.text);
+        assert!(typed.1.is_empty() || !refused.text.contains(typed.1), "a secret is shown: {}", refused.text);
+    }
+    let raw = server.place.raw().await;
+    assert_eq!(raw.number("SELECT COUNT(*) FROM logins WHERE purpose = 'link'").await, 0);
+    assert_eq!(raw.number("SELECT COUNT(*) FROM spotify_apps").await, 1);
+    // The page still works, once.
+    let spotify = types(&ada.browser, &page, PAGE, (MINE, "")).await;
+    assert!(ada.browser.is_spotify(&spotify.url), "{}", spotify.text);
+    assert_eq!(types(&ada.browser, &page, PAGE, (MINE, "")).await.code(), "LINK_EXPIRED", "a second click");
+    let done = ada.browser.agree_as(&spotify, "user0001").await;
+    assert_eq!(done.url.query(), Some("done=linked"), "{}", done.text);
+    assert_eq!(
+        raw.number("SELECT COUNT(*) FROM linked_accounts WHERE own_client_secret IS NOT NULL").await,
+        0
+    );
+    assert!(plays(&ada, "work").await.to_string().contains("user0001Z"), "without a secret");
+    // Forms that are not ours.
+    for csrf in ["", "x"] {
+        let fields = [("csrf", csrf), ("client_id", MINE)];
+        assert_eq!(ada.browser.post(PAGE, &fields).await.code(), "FORM_EXPIRED");
+        let stranger = server.browser();
+        stranger.open(OWN).await;
+        assert_eq!(stranger.post(OWN, &fields).await.code(), "FORM_EXPIRED");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
+    at_both(async |place| {
+        let server = server(place).await;
+        server.listener("ada").await;
+        let browser = server.browser();
+        let spotify = browser.open("/auth/login").await;
+        let page = browser.agree_as(&spotify, "ben").await;
+        assert_eq!(page.code(), "NO_SEAT");
+        assert!(page.text.contains(&format!("href=\"{OWN}\"")), "{}", page.text);
+        let form = browser.open(OWN).await;
+        assert_eq!(types(&browser, &form, OWN, ("", "")).await.status, StatusCode::BAD_REQUEST);
+        let refused = types(&browser, &form, OWN, (MINE, "not-the-one")).await;
+        assert!(refused.text.contains("is not its"), "{}", refused.text);
+        let spotify = types(&browser, &form, OWN, (MINE, SECRET)).await;
+        let page = browser.agree_as(&spotify, "ben").await;
+        assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/account"), "{}", page.text);
+        assert_eq!(browser.open(OWN).await.url.path(), PAGE, "who is logged in links one more");
+
+        // A client that he connects now goes by his app, without being told.
+        let client = server.client().await;
+        let attempt = client.attempt();
+        server.control().clear_journal();
+        let code = client.code(&attempt, &browser, "ben").await;
+        assert_eq!(client.redeem(&code, &attempt.verifier).await.0, 200);
+        assert_eq!(
+            (asked_as(&server, MINE, "/api/token"), asked_as(&server, OPERATORS, "/api/token")),
+            (1, 0)
+        );
+
+        // A client of somebody else's is told where to.
+        let (client, stranger) = (server.client().await, server.browser());
+        let brought = client.send_away(&client.attempt(), &stranger, "chiara").await.brought();
+        let told = format!("client id at {}{OWN}", server.origin);
+        assert!(brought["error_description"].ends_with(&told), "{brought:?}");
+        // An app answers for the people on its list alone.
+        server.control().change_app(MINE, &json!({"allow_list": ["ben"]})).unwrap();
+        let form = stranger.open(OWN).await;
+        let spotify = types(&stranger, &form, OWN, (MINE, SECRET)).await;
+        assert_eq!(stranger.agree_as(&spotify, "chiara").await.code(), "NOT_LISTED_AT_OWN_APP");
+        assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM users").await, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
+    let server = server(Place::sqlite()).await;
+    let ada = server.listener("ada").await;
+    link_own(&ada, "user0001", (MINE, SECRET)).await;
+    let another = |secret: &str| {
+        let new = json!({"client_secret": secret, "keep_former": false});
+        server.control().rotate_secret(MINE, &serde_json::from_value::<NewSecret>(new).unwrap()).unwrap();
+    };
+    another("second");
+    server.control().advance(Duration::from_secs(3700));
+    assert_eq!(plays(&ada, "work").await["error"]["code"], "RECONNECT_REQUIRED");
+    let page = ada.browser.open("/account").await;
+    assert!(page.text.contains("no longer knows your own app"), "{}", page.text);
+    let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "second")).await;
+    let page = ada.browser.agree_as(&spotify, "user0001").await;
+    assert_eq!(page.url.query(), Some("done=linked-before"), "{}", page.text);
+    assert!(plays(&ada, "work").await.to_string().contains("user0001Z"));
+
+    // Between typing it and coming back.
+    let raw = server.place.raw().await;
+    let before = raw.texts("SELECT id || token_version FROM linked_accounts ORDER BY id").await;
+    let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "second")).await;
+    another("third");
+    assert_eq!(ada.browser.agree_as(&spotify, "user0002").await.code(), "OWN_APP_REFUSED");
+    server.control().change_app(MINE, &json!({"owner_premium": false})).unwrap();
+    let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "third")).await;
+    assert_eq!(ada.browser.agree_as(&spotify, "user0002").await.code(), "OWN_APP_REFUSED");
+    assert_eq!(raw.texts("SELECT id || token_version FROM linked_accounts ORDER BY id").await, before);
+}
+
+#[tokio::test]
+async fn an_operator_who_takes_none_says_so() {
+    let mut server = server(Place::sqlite()).await;
+    let ada = server.listener("ada").await;
+    link_own(&ada, "user0001", (MINE, SECRET)).await;
+    let left = server.browser();
+    let form = left.open(OWN).await;
+    let pending = types(&left, &form, OWN, (MINE, SECRET)).await;
+    server.stop().await;
+    server.environment.insert("SPOTIFY_MCP__SPOTIFY__OWN_APPS".to_owned(), "false".to_owned());
+    server.start().await;
+    assert_eq!(left.agree_as(&pending, "ben").await.code(), "NO_OWN_APPS");
+    assert_eq!(left.open(OWN).await.code(), "NO_OWN_APPS");
+    assert_eq!(types(&left, &form, OWN, (MINE, SECRET)).await.code(), "NO_OWN_APPS");
+    let page = ada.browser.open(PAGE).await;
+    assert!(!page.text.contains("client_id"), "{}", page.text);
+    assert_eq!(types(&ada.browser, &page, PAGE, (MINE, SECRET)).await.code(), "NO_OWN_APPS");
+    let refused = link_on(&ada.browser, &page, "second", "ben").await;
+    assert_eq!(refused.code(), "NO_SEAT");
+    assert!(!refused.text.contains(OWN), "{}", refused.text);
+    // What was linked through one has to be connected again.
+    server.control().advance(Duration::from_secs(3700));
+    assert_eq!(plays(&ada, "work").await["error"]["code"], "RECONNECT_REQUIRED");
+    assert!(plays(&ada, "main").await.to_string().contains("adaZ"));
+}

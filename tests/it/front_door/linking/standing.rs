@@ -1,0 +1,62 @@
+//! The status of each account: its app and the places there, what has run out, what is missing, what there is to do.
+
+use serde_json::{Value, json};
+
+use super::own_apps::{MINE, SECRET, link_own, server};
+use crate::front_door::quotas::used_up;
+use crate::support::database::at_both;
+use crate::support::listener::Listener;
+
+async fn account(listener: &Listener, tool: &str, alias: &str) -> Value {
+    let content = listener.call(tool, json!({})).await.content();
+    let rows = content["accounts"].as_array().unwrap();
+    rows.iter().find(|row| row["alias"] == alias).unwrap().clone()
+}
+
+#[tokio::test]
+async fn each_account_tells_its_app_and_what_there_is_to_do() {
+    at_both(async |place| {
+        let server = server(place).await;
+        server.control().change_app(MINE, &json!({"withheld": "user-top-read"})).unwrap();
+        let ada = server.listener("ada").await;
+        link_own(&ada, "user0001", (MINE, SECRET)).await;
+        server.inject("GET /v1/search*", 1, used_up(48_925));
+        let search = json!({"query": "rain", "limit": 1, "account": "work"});
+        ada.call("search_tracks", search).await.result();
+        let raw = server.place.raw().await;
+        raw.run("UPDATE linked_accounts SET authorized_at = authorized_at - 14000000 WHERE alias = 'main'").await;
+
+        for tool in ["get_status", "list_my_accounts"] {
+            let main = account(&ada, tool, "main").await;
+            let app = json!({"name": "app 1", "own": false, "quota_mode": "development", "seats": {"taken": 1, "of": 1}});
+            assert_eq!((&main["app"], &main["days_until_reconnect"]), (&app, &json!(18)), "{main}");
+            let to_do = main["to_do"].as_array().unwrap();
+            assert_eq!(to_do.len(), 1, "{main}");
+            assert!(to_do[0].as_str().unwrap().contains("in 18 days: renew it at"), "{main}");
+            assert!(main.get("missing_permissions").is_none(), "{main}");
+
+            let work = account(&ada, tool, "work").await;
+            assert_eq!((&work["app"]["name"], &work["app"]["own"]), (&json!("your own"), &json!(true)), "{work}");
+            assert_eq!((&work["app"]["client_id"], &work["app"]["seats"]), (&json!("…cdef"), &Value::Null));
+            assert_eq!(work["app"]["closed"].as_array().unwrap().len(), 1, "{work}");
+            assert_eq!(work["app"]["closed"][0]["calls"], "search");
+            let opens = work["app"]["closed"][0]["opens_at"].as_str().unwrap();
+            assert_eq!(work["missing_permissions"][0]["permission"], "user-top-read", "{work}");
+            assert!(work["missing_permissions"][0]["needed_for"].as_str().unwrap().contains("most played"));
+            let to_do = work["to_do"].to_string();
+            assert!(to_do.contains("did not grant user-top-read") && to_do.contains(opens), "{work}");
+        }
+        let told = ada.call("get_status", json!({"account": "work"})).await.result();
+        let text = told["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("through your own app (…cdef), development") && text.contains("wait until"), "{text}");
+        assert!(!told.to_string().contains(MINE) && !told.to_string().contains(SECRET), "{told}");
+        // Where it says to go, the person is sent to Spotify for that very account.
+        let main = account(&ada, "get_status", "main").await;
+        let url = main["to_do"][0].as_str().unwrap().split(' ').find(|word| word.starts_with("http")).unwrap().to_owned();
+        let page = ada.browser.open(&url).await;
+        let page = if ada.browser.is_spotify(&page.url) { ada.browser.agree_as(&page, "ada").await } else { page };
+        assert_eq!(page.url.path(), "/account", "{}", page.text);
+        assert!(account(&ada, "get_status", "main").await.get("to_do").is_none());
+    })
+    .await;
+}
