@@ -217,7 +217,10 @@ fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Ap
     let mode = narrowest(&credentials(config));
     Ok((
         Accounts::new(gate.clone(), clock.clone(), accounts, timeout),
-        Api::new(gate.clone(), clock.clone(), api, mode, timeout),
+        match Api::new(gate.clone(), clock.clone(), api, mode, timeout).at_most(config.api.rate_limit) {
+            api if config.cache.enabled => api.with_memory(),
+            api => api,
+        },
     ))
 }
 

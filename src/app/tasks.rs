@@ -55,6 +55,7 @@ impl App {
         self.api_keys.forget_all();
         self.mcp_sessions.forget_all();
         self.vault.forget_all();
+        self.api.forget_all();
         self.audit.forget_people();
     }
 
@@ -163,6 +164,7 @@ async fn purge(app: Arc<App>, stop: CancellationToken) {
         if let Err(failure) = app.retire_trail().await {
             tracing::error!(cause = failure.chain(), "old parts of the audit trail stay for now");
         }
+        app.api.sweep();
         app.keep_tombstones().await;
         if stopped_within(&stop, PURGE_EVERY).await {
             return;

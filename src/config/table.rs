@@ -106,9 +106,9 @@ pub static TABLE: &[KeySpec] = &[
     key("network.allowed_hosts", List(checks::host), "Hosts, exact and with an optional :port, that may be reached beside Spotify."),
 
     key("api.timeout", Span(1, 120), "For one call to Spotify; a tool call may take 10 s more.").or("15s"),
-    key("api.rate_limit", Count(0, 10_000), "Most requests to Spotify per app in 30 s; 0: adaptive.").or("0").role(Role::Unused("this version waits as Spotify's answers say, and no other way")),
+    key("api.rate_limit", Count(0, 10_000), "Most requests that a server sends to Spotify for one app in 30 s, everybody who asks an equal share of them; 0: as many as Spotify takes.").or("0"),
 
-    key("cache.enabled", Flag, "Short per-user caches in memory.").or("true").role(Role::Unused("this version keeps no caches of Spotify's answers")),
+    key("cache.enabled", Flag, "Whether equal questions of one linked account go to Spotify once while they are asked, and playlists are kept in memory for a minute, for the account that has read them alone.").or("true"),
     key("cache.db_path", Text(checks::plain), "Accepted and ignored.").role(Role::Unused("caches stay in memory, nothing is written there")),
 
     key("audit.dir", Text(checks::plain), "The folder of the audit trail. Default: audit in the data directory."),

@@ -39,6 +39,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// How the Web API is called.
     pub api: ApiConfig,
+    /// What is kept of Spotify's answers.
+    pub cache: CacheConfig,
     /// Where the audit trail lives.
     pub audit: AuditConfig,
     /// Whom to tell what happened.
@@ -322,6 +324,8 @@ pub struct NetworkConfig {
 pub struct ApiConfig {
     /// For one upstream call; a tool call's deadline is 10 s more.
     pub timeout: Duration,
+    /// Most requests to Spotify for one app in 30 s; 0: as many as it takes.
+    pub rate_limit: u64,
 }
 
 impl ApiConfig {
@@ -329,6 +333,13 @@ impl ApiConfig {
     pub const fn tool_deadline(&self) -> Duration {
         self.timeout.saturating_add(Duration::from_secs(10))
     }
+}
+
+/// What is kept of Spotify's answers.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheConfig {
+    /// Anything at all, in memory, for a moment.
+    pub enabled: bool,
 }
 
 /// Where the audit trail lives, and how it is kept.

@@ -30,7 +30,7 @@ pub enum Progress {
 /// What a change was, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The playlist's id.
+    /// The playlist's id; empty where it is about the library.
     pub playlist: String,
     /// Its name, as strangers wrote it.
     pub name: String,
@@ -102,6 +102,16 @@ pub enum PreImage {
     Followed,
     /// The playlist left the library.
     Unfollowed,
+    /// Things came into the library.
+    Saved {
+        /// Those that were not there before.
+        uris: Vec<String>,
+    },
+    /// Things left the library.
+    Unsaved {
+        /// Those that were there before.
+        uris: Vec<String>,
+    },
 }
 
 /// The move that undoes a move of `length` rows from `start` to before `before`: start and before.

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 
 use super::base::Address;
 use super::error::ApiError;
-use super::library::Learned;
 use super::measured::{self, Service};
-use super::quota::{Bucket, Held, QuotaGate, QuotaMode};
+use super::memory::Memory;
+use super::older::Learned;
+use super::quota::{Bucket, Held, Pace, QuotaGate, QuotaMode};
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
 use crate::egress::{Bytes, Gate, Limits};
@@ -34,12 +35,14 @@ const JPEG: HeaderValue = HeaderValue::from_static("image/jpeg");
 #[derive(Clone)]
 pub struct Api {
     gate: Gate,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) base: BaseUrl,
     mode: Arc<RwLock<QuotaMode>>,
     /// What was learned of apps by trying.
     pub(super) learned: Arc<Learned>,
     quotas: QuotaGate,
+    pub(super) memory: Option<Arc<Memory>>,
+    pace: Option<Arc<Pace>>,
     timeout: Duration,
 }
 
@@ -73,12 +76,32 @@ impl Api {
     /// `timeout` bounds one call, a short wait for a rate limit included.
     pub fn new(gate: Gate, clock: Clock, base: BaseUrl, mode: QuotaMode, timeout: Duration) -> Self {
         let (mode, learned) = (Arc::new(RwLock::new(mode)), Arc::default());
-        Self { gate, clock, base, mode, learned, quotas: QuotaGate::default(), timeout }
+        Self {
+            gate,
+            clock,
+            base,
+            mode,
+            learned,
+            quotas: QuotaGate::default(),
+            memory: None,
+            pace: None,
+            timeout,
+        }
     }
 
     /// With what is known of quotas already.
     pub fn with_quotas(self, quotas: QuotaGate) -> Self {
         Self { quotas, ..self }
+    }
+
+    /// The same, which asks once for what one account asks several times at once, and keeps answers for a moment.
+    pub fn with_memory(self) -> Self {
+        Self { memory: Some(Arc::default()), ..self }
+    }
+
+    /// The same, which sends so many requests for each app in 30 seconds; 0: as many as Spotify takes.
+    pub fn at_most(self, requests: u64) -> Self {
+        Self { pace: (requests > 0).then(|| Arc::new(Pace::of(requests))), ..self }
     }
 
     /// What is known of quotas.
@@ -133,11 +156,29 @@ impl Api {
         from_json(answer.body()).map_err(|_| ApiError::Malformed)
     }
 
-    /// Calls; any 2xx is an answer. A short rate limit is waited out once: a 429 was not acted upon, so that a write
-    /// may be sent again too. A read over a connection that broke is tried once more.
+    /// Calls; any 2xx is an answer. What an account asks while it is being asked for that account is asked once; never
+    /// the player's state, and never across a change that the account makes.
     pub(super) async fn call(&self, token: &AccessToken, call: Call) -> Result<Response<Bytes>, ApiError> {
-        let limits = Limits::within(self.timeout, MAX_BODY);
         let call = Target::of(call, &self.base)?;
+        let Some((memory, account)) = self.memory.as_ref().zip(token.holder().map(|holder| &holder.account))
+        else {
+            return self.sent(token, &call).await;
+        };
+        if call.method != Method::GET {
+            let _changing = memory.change(account, &self.clock);
+            return self.sent(token, &call).await;
+        }
+        if call.is_of_the_player {
+            return self.sent(token, &call).await;
+        }
+        let (api, token, address) = (self.clone(), token.clone(), call.address.to_string());
+        memory.read(account, address, || Box::pin(async move { api.sent(&token, &call).await })).await
+    }
+
+    /// Calls. A short rate limit is waited out once: a 429 was not acted upon, so that a write
+    /// may be sent again too. A read over a connection that broke is tried once more.
+    async fn sent(&self, token: &AccessToken, call: &Target) -> Result<Response<Bytes>, ApiError> {
+        let limits = Limits::within(self.timeout, MAX_BODY);
         // Only playlists are somebody's: elsewhere a bare "Forbidden" is how Spotify answers for an endpoint that
         // apps in this mode no longer have (spotify.md 1.3, 1.7).
         let explained = |error| match error {
@@ -146,7 +187,7 @@ impl Api {
             }
             error => error,
         };
-        let wait = match self.once(token, &call, limits).await {
+        let wait = match self.once(token, call, limits).await {
             Err(ApiError::Broken) => Duration::ZERO,
             Err(ApiError::RateLimited { retry_after: Some(wait) })
                 if wait <= SHORT_WAIT && Instant::now() + wait < limits.deadline =>
@@ -156,7 +197,7 @@ impl Api {
             done => return done.map_err(explained),
         };
         tokio::time::sleep(wait).await;
-        self.once(token, &call, limits).await.map_err(explained)
+        self.once(token, call, limits).await.map_err(explained)
     }
 
     async fn once(
@@ -166,6 +207,7 @@ impl Api {
         limits: Limits,
     ) -> Result<Response<Bytes>, ApiError> {
         let (write, request) = (call.method != Method::GET, request(token, call)?);
+        self.await_turn(token, limits).await?;
         self.admit(token, call.bucket)?;
         let began = Instant::now();
         let answer = self.gate.send(request, limits).await;
@@ -180,6 +222,18 @@ impl Api {
             self.quotas.ran_out(charge, call.bucket, *retry_after, now);
         }
         Err(refusal)
+    }
+
+    /// Waits a short while until the app may send one more request for this person.
+    async fn await_turn(&self, token: &AccessToken, limits: Limits) -> Result<(), ApiError> {
+        let Some((pace, holder)) = self.pace.as_ref().zip(token.holder()) else { return Ok(()) };
+        while let Err(wait) = pace.admit(&holder.app, &holder.person, self.clock.now()) {
+            if wait > SHORT_WAIT || Instant::now() + wait >= limits.deadline {
+                return Err(ApiError::Paced { retry_after: wait });
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
     }
 
     /// What Spotify would refuse for hours is not asked, and nobody takes what others have not had.
@@ -198,6 +252,7 @@ struct Target {
     address: Uri,
     body: Bytes,
     bucket: Bucket,
+    is_of_the_player: bool,
 }
 
 impl Target {
@@ -205,8 +260,9 @@ impl Target {
         let text = call.address.into_text();
         let path = text.strip_prefix(base.as_str()).unwrap_or_default();
         let bucket = Bucket::of(path.split('?').next().unwrap_or_default());
+        let is_of_the_player = path.starts_with("/me/player");
         let address = Uri::try_from(text).map_err(|_| unusable())?;
-        Ok(Self { method: call.method, address, body: call.body, bucket })
+        Ok(Self { method: call.method, address, body: call.body, bucket, is_of_the_player })
     }
 }
 
@@ -247,7 +303,7 @@ impl Call {
 }
 
 /// Reads JSON: as text where it is text, so that not each string in it is looked at anew; else as far as it is used.
-fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     match std::str::from_utf8(body) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(body),

@@ -58,6 +58,12 @@ pub enum ApiError {
     /// Not sent: this person had their share of a quota that others have not had theirs of.
     #[error("your share of this server's daily Spotify quota is used up for this kind of request")]
     ShareUsed,
+    /// Not sent: the operator lets an app send only so many requests in 30 seconds.
+    #[error("this server sends no more requests to Spotify for the moment")]
+    Paced {
+        /// When to come back.
+        retry_after: Duration,
+    },
     /// 411, 5xx and any other status that says the fault is not the caller's.
     #[error("Spotify failed to answer (HTTP {status})")]
     Upstream {
@@ -103,7 +109,7 @@ impl ApiError {
             Self::Forbidden | Self::OwnerNotPremium => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
             Self::InvalidArgument(_) => "INVALID_ARGUMENT",
-            Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::RateLimited { .. } | Self::Paced { .. } => "RATE_LIMITED",
             Self::QuotaExceeded { .. } | Self::ShareUsed => "QUOTA_EXCEEDED",
             Self::Timeout => "UPSTREAM_TIMEOUT",
             Self::AmbiguousWrite { .. } => "AMBIGUOUS_WRITE",
@@ -122,6 +128,9 @@ impl ApiError {
             | Self::QuotaExceeded { retry_after }
             | Self::Upstream { retry_after, .. } => {
                 retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+            }
+            Self::Paced { retry_after } => {
+                Some(retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0))
             }
             // The window rolls by the hour.
             Self::ShareUsed => Some(3_600),
@@ -152,7 +161,7 @@ impl ApiError {
             }
             Self::NotFound => "Check the id or link.",
             Self::InvalidArgument(_) => "Correct the argument.",
-            Self::RateLimited { .. } => "Wait for the time stated, then try again.",
+            Self::RateLimited { .. } | Self::Paced { .. } => "Wait for the time stated, then try again.",
             Self::QuotaExceeded { .. } => {
                 "Do not try again before the time stated: asking earlier lengthens the wait."
             }

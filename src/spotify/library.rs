@@ -3,15 +3,13 @@
 //! `/me/library` takes every type at once. Apps from before February 2026 have been seen to be refused there; what is
 //! learned of an app is remembered, and its people's changes go to the older endpoints of each type (spotify.md 1.11).
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use http::Method;
 use serde::Deserialize;
 
 use super::api::{Call, check_page};
 use super::models::{Entry, Played, Track};
 use super::named::LibraryUri;
+use super::older::{Older, may_be_older};
 use super::page::{CursorPage, Page, RawCursorPage, RawPage};
 use super::quota::{LIST_OFFSET, PAGE};
 use super::things::{Saved, Thing};
@@ -22,26 +20,6 @@ use super::{AccessToken, Api, ApiError, QuotaMode, lenient};
 pub const LIBRARY_WRITE: usize = 40;
 /// Most ids of one call of an older endpoint: albums take no more.
 const OLD_WRITE: usize = 20;
-/// Most apps of which something is remembered.
-const MOST_LEARNED: usize = 10_000;
-
-/// Which apps need the older endpoints: learned by trying, never asked for at the start.
-#[derive(Debug, Default)]
-pub(super) struct Learned(Mutex<HashSet<(String, bool)>>);
-
-impl Learned {
-    fn knows(&self, app: &str, artists: bool) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&(app.to_owned(), artists))
-    }
-
-    fn learn(&self, app: &str, artists: bool) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_LEARNED {
-            known.clear();
-        }
-        known.insert((app.to_owned(), artists));
-    }
-}
 
 /// What is asked of a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,15 +220,14 @@ impl Api {
         let artists = uris.iter().all(|uri| uri.kind() == Kind::Artist);
         // Development mode has lost the older endpoints; whether artists go with the new one is not certain.
         let has_older = artists || self.mode_of(token) != QuotaMode::Development;
-        if has_older && self.learned.knows(app, artists) {
+        let older = if artists { Older::Artists } else { Older::Library };
+        if has_older && self.learned.knows(app, older) {
             return self.library_by_type(token, what, uris).await;
         }
         match self.library_together(token, what, uris).await {
-            Err(ApiError::InvalidArgument(_) | ApiError::NotFound | ApiError::NotAvailableInMode)
-                if has_older =>
-            {
+            Err(refused) if has_older && may_be_older(&refused) => {
                 let done = self.library_by_type(token, what, uris).await?;
-                self.learned.learn(app, artists);
+                self.learned.learn(app, older);
                 Ok(done)
             }
             done => done,

@@ -76,7 +76,7 @@ impl Api {
             return Err(ApiError::InvalidArgument(format!("between 1 and {WRITE} items at once")));
         }
         let named: Vec<_> = uris.iter().map(|uri| json!({"uri": uri})).collect();
-        self.edit(token, Call::delete(self.items_of(id), &json!({"items": named}))).await
+        self.edit(token, id, |address, rows| Call::delete(address, &json!({rows: named}))).await
     }
 
     /// Puts up to 100 items in the place of all; none empties the playlist (`PUT /playlists/{id}/items`).
@@ -92,7 +92,7 @@ impl Api {
         if uris.len() > WRITE {
             return Err(ApiError::InvalidArgument(format!("at most {WRITE} items at once")));
         }
-        self.edit(token, Call::put(self.items_of(id), &json!({"uris": uris}))).await
+        self.edit(token, id, |address, _| Call::put(address, &json!({"uris": uris}))).await
     }
 
     /// Inserts 1 to 100 items at a position (`POST /playlists/{id}/items`).
@@ -108,7 +108,7 @@ impl Api {
         if !(1..=WRITE).contains(&uris.len()) {
             return Err(ApiError::InvalidArgument(format!("between 1 and {WRITE} items at once")));
         }
-        self.edit(token, Call::post(self.items_of(id), &json!({"uris": uris, "position": at}))).await
+        self.edit(token, id, |address, _| Call::post(address, &json!({"uris": uris, "position": at}))).await
     }
 
     /// Moves a range of rows, as seen in the state `snapshot` (`PUT /playlists/{id}/items`).
@@ -127,7 +127,7 @@ impl Api {
         if let Some(snapshot) = snapshot {
             body["snapshot_id"] = json!(snapshot);
         }
-        self.edit(token, Call::put(self.items_of(id), &body)).await
+        self.edit(token, id, |address, _| Call::put(address, &body)).await
     }
 
     /// Gives a playlist another cover: a JPEG in base 64, at most [`COVER`] bytes (`PUT /playlists/{id}/images`).
@@ -147,13 +147,14 @@ impl Api {
         self.call(token, Call::put_picture(address, base64.to_owned())).await.map(drop)
     }
 
-    fn items_of(&self, id: &PlaylistId) -> Address {
-        self.base.at(&["playlists", id.as_str(), "items"])
-    }
-
     /// The status confirms the write; the snapshot is a courtesy.
-    async fn edit(&self, token: &AccessToken, call: Call) -> Result<Snapshot, ApiError> {
-        let answer = self.call(token, call).await?;
+    async fn edit(
+        &self,
+        token: &AccessToken,
+        id: &PlaylistId,
+        call: impl Fn(Address, &'static str) -> Call,
+    ) -> Result<Snapshot, ApiError> {
+        let answer = self.rows_of(token, id, call).await?;
         Ok(serde_json::from_slice(answer.body()).unwrap_or_default())
     }
 

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::api::{Call, check_page};
+use super::api::{Call, check_page, from_json};
+use super::base::Address;
 use super::models::{Entry, Playlist, Snapshot};
 use super::page::{Page, RawPage};
 use super::quota::{LIST_OFFSET, PAGE, WRITE};
@@ -64,13 +65,16 @@ impl Api {
         market: Option<&Market>,
     ) -> Result<Page<Entry>, ApiError> {
         check_page(limit, PAGE, offset, LIST_OFFSET)?;
-        let mut address = self.base.at(&["playlists", id.as_str(), "items"]);
-        address = address.with_number("limit", limit).with_number("offset", offset);
-        address = address.with("additional_types", "track,episode");
-        if let Some(market) = market {
-            address = address.with("market", market.as_str());
-        }
-        let page: RawPage<Entry> = self.read(token, Call::get(address)).await?;
+        let call = |address: Address, _| {
+            let address = address.with_number("limit", limit).with_number("offset", offset);
+            let address = address.with("additional_types", "track,episode");
+            Call::get(match market {
+                Some(market) => address.with("market", market.as_str()),
+                None => address,
+            })
+        };
+        let answer = self.rows_of(token, id, call).await?;
+        let page: RawPage<Entry> = from_json(answer.body()).map_err(|_| ApiError::Malformed)?;
         Ok(page.asked_in_place(offset, limit))
     }
 
@@ -116,8 +120,7 @@ impl Api {
         if let Some(position) = position {
             body["position"] = json!(position);
         }
-        let address = self.base.at(&["playlists", id.as_str(), "items"]);
-        let answer = self.call(token, Call::post(address, &body)).await?;
+        let answer = self.rows_of(token, id, |address, _| Call::post(address, &body)).await?;
         // The status confirms the write; the snapshot is a courtesy.
         Ok(serde_json::from_slice(answer.body()).unwrap_or_default())
     }

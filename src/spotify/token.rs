@@ -1,6 +1,7 @@
 //! Upstream tokens as types. Never shown, never logged; the vault alone keeps them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -19,12 +20,25 @@ pub struct AccessToken {
     charge: Option<Charge>,
     /// The regime of the app that it was issued to, where that is known.
     mode: Option<QuotaMode>,
+    /// Whose it is; `None`: not known, and nothing of it is shared, kept or paced.
+    holder: Option<Arc<Holder>>,
+}
+
+/// Whose a token is. The texts say nothing here but which calls belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account.
+    pub account: Arc<str>,
+    /// The app that its person has approved.
+    pub app: Arc<str>,
+    /// The person.
+    pub person: Arc<str>,
 }
 
 impl AccessToken {
     /// Takes over what upstream issued: 1 to 8,192 visible ASCII characters.
     pub fn parse(text: &str) -> Option<Self> {
-        is_token(text).then(|| Self { text: SecretString::new(text), charge: None, mode: None })
+        is_token(text).then(|| Self { text: SecretString::new(text), charge: None, mode: None, holder: None })
     }
 
     /// The same, with whose quota its calls use.
@@ -40,6 +54,16 @@ impl AccessToken {
     /// The regime of its app.
     pub(super) const fn mode(&self) -> Option<QuotaMode> {
         self.mode
+    }
+
+    /// The same, with whose it is.
+    pub fn held_by(self, holder: Holder) -> Self {
+        Self { holder: Some(Arc::new(holder)), ..self }
+    }
+
+    /// Whose it is.
+    pub(super) fn holder(&self) -> Option<&Holder> {
+        self.holder.as_deref()
     }
 
     /// Whose quota its calls use.

@@ -85,6 +85,11 @@ impl Vault {
 }
 
 impl Changes {
+    /// Whether changes are kept at all.
+    pub const fn keeps(&self) -> bool {
+        !self.kept.is_zero()
+    }
+
     /// Writes down what is about to be changed; `None` where nothing is kept.
     ///
     /// # Errors

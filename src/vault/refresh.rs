@@ -12,6 +12,7 @@ use crate::domain::own_app::OwnApp;
 use crate::domain::{AppId, LinkId};
 use crate::failure::Failure;
 use crate::spotify::quota::Charge;
+use crate::spotify::token::Holder;
 use crate::spotify::{AccessToken, AccountsError, AppCredentials, QuotaMode, TokenSet};
 use crate::store::{LinkTokens, SealedOwnApp};
 
@@ -87,7 +88,7 @@ impl Vault {
         let Some(token) = AccessToken::parse(text.expose()) else {
             return Err(self.unreadable(link, "the stored access token is not a token").await);
         };
-        let token = self.of_app(token, tokens);
+        let token = self.of_app(token, tokens).held_by(holder(link, tokens));
         let opened = Opened { token, version: tokens.version, expires_at: tokens.access_expires_at };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
@@ -293,7 +294,7 @@ impl Vault {
         if !self.save_patiently(link, tokens.version, &fresh, event).await? {
             return Ok(None);
         }
-        let token = self.of_app(set.access_token.clone(), tokens);
+        let token = self.of_app(set.access_token.clone(), tokens).held_by(holder(link, tokens));
         let opened = Opened { token, version, expires_at: fresh.access_expires_at };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
@@ -343,5 +344,13 @@ impl Vault {
             self.0.store.mark_reconnect(link, tokens.version, reason, now, &[self.event(event)]).await?;
         self.0.open.remove(link);
         if marked { Err(CallError::ReconnectRequired(reason.to_owned())) } else { Ok(None) }
+    }
+}
+
+fn holder(link: &LinkId, tokens: &LinkTokens) -> Holder {
+    Holder {
+        account: link.as_str().into(),
+        app: tokens.app.as_str().into(),
+        person: tokens.user.as_str().into(),
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::arguments::{Count, Few, ItemName, PlaylistName, Text, parse, schema_of};
-use super::changing::contents::{Row, read, requests};
+use super::changing::contents::{Row, known, read, requests};
 use super::compare::RowItem;
 use super::items::numbered;
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -209,8 +209,14 @@ impl Search<'_> {
             self.output.next_offset = Some(at);
             return Ok(false);
         }
-        self.left = self.left.saturating_sub(cost);
-        let contents = match read(self.session, &id).await {
+        let contents = match known(self.session, &id, playlist) {
+            Some(contents) => Ok(contents),
+            None => {
+                self.left = self.left.saturating_sub(cost);
+                read(self.session, &id).await
+            }
+        };
+        let contents = match contents {
             Ok(contents) => contents,
             Err(error) if error.code == "FORBIDDEN" => {
                 self.output.unreadable += 1;

@@ -3,6 +3,7 @@
 mod bucket;
 mod gate;
 mod ledger;
+mod pace;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +11,7 @@ use std::str::FromStr;
 pub use bucket::Bucket;
 pub use gate::{Charge, Held, QuotaGate, QuotaState};
 pub use ledger::{BELIEVED, HourOfCalls};
+pub use pace::Pace;
 
 use super::uri::Kind;
 

@@ -5,14 +5,16 @@ mod editing;
 mod faults;
 mod journal;
 mod large;
+mod library;
 mod looking;
+mod older;
 mod plans;
 mod undoing;
 
 use serde_json::{Value, json};
 use spotify_mcp::spotify::sandbox::{CLIENT_ID, PlaylistChange};
 
-use crate::support::listener::Listener;
+use crate::support::listener::{Answer, Listener};
 use crate::support::server::{Setup, TestServer};
 
 /// The `n`th of tracks that nobody knows.

@@ -1,36 +1,23 @@
 //! A whole playlist in one piece: every row in its place, all of one state. Bounded, and never of a list that cannot be
-//! read or kept changing meanwhile.
+//! read or kept changing meanwhile. What was read a moment ago is not read again while the playlist is in that state.
 
 use futures_util::future::try_join_all;
 
 use super::super::super::upstream::Session;
 use super::super::ToolError;
-use crate::spotify::models::{Entry, Playlist, Track};
+use crate::spotify::models::Playlist;
 use crate::spotify::quota::PAGE;
-use crate::spotify::text::clean;
-use crate::spotify::uri::{Base62, Kind, PlaylistId, SpotifyUri};
+pub(in crate::mcp::tools) use crate::spotify::rows::Row;
+use crate::spotify::uri::PlaylistId;
 
+/// Longest title that is shown.
+const LONGEST: usize = 100;
 /// Most rows of a playlist (spotify.md 1.8), with some to spare.
 const MOST_ROWS: u64 = 12_000;
 /// Pages that are read at the same time.
 const TOGETHER: usize = 4;
-/// Longest title or credit that is held.
-const LONGEST: usize = 100;
 /// How often a list that changed meanwhile is read again.
 const ATTEMPTS: u32 = 2;
-
-/// One row. Small, because there may be thousands.
-#[derive(Clone, Debug)]
-pub(in crate::mcp::tools) struct Row {
-    /// Empty where Spotify names nothing any more.
-    pub(in crate::mcp::tools) uri: String,
-    /// Cleaned title.
-    pub(in crate::mcp::tools) name: Box<str>,
-    /// Cleaned artists, or the show.
-    pub(in crate::mcp::tools) artists: Box<str>,
-    /// ISO 3901.
-    pub(in crate::mcp::tools) isrc: Option<Box<str>>,
-}
 
 /// A playlist with all its rows, of one state.
 #[derive(Clone, Debug)]
@@ -52,46 +39,6 @@ impl Contents {
     /// The title as it may be shown.
     pub(in crate::mcp::tools) fn title(&self) -> String {
         title(&self.playlist)
-    }
-}
-
-impl Row {
-    fn of(entry: &Entry) -> Self {
-        let Some(track) = entry.track() else { return Self::nothing() };
-        let credits = match track.artists.is_empty() {
-            true => track.show.iter().collect::<Vec<_>>(),
-            false => track.artists.iter().take(10).collect(),
-        };
-        let names: Vec<_> =
-            credits.iter().filter_map(|named| Some(named.name.as_ref()?.clean(LONGEST))).collect();
-        let isrc = track.external_ids.as_ref().and_then(|ids| ids.isrc.as_deref());
-        Self {
-            uri: uri_of(track).unwrap_or_default(),
-            name: track.name.as_ref().map(|name| name.clean(LONGEST)).unwrap_or_default().into(),
-            artists: clean(&names.join(", "), LONGEST).into(),
-            isrc: isrc.filter(|isrc| isrc.len() == 12).map(Into::into),
-        }
-    }
-
-    fn nothing() -> Self {
-        Self { uri: String::new(), name: Box::default(), artists: Box::default(), isrc: None }
-    }
-
-    /// The URI as it may be shown: that of a local file is made of what somebody wrote into it.
-    pub(in crate::mcp::tools) fn shown_uri(&self) -> String {
-        clean(&self.uri, 200)
-    }
-}
-
-/// The URI by which a row can be removed: of a track or an episode in its one spelling, of a local file as it came.
-fn uri_of(track: &Track) -> Option<String> {
-    match track.uri.as_deref().and_then(SpotifyUri::parse) {
-        Some(uri @ SpotifyUri::Item(Kind::Track | Kind::Episode, _)) => Some(uri.to_string()),
-        Some(SpotifyUri::Local(_)) => track.uri.clone(),
-        _ => {
-            let kind = if track.kind.as_deref() == Some("episode") { Kind::Episode } else { Kind::Track };
-            Some(SpotifyUri::Item(kind, Base62::parse(track.id.as_deref()?)?).to_string())
-        }
     }
 }
 
@@ -134,8 +81,12 @@ pub(in crate::mcp::tools) async fn read(
     id: &PlaylistId,
 ) -> Result<Contents, ToolError> {
     for _ in 0..ATTEMPTS {
+        let mark = session.api.mark(session.link.as_str());
         let (playlist, snapshot) = head(session, id).await?;
         let total = playlist.total().ok_or_else(forbidden)?;
+        if let Some(contents) = known(session, id, &playlist) {
+            return Ok(contents);
+        }
         if total > MOST_ROWS {
             return Err(ToolError::invalid(format!("The playlist has more than {MOST_ROWS} tracks.")));
         }
@@ -145,6 +96,7 @@ pub(in crate::mcp::tools) async fn read(
             _ => false,
         };
         if same {
+            session.api.keep_rows((session.link.as_str(), mark), (id.as_str(), &snapshot), &rows);
             return Ok(Contents { playlist, snapshot, rows });
         }
     }
@@ -152,6 +104,18 @@ pub(in crate::mcp::tools) async fn read(
         "UPSTREAM_ERROR",
         "The playlist kept changing while it was read. Nothing was done. Try again in a moment.",
     ))
+}
+
+/// A whole playlist as it was read with this account a moment ago, where it is in the same state still.
+pub(in crate::mcp::tools) fn known(
+    session: &Session<'_>,
+    id: &PlaylistId,
+    playlist: &Playlist,
+) -> Option<Contents> {
+    let snapshot = playlist.snapshot_id.clone()?;
+    let rows = session.api.kept_rows(session.link.as_str(), (id.as_str(), &snapshot))?;
+    let same = playlist.total() == u64::try_from(rows.len()).ok();
+    same.then(|| Contents { playlist: playlist.clone(), snapshot, rows: rows.to_vec() })
 }
 
 fn forbidden() -> ToolError {
@@ -181,25 +145,6 @@ async fn rows(session: &Session<'_>, id: &PlaylistId, total: u64) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_keep_what_removing_needs_and_show_no_more_than_they_should() {
-        let entry: Entry = serde_json::from_str(
-            r#"{"item":{"uri":"spotify:track:4uLU6hMCjMI75M1A2tKUQC","name":"a\u202eb","artists":[{"name":"X"},{"name":"Y"}],
-                "external_ids":{"isrc":"GBAYE6800011"}}}"#,
-        )
-        .unwrap();
-        let row = Row::of(&entry);
-        assert_eq!((&*row.name, &*row.artists), ("ab", "X, Y"));
-        assert_eq!(row.uri, "spotify:track:4uLU6hMCjMI75M1A2tKUQC");
-        assert_eq!(row.isrc.as_deref(), Some("GBAYE6800011"));
-        let local = format!("spotify:local:{}", "x".repeat(900));
-        let entry: Entry = serde_json::from_str(&format!(r#"{{"track":{{"uri":"{local}"}}}}"#)).unwrap();
-        let row = Row::of(&entry);
-        assert_eq!((row.uri.as_str(), row.shown_uri().chars().count()), (local.as_str(), 200));
-        let gone: Entry = serde_json::from_str(r#"{"item":null}"#).unwrap();
-        assert!(Row::of(&gone).uri.is_empty());
-    }
 
     #[test]
     fn the_requests_of_reading_are_counted_beforehand() {

@@ -51,11 +51,46 @@ impl Noted {
             before: about.playlist.snapshot_id.clone(),
             after: None,
         };
+        Self::written(context, session, (about.tool, summary), pre_image).await
+    }
+
+    /// Whether anything is written down at all.
+    pub(in crate::mcp::tools) fn is_kept(context: Context<'_>) -> bool {
+        context.server.upstream.changes().is_some_and(|changes| changes.keeps())
+    }
+
+    /// Writes down what is about to be done to the library: by which tool, and in our words.
+    ///
+    /// # Errors
+    /// Where that fails: then nothing may be done.
+    pub(in crate::mcp::tools) async fn of_the_library(
+        context: Context<'_>,
+        session: &Session<'_>,
+        (tool, done): (&'static str, String),
+        pre_image: &PreImage,
+    ) -> Result<Self, ToolError> {
+        let summary = Summary {
+            playlist: String::new(),
+            name: String::new(),
+            done,
+            progress: Progress::Begun,
+            before: None,
+            after: None,
+        };
+        Self::written(context, session, (tool, summary), pre_image).await
+    }
+
+    async fn written(
+        context: Context<'_>,
+        session: &Session<'_>,
+        (tool, summary): (&'static str, Summary),
+        pre_image: &PreImage,
+    ) -> Result<Self, ToolError> {
         let Some(changes) = context.server.upstream.changes() else {
             return Ok(Self { kept: None, summary });
         };
         let of = (&context.caller.user, &session.link);
-        let begun = changes.begin(of, about.tool, (&summary, pre_image)).await;
+        let begun = changes.begin(of, tool, (&summary, pre_image)).await;
         let open = begun.map_err(|failure| ToolError::internal(&failure))?;
         Ok(Self { kept: open.map(|open| (changes, open)), summary })
     }

@@ -4,6 +4,7 @@
 //! An undo is a change itself: written down, proven, and to be undone in turn. Each change is undone once.
 
 mod rows;
+mod saved;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
     title: "Undo a change",
     description: "Takes back one change that list_changes or a tool's change_id names. By default it only says what undoing \
                   would do (dry_run true); show that to the person, then call again with dry_run false. Where the playlist \
-                  has changed since, it refuses and says how; force true undoes it nevertheless and leaves what others did \
+                  or library has changed since, it refuses and says how; force true undoes it nevertheless and leaves what others did \
                   since in place. Dates at which tracks were added do not come back. Covers cannot be undone.",
     hints: REPLACES,
     input: schema_of::<Input>,
@@ -62,10 +63,12 @@ const fn yes() -> bool {
 struct Output {
     /// The change that is undone.
     undoes: String,
-    /// The playlist's id.
-    playlist_id: String,
+    /// The playlist's id; absent where the change was one of the library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    playlist_id: Option<String>,
     /// Its name.
-    playlist: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    playlist: Option<String>,
     /// Whether nothing was changed.
     dry_run: bool,
     /// What undoing does, or did.
@@ -107,12 +110,18 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let input: Input = parse(arguments)?;
     let Some(journal) = context.server.upstream.changes() else { return Err(unknown()) };
     let id: ChangeId = input.change_id.as_str().parse().map_err(|_| unknown())?;
-    let (case, pre_image) = case(context, (&journal, &id), &input).await?;
+    let (session, summary, pre_image) = found(context, (&journal, &id), &input).await?;
+    if let Some(change) = saved::Change::of(&pre_image) {
+        let case = saved::Case { context, session, id: &id, summary: &summary, input: &input };
+        return case.run(&journal, change).await;
+    }
+    let playlist: PlaylistId = summary.playlist.parse().map_err(|_| unknown())?;
+    let case = Case { context, session, id: playlist, summary, force: input.force };
     let way = case.way(&pre_image).await?;
     let mut output = Output {
         undoes: id.as_str().to_owned(),
-        playlist_id: case.id.as_str().to_owned(),
-        playlist: way.title.clone(),
+        playlist_id: Some(case.id.as_str().to_owned()),
+        playlist: Some(way.title.clone()),
         dry_run: input.dry_run,
         effect: way.effect.clone(),
         requests: input.dry_run.then_some(way.requests),
@@ -147,11 +156,11 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 }
 
 /// The change, where it is the caller's own and can be undone.
-async fn case<'a>(
+async fn found<'a>(
     context: Context<'a>,
     (journal, id): (&Changes, &ChangeId),
     input: &Input,
-) -> Result<(Case<'a>, PreImage), ToolError> {
+) -> Result<(Session<'a>, Summary, PreImage), ToolError> {
     let found = journal.find((&context.caller.user, id)).await;
     let found = found.map_err(|failure| ToolError::internal(&failure))?;
     let (change, pre_image) = found.ok_or_else(unknown)?;
@@ -172,16 +181,15 @@ async fn case<'a>(
             "That change was undone before. The undoing is a change of its own in list_changes.",
         ));
     }
-    let playlist: PlaylistId = summary.playlist.parse().map_err(|_| unknown())?;
-    Ok((Case { context, session, id: playlist, summary, force: input.force }, pre_image))
+    Ok((session, summary, pre_image))
 }
 
 /// Undoes where nobody else does or did; a refused undoing can be tried again.
-async fn once(
+async fn once<T>(
     journal: &Changes,
     of: (&ChangeId, &UserId),
-    act: impl Future<Output = Result<Outcome, ToolError>>,
-) -> Result<Outcome, ToolError> {
+    act: impl Future<Output = Result<T, ToolError>>,
+) -> Result<T, ToolError> {
     let claimed = journal.claim_undo(of).await.map_err(|failure| ToolError::internal(&failure))?;
     if !claimed {
         return Err(ToolError::invalid("That change is being undone already, or was undone before."));
@@ -218,6 +226,8 @@ impl Case<'_> {
             PreImage::Made => self.library(false, true).await,
             PreImage::Followed => self.library(false, false).await,
             PreImage::Unfollowed => self.library(true, false).await,
+            // Not of a playlist: done elsewhere.
+            PreImage::Saved { .. } | PreImage::Unsaved { .. } => Err(unknown()),
         }
     }
 
@@ -327,7 +337,7 @@ fn names(change: &DetailsChange) -> String {
 
 fn changed_since(how: &str) -> ToolError {
     ToolError::invalid(format!(
-        "Nothing was undone: the playlist has changed since that change: {how}. With force true it is undone nevertheless, \
+        "Nothing was undone: something has changed since that change: {how}. With force true it is undone nevertheless, \
          and what others did since stays."
     ))
 }
