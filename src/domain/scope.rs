@@ -50,6 +50,20 @@ impl Scope {
         }
     }
 
+    /// What is asked of Spotify beside, and not missed where it was never granted: a permission that was given earlier
+    /// does not grow.
+    pub const fn wished(self) -> &'static [&'static str] {
+        match self {
+            Self::Read => &["user-read-playback-position"],
+            Self::Write | Self::Player => &[],
+        }
+    }
+
+    /// All that is asked of Spotify.
+    pub fn asked(self) -> impl Iterator<Item = &'static str> {
+        self.spotify().iter().chain(self.wished()).copied()
+    }
+
     const fn bit(self) -> u8 {
         match self {
             Self::Read => 1,

@@ -229,7 +229,7 @@ async fn send(app: &App, errand: Errand, through: Through, visitor: &Visitor) ->
     let (state, browser) = (handle(app), handle(app));
     let kept = Kept { verifier: CodeVerifier::mint(&app.dice.bytes()), own: through.own };
     // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
-    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied()).collect();
+    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(Scope::asked).collect();
     let (now, lifetime) = (app.now(), app.config.security.login_timeout);
     let login = NewLogin {
         state: state.hash(),

@@ -69,9 +69,24 @@ pub struct Thing {
     /// The same by its older name.
     #[serde(deserialize_with = "lenient::object")]
     pub tracks: Option<Total>,
+    /// How far the person is, of episodes and chapters, where they allowed that to be seen.
+    #[serde(deserialize_with = "lenient::object")]
+    pub resume_point: Option<ResumePoint>,
     /// Identities in other catalogues, of tracks.
     #[serde(deserialize_with = "lenient::object")]
     pub external_ids: Option<ExternalIds>,
+}
+
+/// How far a person is in an episode or a chapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ResumePoint {
+    /// Whether they have heard all of it.
+    #[serde(deserialize_with = "lenient::truth")]
+    pub fully_played: Option<bool>,
+    /// Where they stopped, in milliseconds.
+    #[serde(deserialize_with = "lenient::number")]
+    pub resume_position_ms: Option<u64>,
 }
 
 impl Thing {

@@ -73,7 +73,7 @@ impl ConsentPage<'_> {
 pub(super) struct Asked {
     pub(super) title: &'static str,
     pub(super) means: &'static str,
-    pub(super) spotify: &'static [&'static str],
+    pub(super) spotify: Vec<&'static str>,
 }
 
 impl Asked {
@@ -81,7 +81,8 @@ impl Asked {
         let (title, means) = match scope {
             Scope::Read => (
                 "See your music",
-                "Your playlists, saved music, followed artists, top and recently played items, and what is playing now.",
+                "Your playlists, saved music, followed artists, top and recently played items, how far you are in episodes, and what is \
+                 playing now.",
             ),
             Scope::Write => (
                 "Change your music",
@@ -91,7 +92,7 @@ impl Asked {
                 ("Control playback", "Play, pause, skip and choose the device on which your Spotify plays.")
             }
         };
-        Self { title, means, spotify: scope.spotify() }
+        Self { title, means, spotify: scope.asked().collect() }
     }
 }
 

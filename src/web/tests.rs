@@ -186,7 +186,7 @@ fn pages() -> Vec<(String, Page)> {
 #[test]
 fn the_consent_page_says_who_where_and_what() {
     let html = a_consent("https://client.example:8443/cb?x=1", ScopeSet::ALL, false).html;
-    for scope in ScopeSet::ALL.iter().flat_map(|scope| scope.spotify()) {
+    for scope in ScopeSet::ALL.iter().flat_map(|scope| scope.asked()) {
         assert!(html.contains(&format!("<code>{scope}</code>")), "{scope}");
     }
     assert!(html.contains("<strong><bdi>client.example:8443</bdi></strong><bdi>/cb?x=1</bdi>"));

@@ -46,6 +46,12 @@ pub(crate) struct ThingItem {
     description: Option<String>,
     /// The page at open.spotify.com.
     pub(crate) url: String,
+    /// Of an episode or chapter: where the person stopped, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resume_position_ms: Option<u64>,
+    /// Of an episode or chapter: whether the person has heard all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fully_played: Option<bool>,
     /// When it was saved (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     added_at: Option<String>,
@@ -58,7 +64,10 @@ impl ThingItem {
             Some(SpotifyUri::Item(found, id)) if found == kind => id,
             _ => Base62::parse(thing.id.as_deref()?)?,
         };
+        let resume = thing.resume_point.filter(|_| matches!(kind, Kind::Episode | Kind::Chapter));
         Some(Self {
+            resume_position_ms: resume.and_then(|point| point.resume_position_ms),
+            fully_played: resume.and_then(|point| point.fully_played),
             kind: kind.name(),
             name: shown(thing.name.as_ref(), NAME).unwrap_or_else(|| "(untitled)".to_owned()),
             artists: people(thing),
@@ -86,7 +95,12 @@ impl ThingItem {
             if self.artists.is_empty() { String::new() } else { format!(" - {}", self.artists.join(", ")) };
         let album = self.album.as_ref().map(|album| format!(" ({album})")).unwrap_or_default();
         let date = self.release_date.as_ref().map(|date| format!(", {date}")).unwrap_or_default();
-        format!("{}: {}{by}{album}{date} [{}]", self.kind, self.name, self.uri)
+        let heard = match (self.fully_played, self.resume_position_ms) {
+            (Some(true), _) => ", heard".to_owned(),
+            (_, Some(at)) if at > 0 => format!(", heard up to {}:{:02}", at / 60_000, at / 1_000 % 60),
+            _ => String::new(),
+        };
+        format!("{}: {}{by}{album}{date}{heard} [{}]", self.kind, self.name, self.uri)
     }
 }
 
@@ -136,6 +150,24 @@ mod tests {
             r#"{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"B","authors":[{"name":"A"}],"total_chapters":3}"#;
         let book = item(Kind::Audiobook, book).unwrap();
         assert_eq!((book.artists, book.total), (vec!["A".to_owned()], Some(3)));
+    }
+
+    #[test]
+    fn how_far_somebody_is_is_told_of_what_is_heard_and_only_where_it_is_known() {
+        let episode = |point: &str| {
+            let json = format!(r#"{{"id":"4uLU6hMCjMI75M1A2tKUQC","name":"E","resume_point":{point}}}"#);
+            item(Kind::Episode, &json).unwrap()
+        };
+        let half = episode(r#"{"fully_played":false,"resume_position_ms":61000}"#);
+        assert_eq!((half.resume_position_ms, half.fully_played), (Some(61_000), Some(false)));
+        assert!(half.line().contains(", heard up to 1:01 ["), "{}", half.line());
+        assert!(episode(r#"{"fully_played":true,"resume_position_ms":0}"#).line().contains(", heard ["));
+        for unknown in ["null", "{}", "7", r#"{"fully_played":null}"#] {
+            let unknown = episode(unknown);
+            assert_eq!((unknown.resume_position_ms, unknown.fully_played), (None, None));
+        }
+        let album = r#"{"id":"4uLU6hMCjMI75M1A2tKUQC","resume_point":{"fully_played":true}}"#;
+        assert_eq!(item(Kind::Album, album).unwrap().fully_played, None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use spotify_mcp::spotify::QuotaMode;
 use spotify_mcp::spotify::sandbox::Fault;
 
-use super::stage::{MODES, Stage, status, wait};
+use super::stage::{GRANTED, MODES, Stage, status, wait};
 use crate::fake::{Answer, Fake};
 
 const KINDS: [&str; 7] = ["album", "artist", "playlist", "track", "show", "episode", "audiobook"];
@@ -66,6 +66,54 @@ async fn things_are_looked_up_singly_in_development_and_together_where_that_is_l
         let requests = if mode == QuotaMode::Extended { 7 } else { 9 };
         assert_eq!(stage.asked("GET", "/v1/"), requests, "{mode}");
         assert_eq!(stage.refused("get_items", json!({"uris": [unknown]})).await, "NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn how_far_somebody_is_is_told_where_they_allowed_it_and_the_rest_without() {
+    let stage = Stage::new().await;
+    let show = found(&stage, "show", "Music That Never Was").await["uri"].clone();
+    let episodes = |answer: Value| -> Vec<Value> { answer["items"].as_array().unwrap().clone() };
+    // A permission from before this was asked for.
+    let before = episodes(stage.ask("list_children", json!({"uri": show, "limit": 3})).await);
+    assert_eq!(before.len(), 3);
+    assert!(before.iter().all(|episode| episode.get("fully_played").is_none()), "{before:?}");
+    stage.grant(&format!("{GRANTED} user-read-playback-position"));
+    let after = episodes(stage.ask("list_children", json!({"uri": show, "limit": 3})).await);
+    let heard: Vec<_> = after.iter().map(|episode| episode["fully_played"].as_bool().unwrap()).collect();
+    assert!(heard.contains(&true) && heard.contains(&false), "{after:?}");
+    let uris: Vec<_> = after.iter().map(|episode| episode["uri"].clone()).collect();
+    let looked_up = episodes(stage.ask("get_items", json!({"uris": uris})).await);
+    let point = |episode: &Value| (episode["fully_played"].clone(), episode["resume_position_ms"].clone());
+    assert_eq!(looked_up.iter().map(point).collect::<Vec<_>>(), after.iter().map(point).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_inside_is_told_where_it_is_wanted() {
+    for mode in MODES {
+        let stage = Stage::of("ada", mode).await;
+        let (album, artist) =
+            (found(&stage, "album", "Proof").await, found(&stage, "artist", "Midnight Bakery").await);
+        let fern = stage.track("Fern").await;
+        let uris = json!([album["uri"], fern, artist["uri"]]);
+        let plain = stage.ask("get_items", json!({"uris": uris})).await;
+        assert!(plain.get("inside").is_none());
+        let answer = stage.ask("get_items", json!({"uris": uris, "expand": true})).await;
+        assert_eq!(answer["items"], plain["items"]);
+        let inside = answer["inside"].as_array().unwrap();
+        assert_eq!(inside.iter().map(|one| &one["of"]).collect::<Vec<_>>(), [&album["uri"], &artist["uri"]]);
+        let tracks = stage.ask("list_children", json!({"uri": album["uri"], "limit": 10})).await;
+        let names = |rows: &Value| -> Vec<Value> {
+            rows.as_array().unwrap().iter().map(|row| json!([row["uri"], row["name"]])).collect()
+        };
+        assert_eq!(names(&inside[0]["items"]), names(&tracks["items"]), "{mode}");
+        assert_eq!(inside[0]["total"], tracks["total"]);
+        // What is found stays where the rest is refused.
+        let quota = r#"{"error":{"status":429,"message":"m","reason":"QUOTA_EXCEEDED"}}"#;
+        stage.inject("GET /v1/artists/*/albums", 1, wait(429, quota, "9000"));
+        let half = stage.ask("get_items", json!({"uris": uris, "expand": true})).await;
+        assert_eq!((&half["items"], half["inside"].as_array().unwrap().len()), (&plain["items"], 1));
+        assert_eq!(half["failure"]["code"], "QUOTA_EXCEEDED");
     }
 }
 

@@ -12,17 +12,20 @@ use super::super::things::ThingItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::ApiError;
 use crate::spotify::things::Thing;
-use crate::spotify::uri::{Kind, ThingUri};
+use crate::spotify::uri::{Kind, ParentUri, ThingUri};
 use crate::vault::CallError;
 
 /// Most things in one call.
 const MOST: usize = 20;
+/// So many of what is inside of each are told.
+const INSIDE: u32 = 10;
 
 pub(in crate::mcp) const GET_ITEMS: ToolSpec = ToolSpec {
     name: "get_items",
     title: "Look things up",
     description: "Looks up to 20 tracks, albums, artists, shows, episodes, audiobooks or chapters up by URI or link. What \
-                  Spotify does not know is listed in missing. For playlists use the playlist tools; for what is inside \
+                  Spotify does not know is listed in missing. Of episodes and chapters it tells how far the person is, where \
+                  they have allowed that. For playlists use the playlist tools; for what is inside \
                   of an album, artist, show or audiobook use list_children.",
     hints: LOOKS,
     input: schema_of::<Input>,
@@ -35,6 +38,9 @@ pub(in crate::mcp) const GET_ITEMS: ToolSpec = ToolSpec {
 pub(in crate::mcp) struct Input {
     /// What to look up: URIs, links or track ids.
     uris: Few<ThingName, 1, MOST>,
+    /// Also tell the first ten things inside of each album, artist, show and audiobook.
+    #[serde(default)]
+    expand: bool,
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
 }
@@ -43,6 +49,9 @@ pub(in crate::mcp) struct Input {
 struct Output {
     /// What was found, in the order asked for, each once.
     items: Vec<ThingItem>,
+    /// With expand: what is inside of those that have something inside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inside: Vec<Inside>,
     /// URIs that Spotify does not know, or not in the person's country.
     missing: Vec<String>,
     /// URIs that were not asked for any more because Spotify stopped answering; ask for them later.
@@ -53,19 +62,43 @@ struct Output {
     failure: Option<ToolError>,
 }
 
+/// The first things inside of one.
+#[derive(Serialize, JsonSchema)]
+struct Inside {
+    /// Of which.
+    of: String,
+    /// In Spotify's order; list_children has the rest.
+    items: Vec<Child>,
+    /// How many there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+}
+
+/// One of them.
+#[derive(Serialize, JsonSchema)]
+struct Child {
+    /// Its URI.
+    uri: String,
+    /// Title.
+    name: String,
+}
+
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let mut known = HashSet::new();
     let wanted: Vec<_> = input.uris.0.into_iter().map(|name| name.0).collect();
     let wanted: Vec<_> = wanted.into_iter().filter(|uri| known.insert(uri.clone())).collect();
     let session = context.session(input.account.as_ref()).await?;
-    let output = match session.mode().await?.has_batches() {
+    let mut output = match session.mode().await?.has_batches() {
         true => in_batches(&session, &wanted).await?,
         false => one_by_one(&session, &wanted).await?,
     };
     if output.items.is_empty() {
         let none = CallError::Api(ApiError::NotFound);
         return Err(ToolError::upstream(none, session.reconnect_url));
+    }
+    if input.expand {
+        output.expand(&session).await;
     }
     let code = output.failure.as_ref().map(|failure| failure.code);
     let mut answer = Answer::of(output.told(), &output)?;
@@ -141,6 +174,33 @@ impl Output {
         }
     }
 
+    /// Adds what is inside, one request each, until Spotify stops answering; what was found before stays.
+    async fn expand(&mut self, session: &Session<'_>) {
+        let api = session.api;
+        for item in &self.items {
+            let Ok(parent) = item.uri.parse::<ParentUri>() else { continue };
+            let found = match session.time_left() > session.longest_call && self.failure.is_none() {
+                true => {
+                    let parent = &parent;
+                    let ask = |token| async move { api.children(&token, parent, (INSIDE, 0), None).await };
+                    session.attempt(ask).await
+                }
+                false => Err(CallError::Api(ApiError::Timeout)),
+            };
+            match found {
+                Ok(page) => {
+                    let things = page.items.iter().filter_map(|thing| ThingItem::of(parent.of(), thing));
+                    let items = things.map(|thing| Child { uri: thing.uri, name: thing.name }).collect();
+                    self.inside.push(Inside { of: item.uri.clone(), items, total: page.total });
+                }
+                Err(error) => {
+                    self.failure.get_or_insert(ToolError::upstream(error, session.reconnect_url));
+                    return;
+                }
+            }
+        }
+    }
+
     fn stop(mut self, failure: ToolError, left: &[ThingUri]) -> Result<Self, ToolError> {
         if self.items.is_empty() {
             return Err(failure);
@@ -156,8 +216,17 @@ impl Output {
         if !self.missing.is_empty() {
             text.push_str(&format!("\nSpotify does not know: {}.", self.missing.join(", ")));
         }
+        for inside in &self.inside {
+            let names: Vec<_> =
+                inside.items.iter().map(|child| format!("{} [{}]", child.name, child.uri)).collect();
+            text.push_str(&format!("\nInside {}: {}", inside.of, names.join("; ")));
+        }
         if let Some(failure) = &self.failure {
-            text.push_str(&format!("\n{} were not looked up: {}", self.left.len(), failure.message));
+            let what = match self.left.len() {
+                0 => "What is inside of the rest was".to_owned(),
+                left => format!("{left} were"),
+            };
+            text.push_str(&format!("\n{what} not looked up: {}", failure.message));
         }
         text
     }

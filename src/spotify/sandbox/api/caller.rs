@@ -38,6 +38,11 @@ impl Caller {
         names.iter().all(|name| self.scopes.has(name)).then_some(()).ok_or(Refusal::Scope)
     }
 
+    /// Whether answers tell how far the person is in episodes and chapters.
+    pub fn sees_positions(&self) -> bool {
+        self.scopes.has("user-read-playback-position")
+    }
+
     /// Whether answers come in the reduced form of development mode.
     pub fn is_reduced(&self) -> bool {
         self.rules.mode == Mode::Development

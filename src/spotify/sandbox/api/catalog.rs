@@ -146,7 +146,13 @@ fn shape_of<'a>(
     marker: &'a str,
     traits: &'a crate::spotify::sandbox::world::people::Traits,
 ) -> Shape<'a> {
-    Shape { marker, reduced: caller.is_reduced(), base: &caller.base, traits }
+    Shape {
+        marker,
+        reduced: caller.is_reduced(),
+        base: &caller.base,
+        traits,
+        positions: caller.sees_positions(),
+    }
 }
 
 /// The kind that the first word of a path names.

@@ -62,6 +62,7 @@ fn find(world: &World, caller: &Caller, kind: &str, text: &str, page: Page) -> (
         reduced: caller.is_reduced(),
         base: &caller.base,
         traits: &state.traits,
+        positions: caller.sees_positions(),
     };
     let wanted = Wanted::of(text);
     let window = |all: Vec<Hit>, show: &dyn Fn(&Hit) -> Value| {

@@ -23,6 +23,8 @@ pub struct Shape<'a> {
     pub base: &'a str,
     /// How names are spelled.
     pub traits: &'a Traits,
+    /// Whether the caller may see how far the person is.
+    pub positions: bool,
 }
 
 impl Shape<'_> {
@@ -179,8 +181,13 @@ pub fn entry(world: &World, caller: &Caller, entry: &Entry, old: bool) -> Value 
 /// a song nobody knows under a name made from its id.
 pub fn item(world: &World, caller: &Caller, uri: &str, title: Option<&str>) -> Value {
     let state = caller.person.state();
-    let shape =
-        |marker| Shape { marker, reduced: caller.is_reduced(), base: &caller.base, traits: &state.traits };
+    let shape = |marker| Shape {
+        marker,
+        reduced: caller.is_reduced(),
+        base: &caller.base,
+        traits: &state.traits,
+        positions: caller.sees_positions(),
+    };
     if let Some(rest) = uri.strip_prefix("spotify:local:") {
         return local(uri, rest);
     }

@@ -82,7 +82,13 @@ impl Shape<'_> {
             "release_date": "2026-01-31",
             "release_date_precision": "day",
         });
-        with(self.links(Kind::Episode, &id), episode)
+        self.resumed(with(self.links(Kind::Episode, &id), episode), index)
+    }
+
+    /// How far the person is, where the caller may know: at the beginning, within, or through.
+    fn resumed(&self, thing: Value, index: usize) -> Value {
+        let point = json!({ "fully_played": index % 3 == 2, "resume_position_ms": 61_000 * u32::from(index % 3 == 1) });
+        if self.positions { with(thing, json!({ "resume_point": point })) } else { thing }
     }
 
     /// An episode by itself.
