@@ -24,6 +24,21 @@ impl Network {
             _ => false,
         }
     }
+
+    /// Whether it is a range of IPv4.
+    pub const fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// Its first and last address as numbers.
+    pub fn bounds(&self) -> (u128, u128) {
+        let (bits, width) = match self.address {
+            IpAddr::V4(own) => (own.to_bits().into(), 32),
+            IpAddr::V6(own) => (own.to_bits(), 128),
+        };
+        let hosts = 1_u128.checked_shl(width - u32::from(self.prefix)).map_or(u128::MAX, |count| count - 1);
+        (bits & !hosts, bits | hosts)
+    }
 }
 
 fn same_prefix(own: u128, other: u128, prefix: u8, width: u8) -> bool {
@@ -77,6 +92,16 @@ mod tests {
         let all: Network = "::/0".parse().unwrap();
         assert!(all.contains("2001:db8::1".parse().unwrap()));
         assert!("127.0.0.1".parse::<Network>().unwrap().contains("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_range_has_a_first_and_a_last_address() {
+        let bounds = |text: &str| text.parse::<Network>().unwrap().bounds();
+        assert_eq!(bounds("10.1.2.3/8"), (0x0a00_0000, 0x0aff_ffff));
+        assert_eq!(bounds("0.0.0.0/0"), (0, 0xffff_ffff));
+        assert_eq!(bounds("1.2.3.4"), (0x0102_0304, 0x0102_0304));
+        assert_eq!(bounds("::/0"), (0, u128::MAX));
+        assert_eq!(bounds("8000::/1"), (1 << 127, u128::MAX));
     }
 
     #[test]

@@ -82,10 +82,24 @@ pub struct There {
     pub uid: u32,
     /// Where it leads, where it is a symbolic link out of its own folder.
     pub leads_to: Option<PathBuf>,
-    /// The nearest folder above it in which others may put something in its place.
-    pub open_above: Option<PathBuf>,
+    /// Every folder above it, as it is named and as it is, from the nearest up: who may write there may put something in
+    /// its place.
+    pub above: Vec<Above>,
     /// Its own folder may be written by everybody, who cannot remove what is not theirs (`/tmp`).
     pub in_shared_folder: bool,
+}
+
+/// A folder above a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Above {
+    /// Which.
+    pub path: PathBuf,
+    /// Permission bits, with set-id and sticky.
+    pub mode: u32,
+    /// Whose.
+    pub uid: u32,
+    /// Of which group.
+    pub gid: u32,
 }
 
 /// Looks at every file that the configuration leads to.
@@ -155,7 +169,7 @@ pub fn found(path: &Path) -> Found {
         mode: file.permissions().mode() & 0o7777,
         uid: file.uid(),
         leads_to: is_away.then(|| real.clone()),
-        open_above: open_above(&home).or_else(|| open_above(&folder_of(&real))),
+        above: above(&[&folder, &home, &folder_of(&real)]),
         in_shared_folder: shared,
     })
 }
@@ -164,10 +178,19 @@ fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The nearest folder from this one up that everybody may write and from which everybody may remove.
-fn open_above(folder: &Path) -> Option<PathBuf> {
-    let is_open = |folder: &&Path| folder.metadata().is_ok_and(|seen| seen.mode() & 0o1002 == 0o0002);
-    folder.ancestors().filter(|folder| !folder.as_os_str().is_empty()).find(is_open).map(Path::to_owned)
+/// These folders and those above them, each once. One that cannot be looked at is passed over: what is below it was seen.
+fn above(folders: &[&Path]) -> Vec<Above> {
+    let mut all: Vec<Above> = Vec::new();
+    for folder in folders.iter().filter_map(|folder| std::path::absolute(folder).ok()) {
+        for path in folder.ancestors() {
+            let Ok(seen) = path.metadata() else { continue };
+            if !all.iter().any(|one| one.path == path) {
+                let mode = seen.mode() & 0o7777;
+                all.push(Above { path: path.to_owned(), mode, uid: seen.uid(), gid: seen.gid() });
+            }
+        }
+    }
+    all
 }
 
 /// Names that crashes, editors and copies leave behind, beside files with secrets.

@@ -28,7 +28,7 @@ use crate::policy::ToolPolicies;
 use crate::policy::environment;
 
 pub use cases::cases;
-pub use files::{FileSeen, Found, Role, There};
+pub use files::{Above, FileSeen, Found, Role, There};
 pub use master::{Master, Place};
 pub use seal::Seal;
 pub use secrets::{Concealed, Secret};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Facts;
-use super::files::{FileSeen, Found, Role, There};
+use super::files::{Above, FileSeen, Found, Role, There};
 use crate::check::{Ground, Severity, Source, Verdict};
 
 /// SMC2004.
@@ -75,15 +75,35 @@ fn wrong(
             Some(Severity::Medium),
         ));
     }
-    if let Some(folder) = &there.open_above {
-        let seen = format!("everybody may replace it: {} may be written by all", folder.display());
-        return Some((seen, format!("chmod o-w {}", folder.display()), None));
+    if let Some(found) = there.above.iter().find_map(|folder| open_folder(folder, owners)) {
+        return Some(found);
     }
     if there.in_shared_folder && role != Role::Folder {
         let seen = "it lies in a folder that everybody writes to".to_owned();
         return Some((seen, format!("move {name} to a folder of its owner's alone"), Some(Severity::Medium)));
     }
     None
+}
+
+/// Who may put something in a file's place, because of this folder above it. In a sticky one only the folder's owner may.
+fn open_folder(folder: &Above, owners: &[u32]) -> Option<(String, String, Option<Severity>)> {
+    let (path, mode, uid, gid) = (folder.path.display(), folder.mode, folder.uid, folder.gid);
+    if !owners.contains(&uid) {
+        let seen = format!("user {uid} may replace it: {path} is theirs, neither this user's nor root's");
+        return Some((seen, format!("chown root {path}, or move it to a folder of its owner's alone"), None));
+    }
+    match mode & 0o1022 {
+        bits @ (0o002 | 0o022) => {
+            let seen = format!("everybody may replace it: {path} may be written by all");
+            Some((seen, format!("chmod {} {path}", if bits == 0o022 { "go-w" } else { "o-w" }), None))
+        }
+        // A group of the owner's number is the owner's alone by custom.
+        0o020 if gid != uid => {
+            let seen = format!("group {gid} may replace it: {path} may be written by that group");
+            Some((seen, format!("chmod g-w {path}"), Some(Severity::Medium)))
+        }
+        _ => None,
+    }
 }
 
 /// SMC2012.

@@ -103,8 +103,25 @@ fn each_way_in_which_a_file_stands_open_is_seen() {
     assert!(foreign.observed.contains("user 1001"), "{}", foreign.observed);
     let link = with(Role::Secret, There { leads_to: Some("/home/mallory/k".into()), ..there(0o600) });
     assert_eq!((link.state, link.severity), (State::Fail, Some(Severity::Medium)));
-    let open = with(Role::Secret, There { open_above: Some("/srv".into()), ..there(0o600) });
-    assert!(open.fix.unwrap().contains("chmod o-w /srv"));
+    let below = |mode, uid, gid| {
+        let above = vec![Above { path: "/srv".into(), mode, uid, gid }];
+        with(Role::Secret, There { above, ..there(0o600) })
+    };
+    for (mode, fix) in [(0o757, "chmod o-w /srv"), (0o777, "chmod go-w /srv")] {
+        assert_eq!(below(mode, 0, 0).fix.unwrap(), fix);
+    }
+    // Whoever owns a folder renames what is in it, sticky or not; so does a group that may write.
+    for mode in [0o755, 0o1777] {
+        let theirs = below(mode, 65_534, 0);
+        assert_eq!((theirs.state, theirs.severity), (State::Fail, None));
+        assert!(theirs.observed.contains("user 65534 may replace it: /srv"), "{}", theirs.observed);
+    }
+    let group = below(0o775, 0, 65_534);
+    assert_eq!((group.state, group.severity), (State::Fail, Some(Severity::Medium)));
+    assert!(group.observed.contains("group 65534"), "{}", group.observed);
+    for (mode, uid, gid) in [(0o775, 1000, 1000), (0o1777, 0, 0), (0o1775, 0, 50), (0o755, 0, 50)] {
+        assert_eq!(below(mode, uid, gid).state, State::Pass, "{mode:o} {uid} {gid}");
+    }
     assert_eq!(with(Role::Secret, There { in_shared_folder: true, ..there(0o600) }).state, State::Fail);
     let gone = changed(|facts| facts.files[0].found = Found::Nothing);
     assert_eq!(state(RULES, "SMC2004", &gone), State::Error);

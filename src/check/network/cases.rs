@@ -12,6 +12,7 @@ use super::web::Reply;
 use super::{Declared, Facts, Kind, Looked};
 use crate::check::finding::Seen;
 use crate::check::self_test::{Case, NOW};
+use crate::config::Network;
 
 const ORIGIN: &str = "https://music.example";
 const CSP: &str = "default-src 'none'; frame-ancestors 'none'";
@@ -90,12 +91,18 @@ pub(super) fn shown() -> Shown {
         }),
         legacy: Ok(Answer::Alert(70)),
         weak: Ok(Answer::Alert(40)),
+        unprotected: Ok(Answer::Alert(40)),
         hybrid: Ok(Answer::Picked { version: hello::TLS13, suite: 0x1301, group: Some(0x11ec) }),
     }
 }
 
 pub(super) fn looked(shown: Seen<Shown>) -> Vec<Looked> {
     vec![Looked { name: "music.example:443".to_owned(), kind: Kind::Secured, shown }]
+}
+
+/// Those that are well formed.
+pub(super) fn networks(texts: &[&str]) -> Vec<Network> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
 fn outcomes(as_expected: bool) -> Vec<Outcome> {
@@ -115,7 +122,7 @@ pub(super) fn passing() -> Facts {
         declared: Declared {
             public_tls: true,
             listens_on_loopback: true,
-            proxies: vec!["127.0.0.1/32".to_owned()],
+            proxies: networks(&["127.0.0.1/32"]),
             ..Declared::default()
         },
     }
@@ -199,7 +206,7 @@ const CHANGES: &[Change] = &[
     (
         "SMC4009",
         "everybody is a trusted proxy",
-        Changed::Facts(|facts| facts.declared.proxies = vec!["0.0.0.0/0".to_owned()]),
+        Changed::Facts(|facts| facts.declared.proxies = networks(&["0.0.0.0/0"])),
     ),
     (
         "SMC4010",

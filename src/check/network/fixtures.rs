@@ -9,6 +9,8 @@ use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::hello;
+use super::proof::old_server_hello;
 use crate::config::certificate;
 
 /// A certificate authority of a test's own, with one below it.
@@ -107,6 +109,31 @@ pub async fn answering(bytes: Vec<u8>) -> SocketAddr {
             tokio::spawn(async move {
                 let _ = stream.read(&mut [0; 4096]).await;
                 let _ = stream.write_all(&bytes).await;
+                let _ = stream.read(&mut [0; 64]).await;
+            });
+        }
+    });
+    address
+}
+
+/// A server of TLS 1.2 that goes on with this suite where it is offered, and refuses where it is not.
+pub async fn agreeing(suite: u16) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut hello = vec![0; 4096];
+                let read = stream.read(&mut hello).await.unwrap();
+                // The suites, with their length, stand after the version, 32 bytes of chance and a session id.
+                let suites = hello.get(76..read).unwrap_or_default();
+                let length = usize::from(suites[0]) << 8 | usize::from(suites[1]);
+                let offered = suites[2..2 + length].chunks(2).any(|one| one == suite.to_be_bytes());
+                let answer = match offered {
+                    true => old_server_hello(hello::TLS12, suite),
+                    false => vec![21, 3, 3, 0, 2, 2, 40],
+                };
+                let _ = stream.write_all(&answer).await;
                 let _ = stream.read(&mut [0; 64]).await;
             });
         }

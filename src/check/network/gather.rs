@@ -236,7 +236,7 @@ fn declared(config: &Config) -> Declared {
         own_tls: server.tls.is_some(),
         public_tls: server.public_url.scheme() == "https",
         listens_on_loopback: server.host.is_loopback(),
-        proxies: server.trusted_proxies.iter().map(ToString::to_string).collect(),
+        proxies: server.trusted_proxies.clone(),
         unlimited: counted.iter().filter(|(_, limit)| *limit == 0).map(|(key, _)| *key).collect(),
     }
 }

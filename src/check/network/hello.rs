@@ -3,6 +3,8 @@
 //!
 //! Pure: bytes in, bytes out. Never: more of a handshake than this; nothing here protects anything.
 
+use super::suites;
+
 /// What is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
@@ -10,6 +12,8 @@ pub enum Offer {
     Legacy,
     /// TLS 1.2 with only those suites that have no forward secrecy or no authenticated encryption.
     WeakSuites,
+    /// TLS 1.2 with only those suites that have no encryption, no authentication or keys made to be broken.
+    Unprotected,
     /// TLS 1.3 with only those key exchanges that also hold against quantum computers.
     PostQuantum,
 }
@@ -26,10 +30,18 @@ pub enum Answer {
         /// By its number there.
         group: Option<u16>,
     },
-    /// It refuses, with this alert.
+    /// It ends the connection with this alert.
     Alert(u8),
-    /// What it sends is no TLS, or it hangs up.
+    /// What it sends is no TLS, or it hangs up without a word.
     Other,
+}
+
+impl Answer {
+    /// Whether it says that it will have none of what was offered: `handshake_failure`, `illegal_parameter`,
+    /// `protocol_version`, `insufficient_security` (RFC 8446 section 6.2). Another alert, and none, can have any reason.
+    pub const fn refuses(&self) -> bool {
+        matches!(self, Self::Alert(40 | 47 | 70 | 71))
+    }
 }
 
 /// TLS 1.0.
@@ -41,31 +53,29 @@ pub const TLS12: u16 = 0x0303;
 /// TLS 1.3.
 pub const TLS13: u16 = 0x0304;
 
-/// ECDHE and DHE with CBC, then RSA key exchange with GCM, CBC, 3DES and RC4 (names: IANA TLS Cipher Suites).
-const WEAK: [u16; 20] = [
-    0xc009, 0xc00a, 0xc013, 0xc014, 0xc023, 0xc024, 0xc027, 0xc028, 0x0033, 0x0039, 0x009c, 0x009d, 0x003c,
-    0x003d, 0x002f, 0x0035, 0xc012, 0x000a, 0xc011, 0x0005,
-];
 /// Those of TLS 1.3.
 const MODERN: [u16; 3] = [0x1301, 0x1302, 0x1303];
-/// x25519, P-256, P-384, P-521.
-const CLASSIC_GROUPS: [u16; 4] = [0x001d, 0x0017, 0x0018, 0x0019];
+/// Beside the suites: that this client would renegotiate safely (RFC 5746), without which some servers refuse anything.
+const RENEGOTIATES: u16 = 0x00ff;
+/// x25519, P-256, P-384, P-521, x448, Brainpool's, secp256k1.
+const CLASSIC_GROUPS: [u16; 9] = [0x001d, 0x0017, 0x0018, 0x0019, 0x001e, 0x001a, 0x001b, 0x001c, 0x0016];
 /// X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024.
 const HYBRID_GROUPS: [u16; 3] = [0x11ec, 0x11eb, 0x11ed];
-/// ECDSA, RSA-PSS, Ed25519 and RSA with SHA-256 and more, RSA and ECDSA with SHA-1.
-const SIGNATURES: [u16; 12] =
-    [0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201];
+/// ECDSA, RSA-PSS, Ed25519, RSA and DSA with SHA-256 and more, RSA, ECDSA and DSA with SHA-1.
+const SIGNATURES: [u16; 14] = [
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0402, 0x0203, 0x0201,
+    0x0202,
+];
 
 /// The message that makes this offer, with a name where the host has one. `random` is shown to the server.
 pub fn hello(offer: Offer, name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
     let version = if offer == Offer::Legacy { TLS11 } else { TLS12 };
-    let suites: &[u16] = if offer == Offer::PostQuantum { &MODERN } else { &WEAK };
     let mut body = version.to_be_bytes().to_vec();
     body.extend_from_slice(random);
     // A session id, as middleboxes expect of TLS 1.3 (RFC 8446 appendix D.4).
     body.push(32);
     body.extend_from_slice(random);
-    body.extend(sized2(&words(suites)));
+    body.extend(sized2(&words(&offered(offer))));
     // One way to compress: not at all.
     body.extend([1, 0]);
     body.extend(sized2(&extensions(offer, name)));
@@ -75,6 +85,17 @@ pub fn hello(offer: Offer, name: Option<&str>, random: &[u8; 32]) -> Vec<u8> {
     let mut record = vec![22, 3, 1];
     record.extend(sized2(&message));
     record
+}
+
+fn offered(offer: Offer) -> Vec<u16> {
+    let mut all = match offer {
+        Offer::Legacy => [suites::weak(), suites::unprotected()].concat(),
+        Offer::WeakSuites => suites::weak(),
+        Offer::Unprotected => suites::unprotected(),
+        Offer::PostQuantum => return MODERN.to_vec(),
+    };
+    all.push(RENEGOTIATES);
+    all
 }
 
 fn extensions(offer: Offer, name: Option<&str>) -> Vec<u8> {
@@ -111,8 +132,22 @@ fn sized2(bytes: &[u8]) -> Vec<u8> {
     sized
 }
 
-/// How many bytes the first record has in all, once its head is there; what is no record is over with its first byte.
-pub fn record_length(bytes: &[u8]) -> Option<usize> {
+/// Alerts that only warn (an unknown name, say) come before the answer itself and are none.
+fn unwarned(mut bytes: &[u8]) -> &[u8] {
+    while let [21, 3, _, 0, 2, 1, _, rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// How many bytes there are up to the end of the first record that is no warning, once its head is there; what is no
+/// record is over with its first byte.
+pub fn answer_length(bytes: &[u8]) -> Option<usize> {
+    let rest = unwarned(bytes);
+    Some(bytes.len() - rest.len() + record_length(rest)?)
+}
+
+fn record_length(bytes: &[u8]) -> Option<usize> {
     if !matches!(bytes.first()?, 20..=23) {
         return Some(1);
     }
@@ -120,8 +155,9 @@ pub fn record_length(bytes: &[u8]) -> Option<usize> {
     Some(5 + usize::from(length))
 }
 
-/// Reads the first record of an answer.
+/// Reads the first record of an answer that is no warning.
 pub fn answer(bytes: &[u8]) -> Answer {
+    let bytes = unwarned(bytes);
     let content = record_length(bytes).and_then(|length| bytes.get(5..length.min(bytes.len())));
     match (bytes, content) {
         ([21, 3, ..], Some([_level, alert, ..])) => Answer::Alert(*alert),
@@ -213,14 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_is_no_answer_and_not_every_alert_refuses() {
+        let warning = [21, 3, 1, 0, 2, 1, 112];
+        assert_eq!((answer(&warning), answer_length(&warning)), (Answer::Other, None));
+        let hello = [&warning[..], &picked(TLS10, 0x0002, &[])].concat();
+        assert_eq!(answer_length(&hello), Some(hello.len()));
+        assert_eq!(answer(&hello), Answer::Picked { version: TLS10, suite: 0x0002, group: None });
+        let refusing: Vec<u8> = (0..=255).filter(|alert| Answer::Alert(*alert).refuses()).collect();
+        assert_eq!(refusing, [40, 47, 70, 71]);
+        assert!(!Answer::Other.refuses());
+    }
+
+    #[test]
     fn an_offer_says_its_own_length_and_names_the_host() {
-        for offer in [Offer::Legacy, Offer::WeakSuites, Offer::PostQuantum] {
+        for offer in [Offer::Legacy, Offer::WeakSuites, Offer::Unprotected, Offer::PostQuantum] {
             let bytes = hello(offer, Some("music.example"), &[9; 32]);
             assert_eq!(record_length(&bytes), Some(bytes.len()));
             let message = usize::from(bytes[7]) << 8 | usize::from(bytes[8]);
             assert_eq!(message + 9, bytes.len());
             assert!(bytes.windows(13).any(|part| part == b"music.example"));
-            assert!(bytes.len() < 512, "{offer:?} fits any first read");
+            assert!(bytes.len() < 1024, "{offer:?} fits any first read");
         }
         assert_eq!(hello(Offer::Legacy, None, &[9; 32])[9..11], [3, 2]);
     }
@@ -229,7 +277,9 @@ mod tests {
     #[test]
     fn a_real_server_understands_the_offers() {
         use rustls::server::Acceptor;
-        for (offer, version) in [(Offer::WeakSuites, TLS12), (Offer::PostQuantum, TLS13)] {
+        for (offer, version) in
+            [(Offer::WeakSuites, TLS12), (Offer::Unprotected, TLS12), (Offer::PostQuantum, TLS13)]
+        {
             let mut acceptor = Acceptor::default();
             acceptor.read_tls(&mut hello(offer, Some("music.example"), &[9; 32]).as_slice()).unwrap();
             let accepted = acceptor.accept().map_err(|(error, _)| error).unwrap().expect("a whole hello");

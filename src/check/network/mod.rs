@@ -11,6 +11,7 @@ pub mod live;
 pub mod proof;
 mod rules;
 pub mod signing;
+mod suites;
 pub mod tls;
 pub mod web;
 
@@ -19,6 +20,7 @@ pub use gather::gather;
 pub use rules::RULES;
 
 use super::finding::Seen;
+use crate::config::Network;
 
 /// Everything that the rules stand on.
 #[derive(Clone, Debug)]
@@ -73,7 +75,7 @@ pub struct Declared {
     /// Whether only this machine reaches the listener.
     pub listens_on_loopback: bool,
     /// The proxies whose forwarded headers count.
-    pub proxies: Vec<String>,
+    pub proxies: Vec<Network>,
     /// Limits that are switched off.
     pub unlimited: Vec<&'static str>,
 }

@@ -148,7 +148,7 @@ async fn certificates(clock: &Clock) -> Seen<Vec<Outcome>> {
         };
         outcomes.push(Outcome { what, as_expected: expected, said: said(&answer) });
     }
-    let old = answering(old_server_hello(hello::TLS11), Arc::default()).await?;
+    let old = answering(old_server_hello(hello::TLS11, 0xc013), Arc::default()).await?;
     let answer = get(&trusting(&certificates, old.address, clock)?, &url(old.address)).await;
     let expected = matches!(answer, Err(EgressError::Tls { certificate: false, .. }));
     outcomes.push(Outcome {
@@ -205,11 +205,13 @@ async fn answering(bytes: Vec<u8>, asked: Arc<AtomicUsize>) -> Seen<Local> {
     Ok(Local { address, task })
 }
 
-/// A server's first message in an old version: it picked ECDHE with CBC.
-pub fn old_server_hello(version: u16) -> Vec<u8> {
+/// A server's first message in an old version: it picked this suite.
+pub fn old_server_hello(version: u16, suite: u16) -> Vec<u8> {
     let mut body = version.to_be_bytes().to_vec();
     body.extend([7; 32]);
-    body.extend([0, 0xc0, 0x13, 0]);
+    body.push(0);
+    body.extend(suite.to_be_bytes());
+    body.push(0);
     let mut message = vec![22, 3, 1, 0, 4 + 38, 2, 0, 0, 38];
     message.extend(body);
     message

@@ -49,6 +49,8 @@ pub struct Shown {
     pub legacy: Seen<Answer>,
     /// What it answers where only weak suites of TLS 1.2 are offered.
     pub weak: Seen<Answer>,
+    /// What it answers where only suites are offered that do not encrypt, do not authenticate, or can be broken.
+    pub unprotected: Seen<Answer>,
     /// What it answers where only key exchanges are offered that hold against quantum computers.
     pub hybrid: Seen<Answer>,
 }
@@ -130,7 +132,7 @@ impl Trust {
     }
 }
 
-/// Looks at a server's TLS: one strict handshake, three first messages.
+/// Looks at a server's TLS: one strict handshake, four first messages.
 ///
 /// # Errors
 /// Where it cannot be connected to.
@@ -140,9 +142,13 @@ pub async fn look(server: &Server, trust: &Trust, dice: &Dice) -> Seen<Shown> {
         (Err(strict), certificate) => (strict, certificate),
     };
     let ask = |offer| ask(server, offer, dice);
-    let (legacy, weak, hybrid) =
-        tokio::join!(ask(Offer::Legacy), ask(Offer::WeakSuites), ask(Offer::PostQuantum));
-    Ok(Shown { strict, certificate, legacy, weak, hybrid })
+    let (legacy, weak, unprotected, hybrid) = tokio::join!(
+        ask(Offer::Legacy),
+        ask(Offer::WeakSuites),
+        ask(Offer::Unprotected),
+        ask(Offer::PostQuantum)
+    );
+    Ok(Shown { strict, certificate, legacy, weak, unprotected, hybrid })
 }
 
 /// Connects and secures the connection, or says why that is not to be done; with the certificate that was shown.
@@ -200,7 +206,7 @@ async fn ask(server: &Server, offer: Offer, dice: &Dice) -> Seen<Answer> {
         stream.write_all(&message).await?;
         let mut answer = Vec::new();
         let mut part = [0; 4096];
-        while answer.len() < hello::record_length(&answer).unwrap_or(LONGEST).min(LONGEST) {
+        while answer.len() < hello::answer_length(&answer).unwrap_or(LONGEST).min(LONGEST) {
             match stream.read(&mut part).await? {
                 0 => break,
                 read => answer.extend_from_slice(&part[..read]),

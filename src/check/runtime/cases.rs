@@ -11,9 +11,10 @@ use super::key_source::{KeySource, Said};
 use super::limits::CoreLimit;
 use super::mounts::Mount;
 use super::process::Who;
-use super::sockets::Listener;
+use super::sockets::{Listener, Listening};
 use super::status::Status;
 use super::{Declared, Facts, Linux, System};
+use crate::check::finding::Seen;
 use crate::check::self_test::Case;
 
 fn mount(point: &str, kind: &str, writable: bool) -> Mount {
@@ -55,7 +56,7 @@ pub(super) fn confined() -> Linux {
         label: Ok(Label { text: Some("spotify-mcp (enforce)".to_owned()), selinux_enforces: None }),
         surroundings: Surroundings { container: None, kubernetes: false, shared: Ok(Vec::new()) },
         engine_sockets: Ok(Vec::new()),
-        listeners: Ok(vec![listener(HERE)]),
+        listeners: listening(HERE),
         key: KeySource { in_arguments: Ok(Vec::new()), in_environment: Ok(false), said: Said::Credential },
     }
 }
@@ -63,8 +64,10 @@ pub(super) fn confined() -> Linux {
 /// Where the server listens and says so.
 const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
-pub(super) fn listener(address: SocketAddr) -> Listener {
-    Listener { address, user: 65_532, inode: 1 }
+/// On this address alone, as its open files say.
+pub(super) fn listening(address: SocketAddr) -> Seen<Listening> {
+    let listener = Listener { address, user: 65_532, inode: 1 };
+    Ok(Listening { listeners: vec![listener], not_its_own: None })
 }
 
 /// These facts about the running server, whose configuration is the default one.
@@ -98,7 +101,7 @@ fn status(linux: &mut Linux, change: fn(&mut Status)) {
 
 const CHANGES: &[Change] = &[
     ("SMC4008", "it listens on every address, which nobody said", |linux| {
-        linux.listeners = Ok(vec![listener(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8000))]);
+        linux.listeners = listening(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8000));
     }),
     ("SMC8001", "it runs as root", |linux| status(linux, |status| status.users = [0; 4])),
     ("SMC8002", "what it starts may gain rights", |linux| {

@@ -30,11 +30,11 @@ pub async fn gather(request: &Request) -> Facts {
     let folder = who.as_ref().map_or_else(|_| "self".to_owned(), |who| who.folder());
     declared.listen.extend(listen_flag(&root, &folder));
     let said = key_source::said(config, |key| request.loaded.origin_of(key));
-    let linux = linux(&root, &folder, said, &declared);
+    let linux = linux(&root, &folder, said);
     Facts { who, system: System::Linux(Box::new(linux)), declared }
 }
 
-fn linux(root: &Root, folder: &str, said: Said, declared: &Declared) -> Linux {
+fn linux(root: &Root, folder: &str, said: Said) -> Linux {
     let of = |file: &str| root.text(&format!("/proc/{folder}/{file}"));
     let status = of("status").and_then(|text| status::parse(&text));
     let mounts = of("mountinfo").and_then(|text| mounts::parse(&text));
@@ -63,7 +63,7 @@ fn linux(root: &Root, folder: &str, said: Said, declared: &Declared) -> Linux {
         engine_sockets: status
             .clone()
             .map(|status| isolation::engine_sockets(root, folder, &status, &seen_mounts)),
-        listeners: status.clone().and_then(|status| listeners(root, folder, status.users[1], declared)),
+        listeners: status.clone().and_then(|status| sockets::gather(root, folder, status.users[1])),
         key: KeySource {
             in_arguments: key_source::in_arguments(root, folder, parent),
             in_environment: match folder {
@@ -76,12 +76,6 @@ fn linux(root: &Root, folder: &str, said: Said, declared: &Declared) -> Linux {
         status,
         mounts,
     }
-}
-
-fn listeners(root: &Root, folder: &str, user: u32, declared: &Declared) -> Seen<Vec<sockets::Listener>> {
-    let known = declared.listen.iter().chain(&declared.metrics);
-    let ports: Vec<u16> = known.map(SocketAddr::port).collect();
-    sockets::gather(root, folder, user, &ports)
 }
 
 /// Of this process the kernel says it. The files of another belong to root where it may not be dumped (proc(5)).
@@ -186,7 +180,7 @@ mod tests {
         let tree = tree();
         let mut declared = Declared::default();
         declared.listen.extend(listen_flag(&tree.root(), "self"));
-        let linux = linux(&tree.root(), "self", Said::Credential, &declared);
+        let linux = linux(&tree.root(), "self", Said::Credential);
         let status = linux.status.unwrap();
         assert_eq!((status.users[1], status.seccomp), (65_532, Some(2)));
         assert_eq!(linux.core.unwrap().hard, Some(0));
@@ -195,7 +189,7 @@ mod tests {
         assert_eq!(linux.bounds.unwrap().memory, Some(1 << 20));
         assert!(linux.label.unwrap().confines() && !mounts::root(&linux.mounts.unwrap()).unwrap().writable);
         assert_eq!((linux.surroundings.container, linux.surroundings.shared), (None, Ok(Vec::new())));
-        assert_eq!(linux.listeners.unwrap()[0].address.to_string(), "[::1]:9000");
+        assert_eq!(linux.listeners.unwrap().listeners[0].address.to_string(), "[::1]:9000");
         assert_eq!((linux.key.in_arguments, linux.key.in_environment), (Ok(Vec::new()), Ok(false)));
         assert!(linux.dumpable.is_ok());
     }
@@ -203,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_unseen_and_nothing_is_made_up() {
         let tree = Tree::new("gather-nothing");
-        let linux = linux(&tree.root(), "self", Said::Nothing, &Declared::default());
+        let linux = linux(&tree.root(), "self", Said::Nothing);
         assert!(
             linux.status.is_err() && linux.mounts.is_err() && linux.core.is_err() && linux.label.is_err()
         );

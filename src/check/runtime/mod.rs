@@ -73,7 +73,7 @@ pub struct Linux {
     /// Doors to container engines within reach.
     pub engine_sockets: Seen<Vec<String>>,
     /// Where it listens.
-    pub listeners: Seen<Vec<sockets::Listener>>,
+    pub listeners: Seen<sockets::Listening>,
     /// How the master key came.
     pub key: key_source::KeySource,
 }

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::check::finding::Seen;
+use crate::check::finding::{Seen, Unseen};
 
-use super::system::{MOST_ENTRIES, Root};
+use super::system::{MOST_ENTRIES, Root, unseen};
 
 /// The state of a socket that listens.
 const LISTENING: &str = "0A";
@@ -22,26 +22,41 @@ pub struct Listener {
     pub inode: u64,
 }
 
-/// The listeners of a process, in order. Where its open files cannot be seen, those of its user on a port that it is
-/// known to listen on.
+/// Where a process listens, as far as that can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// In order: its own, or all of its user's.
+    pub listeners: Vec<Listener>,
+    /// Why not its own but all of its user's: its open files cannot be seen.
+    pub not_its_own: Option<Unseen>,
+}
+
+/// The listeners of a process; where its open files cannot be seen, those of its user.
 ///
 /// # Errors
 /// Where the system does not show its sockets.
-pub fn gather(root: &Root, process: &str, user: u32, ports: &[u16]) -> Seen<Vec<Listener>> {
+pub fn gather(root: &Root, process: &str, user: u32) -> Seen<Listening> {
     let mut all = listeners(&root.text(&format!("/proc/{process}/net/tcp"))?);
-    // Not there where IPv6 is switched off.
-    if let Some(six) = root.text_if_there(&format!("/proc/{process}/net/tcp6"))? {
-        all.extend(listeners(&six));
+    let six = format!("/proc/{process}/net/tcp6");
+    match root.text_if_there(&six)? {
+        Some(six) => all.extend(listeners(&six)),
+        // Not there where IPv6 is switched off; of a copy nobody knows.
+        None if root.is_system() => {}
+        None => return Err(unseen(&six, "it is not there (of a system without IPv6, copy an empty file)")),
     }
-    match root.links(&format!("/proc/{process}/fd")) {
+    let not_its_own = match root.links(&format!("/proc/{process}/fd")) {
         Ok(files) => {
             let own = inodes(&files);
             all.retain(|listener| own.contains(&listener.inode));
+            None
         }
-        Err(_) => all.retain(|listener| listener.user == user && ports.contains(&listener.address.port())),
-    }
+        Err(unseen) => {
+            all.retain(|listener| listener.user == user);
+            Some(unseen)
+        }
+    };
     all.sort_unstable();
-    Ok(all)
+    Ok(Listening { listeners: all, not_its_own })
 }
 
 /// The sockets among open files, each a `socket:[inode]`.
@@ -117,18 +132,27 @@ mod tests {
         {
             tree.link(&format!("proc/7/fd/{fd}"), target);
         }
-        let found = gather(&tree.root(), "7", 5, &[]).unwrap();
-        let addresses: Vec<_> = found.iter().map(|listener| listener.address.to_string()).collect();
+        let found = gather(&tree.root(), "7", 5).unwrap();
+        assert_eq!(found.not_its_own, None);
+        let addresses: Vec<_> = found.listeners.iter().map(|listener| listener.address.to_string()).collect();
         assert_eq!(addresses, ["127.0.0.1:8000", "[::]:8443"]);
     }
 
     #[test]
-    fn without_them_its_users_sockets_on_known_ports_are() {
+    fn without_them_all_of_its_users_sockets_are_and_it_says_so() {
         let tree = tree("sockets-user");
-        let found = gather(&tree.root(), "7", 5, &[8000, 22]).unwrap();
-        let addresses: Vec<_> = found.iter().map(|listener| listener.address.to_string()).collect();
-        assert_eq!(addresses, ["127.0.0.1:8000"]);
-        assert!(gather(&tree.root(), "8", 5, &[]).is_err());
+        let found = gather(&tree.root(), "7", 5).unwrap();
+        let addresses: Vec<_> = found.listeners.iter().map(|listener| listener.address.to_string()).collect();
+        assert_eq!(addresses, ["10.0.0.1:9090", "127.0.0.1:8000", "[::]:8443"]);
+        assert!(found.not_its_own.unwrap().why.contains("/proc/7/fd"));
+        assert!(gather(&tree.root(), "8", 5).is_err());
+    }
+
+    #[test]
+    fn a_copy_without_a_list_of_ipv6_does_not_say_where_a_process_listens() {
+        let tree = tree("sockets-four");
+        std::fs::remove_file(tree.root().path("/proc/7/net/tcp6")).unwrap();
+        assert!(gather(&tree.root(), "7", 5).unwrap_err().why.contains("tcp6"));
     }
 
     #[test]

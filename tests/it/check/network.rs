@@ -108,10 +108,7 @@ async fn answering(bytes: Vec<u8>) -> SocketAddr {
 
 /// TLS 1.2 with RSA key exchange and CBC.
 fn weak_suite() -> Vec<u8> {
-    let mut hello = old_server_hello(0x0303);
-    let end = hello.len();
-    hello[end - 3..end - 1].copy_from_slice(&[0x00, 0x2f]);
-    hello
+    old_server_hello(0x0303, 0x002f)
 }
 
 async fn looked(authority: &Authority, more: &[&str]) -> Judged {
@@ -153,7 +150,10 @@ async fn every_seeded_fault_of_a_tls_server_is_found_and_named() {
         serve(vec![chained, authority.below_der.clone()], chained_key, both).await,
         serve(vec![older], older_key, &[&version::TLS12]).await,
     ];
-    let old = [answering(old_server_hello(0x0301)).await, answering(old_server_hello(0x0302)).await];
+    let old = [
+        answering(old_server_hello(0x0301, 0xc013)).await,
+        answering(old_server_hello(0x0302, 0xc013)).await,
+    ];
     let weak = answering(weak_suite()).await;
     let all = good.iter().chain(faults.iter().map(|(address, _)| address)).chain(&old).chain([&weak]);
     let addresses: Vec<String> = all.map(|address| format!("--address={address}")).collect();

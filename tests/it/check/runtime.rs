@@ -40,6 +40,7 @@ impl Written {
         );
         let local: SocketAddr = "127.0.0.1:8000".parse().unwrap();
         system.file("proc/self/net/tcp", &format!("head\n{}", socket(local, 7)));
+        system.file("proc/self/net/tcp6", "head\n");
         system.link("proc/self/fd/5", "socket:[7]");
         for name in ["ipc", "uts", "pid", "net"] {
             system.link(&format!("proc/self/ns/{name}"), &format!("{name}:[4026532999]"));
@@ -195,6 +196,21 @@ async fn a_confined_process_passes_and_each_loosened_tie_is_one_finding() {
     assert_eq!(bank.state("SMC8008"), "fail", "a bank bounds processors too");
 }
 
+/// What is the normal case for a user that is not root, whose server may not be debugged.
+#[tokio::test]
+async fn an_undeclared_listener_is_not_passed_over_where_open_files_are_hidden() {
+    let system = Written::confined();
+    std::fs::remove_dir_all(system.0.join("proc/self/fd")).unwrap();
+    assert_eq!(system.judged(&["--only", "SMC4008"]).await.state("SMC4008"), "pass");
+    let more = socket("0.0.0.0:8081".parse().unwrap(), 8);
+    system.change("proc/self/net/tcp", "head\n", &format!("head\n{more}"));
+    let judged = system.judged(&["--only", "SMC4008"]).await;
+    assert_eq!((judged.state("SMC4008"), judged.status), ("error", 3), "{:#}", judged.report);
+    system.file("proc/self/net/tcp", "head\n");
+    let judged = system.judged(&["--only", "SMC4008"]).await;
+    assert_eq!((judged.state("SMC4008"), judged.status), ("error", 3), "{:#}", judged.report);
+}
+
 #[tokio::test]
 async fn what_is_hidden_is_not_assessed_and_never_passes() {
     let system = Written::confined();
@@ -228,10 +244,14 @@ async fn beside_a_running_server_the_server_is_judged_and_else_this_command() {
     assert_eq!(subject(&beside, "SMC8002"), "the running server");
     let place = beside.findings("SMC8002")[0]["source"].as_str().unwrap();
     assert_eq!(place, format!("/proc/{}/status", server.pid()));
-    // It listens where it says, which only its own sockets tell.
-    let port = server.environment["SERVER_PORT"].clone();
-    assert_eq!(beside.state("SMC4008"), "pass", "{:#}", beside.report);
-    assert_eq!(subject(&beside, "SMC4008"), format!("the running server: 127.0.0.1:{port}"));
+    // It listens where it says, which only its own sockets tell: others of its user's are no finding, and to nobody but
+    // root no pass.
+    let address = format!("the running server: 127.0.0.1:{}", server.environment["SERVER_PORT"]);
+    let found = beside.findings("SMC4008");
+    let (own, others): (Vec<&Value>, Vec<&Value>) =
+        found.into_iter().partition(|finding| finding["subject"] == address.as_str());
+    assert_eq!(own[0]["state"], "pass", "{:#}", beside.report);
+    assert!(others.iter().all(|other| other["state"] == "error"), "{others:#?}");
     // The same by its number.
     let pid = server.pid().to_string();
     assert_eq!(subject(&ask(&["--pid", &pid]).await, "SMC8002"), "the named process");

@@ -4,24 +4,70 @@ use super::living;
 use crate::check::finding::{Severity, Source, Verdict};
 use crate::check::network::Facts;
 use crate::check::rule::Ground;
+use crate::config::Network;
 
 /// SMC4009: forwarded headers count from proxies that were named, and from nobody else.
 pub(super) fn proxies(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
     let declared = &facts.declared;
     let source = Source::key("server.trusted_proxies");
-    let everybody: Vec<&str> =
-        declared.proxies.iter().map(String::as_str).filter(|network| network.ends_with("/0")).collect();
     let behind_proxy = declared.public_tls && !declared.own_tls;
-    vec![match declared.proxies.as_slice() {
-        _ if !everybody.is_empty() => {
-            Verdict::fail(source, format!("{} is everybody: anyone can claim any address", everybody.join(", ")))
-        }
+    let said =
+        |networks: &[&Network]| networks.iter().map(ToString::to_string).collect::<Vec<String>>().join(", ");
+    let (four, six): (Vec<&Network>, Vec<&Network>) =
+        declared.proxies.iter().partition(|network| network.is_ipv4());
+    let (inner_four, inner_six): (Vec<Network>, Vec<Network>) =
+        INNER.iter().filter_map(|text| text.parse().ok()).partition(Network::is_ipv4);
+    let strangers = [(&four, &inner_four, MOST_FOUR), (&six, &inner_six, MOST_SIX)];
+    let wide = strangers.iter().find(|(networks, inner, most)| outside(networks, inner) > *most);
+    if let Some((networks, ..)) = wide {
+        let seen = format!("{}: so wide that anyone can claim any address", said(networks));
+        return vec![Verdict::fail(source, seen)];
+    }
+    let all: Vec<&Network> = declared.proxies.iter().collect();
+    vec![match all.as_slice() {
         [] if behind_proxy => Verdict::fail(source, "TLS ends at a proxy, and none is named: all clients look like the proxy")
             .severe(Severity::Medium)
             .because("limits per address count all clients as one, and the trail names the proxy instead of whoever came"),
         [] => Verdict::pass(source, "none is named, and none is needed"),
-        proxies => Verdict::pass(source, format!("forwarded headers count from {}", proxies.join(", "))),
+        proxies => Verdict::pass(source, format!("forwarded headers count from {}", said(proxies))),
     }]
+}
+
+/// This machine and networks behind a router (RFC 1918, 3927, 4193, 4291, 6598): who is there was let in.
+const INNER: [&str; 9] = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+];
+/// More addresses of the internet than this, a /8, are no proxies.
+const MOST_FOUR: u128 = 1 << 24;
+/// The same: a /16.
+const MOST_SIX: u128 = 1 << 112;
+
+/// How many addresses these ranges hold together that are in none of the others, which do not overlap.
+fn outside(networks: &[&Network], inner: &[Network]) -> u128 {
+    let mut ranges: Vec<(u128, u128)> = networks.iter().map(|network| network.bounds()).collect();
+    ranges.sort_unstable();
+    let mut joined: Vec<(u128, u128)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if first <= *end => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    let size = |(first, last): (u128, u128)| last.checked_sub(first).map_or(0, |more| more.saturating_add(1));
+    let common = |range: &(u128, u128)| {
+        let shared =
+            inner.iter().map(Network::bounds).map(|(first, last)| (first.max(range.0), last.min(range.1)));
+        shared.map(size).sum::<u128>()
+    };
+    joined.iter().map(|range| size(*range).saturating_sub(common(range))).fold(0, u128::saturating_add)
 }
 
 /// SMC4011: limits are set, and a live server keeps one that a stranger can see.

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use super::*;
 use crate::check::finding::{Severity, State};
 use crate::check::network::Kind;
-use crate::check::network::cases::{challenge, live, looked, passing, reply, shown};
+use crate::check::network::cases::{challenge, live, looked, networks, passing, reply, shown};
 use crate::check::network::hello::{self, Answer};
 use crate::check::network::proof::Proof;
 use crate::check::network::tls::{Fault, Shown, Strict};
@@ -145,6 +145,25 @@ fn a_server_that_speaks_nothing_of_ours_is_not_taken_for_a_safe_one() {
     assert!(verdict.state == State::Fail && verdict.observed.contains("TLS 1.1"), "{}", verdict.observed);
     assert_eq!(on_shown("SMC4001", |shown| shown.legacy = unseen()).state, State::Error);
     assert_eq!(on_shown("SMC4002", |shown| shown.weak = unseen()).state, State::Error);
+    // Hanging up, or an alert about something else, is no refusal.
+    for unsaid in [Answer::Other, Answer::Alert(112), Answer::Alert(80)] {
+        assert_eq!(on_shown("SMC4001", |shown| shown.legacy = Ok(unsaid)).state, State::Error);
+        assert_eq!(on_shown("SMC4002", |shown| shown.weak = Ok(unsaid)).state, State::Error);
+        assert_eq!(on_shown("SMC4002", |shown| shown.unprotected = Ok(unsaid)).state, State::Error);
+    }
+    // A suite without protection is found though the others were not told of.
+    for version in [hello::TLS10, hello::TLS12] {
+        let bare = on_shown("SMC4002", |shown| {
+            refused(shown);
+            shown.weak = Ok(Answer::Other);
+            shown.unprotected = Ok(Answer::Picked { version, suite: 0x0002, group: None });
+        });
+        assert!(
+            bare.observed.contains("0x0002") && bare.severity == Some(Severity::Critical),
+            "{}",
+            bare.observed
+        );
+    }
     let classic = on_shown("SMC4002", |shown| shown.hybrid = Ok(Answer::Alert(40)));
     assert!(classic.state == State::Pass && classic.observed.contains("no key exchange against quantum"));
 }
@@ -153,7 +172,7 @@ fn a_server_that_speaks_nothing_of_ours_is_not_taken_for_a_safe_one() {
 fn proxies_are_judged_by_where_tls_ends() {
     let with = |proxies: &[&str], own_tls, public_tls| {
         on("SMC4009", |facts| {
-            facts.declared.proxies = proxies.iter().map(|proxy| (*proxy).to_owned()).collect();
+            facts.declared.proxies = networks(proxies);
             (facts.declared.own_tls, facts.declared.public_tls) = (own_tls, public_tls);
         })
     };
@@ -164,6 +183,25 @@ fn proxies_are_judged_by_where_tls_ends() {
         (State::Fail, Some(Severity::Medium))
     );
     assert_eq!(with(&["10.0.0.0/8", "::/0"], true, true).state, State::Fail);
+    let parts: Vec<String> = (0..=255).map(|part| format!("{part}.0.0.0/8")).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    for wide in [
+        &["0.0.0.0/1", "128.0.0.0/1"][..],
+        &["::/1", "8000::/1"],
+        &["128.0.0.0/1"],
+        &["2000::/3"],
+        &["9.0.0.0/8", "8.0.0.0/8"],
+        &parts,
+    ] {
+        assert_eq!(with(wide, true, true).state, State::Fail, "{wide:?}");
+    }
+    for known in [
+        &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"][..],
+        &["104.16.0.0/13", "104.16.0.0/13", "172.64.0.0/13", "2606:4700::/32", "2a06:98c0::/29"],
+        &["10.0.0.0/7"],
+    ] {
+        assert_eq!(with(known, true, true).state, State::Pass, "{known:?}");
+    }
 }
 
 #[test]

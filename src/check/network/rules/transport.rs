@@ -4,6 +4,7 @@ use super::each;
 use crate::ambient::Timestamp;
 use crate::check::finding::{Severity, Source, Verdict};
 use crate::check::network::hello::{self, Answer};
+use crate::check::network::suites;
 use crate::check::network::tls::{Certificate, Fault, Shown, Strict};
 use crate::check::network::{Facts, Kind, Looked};
 use crate::check::rule::Ground;
@@ -41,12 +42,24 @@ fn version(source: Source, shown: &Shown) -> Verdict {
             Verdict::error(source, format!("no handshake with TLS 1.2 or 1.3: {why}"))
         }
         (Err(unseen), _) => Verdict::error(source, format!("TLS 1.1 and older: {unseen}")),
+        (Ok(answer), _) if !answer.refuses() => {
+            Verdict::error(source, format!("TLS 1.1 and older: {}", unsaid(answer)))
+        }
         (Ok(_), Strict::Trusted { version, .. }) => {
             Verdict::pass(source, format!("{version}; TLS 1.1 and older are refused"))
         }
         (Ok(_), Strict::Untrusted(_)) => {
             Verdict::pass(source, "TLS 1.2 or newer; TLS 1.1 and older are refused")
         }
+    }
+}
+
+/// What an answer says that is neither an agreement nor a refusal.
+fn unsaid(answer: &Answer) -> String {
+    match answer {
+        Answer::Alert(alert) => format!("it answers with alert {alert}, which does not say that it refuses"),
+        Answer::Picked { version, .. } => format!("it answers with {}", hello::version_name(*version)),
+        Answer::Other => "it hangs up without an alert, which does not say that it refuses".to_owned(),
     }
 }
 
@@ -67,17 +80,41 @@ fn suite(source: Source, shown: &Shown) -> Verdict {
         || "no key exchange against quantum computers".to_owned(),
         |name| format!("{name} is offered too"),
     );
-    match (&shown.weak, &shown.strict) {
-        (Ok(Answer::Picked { version: hello::TLS12, suite, .. }), _) => Verdict::fail(
+    let answers = [("unprotected suites", &shown.unprotected), ("weak suites", &shown.weak)];
+    for (_, answer) in answers {
+        if let Ok(Answer::Picked { suite, .. }) = answer {
+            return accepted(source, *suite);
+        }
+    }
+    for (what, answer) in answers {
+        match answer {
+            Err(unseen) => return Verdict::error(source, format!("{what}: {unseen}")),
+            Ok(answer) if !answer.refuses() => {
+                return Verdict::error(source, format!("{what}: {}", unsaid(answer)));
+            }
+            Ok(_) => {}
+        }
+    }
+    match &shown.strict {
+        Strict::Refused(why) => Verdict::error(source, format!("no handshake: {why}")),
+        Strict::Trusted { suite, group, .. } => {
+            Verdict::pass(source, format!("{suite} with {group}; weak suites are refused; {hybrid}"))
+        }
+        Strict::Untrusted(_) => Verdict::pass(source, format!("weak suites are refused; {hybrid}")),
+    }
+}
+
+fn accepted(source: Source, suite: u16) -> Verdict {
+    match suites::unprotected().contains(&suite) {
+        true => Verdict::fail(
+            source,
+            format!("it accepts suite {suite:#06x}: no encryption, no authentication, or keys that are easily broken"),
+        )
+        .severe(Severity::Critical),
+        false => Verdict::fail(
             source,
             format!("it accepts suite {suite:#06x}: no forward secrecy, or no authenticated encryption"),
         ),
-        (Err(unseen), _) => Verdict::error(source, unseen.why.clone()),
-        (Ok(_), Strict::Refused(why)) => Verdict::error(source, format!("no handshake: {why}")),
-        (Ok(_), Strict::Trusted { suite, group, .. }) => {
-            Verdict::pass(source, format!("{suite} with {group}; weak suites are refused; {hybrid}"))
-        }
-        (Ok(_), Strict::Untrusted(_)) => Verdict::pass(source, format!("weak suites are refused; {hybrid}")),
     }
 }
 

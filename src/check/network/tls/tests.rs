@@ -1,7 +1,7 @@
 //! Servers with one fault each: every fault is seen, and by its name.
 
 use super::*;
-use crate::check::network::fixtures::{Authority, BOTH, answering, secured};
+use crate::check::network::fixtures::{Authority, BOTH, agreeing, answering, secured};
 use crate::check::network::proof::old_server_hello;
 
 async fn look_at(address: SocketAddr, host: &str, authority: &Authority) -> Shown {
@@ -26,8 +26,8 @@ async fn a_sound_server_is_trusted_and_refuses_what_is_weak() {
             (true, sent, "P-256")
         );
         assert_eq!(certificate.ends, Some(4_102_444_800));
-        for refused in [shown.legacy, shown.weak, shown.hybrid] {
-            assert!(matches!(refused, Ok(Answer::Alert(_) | Answer::Other)), "{refused:?}");
+        for refused in [shown.legacy, shown.weak, shown.unprotected, shown.hybrid] {
+            assert!(refused.as_ref().is_ok_and(Answer::refuses), "{refused:?}");
         }
     }
     let older = secured(authority.issue("127.0.0.1", 2100), &[&rustls::version::TLS12]).await;
@@ -55,9 +55,25 @@ async fn every_fault_of_a_certificate_has_its_name() {
 async fn an_old_version_is_seen_though_we_do_not_speak_it() {
     let authority = Authority::new();
     for version in [hello::TLS10, hello::TLS11] {
-        let shown = look_at(answering(old_server_hello(version)).await, "127.0.0.1", &authority).await;
+        let shown =
+            look_at(answering(old_server_hello(version, 0xc013)).await, "127.0.0.1", &authority).await;
         assert_eq!(shown.legacy, Ok(Answer::Picked { version, suite: 0xc013, group: None }));
         assert!(matches!(shown.strict, Strict::Refused(_)) && shown.certificate.is_none(), "{shown:?}");
+    }
+}
+
+/// Whichever suite a server has: where it is offered at all, it is picked and seen.
+#[tokio::test]
+async fn every_suite_that_should_be_refused_is_offered() {
+    let authority = Authority::new();
+    for (suite, unprotected) in
+        [(0x0002, true), (0x003b, true), (0x0018, true), (0xc0a0, false), (0x00be, false), (0x0004, false)]
+    {
+        let shown = look_at(agreeing(suite).await, "127.0.0.1", &authority).await;
+        let picked = Ok(Answer::Picked { version: hello::TLS12, suite, group: None });
+        assert_eq!(shown.unprotected == picked, unprotected, "{suite:#06x}");
+        assert_eq!(shown.weak == picked, !unprotected, "{suite:#06x}");
+        assert_eq!(shown.legacy, picked, "of an old server any of them");
     }
 }
 

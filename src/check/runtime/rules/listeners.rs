@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{judged, part};
-use crate::check::finding::{Severity, Source, Verdict};
+use crate::check::finding::{Severity, Source, Unseen, Verdict};
 use crate::check::rule::Ground;
 use crate::check::runtime::process::Who;
 use crate::check::runtime::sockets::Listener;
@@ -16,27 +16,45 @@ pub(super) fn declared(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         facts,
         "net/tcp",
         |linux| part(&linux.listeners),
-        |source, listeners, _| {
-            if listeners.is_empty() {
+        |source, listening, _| match (&listening.not_its_own, listening.listeners.as_slice()) {
+            (None, []) => {
                 let why = match facts.who {
                     Ok(Who::Itself) => "no server runs, and this command listens nowhere",
                     _ => "it listens nowhere: it serves standard input and output",
                 };
-                return vec![Verdict::not_applicable(source, why)];
+                vec![Verdict::not_applicable(source, why)]
             }
-            listeners.iter().map(|listener| one(source.clone(), listener, &facts.declared)).collect()
+            (Some(unseen), []) => {
+                let why =
+                    format!("no socket of its user listens, and whether it has others is not said: {unseen}");
+                vec![Verdict::error(source, why)]
+            }
+            (unseen, all) => {
+                all.iter().map(|one| judge(source.clone(), one, (&facts.declared, unseen.as_ref()))).collect()
+            }
         },
     )
 }
 
-fn one(source: Source, listener: &Listener, declared: &Declared) -> Verdict {
-    let address = listener.address;
+fn judge(source: Source, listener: &Listener, (declared, unseen): (&Declared, Option<&Unseen>)) -> Verdict {
+    let (address, user) = (listener.address, listener.user);
     let verdict = match declared.metrics {
         Some(metrics) if fits(metrics, address) => metrics_listener(source, address),
         _ if declared.listen.iter().any(|listen| fits(*listen, address)) => {
             Verdict::pass(source, format!("{address} is declared (server.host, server.port)"))
         }
-        _ => Verdict::fail(source, format!("it listens on {address}, which the configuration does not say")),
+        _ => match unseen {
+            None => Verdict::fail(
+                source,
+                format!("it listens on {address}, which the configuration does not say"),
+            ),
+            Some(unseen) => Verdict::error(
+                source,
+                format!(
+                    "something of user {user} listens on {address}, which the configuration does not say; whether it is this process cannot be seen: {unseen}"
+                ),
+            ),
+        },
     };
     verdict.about(address.to_string())
 }

@@ -4,11 +4,12 @@ use super::*;
 use crate::check::finding::{Severity, State};
 use crate::check::profile::Profile;
 use crate::check::proving::verdicts;
-use crate::check::runtime::cases::{confined, facts, listener};
+use crate::check::runtime::cases::{confined, facts, listening};
 use crate::check::runtime::key_source::Said;
 use crate::check::runtime::limits::swaps;
 use crate::check::runtime::mounts;
 use crate::check::runtime::process::Who;
+use crate::check::runtime::sockets::Listening;
 
 fn judged_by(id: &str, facts: &Facts) -> Vec<Verdict> {
     verdicts(RULES, id, facts, Profile::Production)
@@ -221,7 +222,7 @@ fn in_a_container_the_machines_namespaces_are_not_its_own() {
 fn listeners_are_held_against_the_configuration() {
     let at = |address: &str, listen: &str, metrics: Option<&str>| {
         let mut linux = confined();
-        linux.listeners = Ok(vec![listener(address.parse().unwrap())]);
+        linux.listeners = listening(address.parse().unwrap());
         let mut facts = facts(linux);
         facts.declared.listen = vec![listen.parse().unwrap()];
         facts.declared.metrics = metrics.map(|address| address.parse().unwrap());
@@ -235,9 +236,25 @@ fn listeners_are_held_against_the_configuration() {
     assert_eq!(at("127.0.0.1:9464", "127.0.0.1:8000", Some("127.0.0.1:9464")), State::Pass);
     assert_eq!(at("10.0.0.5:9464", "127.0.0.1:8000", Some("10.0.0.5:9464")), State::Pass);
     assert_eq!(at("0.0.0.0:9464", "127.0.0.1:8000", Some("0.0.0.0:9464")), State::Fail);
-    let mut linux = confined();
-    linux.listeners = Ok(Vec::new());
-    assert_eq!(judged_by("SMC4008", &facts(linux))[0].state, State::NotApplicable);
+    let none = |not_its_own: Option<Unseen>| {
+        first("SMC4008", |linux| linux.listeners = Ok(Listening { listeners: Vec::new(), not_its_own }))
+    };
+    assert_eq!(none(None).0, State::NotApplicable);
+    let (state, observed, _) = none(Some(Unseen::because("hidden")));
+    assert!(state == State::Error && observed.contains("hidden"), "{observed}");
+}
+
+#[test]
+fn a_socket_that_may_be_another_programs_is_no_evidence_either_way() {
+    let hidden = |address: &str| {
+        first("SMC4008", |linux| {
+            linux.listeners = listening(address.parse().unwrap());
+            linux.listeners.as_mut().unwrap().not_its_own = Some(Unseen::because("hidden"));
+        })
+    };
+    assert_eq!(hidden("127.0.0.1:8000").0, State::Pass);
+    let (state, observed, _) = hidden("127.0.0.5:18301");
+    assert!(state == State::Error && observed.contains("127.0.0.5:18301"), "{observed}");
 }
 
 #[test]
