@@ -19,6 +19,7 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from mcp.shared.exceptions import MCPError
+from mcp.types import ElicitResult
 
 from browser import Browser, narrowed, revoke
 
@@ -82,6 +83,17 @@ class Login:
         self.client = client
 
 
+class Person:
+    """Replies to what the server asks through the client."""
+
+    def __init__(self):
+        self.asked, self.reply = [], "accept"
+
+    async def __call__(self, context, params):
+        self.asked.append(params.message)
+        return ElicitResult(action=self.reply, content={"agree": True} if self.reply == "accept" else None)
+
+
 class Session:
     """A connected client of one person. Every answer is checked to be that person's."""
 
@@ -104,13 +116,16 @@ async def main(origin, person, era):
     login = Login(origin, person)
     async with create_mcp_http_client(auth=login.auth) as http:
         transport = streamable_http_client(f"{origin}/mcp", http_client=http)
-        async with Client(transport, mode="auto" if era == "modern" else "legacy") as client:
+        asked = Person()
+        mode = "auto" if era == "modern" else "legacy"
+        async with Client(transport, mode=mode, elicitation_callback=asked) as client:
             session = Session(client, person)
             assert client.protocol_version == VERSIONS[era], client.protocol_version
             assert login.logins == 1 and login.browser.pages == ["consent", "sandbox"], login.browser.pages
             ok(f"logged in by dynamic registration, speaks {client.protocol_version}")
             await lists(client)
             await music(session)
+            await asking(session, asked)
             await status(session)
             await expiry(session, login)
             await revocation(session, login, era)
@@ -150,6 +165,21 @@ async def music(session):
     kept = await session.call("get_playlist_tracks", playlist_id=made["id"])
     assert [track["uri"] for track in kept["tracks"]] == uris, kept
     ok("made a playlist, and added tracks that are there in order")
+
+
+async def asking(session, person):
+    found = await session.call("search_tracks", query="don't stop", limit=3)
+    uris = [track["uri"] for track in found["tracks"]]
+    made = (await session.call("create_playlist", name=f"Asked {time.time_ns()}", track_uris=uris))["playlist"]
+    for person.reply in ("decline", "cancel", "accept"):
+        plan = await session.call("remove_tracks_from_playlist", playlist_id=made["id"], positions=[0])
+        arguments = {"playlist_id": made["id"], "positions": [0], "dry_run": False, "plan_id": plan["plan_id"]}
+        result = await session.client.call_tool("remove_tracks_from_playlist", arguments)
+        assert person.asked.pop().startswith(f"Remove 1 of {len(uris)} tracks"), person.asked
+        code = (result.structured_content or {}).get("error", {}).get("code")
+        assert (code is None) == (person.reply == "accept") and code in (None, "DECLINED"), result
+    assert not person.asked, person.asked
+    ok("the person is asked before something is removed, and only their yes removes it")
 
 
 async def status(session):
