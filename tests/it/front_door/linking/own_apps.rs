@@ -89,6 +89,8 @@ async fn an_account_stands_on_ones_own_app_until_it_is_unlinked() {
         assert_eq!(raw.texts(by_app).await, [OPERATORS]);
         ada.call("unlink_account", json!({"account": "work", "confirm": true})).await.content();
         assert!(raw.dump().await.iter().all(|line| !line.contains(MINE)), "nothing of it is left");
+        let logged = server.logged();
+        assert!(!logged.contains(SECRET) && !logged.contains(MINE), "{logged}");
     })
     .await;
 }

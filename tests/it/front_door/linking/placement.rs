@@ -163,3 +163,19 @@ async fn a_race_for_the_last_seats_of_two_apps_fills_both_and_no_more() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_login_whose_app_the_operator_took_away_goes_on_to_another() {
+    let mut server = server(Place::sqlite(), (5, 5)).await;
+    let browser = server.browser();
+    let pending = browser.open("/auth/login").await;
+    server.stop().await;
+    let kitchen = json!([{"client_id": KITCHEN, "name": "Kitchen"}]).to_string();
+    server.environment.remove("SPOTIFY_CLIENT_ID");
+    server.environment.remove("SPOTIFY_MCP__SPOTIFY__SEATS");
+    server.environment.insert("SPOTIFY_MCP__SPOTIFY__APPS".to_owned(), kitchen);
+    server.start().await;
+    let (page, asked) = agrees(&browser, pending, "ada").await;
+    assert_eq!((page.url.path(), asked), ("/account", 2), "{}", page.text);
+    assert_eq!(filled(&server).await, [format!("{KITCHEN} ada")]);
+}
