@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::CHECKPOINTS;
-use super::line::{Facts, Marker};
+use super::line::{Facts, Marker, chain_of};
 use super::merkle::{Frontier, Tree, leaf_hash};
 use super::reader::{self, Segment};
 use super::verify::claims::{Claim, of_checkpoints};
@@ -37,6 +37,22 @@ pub fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// The trails in folders below this one, which local servers write, and their chains.
+pub fn beside(dir: &Path) -> Vec<(String, String)> {
+    let Ok(entries) = dir.read_dir() else { return Vec::new() };
+    let mut found: Vec<(String, String)> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok().filter(|name| name.starts_with("local-"))?;
+            let first = reader::segments(&entry.path()).ok()?.into_iter().next()?;
+            let line = reader::first_line(&first.path).ok()??;
+            Some((name, chain_of(&line)?))
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 /// Examines the lines of a trail with these claims in mind. With `since`, from the segment on that has the record behind

@@ -2,6 +2,7 @@
 //!
 //! Pure. Never: letting something pass because it was waived then; a waiver has to hold today.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -19,10 +20,12 @@ pub struct Baseline {
     then: BTreeMap<(String, String), Then>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Then {
     state: State,
     severity: Severity,
+    /// Empty: the report did not say.
+    fingerprint: String,
     is_waived: bool,
 }
 
@@ -42,6 +45,8 @@ struct Entry {
     state: State,
     severity: Severity,
     #[serde(default)]
+    fingerprint: String,
+    #[serde(default)]
     waiver: Option<EntryWaiver>,
 }
 
@@ -56,7 +61,7 @@ struct EntryWaiver {
 pub enum Change {
     /// It was not there, or was no failure that counted.
     New,
-    /// It was there, and was less severe.
+    /// It was there, and was less severe, or something else was wrong with it.
     Worse,
     /// It was there as it is.
     Known,
@@ -97,7 +102,15 @@ impl Baseline {
         }
         let one = |entry: Entry| {
             let is_waived = entry.waiver.is_some_and(|waiver| waiver.holds);
-            ((entry.id, entry.subject), Then { state: entry.state, severity: entry.severity, is_waived })
+            (
+                (entry.id, entry.subject),
+                Then {
+                    state: entry.state,
+                    severity: entry.severity,
+                    fingerprint: entry.fingerprint,
+                    is_waived,
+                },
+            )
         };
         let then = file.findings.into_iter().map(one).collect();
         let (at, asked) = (super::finding::cleaned(&file.generated_at), super::finding::cleaned(&file.asked));
@@ -108,7 +121,12 @@ impl Baseline {
     pub fn change(&self, finding: &Finding) -> Change {
         match self.then.get(&(finding.id.clone(), finding.subject.clone())) {
             Some(then) if then.state == State::Fail && !then.is_waived => {
-                if finding.severity > then.severity { Change::Worse } else { Change::Known }
+                let is_another = !then.fingerprint.is_empty() && then.fingerprint != finding.fingerprint;
+                match finding.severity.cmp(&then.severity) {
+                    Ordering::Greater => Change::Worse,
+                    Ordering::Equal if is_another => Change::Worse,
+                    Ordering::Equal | Ordering::Less => Change::Known,
+                }
             }
             _ => Change::New,
         }
@@ -216,5 +234,20 @@ mod tests {
         assert!(Baseline::parse("nonsense").unwrap_err().contains("line 1"));
         let other = json!({ "schema": "other", "generated_at": "", "asked": "", "findings": [] });
         assert!(Baseline::parse(&other.to_string()).unwrap_err().contains("schema"));
+    }
+
+    #[test]
+    fn another_fault_of_the_same_thing_is_worse() {
+        let mut now = finding("SMC1001", State::Fail, Severity::High);
+        let then = |print: &str| {
+            let entry = serde_json::json!({ "id": "SMC1001", "subject": "", "state": "fail", "severity": "high", "fingerprint": print });
+            let text = serde_json::json!({ "schema": SCHEMA, "generated_at": "", "asked": "config", "findings": [entry] });
+            Baseline::parse(&text.to_string()).unwrap()
+        };
+        now.fingerprint = "b".repeat(32);
+        assert_eq!(then(&"a".repeat(32)).change(&now), Change::Worse);
+        assert_eq!(then(&now.fingerprint).change(&now), Change::Known);
+        now.severity = Severity::Medium;
+        assert_eq!(then(&"a".repeat(32)).change(&now), Change::Known);
     }
 }

@@ -290,6 +290,11 @@ impl Catalogue {
             let own = self.check(&check.id).ok_or_else(|| {
                 format!("{} is missing: to leave it out, say severity_in = {{ PROFILE = \"off\" }}", check.id)
             })?;
+            if own.tags.iter().any(|tag| tag == STALE_INPUT)
+                && !check.tags.iter().any(|tag| tag == STALE_INPUT)
+            {
+                return Err(format!("{}: only the age of an input is tagged {STALE_INPUT}", check.id));
+            }
             if !own.parameters.is_like(&check.parameters) {
                 return Err(format!("{}: its parameters are not those of the built-in entry", check.id));
             }

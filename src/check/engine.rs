@@ -49,7 +49,7 @@ pub struct Finding {
     pub controls: BTreeMap<String, Vec<String>>,
     /// Of check and subject: the same finding in another run.
     pub key: String,
-    /// Of check, subject and severity: what a waiver is bound to.
+    /// Of check, subject, severity and kind of fault: what a waiver is bound to.
     pub fingerprint: String,
 }
 
@@ -65,6 +65,10 @@ pub struct Place {
     /// The line, counted from 1.
     pub line: Option<u32>,
 }
+
+/// What to do where something could not be assessed and the rule knows no better.
+const UNSEEN: &str =
+    "nothing is known to be wrong: see that what was observed can be looked at, then run this again";
 
 /// A check that something on the command line took out of what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -172,9 +176,12 @@ impl Finding {
     pub fn new(check: &Check, severity: Severity, verdict: Verdict, loaded: &Loaded) -> Self {
         let severity = verdict.severity.unwrap_or(severity);
         let place = Place::of(&verdict.source, loaded);
-        let key = digest(&[&check.id, &verdict.subject]);
+        let mut identity = vec![check.id.as_str()];
+        identity.extend(verdict.identity.iter().map(String::as_str));
+        let key = digest(&identity);
+        identity.insert(2, severity.name());
         Self {
-            fingerprint: digest(&[&check.id, &verdict.subject, severity.name()]),
+            fingerprint: digest(&identity),
             key,
             id: check.id.clone(),
             name: check.name.clone(),
@@ -186,7 +193,11 @@ impl Finding {
             observed: verdict.observed,
             place,
             why: verdict.why.unwrap_or_else(|| check.why.clone()),
-            fix: verdict.fix.unwrap_or_else(|| check.fix.clone()),
+            fix: verdict.fix.unwrap_or_else(|| match verdict.state {
+                // The remedy is against what fails; nothing is known to.
+                State::Error => UNSEEN.to_owned(),
+                _ => check.fix.clone(),
+            }),
             verify: check.verify.clone(),
             references: verdict.references,
             tags: check.tags.clone(),

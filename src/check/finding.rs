@@ -137,6 +137,9 @@ pub struct Verdict {
     pub state: State,
     /// What it is about where one check looks at several things; stable, because fingerprints are made of it.
     pub subject: String,
+    /// The subject whole and uncleaned, and what kind of fault it has where it may have several: what makes this finding
+    /// another one than a similar one. For digests alone.
+    pub identity: Vec<String>,
     /// What was seen, at most [`LONGEST`] characters.
     pub observed: String,
     /// What ought to have been seen.
@@ -159,6 +162,7 @@ impl Verdict {
         Self {
             state,
             subject: String::new(),
+            identity: vec![String::new()],
             observed,
             expected: None,
             severity: None,
@@ -197,7 +201,16 @@ impl Verdict {
     /// What it is about, where one check looks at several things (a package and its advisory, a file, an address).
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
-        self.subject = cleaned(&subject.into());
+        let subject = subject.into();
+        self.subject = cleaned(&subject);
+        self.identity = vec![subject];
+        self
+    }
+
+    /// What is wrong with the subject, stable from run to run: whoever accepts this does not accept something worse.
+    #[must_use]
+    pub fn of_kind(mut self, kind: impl Into<String>) -> Self {
+        self.identity.push(kind.into());
         self
     }
 
@@ -302,5 +315,13 @@ mod tests {
         assert_eq!(line.to_string(), "c.toml:3");
         assert_eq!(Source::file("a\nb").to_string(), "a b");
         assert_eq!(Source::Database("keys.kek".into()).to_string(), "database, keys.kek");
+    }
+
+    #[test]
+    fn what_looks_alike_when_it_is_cleaned_is_still_told_apart() {
+        let about = |subject: &str| Verdict::fail(Source::Program, "x").about(subject);
+        assert_eq!(about("serde").subject, about("ser\u{200b}de").subject);
+        assert_ne!(about("serde").identity, about("ser\u{200b}de").identity);
+        assert_ne!(about("serde").identity, about("serde").of_kind("git elsewhere").identity);
     }
 }

@@ -31,11 +31,10 @@ pub enum Asked {
 impl Selection {
     /// Whether this check was asked.
     pub fn asks(&self, check: &Check) -> Asked {
-        let of_area = self.area.is_none_or(|area| area == check.area || check.area == Area::All);
-        if !of_area || !self.names(check) {
+        if !self.is_of_area(check) || !self.names(check) {
             return Asked::No;
         }
-        if self.skip.iter().any(|word| is_called(check, word)) {
+        if self.skips(check) {
             return Asked::Without("skipped by --skip".to_owned());
         }
         if !self.probe && check.needs.contains(&Need::Probe) {
@@ -50,6 +49,30 @@ impl Selection {
     /// Whether `--only` names it, or names none.
     pub fn names(&self, check: &Check) -> bool {
         self.only.is_empty() || self.only.iter().any(|word| is_called(check, word))
+    }
+
+    /// Whether `--skip` leaves nothing of what the area and `--only` ask.
+    pub fn skips_all(&self, catalogue: &Catalogue) -> bool {
+        let asked = |check: &&Check| self.is_of_area(check) && self.names(check);
+        catalogue.checks.iter().filter(asked).all(|check| self.skips(check))
+    }
+
+    fn is_of_area(&self, check: &Check) -> bool {
+        self.area.is_none_or(|area| area == check.area || check.area == Area::All)
+    }
+
+    fn skips(&self, check: &Check) -> bool {
+        self.skip.iter().any(|word| is_called(check, word))
+    }
+
+    /// The first word of `--only` that calls checks of other areas alone, and the area of the first of them.
+    pub fn elsewhere<'a>(&'a self, catalogue: &Catalogue) -> Option<(&'a str, Area)> {
+        self.only.iter().find_map(|word| {
+            let called: Vec<&Check> =
+                catalogue.checks.iter().filter(|check| is_called(check, word)).collect();
+            let first = called.first().filter(|_| !called.iter().any(|check| self.is_of_area(check)))?;
+            Some((word.as_str(), first.area))
+        })
     }
 
     /// The first word of `--only` and `--skip` that no check is called by.

@@ -1,5 +1,6 @@
 //! `spotify-mcp security-check`: looks, judges by `policies/`, and writes reports. Never: changing what it looks at.
 
+mod again;
 mod arguments;
 mod ask;
 mod attest;

@@ -51,6 +51,9 @@ pub struct Args {
     /// With --log-level debug or trace: fall back to the configured level after this long, for example 15m
     #[arg(long = "for", value_name = "DURATION")]
     pub log_level_for: Option<String>,
+    /// End when standard input ends: for a parent that may be killed
+    #[arg(long, hide = true, conflicts_with = "stdio")]
+    pub while_stdin: bool,
     /// In development: let a debugger of this user in, and let /proc show memory and environment to this user
     #[arg(long)]
     pub allow_debugging: bool,
@@ -68,6 +71,9 @@ const LAST_RECORD: Duration = Duration::from_secs(5);
 /// Serves until told to stop.
 pub fn run(args: &Args, global: &Global, make: MakeServer) -> Result<Exit, Refused> {
     let output = global.output();
+    if args.while_stdin {
+        end_with_stdin();
+    }
     let started = serve_start::prepare(args, global, &output)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Refused::unexpected("RUNTIME", &error.into(), "check the limits on threads of this user")
@@ -217,6 +223,17 @@ async fn over_http(
     calls_stop.cancel();
     serving.abort();
     Ok(())
+}
+
+/// Ends this process as SIGTERM does, twice at once, when its standard input ends: its parent is gone, also if it was killed.
+fn end_with_stdin() {
+    use rustix::process::{Signal, getpid, kill_process};
+    let _left_behind = std::thread::spawn(|| {
+        let _ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        for _ in 0..2 {
+            let _told = kill_process(getpid(), Signal::TERM);
+        }
+    });
 }
 
 /// Why the address of metrics cannot be listened on.

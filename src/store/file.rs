@@ -65,7 +65,7 @@ impl DatabaseFile {
     }
 }
 
-/// How a database file says that it is written: `wal`, or `delete`. Its header (file format, section 1.3.3) is asked and
+/// How a database file says that it is written: `wal`, or `delete`; `empty`: it has no header. Its header (file format, section 1.3.3) is asked and
 /// not SQLite, which says `delete` of a file that it reads as unchanging. Before the file is opened by SQLite: closing any
 /// handle of it drops the locks that this process holds on it.
 pub(super) fn journal(path: &Path) -> Result<&'static str, Failure> {
@@ -73,7 +73,7 @@ pub(super) fn journal(path: &Path) -> Result<&'static str, Failure> {
     let mut header = [0; 20];
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
     match read {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok("delete"),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok("empty"),
         read => {
             read.during("reading the header of the database file")?;
             Ok(if header[18..] == [2, 2] { "wal" } else { "delete" })

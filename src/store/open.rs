@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _, Sqlit
 use crate::failure::{During as _, Failure};
 
 use super::file::DatabaseFile;
+use super::retry::sql_state;
 use super::{Pool, Store};
 
 /// In order; a released text never changes (its digest is stored with the database).
@@ -261,10 +262,20 @@ pub(super) const SESSION: &str =
     SET statement_timeout = '60s'; SET idle_in_transaction_session_timeout = '60s'";
 
 pub(super) async fn probe(url: &str) -> Result<(), OpenStoreError> {
-    let refused = |cause: Failure| OpenStoreError {
-        what: "the PostgreSQL database cannot be reached",
-        next: "see that it is reachable, and check DATABASE_URL",
-        cause,
+    let refused = |cause: Failure| {
+        let (what, next) = match sql_state(&cause).as_deref() {
+            Some("28P01" | "28000") => {
+                ("the PostgreSQL server does not let this user in", "check user and password in DATABASE_URL")
+            }
+            Some("3D000") => {
+                ("the PostgreSQL server has no such database", "make it, or check its name in DATABASE_URL")
+            }
+            _ => (
+                "the PostgreSQL database cannot be reached",
+                "see that it is reachable, and check DATABASE_URL",
+            ),
+        };
+        OpenStoreError { what, next, cause }
     };
     let options = PgConnectOptions::from_str(url).map_err(|error| refused(error.into()))?;
     let connection =

@@ -1,6 +1,7 @@
 //! What only one engine can say of itself, for `security-check`: SQLite's own checks, PostgreSQL's view of our session
 //! and role. Never: a password, or changing anything.
 
+use std::net::IpAddr;
 use std::str::FromStr as _;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -36,7 +37,49 @@ pub struct PostgresStanding {
     pub method: Option<String>,
 }
 
-type Role = (String, bool, bool, bool, bool, bool);
+type Role = (String, bool, bool, bool, bool, bool, Vec<String>);
+
+/// PostgreSQL's own roles whose members reach beyond their own tables (PostgreSQL 18, section 21.5).
+const POWERFUL: [&str; 10] = [
+    "pg_execute_server_program",
+    "pg_read_server_files",
+    "pg_write_server_files",
+    "pg_read_all_data",
+    "pg_write_all_data",
+    "pg_maintain",
+    "pg_signal_backend",
+    "pg_create_subscription",
+    "pg_checkpoint",
+    "pg_read_all_settings",
+];
+
+/// How a connection to PostgreSQL is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// It does not leave this machine by itself.
+    pub local: bool,
+    /// `sslmode`.
+    pub mode: &'static str,
+}
+
+impl Way {
+    /// What this URL asks for; `None`: it is no URL of PostgreSQL.
+    pub fn of(url: &str) -> Option<Self> {
+        let options = url.starts_with("postgres").then(|| PgConnectOptions::from_str(url).ok())??;
+        Some(Self { local: is_local(&options), mode: mode(options.get_ssl_mode()) })
+    }
+}
+
+/// A socket of the file system, or a loopback address by number or as `localhost`. The server is not asked: behind a
+/// relay it would speak of the relay's side.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let number = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || number.is_ok_and(|address| address.is_loopback())
+}
 
 impl Store {
     /// SQLite's own word; `None` on another engine.
@@ -51,11 +94,15 @@ impl Store {
         let options = PgConnectOptions::from_str(url).during("reading the database's URL")?;
         let tls = "SELECT COALESCE(version, '') || ' ' || COALESCE(cipher, '') FROM pg_stat_ssl
             WHERE pid = pg_backend_pid() AND ssl";
-        let role = "SELECT rolname::text, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls
-            FROM pg_roles WHERE rolname = current_user";
-        let local =
-            "SELECT COALESCE(inet_server_addr() <<= '127.0.0.0/8' OR inet_server_addr() = '::1', TRUE)";
-        let (role, superuser, createrole, createdb, replication, bypassrls): Role =
+        // Of every role that this one is a member of too: it may take them on.
+        let role = "WITH RECURSIVE mine(oid) AS (
+                SELECT oid FROM pg_roles WHERE rolname = session_user
+                UNION SELECT member.roleid FROM pg_auth_members member JOIN mine ON member.member = mine.oid)
+            SELECT session_user::text, bool_or(rolsuper), bool_or(rolcreaterole), bool_or(rolcreatedb),
+                bool_or(rolreplication), bool_or(rolbypassrls),
+                COALESCE(array_agg(rolname::text) FILTER (WHERE rolname LIKE 'pg\\_%'), '{}')
+            FROM pg_roles JOIN mine USING (oid)";
+        let (role, superuser, createrole, createdb, replication, bypassrls, memberships): Role =
             sqlx::query_as(role).fetch_one(pool).await?;
         let all = [
             (superuser, "superuser"),
@@ -66,10 +113,15 @@ impl Store {
         ];
         Ok(Some(PostgresStanding {
             mode: mode(options.get_ssl_mode()),
-            local: sqlx::query_scalar(local).fetch_one(pool).await?,
+            local: is_local(&options),
             protected: sqlx::query_scalar(tls).fetch_optional(pool).await?,
             role,
-            privileges: all.into_iter().filter(|(may, _)| *may).map(|(_, name)| name).collect(),
+            privileges: all
+                .into_iter()
+                .filter(|(may, _)| *may)
+                .map(|(_, name)| name)
+                .chain(POWERFUL.into_iter().filter(|name| memberships.iter().any(|held| held == name)))
+                .collect(),
             password_encryption: sqlx::query_scalar("SHOW password_encryption").fetch_one(pool).await?,
             method: self.let_in_by().await?,
         }))

@@ -1,5 +1,8 @@
 //! What failures of the database mean: which transactions may run again from their start, and which failures are
-//! nothing but a database that is away or has no room. Never decides by texts, which are the drivers' own.
+//! nothing but a database that is away or has no room. Never decides whether to go on by texts, which are the
+//! drivers' own.
+
+use std::borrow::Cow;
 
 use crate::failure::Failure;
 
@@ -22,8 +25,7 @@ impl Tries {
 /// 23503 (foreign_key_violation): a row that was there when the statement began was deleted before it ended, which
 /// the next run sees. In all three nothing was committed.
 fn nobodys_fault(failure: &Failure) -> bool {
-    let state = database_error(failure).and_then(|error| error.code());
-    state.is_some_and(|state| matches!(state.as_ref(), "40001" | "40P01" | "23503"))
+    sql_state(failure).is_some_and(|state| matches!(state.as_str(), "40001" | "40P01" | "23503"))
 }
 
 /// Whether a UNIQUE constraint refused the change.
@@ -59,6 +61,24 @@ fn says_unavailable(code: &str) -> bool {
             || ["08", "28", "53", "57P"].iter().any(|class| code.starts_with(class));
     }
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
+}
+
+/// The database's own code of what it refused.
+pub(super) fn sql_state(failure: &Failure) -> Option<String> {
+    database_error(failure).and_then(|error| error.code()).map(Cow::into_owned)
+}
+
+/// Whether SQLite says that a file is damaged (11) or none of its own (26), extended codes with them.
+pub(super) fn is_damage(failure: &Failure) -> bool {
+    let number = sql_state(failure).filter(|code| code.len() < 5).and_then(|code| code.parse::<u32>().ok());
+    number.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+/// Whether a table is asked for that is not there: PostgreSQL's 42P01, or SQLite's only text for it.
+pub fn is_without_tables(failure: &Failure) -> bool {
+    database_error(failure).is_some_and(|error| {
+        error.code().is_some_and(|code| code == "42P01") || error.message().starts_with("no such table")
+    })
 }
 
 fn database_error(failure: &Failure) -> Option<&dyn sqlx::error::DatabaseError> {

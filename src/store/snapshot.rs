@@ -9,6 +9,7 @@ use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 
 use crate::failure::{During as _, Failure};
 
+use super::retry::is_damage;
 use super::{Pool, Store, reading};
 
 /// What a database holds, without a value of anybody's.
@@ -75,10 +76,15 @@ impl Store {
     /// What is wrong with the database by SQLite's own checks of every page, index and reference; nothing: it is whole.
     pub async fn damage(&self) -> Result<Vec<String>, Failure> {
         let Pool::Sqlite { read, .. } = &self.pool else { return Ok(Vec::new()) };
-        let pages: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
-            .fetch_all(read)
-            .await
-            .during("checking the copy")?;
+        let pages = sqlx::query_scalar("PRAGMA integrity_check(20)").fetch_all(read).await;
+        let pages: Vec<String> = match pages.during("checking the copy") {
+            Err(failure) if is_damage(&failure) => {
+                return Ok(vec![
+                    "it is no SQLite database, or so damaged that none of it can be read".to_owned(),
+                ]);
+            }
+            pages => pages?,
+        };
         let dangling: Vec<String> =
             sqlx::query_scalar("SELECT DISTINCT \"table\" FROM pragma_foreign_key_check")
                 .fetch_all(read)

@@ -48,6 +48,7 @@ pub(super) fn loaded(more: &[(&str, &str)], dice: &Dice) -> Result<Facts, String
         signup_is_said: false,
         seal: Seal::Plain(path.clone()),
         master: key_at(Place::OwnFile("/etc/spotify-mcp/master.key".into())),
+        kept_unseen: None,
         derivations: vec![("/etc/spotify-mcp/server.encrypted.json#00".into(), Kdf::argon2id(&[1; 16]))],
         secrets: vec![secret("spotify.client_secret", "b1946ac92492d2347c6235b4d2611184", dice)],
         files: vec![file(Role::Configuration, &path.display().to_string(), there(0o600))],

@@ -1,12 +1,15 @@
 //! The master key as rules see it: whether there is a usable one, where it comes from, and its digest. Never: a key.
 
-use std::path::PathBuf;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::KEY;
 use super::secrets::Concealed;
 use crate::ambient::Dice;
+use crate::audit::reader::open;
+use crate::check::{Seen, Unseen};
 use crate::config::master_key::{self, KeyPlace, KeyRefusal, MasterKey};
 use crate::config::{Config, Loaded, Origin, Problem};
 use crate::crypto::kdf::Kdf;
@@ -104,8 +107,8 @@ pub fn roots(loaded: &Loaded) -> Result<Vec<RootKey>, String> {
             Ok(std::iter::once(RootKey::new(key)).chain(next).collect())
         }
         Ok(Some(MasterKey::Passphrase { passphrase, .. })) => {
-            let (_, kdf) =
-                kept(loaded.as_far_as_valid()).ok_or("master.kdf.json is not in the data directory")?;
+            let kept = kept(loaded.as_far_as_valid()).map_err(|unseen| unseen.why)?;
+            let (_, kdf) = kept.ok_or("master.kdf.json is not in the data directory")?;
             kdf.derive(&passphrase).map(|key| vec![RootKey::new(key)]).map_err(|error| error.to_string())
         }
         Err(KeyRefusal { place, wrong }) => Err(format!("{place}: {}", wrong.why)),
@@ -125,11 +128,22 @@ fn refused(loaded: &Loaded) -> Option<&Problem> {
 
 fn place_of(place: &KeyPlace, loaded: &Loaded) -> Place {
     match place {
-        KeyPlace::Said(_) => said_at(&loaded.origin_of(KEY)),
+        KeyPlace::Said(_) => match said_at(&loaded.origin_of(KEY)) {
+            Place::OwnFile(path) if is_within(&path, &loaded.as_far_as_valid().storage.data_dir) => {
+                Place::BesideData(path)
+            }
+            place => place,
+        },
         KeyPlace::Credential(path) => Place::Credential(path.clone()),
         KeyPlace::Command => Place::Command,
         KeyPlace::BesideData(path) | KeyPlace::Made(path) => Place::BesideData(path.clone()),
     }
+}
+
+/// Whether a backup of the folder, or a thief of it, would have the file too; links followed.
+fn is_within(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    path.starts_with(folder) || real(path).starts_with(real(folder))
 }
 
 fn said_at(origin: &Origin) -> Place {
@@ -151,9 +165,22 @@ fn next_root(place: &KeyPlace) -> Option<RootKey> {
     master_key::key_file(&next, true).ok().map(RootKey::new)
 }
 
-/// How the server's key is derived, as the data directory keeps it.
-pub fn kept(config: &Config) -> Option<(PathBuf, Kdf)> {
+/// Salt and parameters are a few hundred bytes.
+const LARGEST_KDF: u64 = 64 << 10;
+
+/// How the server's key is derived, as the data directory keeps it; `None`: it keeps nothing yet.
+pub fn kept(config: &Config) -> Seen<Option<(PathBuf, Kdf)>> {
     let path = config.storage.data_dir.join("master.kdf.json");
-    let text = std::fs::read(&path).ok()?;
-    serde_json::from_slice(&text).ok().map(|kdf| (path, kdf))
+    let unseen = |why: &str| Unseen::because(format!("{} {why}", path.display()));
+    let mut text = Vec::new();
+    let read = open(&path).and_then(|file| file.take(LARGEST_KDF + 1).read_to_end(&mut text));
+    match read {
+        Ok(read) if read as u64 > LARGEST_KDF => Err(unseen("is larger than what a server writes there")),
+        Ok(_) => match serde_json::from_slice(&text) {
+            Ok(kdf) => Ok(Some((path, kdf))),
+            Err(_) => Err(unseen("is damaged, or of another version")),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unseen(&format!("cannot be read: {}", error.kind()))),
+    }
 }

@@ -20,7 +20,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-use super::{Request, Rule, Source, Verdict};
+use super::{Request, Rule, Seen, Source, Unseen, Verdict};
 use crate::config::{Config, Origin, Problem};
 use crate::crypto::kdf::Kdf;
 use crate::domain::scope::Scope;
@@ -60,6 +60,8 @@ pub struct Facts {
     pub master: Master,
     /// Each place where a key is derived from a passphrase (a path, and `#` and a slot), and how.
     pub derivations: Vec<(String, Kdf)>,
+    /// Why it cannot be seen how the server's own key is derived, although it is.
+    pub kept_unseen: Option<Unseen>,
     /// Every secret that was said.
     pub secrets: Vec<Secret>,
     /// The files that the configuration leads to.
@@ -84,9 +86,11 @@ pub async fn gather(request: &Request) -> Facts {
     let master = master::look(loaded, dice);
     let files = files::look(loaded);
     let sealed = matches!(seal, Seal::Open { .. } | Seal::Refused { .. }).then(|| loaded.file()).flatten();
+    let kept = kept(&config, &master);
     Facts {
         residue: files::residue(&files, sealed),
-        derivations: seal.derivations().into_iter().chain(kept(&config, &master)).collect(),
+        kept_unseen: kept.as_ref().err().cloned(),
+        derivations: seal.derivations().into_iter().chain(kept.ok().flatten()).collect(),
         secrets: secrets::all(loaded, &seal.ends(), dice),
         file: loaded.file().map(ToOwned::to_owned),
         file_is_unread: loaded.file_is_unread(),
@@ -106,9 +110,11 @@ pub async fn gather(request: &Request) -> Facts {
 }
 
 /// How the server's own key is derived, where it is a passphrase.
-fn kept(config: &Config, master: &Master) -> Option<(String, Kdf)> {
-    let (path, kdf) = master::kept(config).filter(|_| matches!(master, Master::Passphrase { .. }))?;
-    Some((path.display().to_string(), kdf))
+fn kept(config: &Config, master: &Master) -> Seen<Option<(String, Kdf)>> {
+    if !matches!(master, Master::Passphrase { .. }) {
+        return Ok(None);
+    }
+    Ok(master::kept(config)?.map(|(path, kdf)| (path.display().to_string(), kdf)))
 }
 
 fn scopes_unneeded() -> Vec<&'static str> {

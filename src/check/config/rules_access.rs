@@ -1,7 +1,7 @@
 //! Rules about who gets in: SMC2015, 2017, 3008.
 
 use super::Facts;
-use crate::check::{Ground, Severity, Source, Verdict};
+use crate::check::{Ground, Profile, Severity, Source, Verdict};
 use crate::config::{QuotaMode, Signup};
 use crate::domain::client::RegistrationMode;
 use crate::policy::DocumentMode;
@@ -18,14 +18,16 @@ pub fn signup_decided(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let extended = facts.config.spotify.apps.iter().any(|app| app.quota_mode == QuotaMode::Extended);
     let guarded = !extended || facts.signup_is_said;
     let allowed = ground.parameters.list("allowed").iter().any(|known| known == name);
+    let fix = format!("set auth.signup to {}", ground.parameters.list("allowed").join(" or "));
     vec![if !guarded {
-        Verdict::fail(
-            at,
-            "nobody said who may sign up, and an app with extended quota lets every Spotify user in",
-        )
+        let seen = "nobody said who may sign up, and an app with extended quota lets every Spotify user in";
+        let verdict = Verdict::fail(at, seen).mended_by(fix);
+        // Its environment's policy refuses to start.
+        if ground.profile == Profile::Development { verdict } else { verdict.severe(Severity::High) }
     } else if !allowed {
         Verdict::fail(at, format!("signup is {name}"))
             .expecting(format!("one of {}", ground.parameters.list("allowed").join(", ")))
+            .mended_by(fix)
             .severe(Severity::Medium)
     } else if extended {
         Verdict::pass(at, format!("signup is {name}, as it was said"))

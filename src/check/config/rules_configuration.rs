@@ -1,7 +1,7 @@
 //! Rules of the group configuration about keys and secrets: SMC2002, 2003, 2005, 2006, 2009 to 2011.
 
 use super::{Facts, place_of};
-use crate::check::{Ground, Severity, Source, Verdict};
+use crate::check::{Ground, Severity, Source, State, Verdict};
 use crate::config::{LogLevel, Problem};
 
 /// SMC2002.
@@ -69,17 +69,38 @@ pub fn no_known_credentials(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> 
             continue;
         };
         let at = Source::key(secret.key.clone());
-        found.push(Verdict::fail(at, format!("{} {seen}", secret.key)).about(secret.key.clone()));
+        let verdict = Verdict::fail(at, format!("{} {seen}", secret.key)).about(secret.key.clone());
+        found.push(match issued(&secret.key) {
+            Some(fix) => verdict.mended_by(fix),
+            None => verdict,
+        });
     }
     for app in facts.config.spotify.apps.iter().filter(|app| ids.contains(&app.client_id)) {
         let seen = format!("client id {} stands in documentation", app.client_id);
-        found.push(Verdict::fail(Source::key("spotify.client_id"), seen).about("spotify.client_id"));
+        let verdict = Verdict::fail(Source::key("spotify.client_id"), seen).about("spotify.client_id");
+        found
+            .push(verdict.mended_by(
+                "take the client id of your own app from https://developer.spotify.com/dashboard",
+            ));
     }
     if found.is_empty() {
         let seen = format!("{} secrets, none of them known, a placeholder or trivial", facts.secrets.len());
         found.push(Verdict::pass(Source::key("--config"), seen));
     }
     found
+}
+
+/// What somebody else issues cannot be made up: what to do instead.
+fn issued(key: &str) -> Option<&'static str> {
+    if key == "storage.url" {
+        Some(
+            "give the database's role another password (ALTER ROLE ... PASSWORD), then put it into DATABASE_URL",
+        )
+    } else if key.starts_with("spotify.") {
+        Some("take it from your app in https://developer.spotify.com/dashboard, where it can be rotated too")
+    } else {
+        None
+    }
 }
 
 /// SMC2006: the configuration's half.
@@ -170,15 +191,22 @@ pub fn would_start(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     };
     let mut found = of(&facts.problems);
     if facts.file_is_unread {
-        // Whose rules hold stands in the file too: the mildest are not to be assumed.
-        found = found.into_iter().map(|verdict| verdict.severe(Severity::High)).collect();
+        // Whose rules hold stands in the file too: the mildest are not to be assumed. A server may be allowed to read
+        // what this user is not.
+        let one = |verdict: Verdict| match verdict.subject.starts_with("CONFIG_FILE_UNREADABLE") {
+            true => Verdict { state: State::Error, ..verdict },
+            false => verdict,
+        };
+        found = found.into_iter().map(|verdict| one(verdict).severe(Severity::High)).collect();
     }
     found.extend(of(&facts.notices).into_iter().map(|verdict| verdict.severe(Severity::Low)));
     if found.is_empty() {
         let seen = if facts.problems.is_empty() {
             "'serve' takes this configuration".to_owned()
         } else {
-            format!("{} problems, each judged by a check of its own", facts.problems.len())
+            let mut codes: Vec<&str> = facts.problems.iter().map(|problem| problem.code.as_str()).collect();
+            codes.dedup();
+            format!("nothing beside what checks of their own judge: {}", codes.join(", "))
         };
         found.push(Verdict::pass(Source::key("--config"), seen));
     }

@@ -24,7 +24,7 @@ pub fn files_closed(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
 }
 
 fn judge(file: &FileSeen, owners: &[u32]) -> Verdict {
-    let (path, what) = (file.path.display(), file.role.name());
+    let what = file.role.name();
     let at = Source::file(&file.path);
     let verdict = match &file.found {
         Found::Nothing => Verdict::error(at, format!("the {what} is not there")),
@@ -32,12 +32,13 @@ fn judge(file: &FileSeen, owners: &[u32]) -> Verdict {
         Found::There(there) => match wrong(file.role, &file.path, there, owners) {
             Some((seen, fix, severity)) => {
                 let verdict = Verdict::fail(at, format!("{what}: {seen}")).mended_by(fix);
-                severity.into_iter().fold(verdict, Verdict::severe)
+                let verdict = verdict.about(file.path.to_string_lossy()).of_kind(seen);
+                return severity.into_iter().fold(verdict, Verdict::severe);
             }
             None => Verdict::pass(at, format!("{what}: mode {:04o}, owner {}", there.mode, there.uid)),
         },
     };
-    verdict.about(path.to_string())
+    verdict.about(file.path.to_string_lossy())
 }
 
 /// What is wrong, what to do, and how grave it is where that is not what the catalogue says.

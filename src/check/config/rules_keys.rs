@@ -91,9 +91,11 @@ pub fn bound_to_place(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
 
 /// SMC1008.
 pub fn derivation_strong(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
-    if facts.derivations.is_empty() {
+    let place = || Source::key("security.passphrase");
+    let unseen = facts.kept_unseen.as_ref().map(|unseen| Verdict::error(place(), unseen.why.clone()));
+    if facts.derivations.is_empty() && unseen.is_none() {
         let why = "no key is derived from a passphrase";
-        return vec![Verdict::not_applicable(Source::key("security.passphrase"), why)];
+        return vec![Verdict::not_applicable(place(), why)];
     }
     let mut salts: Vec<&str> = facts.derivations.iter().map(|(_, kdf)| salt(kdf)).collect();
     salts.sort_unstable();
@@ -107,7 +109,7 @@ pub fn derivation_strong(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         };
         verdict.about(place.clone())
     };
-    facts.derivations.iter().map(one).collect()
+    facts.derivations.iter().map(one).chain(unseen).collect()
 }
 
 fn salt(kdf: &Kdf) -> &str {

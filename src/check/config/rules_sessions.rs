@@ -106,6 +106,9 @@ pub fn limits(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         ),
         ("limits.logins_per_address_per_minute", "logins", limits.logins_per_address_per_minute.into(), ""),
         ("limits.logins_in_progress", "logins_in_progress", limits.logins_in_progress.into(), ""),
+        ("limits.connections", "connections", limits.connections.into(), ""),
+        ("limits.mcp_body_bytes", "mcp_body_bytes", limits.mcp_body_bytes, "bytes"),
+        ("limits.body_bytes", "body_bytes", limits.body_bytes, "bytes"),
     ];
     within(&all, "limits are set, within the policy", ground)
 }

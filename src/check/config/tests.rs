@@ -37,7 +37,19 @@ fn a_file_that_cannot_be_read_is_no_pass_of_anything_that_it_would_say() {
     for rule in RULES.iter().filter(|rule| !others.contains(&rule.id)) {
         assert_eq!(state(RULES, rule.id, &unread), State::Error, "{}", rule.id);
     }
-    assert_eq!(state(RULES, "SMC2011", &unread), State::Fail);
+    // Whoever looks may not read what the server may: nothing is known to be wrong.
+    assert_eq!(state(RULES, "SMC2011", &unread), State::Error);
+    let damaged = Facts { problems: vec![problem("CONFIG_SYNTAX", "the file")], ..unread };
+    assert_eq!(state(RULES, "SMC2011", &damaged), State::Fail);
+}
+
+#[test]
+fn a_derivation_that_cannot_be_seen_is_not_none() {
+    let unseen = changed(|facts| {
+        facts.derivations.clear();
+        facts.kept_unseen = Some(Unseen::because("/d/master.kdf.json is damaged"));
+    });
+    assert_eq!(state(RULES, "SMC1008", &unseen), State::Error);
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub(super) fn sound() -> Result<Facts, String> {
         used: Ok(Some(UsedRevision { rev: 3, digest: "d".into(), at: NOW })),
         database: Ok(Box::new(posture())),
         attested: Ok(tasks(DAY)),
+        way: None,
         trail: Ok(Some(trail())),
     })
 }

@@ -16,10 +16,13 @@ mod rules_tasks;
 mod tests;
 mod trail;
 
+use std::time::Duration;
+
 use super::config::Seal;
-use super::{Profile, Request, Rule, Seen, Source, Verdict};
-use crate::config::Config;
-use crate::store::{AttestationRow, UsedRevision};
+use super::{Ground, Profile, Request, Rule, Seen, Source, Verdict};
+use crate::ambient::Timestamp;
+use crate::config::{Config, Engine};
+use crate::store::{AttestationRow, UsedRevision, Way};
 
 pub use cases::cases;
 pub use posture::{Absent, Posture};
@@ -38,6 +41,8 @@ pub struct Facts {
     pub seal: Seal,
     /// Which revision of the sealed file servers use; `None`: none has started with it.
     pub used: Seen<Option<UsedRevision>>,
+    /// How PostgreSQL is asked for; `None`: the engine is another, or nobody knows.
+    pub way: Option<Way>,
     /// The database.
     pub database: Result<Box<Posture>, Absent>,
     /// What operators attested, the last of each task.
@@ -61,14 +66,17 @@ pub async fn gather(request: &Request) -> Facts {
             (Err(absent), Err(unseen.clone()), Err(unseen.clone()), Err(unseen))
         }
     };
-    let trail = if is_unread { Err(Absent::unknown().as_unseen()) } else { trail::look(&config, chains) };
+    let shared = database.as_ref().is_ok_and(|posture| posture.engine == Engine::Postgres);
+    let trail =
+        if is_unread { Err(Absent::unknown().as_unseen()) } else { trail::look(&config, chains, shared) };
     Facts {
         policy_acknowledged: loaded.facts().policy_acknowledged,
         file_is_unread: is_unread,
-        config,
         seal,
         used,
         attested,
+        way: Way::of(config.storage.url.expose()).filter(|_| !is_unread),
+        config,
         database,
         trail,
     }
@@ -127,6 +135,22 @@ fn posture(facts: &Facts, profile: Profile) -> Result<&Posture, Vec<Verdict>> {
 /// What was seen, or the verdict that it was not.
 fn seen<T>(fact: &Seen<T>, at: Source) -> Result<&T, Vec<Verdict>> {
     fact.as_ref().map_err(|unseen| vec![Verdict::error(at, unseen.why.clone())])
+}
+
+/// A clock may be this far behind another one.
+const SLACK: Duration = Duration::from_secs(86_400);
+
+/// How long ago that was. What is said to be later than now would never grow old: that is an error.
+fn age(then: Timestamp, ground: &Ground<'_>, at: impl Fn() -> Source) -> Result<Duration, Vec<Verdict>> {
+    if then.since(ground.now) > SLACK {
+        let why = format!(
+            "{} is later than now, {}: a clock is wrong, or somebody wrote it",
+            then.rfc3339(),
+            ground.now.rfc3339()
+        );
+        return Err(vec![Verdict::error(at(), why)]);
+    }
+    Ok(ground.now.since(then))
 }
 
 /// A rule that stops where something could not be seen.

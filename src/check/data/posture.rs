@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::store::{
     AppRow, AttestationRow, BackupRow, ChainMark, DataKeyCount, EmergencyRow, Envelopes, Hashes,
     MasterKeyRow, Oldest, Ownership, PostgresStanding, PurposeKeyRow, RotationRow, SchemaStanding,
-    SqliteStanding, Store, UsedRevision,
+    SqliteStanding, Store, UsedRevision, is_without_tables,
 };
 
 /// Why there is no database to look at.
@@ -187,7 +187,13 @@ async fn chains(store: &Store) -> Result<Vec<Chain>, Failure> {
 
 /// The driver's words may hold what is stored: they are not told.
 fn told<T>(asked: Result<T, Failure>) -> Seen<T> {
-    asked.map_err(|failure| Unseen::because(format!("the database does not tell: {failure}")))
+    asked.map_err(|failure| {
+        Unseen::because(if is_without_tables(&failure) {
+            "a table of this version is not there: no server of it has started with this database".to_owned()
+        } else {
+            format!("the database does not tell: {failure}")
+        })
+    })
 }
 
 /// File systems that are shared between machines, by the numbers of statfs(2): locks on them are not to be relied on.

@@ -1,6 +1,6 @@
 //! Rules about backups and about what is kept no longer: SMC5006, 5007.
 
-use super::{Facts, posture, seen, settled};
+use super::{Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
 use crate::check::{Ground, Severity, Source, Verdict};
 use crate::store::BackupRow;
@@ -18,16 +18,19 @@ fn fresh(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
     let posture = posture(facts, ground.profile)?;
     let backups = seen(&posture.backups, at("backups"))?;
     let most = ground.parameters.number("hours").unsigned_abs();
-    let hours = |then: Timestamp| ground.now.since(then).as_secs() / 3_600;
+    let hours = |then: Timestamp| age(then, ground, || at("backups")).map(|age| age.as_secs() / 3_600);
     let Some(newest) = backups.iter().max_by_key(|row| row.made_at) else {
-        let youth = first_key(facts, ground)?;
-        return Ok(vec![if hours(youth) < most {
-            Verdict::pass(at("backups"), format!("none yet; the database is {} hours old", hours(youth)))
+        let youth = hours(first_key(facts, ground)?)?;
+        return Ok(vec![if youth < most {
+            let why = format!(
+                "none is due yet: the database is {youth} hours old, and one is wanted within {most}"
+            );
+            Verdict::not_applicable(at("backups"), why)
         } else {
             Verdict::fail(at("backups"), "no backup is on record")
         }]);
     };
-    let age = hours(newest.made_at);
+    let age = hours(newest.made_at)?;
     let seen_age = format!("the newest was made {age} hours ago ({})", newest.made_at.rfc3339());
     let mut found = vec![if age <= most {
         Verdict::pass(at("backups.made_at"), seen_age).about("age")

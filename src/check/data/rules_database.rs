@@ -38,8 +38,11 @@ pub fn sqlite_sound(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
 }
 
 fn sound(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict>> {
-    let posture = posture(facts, ground.profile)?;
     let place = || at("SQLite");
+    if is_of_another(facts, Engine::Postgres) {
+        return Ok(vec![Verdict::not_applicable(place(), "the database is PostgreSQL")]);
+    }
+    let posture = posture(facts, ground.profile)?;
     let Some(sqlite) = seen(&posture.sqlite, place())? else {
         return Ok(vec![Verdict::not_applicable(place(), "the database is PostgreSQL")]);
     };
@@ -49,7 +52,10 @@ fn sound(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
         let fix = "stop the server, keep the file, and restore a backup: spotify-mcp backup restore";
         found.push(Verdict::fail(place(), seen).about("integrity").mended_by(fix));
     }
-    if sqlite.journal != "wal" {
+    if sqlite.journal == "empty" {
+        let fix = "keep the file away from the server, and restore a backup: spotify-mcp backup restore";
+        found.push(Verdict::fail(place(), "the file is empty").about("integrity").mended_by(fix));
+    } else if sqlite.journal != "wal" && sqlite.damage.is_empty() {
         let seen = format!("the journal is {}", sqlite.journal);
         found.push(
             Verdict::fail(place(), seen).about("journal").mended_by("start the server once: it sets it"),
@@ -67,25 +73,39 @@ fn sound(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
     Ok(found)
 }
 
+/// No database was seen, and the configuration says that it would be of this engine: what is about the other one does not
+/// apply.
+fn is_of_another(facts: &Facts, engine: Engine) -> bool {
+    facts.database.is_err() && !facts.file_is_unread && facts.config.storage.engine == engine
+}
+
 /// PostgreSQL's word; a verdict that it has none where the engine is another.
 fn postgres<'a>(facts: &'a Facts, ground: &Ground<'_>) -> Result<&'a PostgresStanding, Vec<Verdict>> {
-    let posture = posture(facts, ground.profile)?;
-    match seen(&posture.postgres, at("PostgreSQL"))? {
-        Some(standing) => Ok(standing),
-        None => Err(vec![Verdict::not_applicable(
-            at("PostgreSQL"),
-            "the database is SQLite, a file of this machine",
-        )]),
+    let sqlite =
+        || vec![Verdict::not_applicable(at("PostgreSQL"), "the database is SQLite, a file of this machine")];
+    if is_of_another(facts, Engine::Sqlite) {
+        return Err(sqlite());
     }
+    let posture = posture(facts, ground.profile)?;
+    seen(&posture.postgres, at("PostgreSQL"))?.as_ref().ok_or_else(sqlite)
 }
 
 /// SMC5002.
 pub fn connection_protected(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
+    let is_strict = |mode: &str| ground.parameters.list("modes").iter().any(|known| known == mode);
+    // What the URL asks for is judged also where nobody answers there.
+    if let Some(way) = facts.way.as_ref().filter(|way| !way.local && !is_strict(way.mode)) {
+        let seen = format!("sslmode={}: an unprotected connection, or one to any server, would do", way.mode);
+        return vec![Verdict::fail(Source::key("storage.url"), seen)];
+    }
     settled(postgres(facts, ground).map(|standing| {
         let place = at("pg_stat_ssl");
-        let strict = ground.parameters.list("modes").iter().any(|mode| mode == standing.mode);
+        let strict = is_strict(standing.mode);
         vec![match &standing.protected {
-            _ if standing.local => Verdict::pass(place, "the connection does not leave this machine"),
+            _ if standing.local => Verdict::pass(
+                place,
+                "it goes to a socket or a loopback address of this machine (what a relay there does with it is not seen)",
+            ),
             Some(tls) if strict => Verdict::pass(place, format!("{tls}, sslmode={}", standing.mode)),
             Some(tls) => {
                 Verdict::fail(place, format!("{tls}, but sslmode={} takes any server", standing.mode))

@@ -1,6 +1,6 @@
 //! Rules of the group keys that the database decides: SMC1003, 1005 to 1007, 1009.
 
-use super::{Facts, posture, seen, settled};
+use super::{Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
 use crate::check::{Ground, Severity, Source, Verdict};
 use crate::domain::KeyPurpose;
@@ -78,7 +78,11 @@ struct Aged {
 
 /// SMC1005.
 pub fn keys_young(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
-    settled(aged(facts, ground).map(|keys| keys.iter().map(|key| judged(key, ground)).collect()))
+    let one = |key: &Aged| {
+        let about = |verdict: Verdict| verdict.about(key.subject.clone());
+        settled(judged(key, ground)).into_iter().map(about).collect::<Vec<_>>()
+    };
+    settled(aged(facts, ground).map(|keys| keys.iter().flat_map(one).collect()))
 }
 
 fn aged(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Aged>, Vec<Verdict>> {
@@ -123,8 +127,8 @@ fn aged(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Aged>, Vec<Verdict>> {
     Ok(masters.chain(data).chain(own).chain(apps).collect())
 }
 
-fn judged(key: &Aged, ground: &Ground<'_>) -> Verdict {
-    let days = ground.now.since(Timestamp::from_secs(key.created)).as_secs() / 86_400;
+fn judged(key: &Aged, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict>> {
+    let days = age(Timestamp::from_secs(key.created), ground, || at(key.place))?.as_secs() / 86_400;
     let most = u64::from(key.days);
     let soon = u64::try_from(ground.parameters.number("warn_days")).unwrap_or_default();
     let place = at(key.place);
@@ -140,7 +144,7 @@ fn judged(key: &Aged, ground: &Ground<'_>) -> Verdict {
     } else {
         Verdict::pass(place, format!("{}: {days} of {most} days", key.subject))
     };
-    verdict.about(key.subject.clone())
+    Ok(vec![verdict])
 }
 
 /// SMC1006.
@@ -159,11 +163,14 @@ fn counted(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdi
     let (warn, fail) = (ground.parameters.number("warn_percent"), ground.parameters.number("fail_percent"));
     let percent = most.saturating_mul(100) / BOUND;
     let seen = format!("the busiest is a {kind} with {most} seals, {percent} % of 2^32");
-    let place = at("data_keys.seal_count");
+    let (place, fix) = match kind {
+        "master key" => (at("master_keys.seal_count"), "spotify-mcp rotate-keys --what master"),
+        _ => (at("data_keys.seal_count"), "spotify-mcp rotate-keys --what data"),
+    };
     Ok(vec![if percent >= fail {
-        Verdict::fail(place, seen)
+        Verdict::fail(place, seen).mended_by(fix)
     } else if percent >= warn {
-        Verdict::fail(place, seen).severe(Severity::Low)
+        Verdict::fail(place, seen).mended_by(fix).severe(Severity::Low)
     } else {
         Verdict::pass(place, seen)
     }])

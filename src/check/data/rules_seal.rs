@@ -1,8 +1,8 @@
 //! Rules about the sealed configuration beside what servers use: SMC2001, 2007.
 
-use super::Facts;
+use super::{Absent, Facts};
 use crate::check::config::Seal;
-use crate::check::{Ground, Source, Verdict};
+use crate::check::{Ground, Profile, Source, Verdict};
 
 /// SMC2001.
 pub fn authentic(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
@@ -29,24 +29,36 @@ pub fn authentic(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
             };
             verdict.mended_by(fix.clone())
         }
-        Seal::Open { path, header, .. } => match facts.used.as_ref().ok().and_then(Option::as_ref) {
-            Some(used) if used.rev > header.rev => Verdict::fail(
+        Seal::Open { path, header, .. } => match &facts.used {
+            Err(unseen) if !is_not_due(facts, ground.profile) => Verdict::error(
+                Source::file(path),
+                format!(
+                    "authentic, revision {}; whether a server has used a newer one: {unseen}",
+                    header.rev
+                ),
+            ),
+            Ok(Some(used)) if used.rev > header.rev => Verdict::fail(
                 Source::file(path),
                 format!("revision {}; a server has used revision {}", header.rev, used.rev),
             )
             .mended_by(
                 "restore the newest revision, or start with --allow-rollback REASON, which is recorded",
             ),
-            Some(_) => Verdict::pass(
+            Ok(Some(_)) => Verdict::pass(
                 Source::file(path),
                 format!("authentic, revision {}, the newest that is known", header.rev),
             ),
-            None => Verdict::pass(
+            Ok(None) | Err(_) => Verdict::pass(
                 Source::file(path),
                 format!("authentic, revision {}; no server's database says which is the newest", header.rev),
             ),
         },
     }]
+}
+
+/// A set-up of one's own in which no server has started yet.
+fn is_not_due(facts: &Facts, profile: Profile) -> bool {
+    profile == Profile::Development && matches!(facts.database, Err(Absent::NotMade(_)))
 }
 
 /// SMC2007: sealed files, which servers note in their database.

@@ -1,7 +1,7 @@
 //! Rules of the group maintenance: the tasks that come again, by what the database shows of them or else by who attested
 //! them, and an operator's standing duties.
 
-use super::{Facts, posture, seen, settled};
+use super::{Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
 use crate::check::{Ground, Source, Verdict};
 use crate::domain::rotation::{Kind, State};
@@ -25,8 +25,8 @@ fn judged(facts: &Facts, ground: &Ground<'_>, task: &str) -> Result<Vec<Verdict>
     Ok(vec![
         match last {
             Some(last) => {
-                let days = days_since(Timestamp::from_millis(last.at), ground);
-                let seen = format!("{days} days ago, by {}: {}", last.by_whom, last.evidence);
+                let days = days_since(Timestamp::from_millis(last.at), ground)?;
+                let seen = format!("{} ago, by {}: {}", self::days(days), last.by_whom, last.evidence);
                 if days <= most {
                     Verdict::pass(place(), seen)
                 } else {
@@ -34,9 +34,9 @@ fn judged(facts: &Facts, ground: &Ground<'_>, task: &str) -> Result<Vec<Verdict>
                 }
             }
             None => {
-                let age = days_since(born(facts, ground)?, ground);
+                let age = days_since(born(facts, ground)?, ground)?;
                 if age < most {
-                    Verdict::pass(place(), format!("not due yet: the database is {age} days old"))
+                    not_due(place(), age, most)
                 } else {
                     Verdict::manual(place(), "nobody has attested it, and no program can see it")
                         .mended_by(fix)
@@ -47,8 +47,19 @@ fn judged(facts: &Facts, ground: &Ground<'_>, task: &str) -> Result<Vec<Verdict>
     ])
 }
 
-fn days_since(then: Timestamp, ground: &Ground<'_>) -> u64 {
-    ground.now.since(then).as_secs() / 86_400
+/// What was never done and need not have been: no evidence of anything.
+fn not_due(place: Source, age: u64, most: u64) -> Verdict {
+    let why = format!("not due yet: the database is {}, and it is wanted within {}", days(age), days(most));
+    Verdict::not_applicable(place, why)
+}
+
+fn days(count: u64) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
+}
+
+/// Whole days since then; what is said to come later than now is an error, because it would never grow old.
+fn days_since(then: Timestamp, ground: &Ground<'_>) -> Result<u64, Vec<Verdict>> {
+    age(then, ground, || at("times")).map(|age| age.as_secs() / 86_400)
 }
 
 /// When the database got its first master key.
@@ -113,10 +124,10 @@ fn rotated(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdi
         .max_by_key(|(row, _)| row.ended_at)
         .and_then(|(row, _)| Some((row.id.as_str(), Timestamp::from_millis(row.ended_at?))));
     let (days, seen) = match last {
-        Some((id, ended)) => (days_since(ended, ground), format!("rotation {id} ended {}", ended.rfc3339())),
+        Some((id, ended)) => (days_since(ended, ground)?, format!("rotation {id} ended {}", ended.rfc3339())),
         None => {
-            let age = days_since(born(facts, ground)?, ground);
-            (age, format!("no rotation of the master key yet; the database is {age} days old"))
+            let age = days_since(born(facts, ground)?, ground)?;
+            (age, format!("no rotation of the master key yet; the database is {} old", days(age)))
         }
     };
     Ok(vec![if days <= most {
@@ -135,19 +146,20 @@ fn verified(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verd
     let backups = seen(&posture(facts, ground.profile)?.backups, at("backups"))?;
     let most = ground.parameters.number("days").unsigned_abs();
     let last = backups.iter().filter_map(|row| Some((row.verified_at?, &row.id))).max_by_key(|(at, _)| *at);
+    let place = || at("backups.verified_at");
     let (days, seen) = match last {
         Some((when, id)) => {
-            (days_since(when, ground), format!("backup {id} was verified {}", when.rfc3339()))
+            (days_since(when, ground)?, format!("backup {id} was verified {}", when.rfc3339()))
         }
-        None => {
-            let age = days_since(born(facts, ground)?, ground);
-            (age, format!("no backup was verified yet; the database is {age} days old"))
-        }
+        None => match days_since(born(facts, ground)?, ground)? {
+            age if age < most => return Ok(vec![not_due(place(), age, most)]),
+            age => (age + 1, format!("no backup was verified yet; the database is {} old", days(age))),
+        },
     };
     Ok(vec![if days <= most {
-        Verdict::pass(at("backups.verified_at"), seen)
+        Verdict::pass(place(), seen)
     } else {
-        Verdict::fail(at("backups.verified_at"), seen).expecting(format!("within {most} days"))
+        Verdict::fail(place(), seen).expecting(format!("within {most} days"))
     }])
 }
 

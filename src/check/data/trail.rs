@@ -60,20 +60,25 @@ pub struct Sample {
 }
 
 /// Looks at the trail of this configuration; `None`: there is none.
-pub fn look(config: &Config, chains: Seen<Vec<Chain>>) -> Seen<Option<Trail>> {
+pub fn look(config: &Config, chains: Seen<Vec<Chain>>, shared: bool) -> Seen<Option<Trail>> {
     let dir = &config.audit.dir;
-    read(dir, chains)
+    read(dir, chains, shared)
         .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), error.kind())))
 }
 
-fn read(dir: &Path, chains: Seen<Vec<Chain>>) -> io::Result<Option<Trail>> {
+fn read(dir: &Path, chains: Seen<Vec<Chain>>, shared: bool) -> io::Result<Option<Trail>> {
     // What is claimed is read before the records: a server that goes on only adds to them.
     let (mut claims, beside) = survey::checkpoints(dir)?;
     let segments = survey::segments(dir)?;
-    let Some(first) = segments.first() else { return Ok(None) };
+    if segments.is_empty() && claims.is_empty() && !is_known(dir, &chains, shared) {
+        return Ok(None);
+    }
     let named =
         claims.first().and_then(|claim| claim.checkpoint.origin.rsplit('/').next().map(str::to_owned));
-    let oldest = reader::first_line(&first.path)?;
+    let oldest = match segments.first() {
+        Some(first) => reader::first_line(&first.path)?,
+        None => None,
+    };
     let chain = named.or_else(|| oldest.as_deref().and_then(chain_of)).unwrap_or_default();
     let mut trail = Trail { began: oldest.as_deref().and_then(written_at), ..Trail::default() };
     let known = chains.as_ref().ok().and_then(|all| all.iter().find(|known| known.mark.chain_uid == chain));
@@ -101,6 +106,10 @@ fn read(dir: &Path, chains: Seen<Vec<Chain>>) -> io::Result<Option<Trail>> {
             })
             .collect();
     }
+    if segments.is_empty() && claims.is_empty() {
+        let what = "AUDIT_TRUNCATED: the database knows a trail that was signed, and nothing of it is here";
+        trail.problems.push(what.to_owned());
+    }
     let examined = survey::examine(&segments, &claims, None, |_| {})?;
     let verdict = judge(&examined, &claims, &keys);
     let wrong = verdict.problems.iter().chain(&beside);
@@ -114,6 +123,14 @@ fn read(dir: &Path, chains: Seen<Vec<Chain>>) -> io::Result<Option<Trail>> {
     }
     trail.room = room(dir);
     Ok(Some(trail))
+}
+
+/// Whether the database knows a trail that ought to be here. Servers that share one have a trail each, on their own hosts.
+fn is_known(dir: &Path, chains: &Seen<Vec<Chain>>, shared: bool) -> bool {
+    let beside = survey::beside(dir);
+    let is_here = |uid: &str| beside.iter().any(|(_, chain)| chain == uid);
+    let is_missed = |known: &Chain| known.mark.size > 0 && !is_here(&known.mark.chain_uid);
+    !shared && chains.as_ref().is_ok_and(|all| all.iter().any(is_missed))
 }
 
 fn written_at(line: &[u8]) -> Option<Timestamp> {

@@ -116,11 +116,19 @@ impl Inventory {
         self.packages.iter().filter(|package| package.origin != Origin::CratesIo && !self.is_own(package))
     }
 
-    /// Whether it is the program itself. A lock file names no root: its only package without a source is taken for it.
+    /// Whether it is the program itself. A lock file names no root: its only package without a source is taken for it, where
+    /// no other one needs it.
     pub fn is_own(&self, package: &Package) -> bool {
         let sole = || self.packages.iter().filter(|other| other.origin == Origin::Path).count() == 1;
+        let is_needed = || {
+            let at = self.packages.iter().position(|other| other == package);
+            self.packages.iter().any(|other| at.is_some_and(|at| other.needs.contains(&at)))
+        };
         package.root
-            || (package.origin == Origin::Path && !matches!(self.evidence, Evidence::Embedded) && sole())
+            || (package.origin == Origin::Path
+                && !matches!(self.evidence, Evidence::Embedded)
+                && sole()
+                && !is_needed())
     }
 
     /// The totals and the evidence in one line.

@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -23,7 +23,12 @@ const MOST_SESSIONS: u32 = 5;
 /// Fewer wrong tokens or clients than these would stop what is tried before; more are not sent.
 const FLOOD: (u32, u32) = (60, 120);
 
-/// The server apart, ended and removed on drop.
+/// What its folder is called before 128 random bits.
+const PREFIX: &str = "spotify-mcp-probe-";
+/// A probe is over after a minute.
+const FORGOTTEN: Duration = Duration::from_secs(3_600);
+
+/// The server apart, ended and removed on drop; where this process is killed, it ends itself with its standard input.
 pub(super) struct Apart {
     /// Where it is served, also its issuer.
     pub origin: String,
@@ -159,7 +164,8 @@ impl Folder {
     fn fresh(dice: &Dice) -> Seen<Self> {
         let name: String = dice.name().iter().map(|byte| format!("{byte:02x}")).collect();
         let place = std::env::temp_dir();
-        let folder = place.join(format!("spotify-mcp-probe-{name}"));
+        sweep(&place);
+        let folder = place.join(format!("{PREFIX}{name}"));
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => Ok(Self(folder)),
             Err(error) => Err(Unseen::because(format!(
@@ -175,6 +181,24 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _gone = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Removes what probes that were killed left there: this user's folders of their name, an hour old.
+fn sweep(place: &Path) {
+    let Ok(entries) = std::fs::read_dir(place) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let (Some(name), Ok(seen)) = (name.to_str(), entry.metadata()) else { continue };
+        let old = seen.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > FORGOTTEN);
+        let own = seen.is_dir() && seen.uid() == rustix::process::geteuid().as_raw();
+        if own && old && name.strip_prefix(PREFIX).is_some_and(is_hex) {
+            let _gone = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn free_port() -> Seen<u16> {
@@ -217,12 +241,12 @@ fn spawn(
     let told = |tee: &str| serde_json::json!([tee, "-a", folder.join("alerts")]).to_string();
     let alerts = teller().map(|tee| ("SPOTIFY_MCP__ALERTS__COMMAND", told(tee)));
     Command::new(std::env::current_exe()?)
-        .arg("serve")
+        .args(["serve", "--while-stdin"])
         .env_clear()
         .envs(said)
         .envs(alerts)
         .current_dir(folder)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()

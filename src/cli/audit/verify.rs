@@ -161,7 +161,7 @@ fn survey(
     }
     verdict.problems.append(&mut problems);
     verdict.doubts.append(&mut doubts);
-    let beside = beside(&trail.dir);
+    let beside = survey::beside(&trail.dir);
     let elsewhere = if !trail.is_named || known.of(&chain).is_some() {
         others(&known, &examined, (&chain, &beside), &mut verdict)
     } else {
@@ -229,22 +229,6 @@ fn mark(known: &Known, chain: &str, problems: &mut Vec<Problem>) -> Option<Claim
         problems.push(Problem { code: "AUDIT_MARK_UNREADABLE", seq: None, place: None, what });
     }
     Some(Claim { at: Some(mark.at.rfc3339()), ..claim? })
-}
-
-/// The trails in folders below this one, which local servers write, and their chains.
-fn beside(dir: &Path) -> Vec<(String, String)> {
-    let Ok(entries) = dir.read_dir() else { return Vec::new() };
-    let mut found: Vec<(String, String)> = entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let name = entry.file_name().into_string().ok().filter(|name| name.starts_with("local-"))?;
-            let first = reader::segments(&entry.path()).ok()?.into_iter().next()?;
-            let line = reader::first_line(&first.path).ok()??;
-            Some((name, chain_of(&line)?))
-        })
-        .collect();
-    found.sort();
-    found
 }
 
 /// Chains that the database knows and that are not here: a doubt, but of other servers' they are only given.

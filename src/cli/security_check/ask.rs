@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use url::Url;
 
+use super::again::again;
 use super::supply::Supply;
 use super::{arguments, evidence, inputs, outputs, told};
 use crate::ambient::{Clock, Dice};
@@ -17,7 +18,7 @@ use crate::cli::administer::runtime;
 use crate::cli::output::{Exit, Output, Refused};
 use crate::cli::watch::{Told, Watch};
 use crate::cli::{Global, configured, rotate_keys};
-use crate::config::{Flag, Loaded, Purpose};
+use crate::config::{Flag, Loaded, Problem, Purpose};
 use crate::domain::event::clean;
 
 /// What every area takes.
@@ -25,10 +26,10 @@ use crate::domain::event::clean;
 pub struct Ask {
     /// Judge as in this environment: development, staging or production
     #[arg(long, value_name = "ENVIRONMENT", value_parser = PossibleValuesParser::new(["development", "staging", "production"]), hide_possible_values = true)]
-    environment: Option<String>,
+    pub(super) environment: Option<String>,
     /// Whose thresholds hold: development, staging, production or bank [default: the environment's]
     #[arg(long, value_name = "PROFILE", value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::name)), hide_possible_values = true)]
-    profile: Option<String>,
+    pub(super) profile: Option<String>,
     /// Write a report there; its format is --format, or follows its extension; may repeat; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
@@ -49,13 +50,13 @@ pub struct Ask {
     skip: Vec<String>,
     /// Files of this folder in the place of built-in policies
     #[arg(long, value_name = "FOLDER")]
-    policies: Option<PathBuf>,
+    pub(super) policies: Option<PathBuf>,
     /// Write every form of the report there, with a manifest signed by the server's evidence key
     #[arg(long, value_name = "FOLDER")]
     evidence_dir: Option<PathBuf>,
     /// Send nothing and fetch nothing: checks that need the network are not asked
     #[arg(long)]
-    offline: bool,
+    pub(super) offline: bool,
     /// Start this program apart, on loopback with pretended accounts, and try what must not work there
     #[arg(long)]
     pub(super) probe: bool,
@@ -85,6 +86,7 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
     let live = arguments::live(area, ask)?;
     let catalogue = inputs::catalogue(ask.policies.as_deref())?;
     let selection = selection(area, ask, &catalogue)?;
+    something(&selection, &catalogue)?;
     let waivers = inputs::waivers(ask.waivers.as_ref(), &catalogue)?;
     let baseline = inputs::baseline(ask.baseline.as_ref())?;
     let request = request((ask, live), &catalogue, global)?;
@@ -92,7 +94,10 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
     let run = crate::check::run(&request, &catalogue, &selection, known);
     // A server apart and its folder go even where a signal ends this; all else leaves nothing.
     let ran = if ask.probe { Watch::start()?.during(true, run) } else { Ok(runtime()?.block_on(run)) };
-    let Ran { findings, left_out, packages } = ran.map_err(|told| ended_by(&told))?;
+    let Ran { mut findings, left_out, packages } = ran.map_err(|told| ended_by(&told))?;
+    for finding in &mut findings {
+        finding.verify = again(&finding.verify, ask, global);
+    }
     let covered = area.is_none().then(|| coverage::coverage(&catalogue, request.profile, &findings));
     let report = Report {
         asked: area.map_or("compliance", Area::name),
@@ -205,6 +210,25 @@ fn selection(area: Option<Area>, ask: &Ask, catalogue: &Catalogue) -> Result<Sel
     known(&selection, catalogue).map(|()| selection)
 }
 
+/// A word of `--only` that calls no check of the area, or a selection that leaves nothing, would end well for ever.
+fn something(selection: &Selection, catalogue: &Catalogue) -> Result<(), Refused> {
+    if let Some((word, area)) = selection.elsewhere(catalogue) {
+        return Err(Refused::usage(
+            "CHECK_ELSEWHERE",
+            format!("{} is no check of this area, but of {}", clean(word), area.name()),
+            format!("ask 'spotify-mcp security-check {}' for it, or 'compliance'", area.name()),
+        ));
+    }
+    if !selection.skips_all(catalogue) {
+        return Ok(());
+    }
+    Err(Refused::usage(
+        "NOTHING_ASKED",
+        "--skip takes out everything that is asked",
+        "'spotify-mcp security-check --list' shows each check with its area and tags",
+    ))
+}
+
 /// Every word of a selection calls a check.
 pub(super) fn known(selection: &Selection, catalogue: &Catalogue) -> Result<(), Refused> {
     match selection.unknown(catalogue) {
@@ -224,10 +248,9 @@ fn request(
 ) -> Result<Request, Refused> {
     let clock = Clock::system();
     let loaded = load(ask, global)?;
-    let environment = loaded.as_far_as_valid().security.environment;
     let named = ask.profile.as_deref().and_then(Profile::named);
     Ok(Request {
-        profile: named.unwrap_or_else(|| Profile::of(environment)),
+        profile: named.unwrap_or_else(|| profile_of(&loaded, ask)),
         loaded,
         offline: ask.offline,
         probe: ask.probe,
@@ -246,6 +269,16 @@ fn request(
         clock,
         dice: Dice::system(),
     })
+}
+
+/// The environment's; where a file does not say it because it cannot be read, or has to say it and does not, not the mildest.
+fn profile_of(loaded: &Loaded, ask: &Ask) -> Profile {
+    let is_unnamed = |problem: &Problem| problem.code == "ENVIRONMENT_UNNAMED_OFF_LOOPBACK";
+    let is_unknown = loaded.file_is_unread() || loaded.problems().iter().any(is_unnamed);
+    if is_unknown && ask.environment.is_none() {
+        return Profile::Production;
+    }
+    Profile::of(loaded.as_far_as_valid().security.environment)
 }
 
 /// As `serve` would, right or wrong: what it would refuse is found here.

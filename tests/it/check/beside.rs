@@ -69,9 +69,13 @@ fn sound(said: &Said) {
     assert!(said.in_state(&["error"]).is_empty(), "{:#?}", said.in_state(&["error"]));
     for id in [
         "SMC1001", "SMC1003", "SMC1005", "SMC1006", "SMC1007", "SMC1009", "SMC3003", "SMC5001", "SMC5005",
-        "SMC5006", "SMC5007", "SMC6001", "SMC6002", "SMC6003", "SMC6009", "SMC9001", "SMC9010", "SMC9021",
+        "SMC5007", "SMC6001", "SMC6002", "SMC6003", "SMC6009", "SMC9010", "SMC9021",
     ] {
         assert_eq!(said.state(id), "pass", "{id}: {:#?}", said.of(id));
+    }
+    // Nobody has done it, and nobody has to yet.
+    for id in ["SMC5006", "SMC9001", "SMC9005", "SMC9008", "SMC9011"] {
+        assert_eq!(said.state(id), "not_applicable", "{id}: {:#?}", said.of(id));
     }
     // How much room this machine's disk has is not the server's doing.
     assert_eq!(said.of("SMC6008")[0].0, "pass", "{:#?}", said.of("SMC6008"));
@@ -106,6 +110,47 @@ fn a_clean_server_is_clean_while_it_runs_and_afterwards_and_a_look_leaves_no_tra
     fs::write(&segment, kept.join("\n") + "\n").unwrap();
     let cut = desk.check("server.toml", &[]);
     assert_eq!((cut.status, cut.state("SMC6001").as_str()), (1, "fail"), "{}", cut.words);
+
+    // Or took all of it away, its checkpoints after it.
+    fs::remove_file(&segment).unwrap();
+    let gone = desk.check("server.toml", &["--only", "SMC6001"]);
+    assert_eq!((gone.status, gone.state("SMC6001").as_str()), (1, "fail"), "{}", gone.words);
+    fs::remove_dir_all(desk.path.join("data/audit")).unwrap();
+    let gone = desk.check("server.toml", &["--only", "SMC6001"]);
+    assert_eq!((gone.status, gone.state("SMC6001").as_str()), (1, "fail"), "{}", gone.words);
+    assert!(gone.of("SMC6001")[0].2.contains("AUDIT_TRUNCATED"), "{}", gone.words);
+}
+
+#[test]
+fn a_database_that_is_destroyed_is_not_whole() {
+    let desk = Desk::new();
+    Running::start(&desk, &[]).stop();
+    let file = desk.path.join("data/spotify-mcp.db");
+    let whole = fs::read(&file).unwrap();
+    let mut overwritten = whole.clone();
+    overwritten[4_096..40_960].fill(0xa5);
+    let noise: Vec<u8> = (0..whole.len()).map(|at| (at * 7 % 251) as u8).collect();
+    for (how, bytes) in
+        [("cut", &whole[..whole.len() / 2]), ("overwritten", &overwritten), ("noise", &noise), ("empty", &[])]
+    {
+        fs::write(&file, bytes).unwrap();
+        let said = desk.check("server.toml", &["--only", "SMC5001"]);
+        assert_eq!((said.status, said.state("SMC5001").as_str()), (1, "fail"), "{how}: {}", said.words);
+        assert!(!said.words.contains("start the server"), "{how}: {}", said.words);
+    }
+}
+
+#[test]
+fn a_key_that_a_thief_of_the_data_has_too_is_beside_them_wherever_it_is_named() {
+    let desk = Desk::new();
+    Running::start(&desk, &[]).stop();
+    fs::create_dir(desk.path.join("data/keys")).unwrap();
+    desk.write("data/keys/k", &fs::read_to_string(desk.path.join("master.key")).unwrap(), 0o600);
+    let text = fs::read_to_string(desk.path.join("server.toml")).unwrap();
+    desk.write("inside.toml", &text.replace("master.key", "data/keys/k"), 0o600);
+    let said = desk.check("inside.toml", &["--only", "SMC1002"]);
+    assert_eq!(said.state("SMC1002"), "fail", "{}", said.words);
+    assert_eq!(desk.check("server.toml", &["--only", "SMC1002"]).state("SMC1002"), "pass");
 }
 
 #[test]

@@ -203,3 +203,60 @@ fn every_check_is_listed_and_explained() {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
+
+#[test]
+fn what_asks_nothing_is_refused_and_names_the_area_that_has_it() {
+    let here = Here::new();
+    for asked in [
+        &["config", "--only", "SMC3004"][..],
+        &["deps", "--only", "SMC1001"],
+        &["runtime", "--only", "vulnerabilities"],
+    ] {
+        let (status, said) = here.status(asked);
+        assert_eq!(status, 2, "{asked:?}: {said}");
+        assert!(said.contains("CHECK_ELSEWHERE") && said.contains("security-check"), "{said}");
+    }
+    let (status, said) = here.status(&["compliance", "--only", "SMC1001", "--skip", "SMC1001"]);
+    assert!(status == 2 && said.contains("NOTHING_ASKED"), "{status}: {said}");
+}
+
+#[test]
+fn a_file_that_says_no_environment_or_cannot_be_read_is_not_judged_by_the_mildest() {
+    let here = Here::new();
+    here.file("lost.toml", "[server]\npublic_url = \"https://music.example.org\"\n");
+    let lost = here.report(&["config", "--config", "lost.toml", "--offline"]);
+    assert_eq!(lost["profile"], "production", "{lost:#}");
+    let status = here.status(&["config", "--config", "lost.toml", "--offline", "--only", "SMC2011"]).0;
+    assert_eq!(status, 1);
+    let missing = ["config", "--config", "missing.toml", "--offline", "--only", "SMC2011"];
+    let (status, report) = (here.status(&missing).0, here.report(&missing));
+    assert_eq!((status, &report["profile"]), (3, &"production".into()), "{report:#}");
+    let fix = report["findings"][0]["fix"].as_str().unwrap();
+    assert!(!fix.is_empty(), "{report:#}");
+}
+
+#[test]
+fn the_command_that_looks_again_looks_at_the_same_thing() {
+    let here = Here::new();
+    here.file("lost.toml", "[server]\npublic_url = \"https://music.example.org\"\n");
+    let report = here.report(&["config", "--config", "lost.toml", "--profile", "bank", "--only", "SMC2011"]);
+    let verify = report["findings"][0]["verify"].as_str().unwrap();
+    assert_eq!(verify, "spotify-mcp security-check config --only SMC2011 --config lost.toml --profile bank");
+}
+
+#[test]
+fn what_could_not_be_seen_is_not_mended_by_ending_everything() {
+    let here = Here::new();
+    here.file(
+        "c.toml",
+        "[security]\nenvironment = \"production\"\n[server]\npublic_url = \"https://music.example.org\"\n",
+    );
+    let report = here.report(&["config", "--config", "c.toml", "--offline"]);
+    let errors = report["findings"].as_array().unwrap().iter().filter(|one| one["state"] == "error");
+    let fixes: Vec<&str> = errors.map(|one| one["fix"].as_str().unwrap()).collect();
+    assert!(fixes.len() > 10, "{report:#}");
+    assert!(
+        !fixes.iter().any(|fix| fix.contains("revoke-sessions") || fix.contains("incident")),
+        "{fixes:#?}"
+    );
+}

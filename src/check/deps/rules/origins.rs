@@ -70,7 +70,8 @@ pub(super) fn packages_are_published(facts: &Facts, _: &Ground<'_>) -> Vec<Verdi
         }
         let observed = format!("{} comes from {}", package.label(), package.origin);
         let source = seen_at(inventory, Some(package));
-        verdicts.push(Verdict::fail(source, observed).about(package.label()));
+        let verdict = Verdict::fail(source, observed).about(package.label());
+        verdicts.push(verdict.of_kind(package.origin.to_string()));
     }
     if !folders.is_empty() {
         let why = format!(
