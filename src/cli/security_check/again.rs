@@ -89,7 +89,7 @@ mod tests {
     fn the_same_configuration_and_profile_are_looked_at_again() {
         let told = said(
             "spotify-mcp security-check config --only SMC1003",
-            &["--config", "my server.toml", "--profile", "bank", "--address", "a.example:443", "--offline"],
+            &["--config", "my server.toml", "--profile", "bank", "--offline"],
         );
         let expected = "spotify-mcp security-check config --only SMC1003 --config 'my server.toml' --profile bank --offline";
         assert_eq!(told, expected);
