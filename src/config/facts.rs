@@ -1,6 +1,5 @@
 //! What the policy of an environment wants to know, gathered from a configuration and the files it names.
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
@@ -21,7 +20,10 @@ pub fn gather<'a>(
     let sandbox =
         matches!(purpose, Purpose::Serve { sandbox: true, .. } | Purpose::Administer { sandbox: true });
     let level_ends = matches!(purpose, Purpose::Serve { log_level_ends: true, .. });
-    let upstreams = [(&spotify.accounts_url, "accounts.spotify.com"), (&spotify.api_url, "api.spotify.com")];
+    let upstreams = [
+        ("spotify.accounts_url", &spotify.accounts_url, "accounts.spotify.com"),
+        ("spotify.api_url", &spotify.api_url, "api.spotify.com"),
+    ];
     let redirect = &spotify.redirect_uri;
     Facts {
         environment: config.security.environment,
@@ -46,10 +48,12 @@ pub fn gather<'a>(
     }
 }
 
-fn hosts(upstreams: &[(&Url, &str)], holds: impl Fn(&Url, &str) -> bool) -> Vec<String> {
-    let chosen = upstreams.iter().filter(|(url, own)| holds(url, own));
-    let hosts: BTreeSet<&str> = chosen.filter_map(|(url, _)| url.host_str()).collect();
-    hosts.into_iter().map(str::to_owned).collect()
+fn hosts(
+    upstreams: &[(&'static str, &Url, &str)],
+    holds: impl Fn(&Url, &str) -> bool,
+) -> Vec<(&'static str, String)> {
+    let chosen = upstreams.iter().filter(|(_, url, own)| holds(url, own));
+    chosen.filter_map(|(key, url, _)| Some((*key, url.host_str()?.to_owned()))).collect()
 }
 
 /// Whether the master key would be taken from `<data_dir>/master.key`.

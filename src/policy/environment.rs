@@ -54,10 +54,10 @@ pub struct Facts {
     pub public_url_has_tls: bool,
     /// The simulated Spotify takes the real one's place.
     pub sandbox: bool,
-    /// Upstream hosts that are not Spotify's (`accounts.spotify.com`, `api.spotify.com`).
-    pub foreign_upstreams: Vec<String>,
-    /// Upstream URLs in plain http whose host is not loopback.
-    pub upstreams_without_tls: Vec<String>,
+    /// Upstream hosts that are not Spotify's (`accounts.spotify.com`, `api.spotify.com`), each behind its key.
+    pub foreign_upstreams: Vec<(&'static str, String)>,
+    /// Hosts of upstream URLs in plain http that are not loopback, each behind its key.
+    pub upstreams_without_tls: Vec<(&'static str, String)>,
     /// The master key comes from `<data_dir>/master.key`, named by nobody.
     pub master_key_beside_data: bool,
     /// Files with secrets that everybody may read.
@@ -149,7 +149,7 @@ impl Rule {
         }
         let seen = self.condition.seen_in(facts)?;
         let why = if seen.is_empty() { self.why.clone() } else { format!("{} ({seen})", self.why) };
-        let (code, key, fix) = (self.code.clone(), self.condition.key(), self.fix.clone());
+        let (code, key, fix) = (self.code.clone(), self.condition.key(facts), self.fix.clone());
         Some(Judgement { code, verdict, key, why, fix })
     }
 }
@@ -181,13 +181,18 @@ impl Condition {
         let on_loopback = facts.listener_on_loopback && facts.public_url_on_loopback;
         let plain = |holds: bool| holds.then(String::new);
         let listed = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
+        let hosts = |items: &[(&str, String)]| {
+            let mut hosts: Vec<String> = items.iter().map(|(_, host)| host.clone()).collect();
+            hosts.dedup();
+            listed(&hosts)
+        };
         match self {
             Self::EnvironmentUnnamedOffLoopback => plain(!facts.environment_is_named && !on_loopback),
             Self::PublicUrlWithoutTls => plain(!facts.public_url_has_tls && !facts.public_url_on_loopback),
             Self::Sandbox => plain(facts.sandbox),
             Self::SandboxOffLoopback => plain(facts.sandbox && !on_loopback),
-            Self::ForeignUpstream => listed(&facts.foreign_upstreams),
-            Self::UpstreamWithoutTls => listed(&facts.upstreams_without_tls),
+            Self::ForeignUpstream => hosts(&facts.foreign_upstreams),
+            Self::UpstreamWithoutTls => hosts(&facts.upstreams_without_tls),
             Self::MasterKeyBesideData => plain(facts.master_key_beside_data),
             Self::SecretFileReadableByOthers => listed(&facts.secret_files_readable_by_others),
             Self::DebugLog => plain(facts.debug_log),
@@ -200,12 +205,15 @@ impl Condition {
         }
     }
 
-    const fn key(self) -> &'static str {
+    /// The key that it is about; of several the first.
+    fn key(self, facts: &Facts) -> &'static str {
+        let first = |of: &[(&'static str, String)]| of.first().map_or("spotify.api_url", |(key, _)| key);
         match self {
             Self::EnvironmentUnnamedOffLoopback => "security.environment",
             Self::PublicUrlWithoutTls => "server.public_url",
             Self::Sandbox | Self::SandboxOffLoopback => "--sandbox",
-            Self::ForeignUpstream | Self::UpstreamWithoutTls => "spotify.api_url",
+            Self::ForeignUpstream => first(&facts.foreign_upstreams),
+            Self::UpstreamWithoutTls => first(&facts.upstreams_without_tls),
             Self::MasterKeyBesideData => "security.master_key",
             Self::SecretFileReadableByOthers => "security",
             Self::DebugLog => "telemetry.log_level",
@@ -263,7 +271,7 @@ mod tests {
         let facts = Facts {
             public_url_has_tls: false,
             sandbox: true,
-            foreign_upstreams: vec!["evil.example".into()],
+            foreign_upstreams: vec![("spotify.accounts_url", "evil.example".into())],
             master_key_beside_data: true,
             secret_files_readable_by_others: vec!["/etc/key".into()],
             ..sound(Environment::Production)
@@ -295,10 +303,14 @@ mod tests {
     #[test]
     fn what_was_seen_is_in_the_message() {
         let facts = Facts {
-            foreign_upstreams: vec!["a.example".into(), "b.example".into()],
+            foreign_upstreams: vec![
+                ("spotify.accounts_url", "a.example".into()),
+                ("spotify.api_url", "b.example".into()),
+            ],
             ..sound(Environment::Production)
         };
         let judged = EnvironmentPolicy::built_in().unwrap().judge(&facts);
         assert!(judged[0].why.ends_with("(a.example, b.example)"), "{}", judged[0].why);
+        assert_eq!(judged[0].key, "spotify.accounts_url");
     }
 }

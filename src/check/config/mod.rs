@@ -17,6 +17,7 @@ mod secrets;
 mod self_tests;
 #[cfg(test)]
 mod tests;
+mod trivial;
 
 use std::path::PathBuf;
 

@@ -59,15 +59,8 @@ pub fn no_known_credentials(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> 
     let mut found = Vec::new();
     for secret in &facts.secrets {
         let value = &secret.value;
-        let seen = if words.iter().any(|word| value.is(word)) {
-            "is one of a list of known ones"
-        } else if value.is_placeholder {
-            "reads as something that was to be replaced"
-        } else if value.length < shortest || value.distinct < 4 {
-            "is too short, or a repetition"
-        } else {
-            continue;
-        };
+        let too_short = || (value.length < shortest).then_some("is too short");
+        let Some(seen) = value.flaw(words).or_else(too_short) else { continue };
         let at = Source::key(secret.key.clone());
         let verdict = Verdict::fail(at, format!("{} {seen}", secret.key)).about(secret.key.clone());
         found.push(match issued(&secret.key) {

@@ -19,15 +19,12 @@ pub fn master_key_sound(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         Master::Refused { place, why, fix, .. } => {
             Verdict::fail(at(), format!("from {place}: {why}")).mended_by(fix.clone())
         }
-        Master::Passphrase { place, words } => {
-            match ground.parameters.list("words").iter().find(|word| words.is(word)) {
-                Some(_) => Verdict::fail(at(), "the passphrase is one of a list of known ones"),
-                None => Verdict::pass(
-                    at(),
-                    format!("a passphrase of {} bytes ({})", words.length, place.in_words()),
-                ),
+        Master::Passphrase { place, words } => match words.flaw(ground.parameters.list("words")) {
+            Some(flaw) => Verdict::fail(at(), format!("the passphrase {flaw}")),
+            None => {
+                Verdict::pass(at(), format!("a passphrase of {} bytes ({})", words.length, place.in_words()))
             }
-        }
+        },
         Master::Key { place, digest } => match known(digest, ground) {
             Some(how) => Verdict::fail(at(), how),
             None => Verdict::pass(

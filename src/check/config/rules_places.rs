@@ -79,21 +79,22 @@ pub fn public_url_protected(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict>
 
 /// SMC2014.
 pub fn upstreams_genuine(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
-    let found = refused(
-        facts,
-        &["FOREIGN_UPSTREAM", "UPSTREAM_WITHOUT_TLS"],
-        &["spotify.accounts_url", "spotify.api_url"],
-    );
-    let (accounts, api) = (&facts.config.spotify.accounts_url, &facts.config.spotify.api_url);
-    if !found.is_empty() {
-        return found;
+    let spotify = &facts.config.spotify;
+    let mut found = refused(facts, &[], &["spotify.accounts_url", "spotify.api_url"]);
+    for (key, url, own) in [
+        ("spotify.accounts_url", &spotify.accounts_url, "accounts.spotify.com"),
+        ("spotify.api_url", &spotify.api_url, "api.spotify.com"),
+    ] {
+        if url.host_str() != Some(own) || !is_protected(url) {
+            let verdict = Verdict::fail(Source::key(key), format!("{url} is not {own} by https"));
+            found.push(verdict.about(key).mended_by(format!("remove {key}, or the variable that sets it")));
+        }
     }
-    let at = Source::key("spotify.api_url");
-    vec![if is_protected(accounts) && is_protected(api) && facts.asked.foreign_upstreams.is_empty() {
-        Verdict::pass(at, format!("{accounts} and {api}"))
-    } else {
-        Verdict::fail(at, format!("{accounts} and {api} are not Spotify's own"))
-    }]
+    if found.is_empty() {
+        let seen = format!("{} and {}", spotify.accounts_url, spotify.api_url);
+        found.push(Verdict::pass(Source::key("spotify.api_url"), seen));
+    }
+    found
 }
 
 /// Folders that are emptied at a restart, or by anybody.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Facts;
 use crate::check::{Ground, Source, Verdict};
+use crate::config::value::spell;
 
 /// Values against the policy's: each with its key, its name in the policy, its value, and the unit of both.
 type Bounded = (&'static str, &'static str, u64, &'static str);
@@ -17,14 +18,12 @@ fn within(all: &[Bounded], what: &str, ground: &Ground<'_>) -> Vec<Verdict> {
             if (1..=most).contains(value) {
                 return None;
             }
-            let seen = if *value == 0 { format!("{key} is off") } else { format!("{key} is {value} {unit}") };
-            let verdict = Verdict::fail(Source::key(*key), seen.trim_end()).about(*key);
-            let expected = format!("1 to {most} {unit}");
-            Some(
-                verdict
-                    .expecting(expected.trim_end())
-                    .mended_by(format!("set {key} to {most} {unit} or less, not 0")),
-            )
+            let of = |count: u64| format!("{count} {}", counted(unit, count)).trim_end().to_owned();
+            let seen = if *value == 0 { format!("{key} is off") } else { format!("{key} is {}", of(*value)) };
+            let verdict = Verdict::fail(Source::key(*key), seen).about(*key);
+            let expected = if most == 1 { of(1) } else { format!("1 to {}", of(most)) };
+            let fix = format!("set {key} to {} or less, not 0", as_written(key, most, unit));
+            Some(verdict.expecting(expected).mended_by(fix))
         })
         .collect();
     if found.is_empty() {
@@ -34,6 +33,25 @@ fn within(all: &[Bounded], what: &str, ground: &Ground<'_>) -> Vec<Verdict> {
         ));
     }
     found
+}
+
+/// `1 day`, `2 days`.
+fn counted(unit: &'static str, count: u64) -> &'static str {
+    if count == 1 { unit.strip_suffix('s').unwrap_or(unit) } else { unit }
+}
+
+/// A value as its key takes it: a duration, whole seconds or minutes, or a count.
+fn as_written(key: &str, value: u64, unit: &str) -> String {
+    let seconds = value.saturating_mul(match unit {
+        "days" => 86_400,
+        "minutes" => 60,
+        _ => 1,
+    });
+    match (unit, key.rsplit('_').next()) {
+        ("", _) | (_, Some("minutes")) => value.to_string(),
+        (_, Some("seconds")) => seconds.to_string(),
+        _ => spell(Duration::from_secs(seconds)),
+    }
 }
 
 /// SMC3001: the configuration's half.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::trivial;
 use crate::ambient::Dice;
 use crate::config::{Config, Loaded, Origin, SaidSecret};
 use crate::crypto::SecretString;
@@ -30,6 +31,9 @@ const PLACEHOLDERS: [&str; 10] = [
 pub struct Concealed {
     salt: [u8; 16],
     digest: [u8; 32],
+    core: [u8; 32],
+    /// It is a repetition, or rows of keys.
+    pub is_pattern: bool,
     /// Its length in bytes.
     pub length: usize,
     /// How many different bytes it has.
@@ -47,6 +51,8 @@ impl Concealed {
         Self {
             salt,
             digest: digest(&salt, &lower),
+            core: digest(&salt, &trivial::core(text.trim())),
+            is_pattern: trivial::is_pattern(text.trim()),
             length: text.len(),
             distinct: seen.iter().filter(|seen| **seen).count(),
             is_placeholder: PLACEHOLDERS.iter().any(|words| lower.contains(words)),
@@ -56,6 +62,26 @@ impl Concealed {
     /// Whether it is this word, whatever its case.
     pub fn is(&self, word: &str) -> bool {
         digest(&self.salt, &word.to_ascii_lowercase()).ct_eq(&self.digest).into()
+    }
+
+    /// Whether it is this word with little around it, again and again, or in common substitutions.
+    fn is_made_of(&self, word: &str) -> bool {
+        digest(&self.salt, &trivial::core(word)).ct_eq(&self.core).into()
+    }
+
+    /// How it would be guessed, where that is easy: one judgement for every check of secrets.
+    pub fn flaw(&self, words: &[String]) -> Option<&'static str> {
+        if words.iter().any(|word| self.is(word)) {
+            Some("is one of a list of known ones")
+        } else if words.iter().any(|word| self.is_made_of(word)) {
+            Some("is a known word with little around it")
+        } else if self.is_placeholder {
+            Some("reads as something that was to be replaced")
+        } else if self.is_pattern || self.distinct < 4 {
+            Some("is a repetition, or a row of keys")
+        } else {
+            None
+        }
     }
 }
 

@@ -76,6 +76,72 @@ fn keys_that_everybody_knows_are_found_by_their_digest() {
 }
 
 #[test]
+fn a_trivial_passphrase_fails_both_checks_that_judge_it_and_a_good_one_none() {
+    for (text, expected) in [
+        ("password123456789", State::Fail),
+        ("password123456", State::Fail),
+        ("passwordpasswordpassword", State::Fail),
+        ("qwertyuiopasdf", State::Fail),
+        ("P@ssw0rd-P@ssw0rd", State::Fail),
+        ("aaaaaaaaaaaaaaaa", State::Fail),
+        ("changeme changeme", State::Fail),
+        ("vivid otter pressing lemon tiles", State::Pass),
+    ] {
+        let facts = changed(|facts| {
+            let words = Concealed::of(text, &Dice::system());
+            facts.master = Master::Passphrase { place: Place::OwnFile("/k".into()), words };
+            facts.secrets = vec![secret("security.passphrase", text)];
+        });
+        let said = ["SMC1001", "SMC2005"].map(|id| state(RULES, id, &facts));
+        assert_eq!(said, [expected, expected], "{text}");
+    }
+}
+
+#[test]
+fn a_foreign_upstream_is_named_by_its_own_key() {
+    let foreign = changed(|facts| {
+        facts.config.spotify.accounts_url = "https://evil.example".parse().unwrap();
+        // As 'serve' says it.
+        facts.problems.push(problem("FOREIGN_UPSTREAM", "spotify.accounts_url"));
+    });
+    let said = verdicts(RULES, "SMC2014", &foreign, Profile::Production);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert_eq!((&said[0].source, said[0].state), (&Source::key("spotify.accounts_url"), State::Fail));
+    let plain = changed(|facts| {
+        facts.config.spotify.api_url = "http://api.spotify.com/v1".parse().unwrap();
+    });
+    let said = verdicts(RULES, "SMC2014", &plain, Profile::Production);
+    assert_eq!((said.len(), &said[0].source), (1, &Source::key("spotify.api_url")));
+}
+
+#[test]
+fn what_to_set_is_said_as_the_configuration_takes_it() {
+    let long = changed(|facts| {
+        let day = std::time::Duration::from_secs(86_400);
+        facts.config.auth.lifetimes.access_token = 2 * day;
+        facts.config.auth.lifetimes.browser_session = 400 * day;
+        facts.config.auth.lifetimes.code = day;
+        facts.config.limits.mcp_session_idle = day;
+        facts.config.security.login_timeout = day;
+        facts.config.limits.calls_per_user_per_minute = 0;
+    });
+    let fixes = |id: &str| -> Vec<String> {
+        verdicts(RULES, id, &long, Profile::Bank).into_iter().filter_map(|one| one.fix).collect()
+    };
+    let all = fixes("SMC3001").join("\n");
+    for fix in [
+        "set auth.lifetimes.access_token to 15m or less",
+        "set auth.lifetimes.browser_session to 1d or less",
+        "set limits.mcp_session_idle_seconds to 1800 or less",
+        "set auth.lifetimes.code to 1m or less",
+        "set security.login_timeout_minutes to ",
+    ] {
+        assert!(all.contains(fix), "{fix} is not in {all}");
+    }
+    assert!(!fixes("SMC3011").join("").contains("  "), "{:?}", fixes("SMC3011"));
+}
+
+#[test]
 fn where_the_key_comes_from_counts_by_profile() {
     let environment =
         changed(|facts| facts.master = key_at(Place::Environment("SPOTIFY_MCP_MASTER_KEY".into())));

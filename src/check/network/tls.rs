@@ -86,6 +86,8 @@ pub enum Fault {
     SelfSigned,
     /// It leads to no authority that is trusted: the authority is none of ours, or certificates between are missing.
     NoPath,
+    /// A key of RSA in its chain has fewer than 2048 bits.
+    SmallKey,
     /// Something else.
     Other,
 }
@@ -99,6 +101,7 @@ impl Fault {
             Self::WrongName => "the certificate is for other names",
             Self::SelfSigned => "the certificate signs itself",
             Self::NoPath => "the certificate leads to no trusted authority",
+            Self::SmallKey => "the RSA key is too small",
             Self::Other => "the certificate is not in order",
         }
     }
@@ -249,11 +252,17 @@ fn fault(why: &CertificateError, chain: &[CertificateDer<'static>]) -> Fault {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Fault::WrongName
         }
+        _ if chain.iter().any(has_small_key) => Fault::SmallKey,
         _ if chain.first().is_some_and(signs_itself) => Fault::SelfSigned,
         // An authority of the same name as one of ours, with another key, is none of ours.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Fault::NoPath,
         _ => Fault::Other,
     }
+}
+
+fn has_small_key(der: &CertificateDer<'static>) -> bool {
+    let parsed = ParsedCertificate::try_from(der).ok();
+    parsed.and_then(|parsed| rsa_bits(&parsed.subject_public_key_info())).is_some_and(|bits| bits < 2048)
 }
 
 /// Whether a certificate is its own authority.
@@ -287,18 +296,21 @@ fn described(chain: &[CertificateDer<'static>], name: &ServerName<'_>) -> Certif
 
 /// The kind of a public key by its algorithm and size (RFC 5280 section 4.1.2.7: both are fixed per kind but for RSA).
 fn key_name(info: &[u8]) -> String {
-    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-    match info.len() {
-        44 => "Ed25519".to_owned(),
-        91 => "P-256".to_owned(),
-        120 => "P-384".to_owned(),
-        158 => "P-521".to_owned(),
-        // Head, algorithm and exponent take 38 bytes of 2048 bits and more.
-        length if info.windows(RSA.len()).any(|part| part == RSA) => {
-            format!("RSA {}", length.saturating_sub(38) / 64 * 512)
-        }
-        length => format!("a key of {length} bytes"),
+    match (info.len(), rsa_bits(info)) {
+        (_, Some(bits)) => format!("RSA {bits}"),
+        (44, _) => "Ed25519".to_owned(),
+        (91, _) => "P-256".to_owned(),
+        (120, _) => "P-384".to_owned(),
+        (158, _) => "P-521".to_owned(),
+        (length, _) => format!("a key of {length} bytes"),
     }
+}
+
+/// The size of a public key of RSA, by its length: head, algorithm and exponent take 30 to 38 bytes.
+fn rsa_bits(info: &[u8]) -> Option<usize> {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let is_rsa = info.windows(RSA.len()).any(|part| part == RSA);
+    is_rsa.then(|| info.len().saturating_sub(30) / 32 * 256)
 }
 
 /// Asks webpki, passes its judgement on, and remembers what was shown.

@@ -110,6 +110,7 @@ fn every_fault_of_a_certificate_is_told_with_its_remedy() {
         (Fault::WrongName, "other names"),
         (Fault::SelfSigned, "signs itself"),
         (Fault::NoPath, "no trusted authority"),
+        (Fault::SmallKey, "RSA key is too small"),
         (Fault::Other, "not in order"),
     ] {
         let verdict = on_shown("SMC4003", |shown| shown.strict = Strict::Untrusted(fault));
@@ -125,10 +126,23 @@ fn every_fault_of_a_certificate_is_told_with_its_remedy() {
     let soon =
         on_shown("SMC4003", |shown| shown.certificate.as_mut().unwrap().ends = Some(NOW.secs() + 5 * 86_400));
     assert!(
-        soon.observed.contains("5 days left") && soon.severity == Some(Severity::Medium),
+        soon.observed.contains("5 days left") && soon.severity == Some(Severity::High),
         "{}",
         soon.observed
     );
+    for (days, profile, severity) in [
+        (5, Profile::Bank, Severity::High),
+        (5, Profile::Staging, Severity::Medium),
+        (10, Profile::Production, Severity::Medium),
+        (7, Profile::Production, Severity::Medium),
+    ] {
+        let mut facts = passing();
+        let mut shown = shown();
+        shown.certificate.as_mut().unwrap().ends = Some(NOW.secs() + days * 86_400);
+        facts.servers = looked(Ok(shown));
+        let verdict = verdicts(RULES, "SMC4003", &facts, profile).remove(0);
+        assert_eq!((verdict.state, verdict.severity), (State::Fail, Some(severity)), "{days} {profile:?}");
+    }
     assert_eq!(on_shown("SMC4003", |shown| shown.certificate = None).state, State::Error);
 }
 

@@ -120,14 +120,16 @@ fn accepted(source: Source, suite: u16) -> Verdict {
 
 /// SMC4003: a certificate that clients trust, not only today.
 pub(super) fn certificates(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
-    let warn = ground.parameters.number("warn_days");
+    let days = |name: &str| ground.parameters.number(name);
+    let (warn, urgent) = (days("warn_days"), days("urgent_days"));
     each(&facts.servers, facts.no_server, |source, looked| match shown(&source, looked) {
-        Ok(shown) => certificate(source, shown, (ground.now, warn)),
+        Ok(shown) => certificate(source, shown, ground.now, (warn, urgent)),
         Err(verdict) => *verdict,
     })
 }
 
-fn certificate(source: Source, shown: &Shown, (now, warn): (Timestamp, i64)) -> Verdict {
+/// `warn`, `urgent`: with fewer days left it is a finding, and one that keeps nobody waiting.
+fn certificate(source: Source, shown: &Shown, now: Timestamp, (warn, urgent): (i64, i64)) -> Verdict {
     match (&shown.strict, &shown.certificate) {
         (Strict::Untrusted(fault), certificate) => untrusted(source, *fault, certificate.as_ref()),
         (Strict::Refused(why), _) => {
@@ -138,10 +140,12 @@ fn certificate(source: Source, shown: &Shown, (now, warn): (Timestamp, i64)) -> 
                 return Verdict::error(source, "trusted, but when it ends cannot be read");
             };
             let days = (ends - now.secs()).div_euclid(86_400);
-            let seen = format!("trusted, {} days left, {}, {} sent", days, certificate.key, certificate.sent);
+            let left = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+            let seen = format!("trusted, {left} left, {}, {} sent", certificate.key, certificate.sent);
+            let severity = if days < urgent { Severity::High } else { Severity::Medium };
             match days < warn {
                 true => Verdict::fail(source, seen)
-                    .severe(Severity::Medium)
+                    .severe(severity)
                     .expecting(format!("{warn} days or more until it ends"))
                     .mended_by("renew it, and see why that does not happen by itself"),
                 false => Verdict::pass(source, seen),
@@ -159,6 +163,9 @@ fn untrusted(source: Source, fault: Fault, certificate: Option<&Certificate>) ->
                 "{words}: it came alone, so those between it and the authority are missing, or the authority is private"
             )
         }
+        (Fault::SmallKey, Some(Certificate { key, .. })) => {
+            format!("{words}: {key}, where 2048 bits are the least that anybody takes")
+        }
         (Fault::Expired, Some(Certificate { ends: Some(ends), .. })) => {
             format!("{words}: it ended at {}", Timestamp::from_secs(*ends).rfc3339())
         }
@@ -172,6 +179,9 @@ fn untrusted(source: Source, fault: Fault, certificate: Option<&Certificate>) ->
             "get one from an authority that clients trust; for a private one name it with --ca"
         }
         Fault::NoPath => "serve the whole chain (fullchain.pem); for a private authority name it with --ca",
+        Fault::SmallKey => {
+            "make a new key (openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256) and get a certificate for it"
+        }
         Fault::Other => "see the certificate: openssl s_client -showcerts -connect HOST:PORT",
     };
     Verdict::fail(source, observed).mended_by(fix)

@@ -100,3 +100,38 @@ fn keys_have_names() {
     assert_eq!((key_name(&[0; 44]), key_name(&[0; 91])), ("Ed25519".to_owned(), "P-256".to_owned()));
     assert_eq!(key_name(&[0; 5]), "a key of 5 bytes");
 }
+
+/// A certificate for a key of RSA with 1024 bits, which another's certificate leads to.
+const SMALL: &str = "-----BEGIN CERTIFICATE-----\n\
+MIICjTCCAXWgAwIBAgIURiogj15f+8YN2bPexpABP6IkWdUwDQYJKoZIhvcNAQEL\n\
+BQAwDzENMAsGA1UEAwwEcm9vdDAgFw0yNjExMjIwNTIyNTNaGA8yMTI2MTAyOTA1\n\
+MjI1M1owFDESMBAGA1UEAwwJMTI3LjAuMC4xMIGfMA0GCSqGSIb3DQEBAQUAA4GN\n\
+ADCBiQKBgQC7SBNtIw7X10+FtUJDp13DXV41fDi6lkXdS5RN8rw5X5Se5tq4bakf\n\
+f3WBmTsAiHZdnKE1IQWdrHd9NWRmHD/9rBQsdDcKwEvRf8aHPcUsrGlKPQw4+8NN\n\
+ySz2/s9dx+t17qXy0L08ZIJ85tzRUkbPcHg00bDTp+65kE786BFwnQIDAQABo14w\n\
+XDAPBgNVHREECDAGhwR/AAABMAkGA1UdEwQCMAAwHQYDVR0OBBYEFDT+3Eslf2O+\n\
+9AcbKon6B8M4aQFYMB8GA1UdIwQYMBaAFMpYKYatKCC5d1BIiscpAfpzC6VLMA0G\n\
+CSqGSIb3DQEBCwUAA4IBAQBXUGq2P44QdpzARLmHfLOv6qzN0xwk6ji90rMkY7e3\n\
+IchQ8e9tFHC485/wT6/ghhbc29wnGZAFOIIXiik0TZFiOqee86yil25oGNLW/byW\n\
+84+GCeeIvMBj1qdOI0FR2dFZV6va8ei8L/dKu3Hlb4u1llxoXc3NvykRvUjpQSc9\n\
+SUvW9TS3kZRO/wV4+XF9Mliih0Tz4DxmaPvG59CpWfpcqdeK6YaQal7JpXg+7FzG\n\
+Sf90M3j2vv/35qXDu92VEUKPDTVV7ryc+HpdCiHZYDXm1OlV5lZJ3XB6pBHhUDlv\n\
+j2V03NqDB0zdCv/tTg6lHjR4VkqlCbDOwU4SVosTqkTz\n\
+-----END CERTIFICATE-----\n";
+
+#[test]
+fn a_key_that_is_too_small_is_named_whatever_else_is_said() {
+    use rustls::pki_types::pem::PemObject as _;
+    let small = CertificateDer::from_pem_slice(SMALL.as_bytes()).unwrap();
+    for said in [CertificateError::BadSignature, CertificateError::UnknownIssuer] {
+        assert_eq!(fault(&said, std::slice::from_ref(&small)), Fault::SmallKey);
+    }
+    assert_eq!(fault(&CertificateError::Expired, std::slice::from_ref(&small)), Fault::Expired);
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    assert_eq!(described(&[small], &name).key, "RSA 1024");
+    for (length, bits) in [(94, 512), (162, 1024), (226, 1536), (294, 2048), (422, 3072), (550, 4096)] {
+        let mut info = vec![0; length];
+        info[6..15].copy_from_slice(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]);
+        assert_eq!(rsa_bits(&info), Some(bits));
+    }
+}
