@@ -89,32 +89,38 @@ pub fn parse(root: &serde_json::Map<String, Value>, catalogue: &Catalogue) -> Re
     let Value::Array(entries) = entries else { return Err(vec!["'waiver' is not a list".to_owned()]) };
     let (mut list, mut problems) = (Vec::<Waiver>::new(), Vec::new());
     for (at, entry) in entries.into_iter().enumerate() {
-        let read = serde_json::from_value::<Entry>(entry).map_err(|error| error.to_string());
+        let read = serde_json::from_value::<Entry>(entry).map_err(|error| vec![error.to_string()]);
         match read.and_then(|entry| Waiver::read(entry, catalogue)) {
             Ok(waiver) if list.iter().any(|other| other.is_twin(&waiver)) => {
                 problems.push(format!("waiver {}: {} is waived twice", at + 1, waiver.id));
             }
             Ok(waiver) => list.push(waiver),
-            Err(why) => problems.push(format!("waiver {}: {}", at + 1, super::finding::cleaned(&why))),
+            Err(all) => {
+                let told = |why: String| format!("waiver {}: {}", at + 1, super::finding::cleaned(&why));
+                problems.extend(all.into_iter().map(told));
+            }
         }
     }
     if problems.is_empty() { Ok(Waivers { list }) } else { Err(problems) }
 }
 
 impl Waiver {
-    fn read(entry: Entry, catalogue: &Catalogue) -> Result<Self, String> {
-        if catalogue.check(&entry.id).is_none() {
-            return Err(format!("there is no check {}", entry.id));
-        }
-        if entry.owner.trim().is_empty() || entry.reason.trim().len() < 10 {
-            return Err("it needs an owner, and a reason of at least 10 characters".into());
-        }
+    fn read(entry: Entry, catalogue: &Catalogue) -> Result<Self, Vec<String>> {
         let is_print =
             |print: &String| print.len() == 32 && print.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if entry.fingerprint.as_ref().is_some_and(|print| !is_print(print)) {
-            return Err("its fingerprint is not the 32 digits that a report says".into());
-        }
-        let ends = after(&entry.expires).ok_or("expires is not a day such as 2026-12-31")?;
+        let ends = after(&entry.expires);
+        let all = [
+            (catalogue.check(&entry.id).is_some(), format!("there is no check {}", entry.id)),
+            (!entry.owner.trim().is_empty(), "it needs an owner".to_owned()),
+            (entry.reason.trim().len() >= 10, "it needs a reason of at least 10 characters".to_owned()),
+            (
+                entry.fingerprint.as_ref().is_none_or(is_print),
+                "its fingerprint is not the 32 digits that a report says".to_owned(),
+            ),
+            (ends.is_some(), "expires is not a day such as 2026-12-31".to_owned()),
+        ];
+        let wrong: Vec<String> = all.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why).collect();
+        let Some(ends) = ends.filter(|_| wrong.is_empty()) else { return Err(wrong) };
         Ok(Self {
             id: entry.id,
             owner: super::finding::cleaned(&entry.owner),
@@ -201,26 +207,44 @@ impl Waivers {
     }
 }
 
+/// Whether a finding of this run needs a waiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Its check was not asked.
+    Unknown,
+    /// One does.
+    Needed,
+    /// Its check finds something of another fingerprint than it names: this one.
+    OfAnother(String),
+    /// Its check finds nothing.
+    Nothing,
+}
+
 /// What SMC7009 looks at.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The file they came from.
     pub file: Option<std::path::PathBuf>,
-    /// Each, and whether a finding of this run needs it; `None`: its check was not asked.
-    pub waivers: Vec<(Waiver, Option<bool>)>,
+    /// Each, and whether a finding needs it.
+    pub waivers: Vec<(Waiver, Need)>,
 }
 
 impl Facts {
     /// Which waivers the findings of this run need.
     pub fn of(waivers: &Waivers, file: Option<std::path::PathBuf>, findings: &[Finding]) -> Self {
-        let needed = |waiver: &Waiver| {
-            let mut of_check = findings.iter().filter(|finding| finding.id == waiver.id).peekable();
-            of_check.peek()?;
+        let need = |waiver: &Waiver| {
+            let of_check: Vec<&Finding> = findings.iter().filter(|finding| finding.id == waiver.id).collect();
             let is_bad =
                 |finding: &Finding| matches!(finding.state, State::Fail | State::Manual | State::Error);
-            Some(of_check.any(|finding| is_bad(finding) && waiver.is_about(finding)))
+            let bad = || of_check.iter().filter(|finding| is_bad(finding));
+            match (of_check.is_empty(), bad().next()) {
+                (true, _) => Need::Unknown,
+                (false, None) => Need::Nothing,
+                _ if bad().any(|finding| waiver.is_about(finding)) => Need::Needed,
+                (false, Some(first)) => Need::OfAnother(first.fingerprint.clone()),
+            }
         };
-        Self { file, waivers: waivers.list.iter().map(|waiver| (waiver.clone(), needed(waiver))).collect() }
+        Self { file, waivers: waivers.list.iter().map(|waiver| (waiver.clone(), need(waiver))).collect() }
     }
 }
 
@@ -239,22 +263,24 @@ fn sound(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     facts
         .waivers
         .iter()
-        .map(|(waiver, needed)| judged(waiver, *needed, (bounds, ground.now), source()))
+        .map(|(waiver, needed)| judged(waiver, needed, (bounds, ground.now), source()))
         .collect()
 }
 
-fn judged(
-    waiver: &Waiver,
-    needed: Option<bool>,
-    (bounds, now): (Bounds, Timestamp),
-    source: Source,
-) -> Verdict {
+fn judged(waiver: &Waiver, needed: &Need, (bounds, now): (Bounds, Timestamp), source: Source) -> Verdict {
     let of = format!("{}'s waiver, by {}", waiver.id, waiver.owner);
     let verdict = if waiver.ends <= now {
         Verdict::fail(source, format!("{of}, ended on {}", waiver.expires))
     } else if let Some(why) = bounds.refuses(waiver, now) {
         Verdict::fail(source, format!("{of}, {why}"))
-    } else if needed == Some(false) {
+    } else if let Need::OfAnother(print) = needed {
+        let seen = format!("{of}, names another fingerprint than what is found now");
+        Verdict::fail(source, seen).severe(Severity::Low).mended_by(format!(
+            "look at {} again, its subject, severity or kind of fault has changed: accept it anew with its fingerprint ({print}), or \
+             remove the waiver",
+            waiver.id
+        ))
+    } else if *needed == Need::Nothing {
         Verdict::fail(source, format!("{of}: nothing that was found needs it any more"))
             .severe(Severity::Low)
             .mended_by("remove the waiver")
@@ -266,7 +292,7 @@ fn judged(
 
 /// The case that the self-test judges: a waiver whose last day is over.
 pub fn cases() -> Vec<Case<Facts>> {
-    let facts = |days: i64| Facts { file: None, waivers: vec![(until(days), Some(true))] };
+    let facts = |days: i64| Facts { file: None, waivers: vec![(until(days), Need::Needed)] };
     vec![Case { id: ID, mutation: "a waiver's last day is over", sound: facts(40), changed: facts(0) }]
 }
 

@@ -26,7 +26,7 @@ fn refused(text: String) -> Refused {
     Refused::usage(
         "USAGE",
         text,
-        "'spotify-mcp security-check' alone writes sarif, junit, oscal and markdown, and several",
+        "'spotify-mcp security-check' alone writes sarif, junit, oscal, poam and markdown, and several",
     )
 }
 

@@ -1,9 +1,9 @@
 //! The only printer: results to standard output, everything else to standard error, as text or JSON.
 //!
-//! Every failure has a stable code and a next step. Colour only on a terminal and without `NO_COLOR`.
+//! Every failure has a stable code and a next step. Colour only on a terminal that takes it and without `NO_COLOR`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal, Write as _};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -27,6 +27,12 @@ pub fn io_cause(error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
         kind => kind.to_string(),
     }
+}
+
+/// Whether a stream is a terminal that takes colour, and nobody wants none.
+pub fn takes_colour(stream: &impl IsTerminal) -> bool {
+    let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    allowed && std::env::var_os("TERM").is_none_or(|kind| kind != "dumb") && stream.is_terminal()
 }
 
 /// What a command's end means to its caller (product.md 2).
@@ -208,8 +214,7 @@ impl Output {
 
     /// `colour` is a wish: it also takes a terminal and the absence of `NO_COLOR`.
     pub fn new(format: Format, colour: bool, quiet: bool, verbose: u8) -> Self {
-        let allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let colour = colour && allowed && std::io::stderr().is_terminal();
+        let colour = colour && takes_colour(&std::io::stderr());
         Self { format, colour, quiet, verbose }
     }
 

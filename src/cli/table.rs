@@ -32,8 +32,8 @@ pub(super) fn room() -> usize {
     if !stdout.is_terminal() {
         return USUAL;
     }
-    let known = rustix::termios::tcgetwinsize(&stdout).map_or(USUAL, |size| usize::from(size.ws_col));
-    known.clamp(BOUNDS.0, BOUNDS.1)
+    let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0);
+    size.map_or(USUAL, |size| usize::from(size.ws_col)).clamp(BOUNDS.0, BOUNDS.1)
 }
 
 fn laid_out<const N: usize>(

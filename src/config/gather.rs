@@ -203,7 +203,7 @@ impl Gathered {
             Wrong::new("it is a section and not a value", format!("write a table with the keys of {path}"))
         } else {
             let known = TABLE.iter().map(|spec| spec.path);
-            Wrong::new("there is no such key", suggestion(keys::nearest(path, known)))
+            Wrong::new("there is no such key", keys::suggestion(keys::nearest(path, known)))
         };
         self.problems.push(Problem::new("CONFIG_UNKNOWN_KEY", quoted(path).replace('\'', ""), origin, wrong));
     }
@@ -266,7 +266,7 @@ impl Gathered {
             let known: Vec<String> = TABLE.iter().map(KeySpec::generic_env).collect();
             let wrong = Wrong::new(
                 "there is no such key",
-                suggestion(keys::nearest(name, known.iter().map(String::as_str))),
+                keys::suggestion(keys::nearest(name, known.iter().map(String::as_str))),
             );
             self.problems.push(Problem::new("CONFIG_UNKNOWN_KEY", name, origin.clone(), wrong));
         }
@@ -350,10 +350,6 @@ pub fn one_line(text: &str) -> &str {
 fn says_a_secret(node: &Node) -> bool {
     let holds = |item: &Node| item.get("client_secret").or_else(|| item.get("secret")).is_some();
     node.as_array().is_some_and(|items| items.iter().any(holds))
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    format!("did you mean {}? 'spotify-mcp config show' lists every key", nearest.unwrap_or("another"))
 }
 
 fn known_variables() -> impl Iterator<Item = String> {

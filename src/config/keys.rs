@@ -148,11 +148,19 @@ pub fn is_section(path: &str) -> bool {
 /// The known name nearest to an unknown one; always some, since a far suggestion still shows the form.
 pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-    known.min_by_key(|candidate| {
+    let measured = known.map(|candidate| {
         // The right name in the wrong section is nearer than a different name in the right one.
-        let same_name = usize::from(last(unknown) != last(candidate));
-        (same_name, distance(unknown, candidate))
-    })
+        let other_name = usize::from(last(unknown) != last(candidate));
+        (other_name, distance(unknown, candidate), candidate)
+    });
+    let (other_name, distance, nearest) = measured.min()?;
+    (other_name == 0 || distance <= unknown.chars().count().div_ceil(2)).then_some(nearest)
+}
+
+/// What to do about a name that is none.
+pub fn suggestion(nearest: Option<&str>) -> String {
+    let every = "'spotify-mcp config show' lists every key";
+    nearest.map_or_else(|| every.to_owned(), |nearest| format!("did you mean {nearest}? {every}"))
 }
 
 /// Levenshtein's distance.
@@ -184,6 +192,11 @@ mod tests {
         assert_eq!(nearest_key("server.prot"), "server.port");
         assert_eq!(nearest_key("spotify.clientid"), "spotify.client_id");
         assert_eq!(nearest_key("telemetry.data_dir"), "storage.data_dir");
+        let all = || TABLE.iter().map(|spec| spec.path);
+        for far in ["log", "quux.frobnicate"] {
+            assert_eq!(nearest(far, all()), None, "{far}");
+        }
+        assert!(!suggestion(None).contains("did you mean"));
     }
 
     #[test]

@@ -42,15 +42,17 @@ fn counted(unit: &'static str, count: u64) -> &'static str {
 
 /// A value as its key takes it: a duration, whole seconds or minutes, or a count.
 fn as_written(key: &str, value: u64, unit: &str) -> String {
-    let seconds = value.saturating_mul(match unit {
+    let seconds = match unit {
         "days" => 86_400,
         "minutes" => 60,
-        _ => 1,
-    });
-    match (unit, key.rsplit('_').next()) {
-        ("", _) | (_, Some("minutes")) => value.to_string(),
-        (_, Some("seconds")) => seconds.to_string(),
-        _ => spell(Duration::from_secs(seconds)),
+        "seconds" => 1,
+        _ => return value.to_string(),
+    };
+    let span = Duration::from_secs(value.saturating_mul(seconds));
+    match key.rsplit('_').next() {
+        Some("minutes") => value.to_string(),
+        Some("seconds") => span.as_secs().to_string(),
+        _ => spell(span),
     }
 }
 

@@ -139,6 +139,10 @@ fn what_to_set_is_said_as_the_configuration_takes_it() {
         assert!(all.contains(fix), "{fix} is not in {all}");
     }
     assert!(!fixes("SMC3011").join("").contains("  "), "{:?}", fixes("SMC3011"));
+    let wide = changed(|facts| facts.config.limits.mcp_body_bytes = u64::MAX);
+    let fix = verdicts(RULES, "SMC3011", &wide, Profile::Bank).remove(0).fix.unwrap();
+    let most = fix.strip_prefix("set limits.mcp_body_bytes to ").and_then(|rest| rest.split(' ').next());
+    assert!(most.is_some_and(|most| most.parse::<u64>().is_ok()), "{fix}");
 }
 
 #[test]

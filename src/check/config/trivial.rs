@@ -73,7 +73,7 @@ fn are_neighbours(one: char, other: char) -> bool {
         let at = |wanted: char| row.chars().position(|c| c == wanted);
         at(one).zip(at(other)).is_some_and(|(one, other)| one.abs_diff(other) <= 1)
     };
-    one == other || ROWS.iter().any(|row| beside(&row))
+    one == other || ROWS.iter().any(beside)
 }
 
 #[cfg(test)]

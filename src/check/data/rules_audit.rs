@@ -2,6 +2,7 @@
 
 use super::{Facts, Trail, seen, settled};
 use crate::check::{Ground, Profile, Severity, Source, Verdict};
+use crate::config::value::spell;
 use crate::policy::alerts::{AlertSeverity, BUILT_IN, rules};
 
 /// The trail, or the one verdict in the place of every rule about it. That there is none is no fault of a development
@@ -151,13 +152,11 @@ pub fn room_and_time(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let time = match facts.config.audit.keep {
         None => Verdict::pass(at, "segments are kept for ever"),
         Some(keep) if keep.as_secs() / 86_400 >= least => {
-            Verdict::pass(at, format!("segments are kept for {} days", keep.as_secs() / 86_400))
+            Verdict::pass(at, format!("segments are kept for {}", spell(keep)))
         }
-        Some(keep) => {
-            Verdict::fail(at, format!("segments are removed after {} days", keep.as_secs() / 86_400))
-                .expecting(format!("at least {least} days"))
-                .mended_by(format!("set audit.keep_days to {least} or more, or 0 for ever"))
-        }
+        Some(keep) => Verdict::fail(at, format!("segments are removed after {}", spell(keep)))
+            .expecting(format!("at least {least} days"))
+            .mended_by(format!("set audit.keep_days to {least} or more, or 0 for ever")),
     };
     let mut found = vec![time.about("retention")];
     let room = settled(trail(facts, ground).map(|trail| {

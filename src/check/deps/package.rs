@@ -135,7 +135,11 @@ impl Inventory {
     pub fn summary(&self) -> String {
         let (audited, skipped) = (self.audited().count(), self.skipped().count());
         let total = self.packages.len();
-        format!("{total} packages {}: {audited} audited, {skipped} skipped", self.evidence)
+        let own = match total - audited - skipped {
+            0 => "",
+            _ => ", and the program itself",
+        };
+        format!("{total} packages {}: {audited} audited, {skipped} skipped{own}", self.evidence)
     }
 }
 

@@ -4,6 +4,7 @@ use super::Report;
 use super::words::{controls, titled};
 use crate::check::baseline::Drift;
 use crate::check::coverage::{Coverage, Evidence, MEANING, ranges};
+use crate::check::finding::State;
 use crate::check::outcome::{Judged, Weight};
 
 /// The page.
@@ -25,8 +26,9 @@ pub(super) fn write(report: &Report<'_>) -> String {
         }
     }
     page += &waived(report);
-    page += &table(report, Weight::Passed, "Passed");
-    page += &table(report, Weight::NotApplicable, "Does not apply");
+    page += &table(report, State::Pass, "Passed");
+    page += &rows("Holds of checks that do not pass as a whole", report.in_part().into_iter());
+    page += &table(report, State::NotApplicable, "Does not apply");
     page += &left_out(report);
     page += &report.drift.as_ref().map(drifted).unwrap_or_default();
     page += &report.coverage.as_ref().map(|coverage| covered(report, coverage)).unwrap_or_default();
@@ -122,21 +124,23 @@ fn waived(report: &Report<'_>) -> String {
     text
 }
 
-fn table(report: &Report<'_>, weight: Weight, title: &str) -> String {
-    let found: Vec<&Judged> = report.judged.iter().filter(|one| one.weight == weight).collect();
-    if found.is_empty() {
-        return String::new();
+/// Every check of which this became, and what each says.
+fn table(report: &Report<'_>, became: State, title: &str) -> String {
+    let checks = report.checks(became);
+    let title = format!("{title} ({})", checks.len());
+    rows(&title, checks.into_iter().flatten())
+}
+
+fn rows<'a>(title: &str, found: impl Iterator<Item = &'a Judged>) -> String {
+    let row = |one: &Judged| {
+        let said = (escaped(&titled(&one.finding)), escaped(&one.finding.observed));
+        format!("| {} | {} | {} |\n", one.finding.id, said.0, said.1)
+    };
+    let rows: String = found.map(row).collect();
+    if rows.is_empty() {
+        return rows;
     }
-    let mut text = format!("\n## {title} ({})\n\n| check | what | observed |\n|---|---|---|\n", found.len());
-    for one in found {
-        text += &format!(
-            "| {} | {} | {} |\n",
-            one.finding.id,
-            escaped(&titled(&one.finding)),
-            escaped(&one.finding.observed)
-        );
-    }
-    text
+    format!("\n## {title}\n\n| check | what | observed |\n|---|---|---|\n{rows}")
 }
 
 fn left_out(report: &Report<'_>) -> String {

@@ -16,7 +16,7 @@ use super::baseline::Drift;
 use super::catalogue::Catalogue;
 use super::coverage::Coverage;
 use super::engine::LeftOut;
-use super::finding::Severity;
+use super::finding::{Severity, State};
 use super::outcome::{Judged, Outcome, Weight};
 use super::profile::Profile;
 use super::score::Score;
@@ -89,12 +89,28 @@ impl Form {
 }
 
 /// How the text form looks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// With colours.
     pub colour: bool,
     /// With every check that passed, and every control.
     pub verbose: bool,
+    /// How many columns a line has at most.
+    pub width: usize,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { colour: false, verbose: false, width: words::WIDTH }
+    }
+}
+
+impl Look {
+    /// On a terminal of so many columns: lines that are neither broken again nor too long to read.
+    #[must_use]
+    pub fn on(self, columns: usize) -> Self {
+        Self { width: columns.clamp(60, 100), ..self }
+    }
 }
 
 /// What a run found.
@@ -115,6 +131,8 @@ pub struct Report<'a> {
     pub file: Option<String>,
     /// The folder that relative paths start at.
     pub folder: Option<String>,
+    /// The file of this program.
+    pub executable: Option<String>,
     /// SHA-256 of the program, where it can be read.
     pub program: Option<String>,
     /// By check and subject.
@@ -153,6 +171,27 @@ impl Report<'_> {
         let mut found: Vec<&Judged> = self.judged.iter().filter(|one| one.weight == weight).collect();
         found.sort_by_key(|one| std::cmp::Reverse(one.finding.severity));
         found
+    }
+
+    /// What became of a check: the worst of what it says, as the score counts it.
+    fn state(&self, id: &str) -> Option<State> {
+        let says =
+            |state: &State| self.judged.iter().any(|one| one.finding.id == id && one.finding.state == *state);
+        State::ALL.into_iter().find(says)
+    }
+
+    /// The checks of which this became, each with all that it says.
+    fn checks(&self, wanted: State) -> Vec<&[Judged]> {
+        let of_check = self.judged.chunk_by(|one, other| one.finding.id == other.finding.id);
+        of_check.filter(|all| self.state(&all[0].finding.id) == Some(wanted)).collect()
+    }
+
+    /// What holds or does not apply of checks that say something worse too.
+    fn in_part(&self) -> Vec<&Judged> {
+        let is_calm = |state| matches!(state, State::Pass | State::NotApplicable);
+        let stands_by =
+            |one: &&Judged| is_calm(one.finding.state) && !self.state(&one.finding.id).is_some_and(is_calm);
+        self.judged.iter().filter(stands_by).collect()
     }
 
     fn count(&self, weight: Weight) -> usize {

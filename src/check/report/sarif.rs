@@ -3,6 +3,8 @@
 //! Results are failures alone, waived ones with a suppression: GitHub shows every result as an alert, whatever its kind.
 //! What could not be assessed, or is for people to attest, is a notification of the run.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::Report;
@@ -16,9 +18,6 @@ const SCHEMA: &str =
 const HOME: &str = "https://github.com/spotify-mcp/spotify-mcp";
 const HELP: &str = "https://github.com/spotify-mcp/spotify-mcp/blob/main/docs/security-check.md";
 const CWE: &str = "CWE";
-
-/// Where a finding is shown that has no file and where no configuration file was named.
-const NOWHERE: &str = "spotify-mcp.toml";
 
 /// The document.
 pub(super) fn write(report: &Report<'_>) -> String {
@@ -196,21 +195,28 @@ fn result(report: &Report<'_>, rules: &[&Check], one: &Judged) -> Value {
     result
 }
 
-/// The file and line where there is one, else the configuration file; the place as it is in the logical location.
+/// The file and line where there is one, else the configuration file, else this program: GitHub takes no result without a
+/// file, and one that is not there would be a lie. The place as it is stands in the logical location.
 fn location(report: &Report<'_>, one: &Judged) -> Value {
     let place = &one.finding.place;
-    let file = place.file.as_deref().or(report.file.as_deref()).unwrap_or(NOWHERE);
+    let file = place.file.as_deref().or(report.file.as_deref()).or(report.executable.as_deref());
     let line = if place.file.is_some() { place.line.unwrap_or(1) } else { 1 };
-    json!({
-        "physicalLocation": { "artifactLocation": { "uri": uri(file, report.folder.as_deref()) }, "region": { "startLine": line } },
-        "logicalLocations": [{ "fullyQualifiedName": place.text, "kind": if place.kind == "key" { "property" } else { "resource" } }],
-    })
+    let kind = if place.kind == "key" { "property" } else { "resource" };
+    let mut location = json!({ "logicalLocations": [{ "fullyQualifiedName": place.text, "kind": kind }] });
+    if let Some(file) = file {
+        location["physicalLocation"] = json!({
+            "artifactLocation": { "uri": uri(file, report.folder.as_deref()) },
+            "region": { "startLine": line },
+        });
+    }
+    location
 }
 
-/// Relative to the folder where it lies below it; else as a file's URL.
+/// Relative to the folder where it lies below it; else as a file's URL. Nothing is relative to the root.
 fn uri(file: &str, folder: Option<&str>) -> String {
-    let below = folder.and_then(|folder| file.strip_prefix(folder)).map(|rest| rest.trim_start_matches('/'));
-    let path = below.unwrap_or(file);
+    let below =
+        folder.filter(|folder| *folder != "/").and_then(|folder| Path::new(file).strip_prefix(folder).ok());
+    let path = below.and_then(Path::to_str).unwrap_or(file);
     let path = path.strip_prefix("./").unwrap_or(path);
     let escaped: String = path
         .bytes()

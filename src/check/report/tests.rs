@@ -90,6 +90,7 @@ fn with_report<T>(look: impl FnOnce(&Report<'_>) -> T) -> T {
         fail_on: Severity::High,
         file: Some("/work/here/deploy/c.toml".to_owned()),
         folder: Some("/work/here".to_owned()),
+        executable: Some("/usr/bin/spotify-mcp".to_owned()),
         program: Some("ab".repeat(32)),
         score: catalogue.scale.score(&findings),
         coverage: Some(coverage(&catalogue, Profile::Production, &findings)),
@@ -151,6 +152,7 @@ fn a_finding_without_a_file_is_shown_at_the_configuration() {
             catalogue: &catalogue,
             file: report.file.clone(),
             folder: report.folder.clone(),
+            executable: None,
             program: None,
             left_out: Vec::new(),
             drift: None,
@@ -163,6 +165,120 @@ fn a_finding_without_a_file_is_shown_at_the_configuration() {
     let place = &document["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "deploy/c.toml");
     assert_eq!(place["region"]["startLine"], 1);
+}
+
+/// Where SARIF shows a finding of this place.
+fn place_in_sarif(at: Option<&str>, file: Option<&str>, folder: &str, executable: Option<&str>) -> Value {
+    let catalogue = catalogue_of(CHECKS);
+    let mut one = finding("SMC1001", State::Fail, Severity::High);
+    one.place.file = at.map(str::to_owned);
+    let text = with_report(|report| {
+        let report = Report {
+            judged: weigh(vec![one], (&Waivers::default(), Bounds::NONE), None, (Severity::High, NOW)),
+            catalogue: &catalogue,
+            file: file.map(str::to_owned),
+            folder: Some(folder.to_owned()),
+            executable: executable.map(str::to_owned),
+            program: None,
+            left_out: Vec::new(),
+            drift: None,
+            coverage: None,
+            score: report.score.clone(),
+            ..*report
+        };
+        report.write(Form::Sarif, Look::default())
+    });
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let location = &document["runs"][0]["results"][0]["locations"][0];
+    assert!(location["logicalLocations"][0]["fullyQualifiedName"].is_string());
+    location["physicalLocation"]["artifactLocation"]["uri"].clone()
+}
+
+#[test]
+fn sarif_shows_a_file_that_is_there_or_none() {
+    let program = Some("/usr/bin/spotify-mcp");
+    assert_eq!(place_in_sarif(Some("/srv/etc/m.toml"), None, "/", program), "file:///srv/etc/m.toml");
+    assert_eq!(
+        place_in_sarif(Some("/work/here/m.toml"), None, "/work/he", program),
+        "file:///work/here/m.toml"
+    );
+    assert_eq!(place_in_sarif(Some("/work/here/a/m.toml"), None, "/work/here", program), "a/m.toml");
+    assert_eq!(place_in_sarif(None, Some("./m.toml"), "/work/here", program), "m.toml");
+    assert_eq!(place_in_sarif(None, None, "/work/here", program), "file:///usr/bin/spotify-mcp");
+    assert_eq!(place_in_sarif(None, None, "/work/here", None), Value::Null);
+}
+
+#[test]
+fn a_page_is_as_wide_as_the_terminal_within_reason() {
+    let longest = |columns: usize| {
+        let page = with_report(|report| report.write(Form::Text, Look::default().on(columns)));
+        let is_breakable = |line: &&str| line.split_whitespace().all(|word| word.chars().count() < 30);
+        page.lines().filter(is_breakable).map(|line| line.chars().count()).max().unwrap()
+    };
+    for (columns, most) in [(40, 60), (72, 72), (200, 100)] {
+        let longest = longest(columns);
+        assert!(longest <= most && longest > most - 10, "{columns}: {longest}");
+    }
+}
+
+#[test]
+fn what_passed_is_counted_by_check_as_the_score_does() {
+    let catalogue = catalogue_of(CHECKS);
+    let of = |id: &str, subject: &str, state| {
+        let mut one = finding(id, state, Severity::High);
+        one.subject = subject.to_owned();
+        one
+    };
+    let findings = vec![
+        of("SMC1001", "a", State::Pass),
+        of("SMC1001", "b", State::Pass),
+        of("SMC1001", "c", State::NotApplicable),
+        of("SMC1002", "a", State::Pass),
+        of("SMC1002", "b", State::Fail),
+        of("SMC1003", "", State::NotApplicable),
+    ];
+    let score = catalogue.scale.score(&findings);
+    assert_eq!((score.passed, score.counted), (1, 2));
+    let written = |form, verbose| {
+        with_report(|report| {
+            let report = Report {
+                judged: weigh(
+                    findings.clone(),
+                    (&Waivers::default(), Bounds::NONE),
+                    None,
+                    (Severity::High, NOW),
+                ),
+                catalogue: &catalogue,
+                file: None,
+                folder: None,
+                executable: None,
+                program: None,
+                left_out: Vec::new(),
+                drift: None,
+                coverage: None,
+                score: score.clone(),
+                ..*report
+            };
+            report.write(form, Look { verbose, ..Look::default() })
+        })
+    };
+    for page in [written(Form::Text, false), written(Form::Text, true)] {
+        for said in ["PASSED (1)", "DOES NOT APPLY (1)", "1 of 2 checks pass"] {
+            assert!(page.contains(said), "{said} is not in\n{page}");
+        }
+    }
+    assert!(written(Form::Text, true).contains("HOLDS OF CHECKS THAT DO NOT PASS"));
+    let page = written(Form::Markdown, false);
+    assert!(page.contains("## Passed (1)") && page.contains("## Does not apply (1)"), "{page}");
+}
+
+#[test]
+fn a_failure_says_its_fingerprint_in_every_form_for_people() {
+    let print = "0".repeat(28) + "1002";
+    for form in [Form::Text, Form::Markdown, Form::Json] {
+        assert!(written(form).contains(&print), "{}", form.name());
+    }
+    assert!(written(Form::Text).contains(&format!("  fingerprint  {print}")));
 }
 
 #[test]
@@ -234,7 +350,7 @@ fn json_says_everything_and_is_a_baseline() {
 #[test]
 fn text_fits_eighty_columns_and_says_what_to_do() {
     for verbose in [false, true] {
-        let page = with_report(|report| report.write(Form::Text, Look { colour: false, verbose }));
+        let page = with_report(|report| report.write(Form::Text, Look { verbose, ..Look::default() }));
         for line in page.lines() {
             let unbroken = line.split_whitespace().any(|word| word.chars().count() > 60);
             assert!(line.chars().count() <= 80 || unbroken, "{line}");
@@ -264,7 +380,7 @@ fn text_fits_eighty_columns_and_says_what_to_do() {
 #[test]
 fn colours_are_beside_words_that_say_the_same() {
     let plain = with_report(|report| report.write(Form::Text, Look::default()));
-    let painted = with_report(|report| report.write(Form::Text, Look { colour: true, verbose: false }));
+    let painted = with_report(|report| report.write(Form::Text, Look { colour: true, ..Look::default() }));
     let mut stripped = String::new();
     for (at, piece) in painted.split("\u{1b}[").enumerate() {
         stripped += if at == 0 { piece } else { piece.split_once('m').unwrap().1 };

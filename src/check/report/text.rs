@@ -1,11 +1,17 @@
-//! The report for people at a terminal: 80 columns, what counts first, every colour beside a word that says the same.
+//! The report for people at a terminal: as wide as that, what counts first, every colour beside a word that says the same.
 
-use super::words::{controls, paragraph, titled};
+use super::words::{controls, titled, wrapped};
 use super::{Look, Report};
 use crate::check::baseline::Drift;
 use crate::check::coverage::{Coverage, Evidence, MEANING, ranges};
-use crate::check::finding::Severity;
+use crate::check::finding::{Severity, State};
 use crate::check::outcome::{Judged, Weight};
+
+impl Look {
+    fn paragraph(self, first: &str, text: &str) -> String {
+        wrapped(first, text, self.width)
+    }
+}
 
 /// The page.
 pub(super) fn write(report: &Report<'_>, look: Look) -> String {
@@ -26,8 +32,9 @@ pub(super) fn write(report: &Report<'_>, look: Look) -> String {
         }
     }
     page += &waived(report, look);
-    page += &short(report, Weight::Passed, "PASSED", look);
-    page += &short(report, Weight::NotApplicable, "DOES NOT APPLY", look);
+    page += &short(report, State::Pass, "PASSED", look);
+    page += &in_part(report, look);
+    page += &short(report, State::NotApplicable, "DOES NOT APPLY", look);
     page += &left_out(report, look);
     page += &report.drift.as_ref().map(|drift| drifted(drift, look)).unwrap_or_default();
     page += &report.coverage.as_ref().map(|coverage| covered(report, coverage, look)).unwrap_or_default();
@@ -35,19 +42,19 @@ pub(super) fn write(report: &Report<'_>, look: Look) -> String {
 }
 
 fn head(report: &Report<'_>, look: Look) -> String {
-    let first = paragraph("", &format!("security-check {}: {}", report.asked, report.conclusion()));
+    let first = look.paragraph("", &format!("security-check {}: {}", report.asked, report.conclusion()));
     let mut page = painted(first.trim_end(), "1", look) + "\n";
     let environment = format!("{}, judged by the profile {}", report.environment, report.profile.name());
-    page += &paragraph("  environment    ", &environment);
-    page += &paragraph(
+    page += &look.paragraph("  environment    ", &environment);
+    page += &look.paragraph(
         "  configuration  ",
         report.file.as_deref().unwrap_or("no file: environment and defaults"),
     );
-    page += &paragraph(
+    page += &look.paragraph(
         "  policies       ",
         &format!("{}, sha256 {}", report.catalogue.origin, &report.catalogue.digest[..16]),
     );
-    page + &paragraph("  when           ", &report.at.rfc3339())
+    page + &look.paragraph("  when           ", &report.at.rfc3339())
 }
 
 fn heading(title: &str, look: Look, paint: &str) -> String {
@@ -58,32 +65,34 @@ fn heading(title: &str, look: Look, paint: &str) -> String {
 fn whole(report: &Report<'_>, one: &Judged, look: Look) -> String {
     let finding = &one.finding;
     // Words first, then paint: escapes are no columns.
-    let first = format!("\n{:8}  {}  ", finding.severity.name(), finding.id);
-    let title = paragraph(&first, &titled(finding));
+    let first = format!("{:8}  {}  ", finding.severity.name(), finding.id);
+    let title = look.paragraph(&first, &titled(finding));
     let severity = painted(finding.severity.name(), paint_of(finding.severity), look);
-    let mut text = title.replacen(finding.severity.name(), &severity, 1);
+    let mut text = format!("\n{}", title.replacen(finding.severity.name(), &severity, 1));
     let line =
-        |head: &str, words: &str| if words.is_empty() { String::new() } else { paragraph(head, words) };
-    text += &line("  where      ", &finding.place.text);
-    text += &line("  observed   ", &finding.observed);
-    text += &line("  expected   ", &finding.expected);
-    text += &line("  why        ", &finding.why);
-    text += &line("  do         ", &finding.fix);
-    text += &line("  then run   ", &finding.verify);
+        |head: &str, words: &str| if words.is_empty() { String::new() } else { look.paragraph(head, words) };
+    text += &line("  where        ", &finding.place.text);
+    text += &line("  observed     ", &finding.observed);
+    text += &line("  expected     ", &finding.expected);
+    text += &line("  why          ", &finding.why);
+    text += &line("  do           ", &finding.fix);
+    text += &line("  then run     ", &finding.verify);
     for url in &finding.references {
-        text += &line("  see        ", url);
+        text += &line("  see          ", url);
     }
     if let Some(standing) = &one.waiver {
         let waiver = standing.waiver();
         let words = format!("waived by {} until {}: {}", waiver.owner, waiver.expires, waiver.reason);
-        text += &line("  waiver     ", &words);
+        text += &line("  waiver       ", &words);
+    }
+    if look.verbose || matches!(finding.state, State::Fail | State::Manual) {
+        text += &line("  fingerprint  ", &finding.fingerprint);
     }
     if look.verbose {
         let all = controls(report, finding);
         let supports: Vec<String> =
             all.iter().map(|(title, ids)| format!("{title}: {}", ids.join(", "))).collect();
-        text += &line("  mapped to  ", &supports.join("; "));
-        text += &line("  print      ", &finding.fingerprint);
+        text += &line("  mapped to    ", &supports.join("; "));
     }
     text
 }
@@ -96,32 +105,47 @@ fn waived(report: &Report<'_>, look: Look) -> String {
     let mut text = heading(&format!("WAIVED ({})", found.len()), look, "33");
     for one in found {
         let Some(waiver) = one.waiver.as_ref().map(|standing| standing.waiver()) else { continue };
-        text += &paragraph(&format!("  {}  ", one.finding.id), &titled(&one.finding));
+        text += &look.paragraph(&format!("  {}  ", one.finding.id), &titled(&one.finding));
         let words = format!("{} accepts it until {}: {}", waiver.owner, waiver.expires, waiver.reason);
-        text += &paragraph("           ", &words);
+        text += &look.paragraph("           ", &words);
     }
     text
 }
 
-/// One line each with `-v`; else ids alone.
-fn short(report: &Report<'_>, weight: Weight, title: &str, look: Look) -> String {
-    let found: Vec<&Judged> = report.judged.iter().filter(|one| one.weight == weight).collect();
-    if found.is_empty() {
+/// Every check of which this became, and with `-v` what each says; else ids alone.
+fn short(report: &Report<'_>, became: State, title: &str, look: Look) -> String {
+    let checks = report.checks(became);
+    if checks.is_empty() {
         return String::new();
     }
-    let paint = if weight == Weight::Passed { "32" } else { "2" };
-    let mut text = heading(&format!("{title} ({})", found.len()), look, paint);
+    let paint = if became == State::Pass { "32" } else { "2" };
+    let mut text = heading(&format!("{title} ({})", checks.len()), look, paint);
     if look.verbose {
-        for one in found {
-            text += &paragraph(&format!("  {}  ", one.finding.id), &titled(&one.finding));
-            text +=
-                &paragraph("           ", &format!("{}: {}", one.finding.place.text, one.finding.observed));
-        }
+        text.extend(checks.into_iter().flatten().map(|one| brief(one, look)));
         return text;
     }
-    let mut ids: Vec<&str> = found.iter().map(|one| one.finding.id.as_str()).collect();
-    ids.dedup();
-    text + &paragraph("  ", &ids.join(" "))
+    let ids: Vec<&str> = checks.iter().map(|all| all[0].finding.id.as_str()).collect();
+    text + &look.paragraph("  ", &ids.join(" "))
+}
+
+/// With `-v`: what holds of checks that stand further up because of something else.
+fn in_part(report: &Report<'_>, look: Look) -> String {
+    let found = report.in_part();
+    if found.is_empty() || !look.verbose {
+        return String::new();
+    }
+    let mut text = heading("HOLDS OF CHECKS THAT DO NOT PASS AS A WHOLE", look, "2");
+    text.extend(found.into_iter().map(|one| brief(one, look)));
+    text
+}
+
+fn brief(one: &Judged, look: Look) -> String {
+    let title = look.paragraph(&format!("  {}  ", one.finding.id), &titled(&one.finding));
+    let seen = match one.finding.state {
+        State::NotApplicable => format!("does not apply: {}", one.finding.observed),
+        _ => format!("{}: {}", one.finding.place.text, one.finding.observed),
+    };
+    title + &look.paragraph("           ", &seen)
 }
 
 fn left_out(report: &Report<'_>, look: Look) -> String {
@@ -140,8 +164,8 @@ fn left_out(report: &Report<'_>, look: Look) -> String {
         }
     }
     for (why, checks) in reasons {
-        text += &paragraph("  ", &format!("{why}:"));
-        text += &paragraph("    ", &checks.join(", "));
+        text += &look.paragraph("  ", &format!("{why}:"));
+        text += &look.paragraph("    ", &checks.join(", "));
     }
     text
 }
@@ -157,7 +181,7 @@ fn drifted(drift: &Drift, look: Look) -> String {
         ("lost sight of", &drift.lost_sight),
     ] {
         if !ids.is_empty() {
-            text += &paragraph(&format!("  {head:13}  {:3}  ", ids.len()), &ids.join(", "));
+            text += &look.paragraph(&format!("  {head:13}  {:3}  ", ids.len()), &ids.join(", "));
         }
     }
     text
@@ -165,20 +189,20 @@ fn drifted(drift: &Drift, look: Look) -> String {
 
 fn covered(report: &Report<'_>, coverage: &[Coverage], look: Look) -> String {
     let mut text = heading("FRAMEWORKS", look, "1");
-    text += &paragraph("  ", MEANING);
+    text += &look.paragraph("  ", MEANING);
     text += "\n  evidenced  partly  not here\n";
     for one in coverage {
         let counts =
             format!("  {:9}  {:6}  {:8}  ", one.evidenced.len(), one.partly.len(), one.not_assessable.len());
-        text += &paragraph(&counts, &one.title);
+        text += &look.paragraph(&counts, &one.title);
     }
     for one in coverage {
         text += &format!("\n{}\n", painted(&format!("  {}", one.title), "1", look));
         if !one.evidenced.is_empty() {
-            text += &paragraph("    evidenced    ", &ids(report, one, &one.evidenced));
+            text += &look.paragraph("    evidenced    ", &ids(report, one, &one.evidenced));
         }
         if !one.partly.is_empty() {
-            text += &paragraph("    partly       ", &partly(&one.partly));
+            text += &look.paragraph("    partly       ", &partly(&one.partly));
         }
         text += &not_here(report, one, look);
     }
@@ -196,7 +220,7 @@ fn not_here(report: &Report<'_>, coverage: &Coverage, look: Look) -> String {
         Some(_) if count > READ_GLADLY && !look.verbose => format!("{count}: -v lists them"),
         Some(framework) => ranges(framework, &coverage.not_assessable),
     };
-    paragraph("    not here     ", &words)
+    look.paragraph("    not here     ", &words)
 }
 
 fn ids(report: &Report<'_>, coverage: &Coverage, evidence: &[Evidence]) -> String {
@@ -224,9 +248,9 @@ fn partly(evidence: &[Evidence]) -> String {
 fn tail(report: &Report<'_>, look: Look) -> String {
     let value = report.score.value.map_or_else(|| "none".to_owned(), |value| format!("{value} of 100"));
     let mut text = heading(&format!("POSTURE SCORE: {value}"), look, "1");
-    text += &paragraph("  ", &report.score.arithmetic);
+    text += &look.paragraph("  ", &report.score.arithmetic);
     let outcome = report.outcome();
-    let last = paragraph("", &format!("Exit status {}: {}", outcome.status(), report.conclusion()));
+    let last = look.paragraph("", &format!("Exit status {}: {}", outcome.status(), report.conclusion()));
     text + &format!("\n{}\n", painted(last.trim_end(), "1", look))
 }
 

@@ -1,4 +1,4 @@
-//! Lines of at most 80 columns, for pages that people read. Columns count characters, never escapes.
+//! Lines of so many columns, for pages that people read. Columns count characters, never escapes.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,20 @@ use crate::domain::event::is_deceptive;
 /// Columns of a terminal that everybody has.
 pub(super) const WIDTH: usize = 80;
 
-/// A paragraph: `first` stands before its first line, as many blanks before the others. A longer word stays whole; what
-/// would move a terminal's cursor or hide words goes.
+/// A paragraph for such a terminal.
 pub fn paragraph(first: &str, text: &str) -> String {
+    wrapped(first, text, WIDTH)
+}
+
+/// A paragraph of this width: `first` stands before its first line, as many blanks before the others. A longer word stays whole; what
+/// would move a terminal's cursor or hide words goes.
+pub(super) fn wrapped(first: &str, text: &str, width: usize) -> String {
     let text: String = text.chars().filter(|c| c.is_whitespace() || !is_deceptive(*c)).collect();
     let indent = first.chars().count();
     let (mut out, mut column) = (first.to_owned(), indent);
     for (at, word) in text.split_whitespace().enumerate() {
         let length = word.chars().count();
-        if at > 0 && column + 1 + length > WIDTH {
+        if at > 0 && column + 1 + length > width {
             let _infallible = write!(out, "\n{:indent$}", "");
             column = indent;
         } else if at > 0 {

@@ -94,20 +94,44 @@ fn a_waiver_that_reaches_too_far_covers_nothing() {
 fn waivers_are_judged_themselves() {
     let facts = |expires: &str, needed| Facts { file: None, waivers: vec![(waiver(expires), needed)] };
     assert_eq!(state(RULES, ID, &Facts::default()), State::NotApplicable);
-    assert_eq!(state(RULES, ID, &facts("2027-12-31", Some(true))), State::Fail);
-    assert_eq!(state(RULES, ID, &facts("2026-12-31", None)), State::Pass, "its check was not asked");
-    let unused = verdicts(RULES, ID, &facts("2026-12-31", Some(false)), Profile::Production);
+    assert_eq!(state(RULES, ID, &facts("2027-12-31", Need::Needed)), State::Fail);
+    assert_eq!(state(RULES, ID, &facts("2026-12-31", Need::Unknown)), State::Pass, "its check was not asked");
+    let unused = verdicts(RULES, ID, &facts("2026-12-31", Need::Nothing), Profile::Production);
     assert_eq!((unused[0].state, unused[0].severity), (State::Fail, Some(Severity::Low)));
-    let bank = verdicts(RULES, ID, &facts("2026-12-31", Some(true)), Profile::Bank);
+    let bank = verdicts(RULES, ID, &facts("2026-12-31", Need::Needed), Profile::Bank);
     assert!(bank[0].observed.contains("fingerprint"), "{bank:?}");
 }
 
 #[test]
 fn what_needs_a_waiver_is_what_it_would_cover() {
     let waivers = Waivers { list: vec![waiver("2026-12-31")] };
-    let needed = |findings: &[Finding]| Facts::of(&waivers, None, findings).waivers[0].1;
-    assert_eq!(needed(&[]), None);
-    assert_eq!(needed(&[failing("1")]), Some(true));
-    assert_eq!(needed(&[finding("SMC1001", State::Pass, Severity::High)]), Some(false));
-    assert_eq!(needed(&[finding("SMC1002", State::Fail, Severity::High)]), None);
+    let needed = |findings: &[Finding]| Facts::of(&waivers, None, findings).waivers[0].1.clone();
+    assert_eq!(needed(&[]), Need::Unknown);
+    assert_eq!(needed(&[failing("1")]), Need::Needed);
+    assert_eq!(needed(&[finding("SMC1001", State::Pass, Severity::High)]), Need::Nothing);
+    assert_eq!(needed(&[finding("SMC1002", State::Fail, Severity::High)]), Need::Unknown);
+}
+
+#[test]
+fn a_waiver_whose_fingerprint_no_longer_fits_is_told_as_that() {
+    let mut bound = waiver("2026-12-31");
+    bound.fingerprint = Some(format!("{:0>32}", "1"));
+    let waivers = Waivers { list: vec![bound] };
+    let of = |findings: &[Finding]| Facts::of(&waivers, None, findings);
+    assert_eq!(of(&[failing("2"), failing("1")]).waivers[0].1, Need::Needed);
+    let changed = of(&[failing("2")]);
+    assert_eq!(changed.waivers[0].1, Need::OfAnother(format!("{:0>32}", "2")));
+    let said = verdicts(RULES, ID, &changed, Profile::Production).remove(0);
+    assert_eq!((said.state, said.severity), (State::Fail, Some(Severity::Low)));
+    assert!(said.observed.contains("another fingerprint"), "{}", said.observed);
+    assert!(said.fix.unwrap().contains(&format!("{:0>32}", "2")));
+}
+
+#[test]
+fn all_mistakes_of_a_waiver_are_named_at_once() {
+    let entry =
+        json!({ "id": "SMC9999", "owner": "", "reason": "later", "expires": "soon", "fingerprint": "x" });
+    let wrong = read(entry).unwrap_err();
+    assert_eq!(wrong.len(), 5, "{wrong:?}");
+    assert!(wrong.iter().all(|why| why.starts_with("waiver 1: ")), "{wrong:?}");
 }

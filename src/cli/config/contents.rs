@@ -22,8 +22,8 @@ impl<'a> KeyName<'a> {
         if in_list || keys::find(text).is_some() || keys::find_file_form(text).is_some() {
             return Ok(Self(text));
         }
-        let nearest = keys::nearest(text, TABLE.iter().map(|spec| spec.path)).unwrap_or_default();
-        let next = format!("did you mean {nearest}? 'spotify-mcp config show' lists every key");
+        let nearest = keys::nearest(text, TABLE.iter().map(|spec| spec.path));
+        let next = keys::suggestion(nearest);
         Err(Refused::usage("CONFIG_UNKNOWN_KEY", "there is no such key", next))
     }
 

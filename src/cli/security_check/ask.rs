@@ -1,6 +1,5 @@
 //! A run: what the command line asks, gathered, judged, written.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -15,9 +14,9 @@ use crate::check::report::{Form, Look, Report};
 use crate::check::waiver::{self, Bounds};
 use crate::check::{Area, Catalogue, Profile, Ran, Request, Selection, Severity, coverage};
 use crate::cli::administer::runtime;
-use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::output::{self, Exit, Output, Refused};
 use crate::cli::watch::{Told, Watch};
-use crate::cli::{Global, configured, rotate_keys};
+use crate::cli::{Global, configured, rotate_keys, table};
 use crate::config::{Flag, Loaded, Problem, Purpose};
 use crate::domain::event::clean;
 
@@ -30,7 +29,7 @@ pub struct Ask {
     /// Whose thresholds hold: development, staging, production or bank [default: the environment's]
     #[arg(long, value_name = "PROFILE", value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::name)), hide_possible_values = true)]
     pub(super) profile: Option<String>,
-    /// Write a report there; its format is --format, or follows its extension; may repeat; - is standard output
+    /// Write a report there; may repeat; - is standard output. Its format is --format (text, json, sarif, oscal, poam, junit or markdown), or follows its extension
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
     /// From which severity on a failure is a finding (status 1): low, medium, high or critical
@@ -107,6 +106,7 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
         fail_on: fail_on(ask),
         file: request.loaded.file().map(|path| clean(&path.to_string_lossy())),
         folder: std::env::current_dir().ok().map(|folder| folder.to_string_lossy().into_owned()),
+        executable: std::env::current_exe().ok().map(|path| clean(&path.to_string_lossy())),
         program: rotate_keys::binary().ok(),
         score: catalogue.scale.score(&findings),
         coverage: covered,
@@ -151,7 +151,7 @@ fn worse(exit: Exit) -> Exit {
 /// Every report that can be written is; one that cannot makes the run incomplete, unless there are findings.
 fn write(report: &Report<'_>, plan: &outputs::Plan, global: &Global, dice: &Dice) -> Result<Exit, Refused> {
     let output = global.output();
-    let look = Look { colour: false, verbose: global.verbose > 0 };
+    let look = Look { verbose: global.verbose > 0, ..Look::default() };
     let mut unwritten = None;
     for (form, path) in &plan.files {
         match outputs::write(path, &report.write(*form, look), dice) {
@@ -163,7 +163,7 @@ fn write(report: &Report<'_>, plan: &outputs::Plan, global: &Global, dice: &Dice
         }
     }
     match plan.shown {
-        Some(form) => output.raw(&report.write(form, Look { colour: colours(global), ..look })),
+        Some(form) => output.raw(&report.write(form, shown(look, global))),
         None => output.note(&report.conclusion()),
     }
     warn(report, &output);
@@ -188,10 +188,10 @@ fn warn(report: &Report<'_>, output: &Output) {
     }
 }
 
-/// On a terminal, where nobody said otherwise.
-fn colours(global: &Global) -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !global.no_color && !refused && std::io::stdout().is_terminal()
+/// As wide as the terminal, and in colour where nobody said otherwise.
+fn shown(look: Look, global: &Global) -> Look {
+    let colour = !global.no_color && output::takes_colour(&std::io::stdout());
+    Look { colour, ..look }.on(table::room())
 }
 
 fn bounds(catalogue: &Catalogue, profile: Profile) -> Bounds {

@@ -37,7 +37,7 @@ pub(super) fn write(
 ) -> Result<bool, Refused> {
     let bundle = fresh(report, folder)?;
     let dice = Dice::system();
-    let look = Look { colour: false, verbose: true };
+    let look = Look { verbose: true, ..Look::default() };
     let mut texts: Vec<(&str, String)> =
         FILES.iter().map(|(form, name)| (*name, report.write(*form, look))).collect();
     texts.extend(bill.map(|bill| (BILL, bill.to_owned())));

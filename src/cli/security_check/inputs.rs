@@ -85,7 +85,7 @@ pub(super) fn waivers(path: Option<&PathBuf>, catalogue: &Catalogue) -> Result<W
             origin: path.display().to_string(),
             why,
             fix:
-                "each has id, owner, reason and expires (a day such as 2026-12-31), and may have fingerprint"
+                "each has id, owner, reason (ten characters or more) and expires (a day such as 2026-12-31), and may have fingerprint, approver and justification"
                     .to_owned(),
         };
         let next = "mend all of them; nothing is waived by a file with a mistake";

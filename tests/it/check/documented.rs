@@ -106,7 +106,6 @@ fn repository() -> Desk {
     std::fs::create_dir(desk.path.join("deploy")).unwrap();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/server.toml");
     std::fs::copy(own, desk.path.join("deploy/server.toml")).unwrap();
-    desk.write("security-waivers.toml", "", 0o644);
     desk
 }
 
