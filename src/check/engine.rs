@@ -138,6 +138,11 @@ impl<'a> Bench<'a> {
         self.asked.iter().any(|case| rules.iter().any(|rule| rule.id == case.check.id))
     }
 
+    /// Whether one of these checks was asked.
+    pub fn asks(&self, ids: &[&str]) -> bool {
+        self.asked.iter().any(|case| ids.contains(&case.check.id.as_str()))
+    }
+
     /// Judges by those of these rules whose checks were asked.
     pub fn judge<F>(&mut self, rules: &[Rule<F>], facts: &F) {
         let (request, findings) = (self.request, &mut self.findings);

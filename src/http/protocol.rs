@@ -71,6 +71,10 @@ async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Requ
         return unavailable();
     }
     let (mut parts, body) = request.into_parts();
+    // Before the credential: a page that is not ours gets nowhere, whatever it holds, and strangers can see that.
+    if !server.lets_in(&parts.headers) {
+        return mcp::refusal(StatusCode::FORBIDDEN, "this Origin is not allowed");
+    }
     let Proven { caller, proof, digest } = match caller(http, &parts, &visitor).await {
         Ok(proven) => proven,
         Err(denied) => return denied.answer(http, resource),

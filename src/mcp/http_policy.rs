@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use http::{HeaderMap, HeaderValue, header};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{LimitsConfig, ServerConfig};
@@ -48,9 +49,26 @@ impl HttpPolicy {
         if self.body_bytes == 0 { LARGEST_BODY } else { self.body_bytes }
     }
 
+    /// The origins as browsers write them.
+    pub(super) fn to_compare(&self) -> Origins {
+        Origins(self.origins.clone().into())
+    }
+
     /// The origins as the library compares them.
     pub(super) fn origins_with_ports(&self) -> impl Iterator<Item = String> {
         self.origins.iter().map(|origin| with_port(origin))
+    }
+}
+
+/// Origins that may call, as browsers write them. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Origins(Arc<[String]>);
+
+impl Origins {
+    /// Whether these headers name no origin, or only such as may call.
+    pub(super) fn let_in(&self, headers: &HeaderMap) -> bool {
+        let is_ours = |origin: &HeaderValue| self.0.iter().any(|ours| ours.as_bytes() == origin.as_bytes());
+        headers.get_all(header::ORIGIN).into_iter().all(is_ours)
     }
 }
 
@@ -79,6 +97,24 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_origin_of_a_request_must_be_one_that_may_call() {
+        let ours = Origins(["https://music.example".to_owned()].into());
+        let let_in = |origins: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for origin in origins {
+                headers.append(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            ours.let_in(&headers)
+        };
+        assert!(let_in(&[]) && let_in(&["https://music.example"]));
+        for foreign in
+            ["null", "", "http://music.example", "https://music.example.evil", "https://music.example:8443"]
+        {
+            assert!(!let_in(&[foreign]) && !let_in(&["https://music.example", foreign]), "{foreign}");
+        }
+    }
 
     #[test]
     fn origins_are_compared_with_their_port_written_out() {

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::basis::{Basis, Credential};
 use super::caller::{Caller, ExpectedDigest};
 use super::cancel::{Cancellable, Key};
-use super::http_policy::HttpPolicy;
+use super::http_policy::{HttpPolicy, Origins};
 use super::message::{self, Malformed, Message};
 use super::refusal::{explain, refusal, refuse};
 use super::server::Server;
@@ -76,6 +76,7 @@ pub(super) struct Endpoint {
     service: Arc<dyn Protocol>,
     streams: Arc<Streams>,
     body_bytes: usize,
+    origins: Origins,
 }
 
 /// The library's service around a handler. One type for all handlers, so that a request takes the same way to each.
@@ -92,6 +93,7 @@ impl<H: ServerHandler> Protocol for StreamableHttpService<H, NeverSessionManager
 impl Endpoint {
     pub(super) fn new<H: ServerHandler + Clone>(handler: H, policy: HttpPolicy) -> Self {
         let body_bytes = policy.most_body_bytes();
+        let origins = policy.to_compare();
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
@@ -105,11 +107,21 @@ impl Endpoint {
             Arc::new(NeverSessionManager::default()),
             config,
         );
-        Self { service: Arc::new(service), streams: Streams::new(policy.streams_per_user), body_bytes }
+        Self {
+            service: Arc::new(service),
+            streams: Streams::new(policy.streams_per_user),
+            body_bytes,
+            origins,
+        }
     }
 }
 
 impl Server {
+    /// Whether a request comes from no page of a browser, or from one of an origin that may call.
+    pub fn lets_in(&self, headers: &HeaderMap) -> bool {
+        self.endpoint.origins.let_in(headers)
+    }
+
     /// Answers a request on `/mcp` or `/claude-mcp`. It must carry its [`Caller`] (in an [`Arc`]) in its extensions; without one every
     /// tool call fails.
     ///

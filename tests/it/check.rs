@@ -5,6 +5,7 @@ mod beside;
 mod configured;
 mod confined;
 mod documented;
+mod live_faults;
 mod network;
 mod outputs;
 mod probed;

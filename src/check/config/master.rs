@@ -9,7 +9,7 @@ use super::KEY;
 use super::secrets::Concealed;
 use crate::ambient::Dice;
 use crate::audit::reader::open;
-use crate::check::{Seen, Unseen};
+use crate::check::{Runs, Seen, Unseen};
 use crate::config::master_key::{self, KeyPlace, KeyRefusal, MasterKey};
 use crate::config::{Config, Loaded, Origin, Problem};
 use crate::crypto::kdf::Kdf;
@@ -31,6 +31,8 @@ pub enum Master {
         /// What to do.
         fix: String,
     },
+    /// A program prints one, and was not run: no check that was asked needs it.
+    Unrun,
     /// A passphrase in its place.
     Passphrase {
         /// Where it was said.
@@ -71,7 +73,7 @@ pub enum Place {
 }
 
 /// Looks for the key as a start would, and makes none.
-pub fn look(loaded: &Loaded, dice: &Dice) -> Master {
+pub fn look(loaded: &Loaded, dice: &Dice, runs: Runs) -> Master {
     if let Some(problem) = refused(loaded) {
         return Master::Refused {
             place: problem.origin.to_string(),
@@ -79,6 +81,9 @@ pub fn look(loaded: &Loaded, dice: &Dice) -> Master {
             why: problem.why.clone(),
             fix: problem.fix.clone(),
         };
+    }
+    if !may_find(loaded, runs) {
+        return Master::Unrun;
     }
     match find(loaded) {
         Ok(None) => Master::None,
@@ -96,9 +101,12 @@ pub fn look(loaded: &Loaded, dice: &Dice) -> Master {
 }
 
 /// The roots to open a database with, the configured one first; or why there are none.
-pub fn roots(loaded: &Loaded) -> Result<Vec<RootKey>, String> {
+pub fn roots(loaded: &Loaded, runs: Runs) -> Result<Vec<RootKey>, String> {
     if let Some(problem) = refused(loaded) {
         return Err(problem.why.clone());
+    }
+    if !may_find(loaded, runs) {
+        return Err("no check that was asked needs the program that prints the master key".to_owned());
     }
     match find(loaded) {
         Ok(None) => Err("there is no master key".to_owned()),
@@ -113,6 +121,12 @@ pub fn roots(loaded: &Loaded) -> Result<Vec<RootKey>, String> {
         }
         Err(KeyRefusal { place, wrong }) => Err(format!("{place}: {}", wrong.why)),
     }
+}
+
+/// Whether the key is found without the program that prints it, or with it where it may be run.
+fn may_find(loaded: &Loaded, runs: Runs) -> bool {
+    let said = &loaded.as_far_as_valid().security.master_key;
+    runs.command || said.command.is_empty() || said.value.is_some() || said.credential.is_some()
 }
 
 fn find(loaded: &Loaded) -> Result<Option<MasterKey>, KeyRefusal> {

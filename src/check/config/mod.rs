@@ -21,7 +21,7 @@ mod trivial;
 
 use std::path::PathBuf;
 
-use super::{Request, Rule, Seen, Source, Unseen, Verdict};
+use super::{Request, Rule, Runs, Seen, Source, Unseen, Verdict};
 use crate::config::{Config, Origin, Problem};
 use crate::crypto::kdf::Kdf;
 use crate::domain::scope::Scope;
@@ -80,11 +80,11 @@ pub struct Facts {
 }
 
 /// Looks. What cannot be seen is a fact too.
-pub async fn gather(request: &Request) -> Facts {
+pub async fn gather(request: &Request, runs: Runs) -> Facts {
     let (loaded, dice) = (&request.loaded, &request.dice);
     let config = loaded.as_far_as_valid().clone();
     let seal = seal::look(loaded);
-    let master = master::look(loaded, dice);
+    let master = master::look(loaded, dice, runs);
     let files = files::look(loaded);
     let sealed = matches!(seal, Seal::Open { .. } | Seal::Refused { .. }).then(|| loaded.file()).flatten();
     let kept = kept(&config, &master);

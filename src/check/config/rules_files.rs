@@ -68,6 +68,11 @@ fn wrong(
             None,
         ));
     }
+    let open = there.above.iter().filter_map(|folder| open_folder(folder, owners));
+    // One that says no severity of its own is the graver.
+    if let Some(found) = open.min_by_key(|(.., severity)| severity.is_some()) {
+        return Some(found);
+    }
     if let Some(target) = &there.leads_to {
         let seen = format!("it is a symbolic link to {}", target.display());
         return Some((
@@ -75,9 +80,6 @@ fn wrong(
             format!("put the file itself at {name}, or name {}", target.display()),
             Some(Severity::Medium),
         ));
-    }
-    if let Some(found) = there.above.iter().find_map(|folder| open_folder(folder, owners)) {
-        return Some(found);
     }
     if there.in_shared_folder && role != Role::Folder {
         let seen = "it lies in a folder that everybody writes to".to_owned();

@@ -19,7 +19,7 @@ mod trail;
 use std::time::Duration;
 
 use super::config::Seal;
-use super::{Ground, Profile, Request, Rule, Seen, Source, Verdict};
+use super::{Ground, Profile, Request, Rule, Runs, Seen, Source, Verdict};
 use crate::ambient::Timestamp;
 use crate::config::{Config, Engine};
 use crate::store::{AttestationRow, UsedRevision, Way};
@@ -52,13 +52,13 @@ pub struct Facts {
 }
 
 /// Looks. Never fails: what cannot be seen is said in the facts.
-pub async fn gather(request: &Request) -> Facts {
+pub async fn gather(request: &Request, runs: Runs) -> Facts {
     let loaded = &request.loaded;
     let config = loaded.as_far_as_valid().clone();
     let seal = super::config::seal::look(loaded);
     let is_unread = loaded.file_is_unread();
     let looked =
-        if is_unread { Err(Absent::unknown()) } else { posture::look(request, seal.lineage()).await };
+        if is_unread { Err(Absent::unknown()) } else { posture::look(request, seal.lineage(), runs).await };
     let (database, used, attested, chains) = match looked {
         Ok(looked) => (Ok(Box::new(looked.posture)), looked.used, looked.attested, looked.chains),
         Err(absent) => {

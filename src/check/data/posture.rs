@@ -2,7 +2,7 @@
 
 use crate::backup::{SealedThings, open_most};
 use crate::check::config::master;
-use crate::check::{Request, Seen, Unseen};
+use crate::check::{Request, Runs, Seen, Unseen};
 use crate::config::Engine;
 use crate::crypto::keys::RootKey;
 use crate::failure::Failure;
@@ -103,7 +103,7 @@ const OPENED: u64 = 10_000;
 const ROTATIONS: i64 = 20;
 
 /// Opens the database and looks at all of it.
-pub async fn look(request: &Request, lineage: Option<&str>) -> Result<Looked, Absent> {
+pub async fn look(request: &Request, lineage: Option<&str>, runs: Runs) -> Result<Looked, Absent> {
     let config = request.loaded.as_far_as_valid();
     let url = config.storage.url.expose();
     if !Store::may_be_at(url) {
@@ -112,7 +112,7 @@ pub async fn look(request: &Request, lineage: Option<&str>) -> Result<Looked, Ab
     }
     let store = Store::open_to_look(url).await;
     let store = store.map_err(|error| Absent::Unseen(format!("{}: {}", error.what, error.next)))?;
-    let roots = master::roots(&request.loaded);
+    let roots = master::roots(&request.loaded, runs);
     let looked = Looked {
         used: match lineage {
             Some(lineage) => told(store.used_revision(lineage).await),

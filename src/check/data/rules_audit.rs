@@ -2,7 +2,9 @@
 
 use super::{Facts, Trail, seen, settled};
 use crate::check::{Ground, Profile, Severity, Source, Verdict};
+use crate::config::is_on_loopback;
 use crate::config::value::spell;
+use crate::domain::SyslogPlace;
 use crate::policy::alerts::{AlertSeverity, BUILT_IN, rules};
 
 /// The trail, or the one verdict in the place of every rule about it. That there is none is no fault of a development
@@ -108,8 +110,24 @@ fn anchored(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {
         told.is_none_or(|anchor| anchor.size < signed) && hours > most
     };
     let behind: Vec<&str> = configured.iter().copied().filter(is_behind).collect();
+    let near = |name: &&str| match *name {
+        "file" => trail.file_is_beside.unwrap_or(false),
+        "syslog" => match &anchors.syslog {
+            Some(SyslogPlace::Udp(to) | SyslogPlace::Tcp(to)) => to.ip().to_canonical().is_loopback(),
+            Some(SyslogPlace::Unix(_)) | None => true,
+        },
+        _ => anchors.webhook.as_ref().is_some_and(is_on_loopback),
+    };
     let verdict = if configured.is_empty() {
         Verdict::fail(at, "no place outside is told how far the trail goes")
+    } else if configured.iter().all(near) {
+        let seen = format!(
+            "{}: on this machine, where whoever cuts the trail can cut that too",
+            configured.join(", ")
+        );
+        Verdict::fail(at, seen).mended_by(
+            "set audit.anchors.file to another machine's disk, audit.anchors.syslog to another machine's address, or audit.anchors.webhook; a syslog here that passes all on is yours to waive",
+        )
     } else if behind.is_empty() {
         Verdict::pass(
             at,

@@ -8,6 +8,7 @@ use crate::ambient::Timestamp;
 use crate::backup::SealedThings;
 use crate::check::proving::{NOW, state, verdicts};
 use crate::check::{Profile, State, Unseen};
+use crate::domain::SyslogPlace;
 use crate::store::{BackupRow, DataKeyCount, PostgresStanding};
 
 fn sound() -> Facts {
@@ -114,6 +115,40 @@ fn each_engine_has_rules_that_the_other_has_not() {
     let unverified = changed(|seen| postgres(seen).mode = "require");
     assert_eq!(state(RULES, "SMC5002", &unverified), State::Fail);
     assert_eq!(state(RULES, "SMC5004", &changed(|seen| postgres(seen).method = None)), State::Manual);
+}
+
+/// What is told on this machine alone can be cut off with the trail.
+#[test]
+fn an_anchor_must_be_held_elsewhere() {
+    let anchored = |facts: &Facts| {
+        let said = verdicts(RULES, "SMC6002", facts, Profile::Production);
+        said.into_iter().find(|verdict| verdict.subject == "anchored").unwrap()
+    };
+    let beside = || told(|trail| trail.file_is_beside = Some(true));
+    let verdict = anchored(&beside());
+    assert!(
+        verdict.state == State::Fail && verdict.observed.contains("on this machine"),
+        "{}",
+        verdict.observed
+    );
+    for (place, state) in [
+        ("unix:/dev/log", State::Fail),
+        ("udp://127.0.0.1:514", State::Fail),
+        ("tcp://[::1]:514", State::Fail),
+        ("tcp://192.0.2.7:514", State::Pass),
+    ] {
+        let mut facts = beside();
+        facts.config.audit.anchors.syslog = SyslogPlace::parse(place);
+        if let Ok(Some(trail)) = &mut facts.trail {
+            let syslog = Anchored { place: "syslog".into(), ..trail.anchored[0].clone() };
+            trail.anchored.push(syslog);
+        }
+        assert_eq!(anchored(&facts).state, state, "{place}");
+    }
+    let mut facts = sound();
+    facts.config.audit.anchors.file = None;
+    facts.config.audit.anchors.webhook = "http://localhost:9/x".parse().ok();
+    assert!(anchored(&facts).observed.contains("webhook: on this machine"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub struct Trail {
     pub anchored: Vec<Anchored>,
     /// What the newest records say.
     pub sample: Sample,
+    /// Whether the file outside that is told of checkpoints is on the trail's own disk; `None`: it is not there yet.
+    pub file_is_beside: Option<bool>,
     /// Room on its disk: bytes, and percent of it.
     pub room: Option<(u64, u64)>,
 }
@@ -62,7 +65,9 @@ pub struct Sample {
 /// Looks at the trail of this configuration; `None`: there is none.
 pub fn look(config: &Config, chains: Seen<Vec<Chain>>, shared: bool) -> Seen<Option<Trail>> {
     let dir = &config.audit.dir;
+    let beside = || file_is_beside(dir, config.audit.anchors.file.as_deref()?);
     read(dir, chains, shared)
+        .map(|trail| trail.map(|trail| Trail { file_is_beside: beside(), ..trail }))
         .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), error.kind())))
 }
 
@@ -131,6 +136,13 @@ fn is_known(dir: &Path, chains: &Seen<Vec<Chain>>, shared: bool) -> bool {
     let is_here = |uid: &str| beside.iter().any(|(_, chain)| chain == uid);
     let is_missed = |known: &Chain| known.mark.size > 0 && !is_here(&known.mark.chain_uid);
     !shared && chains.as_ref().is_ok_and(|all| all.iter().any(is_missed))
+}
+
+/// By the device that each is on; of a file that is not there by its folder's.
+fn file_is_beside(dir: &Path, file: &Path) -> Option<bool> {
+    let device = |path: &Path| path.metadata().ok().map(|seen| seen.dev());
+    let of_file = device(file).or_else(|| device(file.parent()?))?;
+    Some(of_file == device(dir)?)
 }
 
 fn written_at(line: &[u8]) -> Option<Timestamp> {

@@ -5,11 +5,11 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::hello::{self, Answer};
-use super::live::{FOREIGN, Live};
+use super::live::{FOREIGN, Live, Plain};
 use super::proof::{Outcome, Proof};
 use super::tls::{Certificate, Fault, Shown, Strict};
 use super::web::Reply;
-use super::{Declared, Facts, Kind, Looked};
+use super::{At, Declared, Facts, Kind, Looked};
 use crate::check::finding::Seen;
 use crate::check::self_test::{Case, NOW};
 use crate::config::Network;
@@ -50,6 +50,7 @@ pub(super) fn live() -> Live {
     let resource = format!(r#"{{"resource":"{ORIGIN}/mcp","authorization_servers":["{ORIGIN}"]}}"#);
     let metadata = format!(
         r#"{{"issuer":"{ORIGIN}","authorization_endpoint":"{ORIGIN}/authorize","token_endpoint":"{ORIGIN}/token",
+        "response_types_supported":["code"],"response_modes_supported":["query"],
         "code_challenge_methods_supported":["S256"],"grant_types_supported":["authorization_code","refresh_token"]}}"#
     );
     let missing = challenge("");
@@ -60,19 +61,21 @@ pub(super) fn live() -> Live {
         secured: true,
         loopback: false,
         page: sound(200, &[], "<html>"),
+        foreign_page: sound(200, &[], "<html>"),
         missing: sound(404, &[], "not here"),
         resource: sound(200, &[json, open], &resource),
         metadata: sound(200, &[json, open], &metadata),
         preflight: reply(204, &[open], ""),
         anonymous: sound(401, &[("www-authenticate", &missing)], ""),
         invented: sound(401, &[("www-authenticate", &invalid)], ""),
+        unsigned: sound(401, &[("www-authenticate", &invalid)], ""),
         in_address: sound(401, &[("www-authenticate", &missing)], ""),
         other_host: reply(403, &[], ""),
-        other_origin: sound(401, &[("www-authenticate", &missing), open], ""),
+        other_origin: sound(403, &[open], ""),
         login: sound(302, &[cookie], ""),
         metrics: reply(404, &[], ""),
         wide: reply(431, &[], ""),
-        plain: reply(308, &[("location", "https://music.example/")], ""),
+        plain: reply(308, &[("location", "https://music.example/")], "").map(Plain::Answered),
     }
 }
 
@@ -97,7 +100,9 @@ pub(super) fn shown() -> Shown {
 }
 
 pub(super) fn looked(shown: Seen<Shown>) -> Vec<Looked> {
-    vec![Looked { name: "music.example:443".to_owned(), kind: Kind::Secured, shown }]
+    let at = vec![At { address: None, shown }];
+    let (without_way, more) = (Vec::new(), 0);
+    vec![Looked { name: "music.example:443".to_owned(), kind: Kind::Secured, at, without_way, more }]
 }
 
 /// Those that are well formed.
@@ -136,7 +141,9 @@ pub fn cases() -> Vec<Case<Facts>> {
             Changed::Facts(change) => change(&mut changed),
             Changed::Shown(change) => {
                 let all = changed.servers.iter_mut().chain(&mut changed.upstreams);
-                all.filter_map(|looked| looked.shown.as_mut().ok()).for_each(change);
+                all.flat_map(|looked| &mut looked.at)
+                    .filter_map(|at| at.shown.as_mut().ok())
+                    .for_each(change);
             }
             Changed::Live(change) => changed.live.iter_mut().flatten().for_each(change),
         }
@@ -232,7 +239,11 @@ const CHANGES: &[Change] = &[
             live.login = sound(302, &[("set-cookie", cookie)], "");
         }),
     ),
-    ("SMC4015", "plain HTTP is answered", Changed::Live(|live| live.plain = reply(200, &[], "<html>"))),
+    (
+        "SMC4015",
+        "plain HTTP is answered",
+        Changed::Live(|live| live.plain = reply(200, &[], "<html>").map(Plain::Answered)),
+    ),
     ("SMC4016", "strangers read metrics", Changed::Live(|live| live.metrics = reply(200, &[], "up 1"))),
     (
         "SMC4017",

@@ -1,25 +1,32 @@
 //! Gathers what the rules stand on; never fails: what cannot be seen says why. Offline nothing is sent but to listeners
 //! that this process makes on loopback.
 
-use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::connecting::{NoConnection, connect};
 use super::live::{self, Live};
-use super::tls::{self, PATIENCE, Server, Shown, Strict, Trust};
+use super::targets::{self, Reach, Target};
+use super::tls::{self, Server, Shown, Strict, Trust};
 use super::web::{Place, body};
-use super::{Declared, Facts, Kind, Looked, proof, signing};
-use crate::ambient::Timestamp;
+use super::{At, Declared, Facts, Kind, Looked, proof, signing};
+use crate::ambient::{Dice, Timestamp};
 use crate::app;
 use crate::check::finding::{Seen, Unseen};
 use crate::check::request::Request;
-use crate::config::{Config, is_on_loopback};
-use crate::egress::{AddressClass, classify};
+use crate::config::Config;
 
+/// All servers together: one that hangs is not waited for as often as it is named.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// So many are looked at at once.
+const AT_ONCE: usize = 16;
 /// A certificate file is a few kilobytes.
 const LARGEST_CA: u64 = 1 << 20;
 
@@ -48,16 +55,16 @@ pub async fn gather(request: &Request) -> Facts {
         Ok(trust) => trust,
         Err(unseen) => return unlooked(facts, request, &unseen),
     };
-    let own = own_url(request);
-    for target in own_targets(request, own.as_ref()) {
-        facts.servers.push(look(target, &trust, request).await);
-    }
-    for target in upstreams(config) {
-        facts.upstreams.push(look(target, &trust, request).await);
-    }
+    let own = targets::own_url(request);
+    let until = Instant::now() + PATIENCE;
+    let ours = targets::own(request, own.as_ref());
+    (facts.servers, facts.upstreams) = tokio::join!(
+        look(ours, &trust, (&request.dice, until)),
+        look(targets::upstreams(config), &trust, (&request.dice, until))
+    );
     facts.skew = skew(&facts.upstreams, &trust, request).await;
-    if let Some(url) = &own {
-        facts.live = Some(live(url, trust).await);
+    if let Some((url, reach)) = &own {
+        facts.live = Some(live((url, *reach), trust).await);
     }
     facts
 }
@@ -68,11 +75,11 @@ fn offline() -> Unseen {
 
 /// Where it is not known whom to trust, nobody is asked.
 fn unlooked(mut facts: Facts, request: &Request, unseen: &Unseen) -> Facts {
-    let unseen_at =
-        |target: Target| Looked { name: target.name, kind: target.kind, shown: Err(unseen.clone()) };
-    let own = own_url(request);
-    facts.servers = own_targets(request, own.as_ref()).into_iter().map(unseen_at).collect();
-    facts.upstreams = upstreams(request.loaded.as_far_as_valid()).into_iter().map(unseen_at).collect();
+    let unseen_at = |target: Target| Looked::unseen(&target, unseen.clone());
+    let own = targets::own_url(request);
+    facts.servers = targets::own(request, own.as_ref()).into_iter().map(unseen_at).collect();
+    let upstreams = targets::upstreams(request.loaded.as_far_as_valid());
+    facts.upstreams = upstreams.into_iter().map(unseen_at).collect();
     facts.skew = Err(unseen.clone());
     facts.live = own.map(|_| Err(unseen.clone()));
     facts
@@ -93,115 +100,89 @@ fn trust(own: Option<&Path>) -> Seen<Trust> {
     }
 }
 
-/// Something to look at.
-struct Target {
-    name: String,
-    host: String,
-    port: u16,
-    kind: Kind,
-    /// Whether it may be on an inner network: what the operator names, not what the gate lets through.
-    anywhere: bool,
-}
-
-impl Target {
-    fn of(url: &Url, anywhere: bool) -> Option<Self> {
-        let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
-        let kind = match (url.scheme(), is_on_loopback(url)) {
-            ("https", _) => Kind::Secured,
-            (_, true) => Kind::PlainLoopback,
-            (_, false) => Kind::Plain,
-        };
-        Some(Self { name: format!("{host}:{port}"), host, port, kind, anywhere })
-    }
-}
-
-/// The live server: named, or the public URL where somebody wrote it down and it is not this machine's alone.
-fn own_url(request: &Request) -> Option<Url> {
-    let server = &request.loaded.as_far_as_valid().server;
-    let public = || server.public_url_is_explicit && !is_on_loopback(&server.public_url);
-    request.live.clone().or_else(|| public().then(|| server.public_url.clone()))
-}
-
-fn own_targets(request: &Request, own: Option<&Url>) -> Vec<Target> {
-    if request.addresses.is_empty() {
-        return own.and_then(|url| Target::of(url, true)).into_iter().collect();
-    }
-    let urls = request.addresses.iter().filter_map(|address| Url::parse(&format!("https://{address}/")).ok());
-    urls.filter_map(|url| Target::of(&url, true)).collect()
-}
-
-fn upstreams(config: &Config) -> Vec<Target> {
-    let hosts =
-        config.network.allowed_hosts.iter().filter_map(|host| Url::parse(&format!("https://{host}/")).ok());
-    let urls = [&config.spotify.accounts_url, &config.spotify.api_url].into_iter().cloned();
-    let all = urls.chain(hosts).chain(config.audit.anchors.webhook.clone());
-    let mut targets: Vec<Target> = all.filter_map(|url| Target::of(&url, false)).collect();
-    targets.sort_by(|one, other| one.name.cmp(&other.name));
-    targets.dedup_by(|one, other| one.name == other.name);
-    targets
-}
-
-async fn look(target: Target, trust: &Trust, request: &Request) -> Looked {
-    let shown = match target.kind {
-        Kind::Secured => secured(&target, trust, request).await,
-        Kind::PlainLoopback | Kind::Plain => Err(Unseen::because("it speaks plain HTTP")),
+/// Looks at them side by side, at each of their addresses.
+async fn look(targets: Vec<Target>, trust: &Trust, (dice, until): (&Dice, Instant)) -> Vec<Looked> {
+    let one = |target: Target| async move {
+        let late =
+            Looked::unseen(&target, Unseen::because("not looked at within 60 seconds for all servers"));
+        timeout_at(until, look_at(&target, trust, dice)).await.unwrap_or(late)
     };
-    Looked { name: target.name, kind: target.kind, shown }
+    stream::iter(targets).map(one).buffered(AT_ONCE).collect().await
 }
 
-async fn secured(target: &Target, trust: &Trust, request: &Request) -> Seen<Shown> {
-    let server = resolved(&target.host, target.port, target.anywhere).await?;
-    tls::look(&server, trust, &request.dice).await
-}
-
-/// The first address of a host. What our own connections would refuse is refused here too, unless an operator named it.
-async fn resolved(host: &str, port: u16, anywhere: bool) -> Seen<Server> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let literal = bare.parse::<IpAddr>().ok();
-    let found = timeout(PATIENCE, tokio::net::lookup_host((bare, port))).await;
-    let unresolved = || Unseen::because(format!("the name {host} could not be resolved"));
-    let address =
-        found.ok().and_then(Result::ok).and_then(|mut found| found.next()).ok_or_else(unresolved)?;
-    let class = classify(address.ip());
-    let own_choice = anywhere || literal.is_some_and(|ip| ip.is_loopback());
-    if class != AddressClass::Global && !own_choice {
-        return Err(Unseen::because(format!(
-            "{host} leads to a {class} address, which the egress gate refuses"
-        )));
+async fn look_at(target: &Target, trust: &Trust, dice: &Dice) -> Looked {
+    if target.kind != Kind::Secured {
+        return Looked::unseen(target, Unseen::because("it speaks plain HTTP"));
     }
-    Ok(Server { address, host: host.to_owned() })
+    let (servers, more) = match target.resolved().await {
+        Ok(found) => found,
+        Err(unseen) => return Looked::unseen(target, unseen),
+    };
+    let several = servers.len() > 1;
+    let shown = futures_util::future::join_all(servers.iter().map(|server| async move {
+        // A machine without IPv6 has no way to half of a name's addresses, and neither have those who use it.
+        match connect(server.address).await {
+            Err(NoConnection::NoWay(_)) if several => None,
+            Err(unreached) => Some(Err(unreached.into())),
+            Ok(stream) => {
+                drop(stream);
+                Some(tls::look(server, trust, dice).await)
+            }
+        }
+    }));
+    let (mut at, mut without_way) = (Vec::new(), Vec::new());
+    for (server, shown) in servers.iter().zip(shown.await) {
+        match shown {
+            Some(shown) => at.push(At { address: Some(server.address), shown }),
+            None => without_way.push(server.address),
+        }
+    }
+    if at.is_empty() {
+        return Looked::unseen(target, Unseen::because("this machine has no way to any of its addresses"));
+    }
+    Looked { name: target.name.clone(), kind: target.kind, at, without_way, more }
 }
 
-async fn live(url: &Url, trust: Trust) -> Seen<Live> {
-    let target = Target::of(url, true).ok_or_else(|| Unseen::because("the URL names no host"))?;
-    let server = resolved(&target.host, target.port, true).await?;
+async fn live((url, reach): (&Url, Reach), trust: Trust) -> Seen<Live> {
+    let target = Target::of(url, reach).ok_or_else(|| Unseen::because("the URL names no host"))?;
+    let server = reached(target.resolved().await?.0).await?;
     let authority = match url.port() {
         Some(port) => format!("{}:{port}", target.host),
         None => target.host.clone(),
     };
-    // Where nobody answers at all, that is said once and for all.
-    drop(tls::connect(server.address).await?);
     let place = Place { server, secured: target.kind == Kind::Secured, authority, trust };
     Ok(live::look(url, &place).await)
 }
 
+/// The first that can be connected to. Where nobody answers at all, that is said once and for all.
+async fn reached(servers: Vec<Server>) -> Seen<Server> {
+    let mut unseen = Unseen::because("it has no address");
+    for server in servers {
+        match connect(server.address).await {
+            Ok(_) => return Ok(server),
+            Err(unreached) => unseen = unreached.into(),
+        }
+    }
+    Err(unseen)
+}
+
 /// This machine's clock against the first upstream that was trusted and says what time it has.
 async fn skew(upstreams: &[Looked], trust: &Trust, request: &Request) -> Seen<i64> {
-    let trusted =
-        |looked: &&Looked| matches!(&looked.shown, Ok(Shown { strict: Strict::Trusted { .. }, .. }));
-    let Some(upstream) = upstreams.iter().find(trusted) else {
+    let trusted = |at: &&At| matches!(&at.shown, Ok(Shown { strict: Strict::Trusted { .. }, .. }));
+    let found = upstreams.iter().find_map(|looked| Some((looked, looked.at.iter().find(trusted)?.address?)));
+    let Some((upstream, address)) = found else {
         return Err(Unseen::because(
             "no upstream could be reached and trusted, whose clock would be compared",
         ));
     };
-    let (host, port) = upstream.name.rsplit_once(':').unwrap_or((&upstream.name, "443"));
-    let server = resolved(host, port.parse().unwrap_or(443), false).await?;
+    let host = upstream.name.rsplit_once(':').map_or(upstream.name.as_str(), |(host, _)| host);
+    let server = Server { address, host: host.to_owned() };
     let place = Place { server, secured: true, authority: upstream.name.clone(), trust: trust.clone() };
     let question = place.about("HEAD", "/").body(body(""));
     let question = question.map_err(|error| Unseen::because(error.to_string()))?;
     let reply = place.ask(question).await?;
     let here = request.clock.now();
-    let there = reply.header("date").and_then(http_date);
+    let there = reply.header("date").as_deref().and_then(http_date);
     let there =
         there.ok_or_else(|| Unseen::because(format!("{} does not say what time it has", upstream.name)))?;
     Ok(here.secs() - there.secs())
@@ -245,6 +226,7 @@ fn declared(config: &Config) -> Declared {
 mod tests {
     use super::*;
     use crate::check::network::fixtures::{Authority, BOTH, secured as serve};
+    use crate::check::network::live::Plain;
 
     #[test]
     fn the_date_of_an_answer_is_read_strictly() {
@@ -260,29 +242,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_gate_refuses_is_not_looked_at_unless_an_operator_names_it() {
-        assert!(resolved("10.0.0.1", 443, false).await.unwrap_err().why.contains("private"));
-        assert!(resolved("localhost", 443, false).await.unwrap_err().why.contains("loopback"));
-        assert_eq!(resolved("10.0.0.1", 443, true).await.unwrap().address.port(), 443);
-        assert!(resolved("127.0.0.1", 443, false).await.is_ok(), "a simulator in development");
-        assert!(
-            resolved("no-such-name.invalid", 443, true)
-                .await
-                .unwrap_err()
-                .why
-                .contains("could not be resolved")
-        );
-    }
-
-    #[tokio::test]
     async fn a_live_server_is_asked_over_tls_only_where_it_is_trusted() {
         let authority = Authority::new();
         let address = serve(authority.issue("127.0.0.1", 2100), BOTH).await;
         let url: Url = format!("https://{address}/").parse().unwrap();
-        let live_by = async |trust| live(&url, trust).await.unwrap();
+        let live_by = async |trust| live((&url, Reach::Anywhere), trust).await.unwrap();
         let live = live_by(Trust::web_and(std::slice::from_ref(&authority.root))).await;
         assert_eq!(live.page.as_ref().map(|reply| reply.status), Ok(204));
-        assert!(live.plain.unwrap_err().why.contains("usual port"));
+        assert_eq!(live.plain, Ok(Plain::Nowhere));
         let untrusted = live_by(Trust::web_and(&[])).await;
         assert!(untrusted.page.unwrap_err().why.contains("leads to no trusted authority"));
     }
@@ -291,5 +258,31 @@ mod tests {
     fn a_file_of_authorities_must_hold_some() {
         assert!(trust(Some(Path::new("/nowhere/ca.pem"))).unwrap_err().why.contains("cannot be read"));
         assert!(trust(Some(Path::new("/dev/null"))).unwrap_err().why.contains("no certificate"));
+    }
+
+    /// Each of these names a server that takes connections and never says a word.
+    #[tokio::test]
+    async fn servers_that_hang_are_waited_for_side_by_side() {
+        let mut listeners = Vec::new();
+        let mut targets = Vec::new();
+        for _ in 0..6 {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url: Url = format!("https://{}", listener.local_addr().unwrap()).parse().unwrap();
+            targets.push(Target::of(&url, Reach::Anywhere).unwrap());
+            listeners.push(listener);
+        }
+        let names: Vec<String> = targets.iter().map(|target| target.name.clone()).collect();
+        let dice = Dice::system();
+        let began = Instant::now();
+        let looked = look(targets.clone(), &Trust::web_and(&[]), (&dice, began + PATIENCE)).await;
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        assert_eq!(looked.iter().map(|one| one.name.clone()).collect::<Vec<_>>(), names);
+        let soon = Instant::now() + Duration::from_millis(100);
+        let looked = look(targets, &Trust::web_and(&[]), (&dice, soon)).await;
+        assert!(
+            looked
+                .iter()
+                .all(|one| one.at[0].shown.as_ref().is_err_and(|why| why.why.contains("60 seconds")))
+        );
     }
 }

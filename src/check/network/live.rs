@@ -3,11 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Request;
 use http_body_util::Full;
 use url::Url;
 
-use super::tls::{self, Server};
+use super::connecting::{NoConnection, connect};
+use super::tls::Server;
 use super::web::{Place, Reply, body};
 use crate::check::finding::{Seen, Unseen};
 use crate::egress::Bytes;
@@ -26,6 +29,8 @@ pub struct Live {
     pub loopback: bool,
     /// The landing page.
     pub page: Seen<Reply>,
+    /// The same, as a script of another origin asks for it.
+    pub foreign_page: Seen<Reply>,
     /// The page of an address that is not there.
     pub missing: Seen<Reply>,
     /// The protected resource's metadata, as a script of another origin asks for it.
@@ -38,6 +43,8 @@ pub struct Live {
     pub anonymous: Seen<Reply>,
     /// A call with a credential that nobody issued.
     pub invented: Seen<Reply>,
+    /// A call with a token that says all that it should, and that nobody signed.
+    pub unsigned: Seen<Reply>,
     /// A call whose credential stands in the address.
     pub in_address: Seen<Reply>,
     /// The landing page, asked for under another host's name.
@@ -51,7 +58,18 @@ pub struct Live {
     /// More headers than anybody needs.
     pub wide: Seen<Reply>,
     /// The landing page over plain HTTP, at port 80.
-    pub plain: Seen<Reply>,
+    pub plain: Seen<Plain>,
+}
+
+/// What stands at port 80 beside a server of https.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plain {
+    /// The server is not at the usual port of https, or is plain HTTP itself: no browser looks for another there.
+    Nowhere,
+    /// Nothing: the connection is refused.
+    Closed,
+    /// Something answers.
+    Answered(Reply),
 }
 
 /// The first message of a client.
@@ -86,17 +104,21 @@ pub async fn look(url: &Url, place: &Place) -> Live {
     }
     let other_host = Request::builder().method("GET").uri("/").header("host", "foreign.invalid");
     let bearer = format!("Bearer {INVENTED}");
+    let origin = url.as_str().trim_end_matches('/');
+    let unsigned = format!("Bearer {}", unsigned(origin));
     Live {
-        origin: url.as_str().trim_end_matches('/').to_owned(),
+        origin: origin.to_owned(),
         secured: place.secured,
         loopback: place.server.address.ip().is_loopback(),
         page: asked.send(get("/"), "").await,
+        foreign_page: asked.send(foreign("/"), "").await,
         missing: asked.send(get("/security-check-asks-for-what-is-not-there"), "").await,
         resource: asked.send(foreign("/.well-known/oauth-protected-resource"), "").await,
         metadata: asked.send(foreign("/.well-known/oauth-authorization-server"), "").await,
         preflight: asked.send(preflight, "").await,
         anonymous: asked.send(call("/mcp"), INITIALIZE).await,
         invented: asked.send(call("/mcp").header("authorization", &bearer), INITIALIZE).await,
+        unsigned: asked.send(call("/mcp").header("authorization", &unsigned), INITIALIZE).await,
         in_address: asked.send(call("/mcp?access_token=invented"), INITIALIZE).await,
         other_host: asked.send(other_host, "").await,
         other_origin: asked.send(call("/mcp").header("origin", FOREIGN), INITIALIZE).await,
@@ -105,6 +127,17 @@ pub async fn look(url: &Url, place: &Place) -> Live {
         wide: asked.send(wide, "").await,
         plain: asked.plain(url).await,
     }
+}
+
+/// A JSON Web Token of this server's for its own protocol, good for a century, with the algorithm `none` (RFC 7519
+/// section 6): whoever takes it looks at no signature.
+fn unsigned(origin: &str) -> String {
+    let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = serde_json::json!({
+        "iss": origin, "aud": format!("{origin}/mcp"), "sub": "security-check", "scope": "read",
+        "iat": 1_700_000_000, "exp": 4_800_000_000_u64,
+    });
+    format!("{}.{}.", part(serde_json::json!({"alg": "none", "typ": "at+jwt"})), part(claims))
 }
 
 /// What is asked of one server, until when.
@@ -130,19 +163,21 @@ impl Asked<'_> {
     }
 
     /// Asks at port 80, where a browser goes that was told only a name.
-    async fn plain(&self, url: &Url) -> Seen<Reply> {
+    async fn plain(&self, url: &Url) -> Seen<Plain> {
         let place = self.place;
         if !place.secured || url.port().is_some() {
-            return Err(Unseen::because(
-                "only a server at the usual port of https has one of plain HTTP beside it",
-            ));
+            return Ok(Plain::Nowhere);
         }
         let mut address = place.server.address;
         address.set_port(80);
         let server = Server { address, host: place.server.host.clone() };
-        tls::connect(address).await?;
+        match connect(address).await {
+            Ok(_) => {}
+            Err(NoConnection::Refused(_)) => return Ok(Plain::Closed),
+            Err(other) => return Err(other.into()),
+        }
         let place = Place { server, secured: false, ..place.clone() };
-        self.send_to(&place, place.about("GET", "/"), "").await
+        self.send_to(&place, place.about("GET", "/"), "").await.map(Plain::Answered)
     }
 }
 

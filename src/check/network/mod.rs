@@ -3,6 +3,7 @@
 //! Connects where the configuration or the command line points, and holds no secret. Never: trusting what webpki does not.
 
 mod cases;
+mod connecting;
 #[cfg(test)]
 mod fixtures;
 mod gather;
@@ -12,6 +13,7 @@ pub mod proof;
 mod rules;
 pub mod signing;
 mod suites;
+mod targets;
 pub mod tls;
 pub mod web;
 
@@ -19,7 +21,9 @@ pub use cases::cases;
 pub use gather::gather;
 pub use rules::RULES;
 
-use super::finding::Seen;
+use std::net::SocketAddr;
+
+use super::finding::{Seen, Unseen};
 use crate::config::Network;
 
 /// Everything that the rules stand on.
@@ -50,8 +54,29 @@ pub struct Looked {
     pub name: String,
     /// Whether it is meant to speak TLS at all.
     pub kind: Kind,
-    /// What it showed; `Err`: it could not be reached, or need not be.
+    /// What it showed at each of its addresses; never empty.
+    pub at: Vec<At>,
+    /// Addresses of it to which this machine has no way at all, where it has to others.
+    pub without_way: Vec<SocketAddr>,
+    /// How many more addresses it has than are looked at.
+    pub more: usize,
+}
+
+/// What a server showed at one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Which; `None`: none is known.
+    pub address: Option<SocketAddr>,
+    /// `Err`: it could not be reached, or need not be.
     pub shown: Seen<tls::Shown>,
+}
+
+impl Looked {
+    /// One that nobody looked at.
+    fn unseen(target: &targets::Target, why: Unseen) -> Self {
+        let at = vec![At { address: None, shown: Err(why) }];
+        Self { name: target.name.clone(), kind: target.kind, at, without_way: Vec::new(), more: 0 }
+    }
 }
 
 /// What kind of server it is.

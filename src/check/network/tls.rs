@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::connecting::connect;
 use super::hello::{self, Answer, Offer};
 use crate::ambient::Dice;
 use crate::check::finding::{Seen, Unseen};
@@ -186,18 +187,6 @@ fn named(host: &str) -> Seen<ServerName<'static>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(bare.to_owned())
         .map_err(|_| Unseen::because("its host is no name that a certificate can have"))
-}
-
-/// A connection within the time.
-///
-/// # Errors
-/// Where there is none.
-pub async fn connect(address: SocketAddr) -> Seen<TcpStream> {
-    match timeout(PATIENCE, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(Unseen::because(format!("{address} cannot be connected to: {}", error.kind()))),
-        Err(_) => Err(Unseen::because(format!("{address} cannot be connected to within 5 seconds"))),
-    }
 }
 
 /// Sends a first message and reads the first record of the answer.

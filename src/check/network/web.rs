@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use super::connecting::connect;
 use super::tls::{self, Server, Strict, Trust};
 use crate::check::finding::{Seen, Unseen};
 use crate::egress::Bytes;
@@ -39,14 +40,21 @@ pub struct Reply {
     pub status: u16,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, cut off where it is long.
+    /// Its whole body.
     pub body: String,
 }
 
 impl Reply {
-    /// A header that is there once; of several the first.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+    /// Each line of a header; what is no UTF-8 in it is replaced.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        let lines = self.headers.get_all(name).into_iter();
+        lines.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    }
+
+    /// A header as one list, where it is there (RFC 9110 section 5.3).
+    pub fn header(&self, name: &str) -> Option<String> {
+        let lines = self.lines(name);
+        (!lines.is_empty()).then(|| lines.join(", "))
     }
 }
 
@@ -63,7 +71,7 @@ impl Place {
     pub async fn ask(&self, request: Request<Full<Bytes>>) -> Seen<Reply> {
         let exchange = async {
             if !self.secured {
-                return exchange(tls::connect(self.server.address).await?, request).await;
+                return exchange(connect(self.server.address).await?, request).await;
             }
             match tls::handshake(&self.server, &self.trust).await?.0 {
                 Ok(stream) => exchange(stream, request).await,
@@ -91,11 +99,17 @@ where
     let reply = match answer {
         Ok(answer) => {
             let (head, body) = answer.into_parts();
-            // What is longer is not needed, and not waited for.
-            let body = Limited::new(body, LONGEST).collect().await;
-            let body =
-                body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
-            Ok(Reply { status: head.status.as_u16(), headers: head.headers, body })
+            let status = head.status.as_u16();
+            // What is longer is not waited for, and what it holds is not known.
+            let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
+                Unseen::because(format!(
+                    "answered {status} with a body that was not read to its end: {error}"
+                ))
+            });
+            body.map(|body| {
+                let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+                Reply { status, headers: head.headers, body }
+            })
         }
         Err(unseen) => Err(unseen),
     };

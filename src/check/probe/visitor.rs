@@ -145,7 +145,7 @@ impl Visitor {
     async fn follow(&mut self, mut url: Url, mut reply: Reply) -> Seen<Page> {
         for _ in 0..FARTHEST {
             let to = reply.header("location").filter(|_| (300..400).contains(&reply.status));
-            let Some(to) = to.and_then(|to| url.join(to).ok()) else {
+            let Some(to) = to.and_then(|to| url.join(&to).ok()) else {
                 return Ok(Page { url, reply, left_for: None });
             };
             let here = to.as_str().starts_with(&format!("{}/", self.server));

@@ -76,6 +76,7 @@ pub(super) fn facts(linux: Linux) -> Facts {
         listen: vec![HERE],
         metrics: None,
         writable: vec![Path::new("/var/lib/spotify-mcp").to_owned()],
+        beside: vec![Path::new("/var/log/spotify-mcp").to_owned()],
     };
     Facts { who: Ok(Who::Server(4711)), system: System::Linux(Box::new(linux)), declared }
 }

@@ -50,8 +50,12 @@ fn linux(root: &Root, folder: &str, said: Said) -> Linux {
         ptrace_scope: root
             .text_if_there("/proc/sys/kernel/yama/ptrace_scope")
             .map(|text| text.and_then(|text| text.trim().parse().ok())),
-        // A kernel without swap has no such file.
-        swaps: root.text_if_there("/proc/swaps").map(|text| limits::swaps(&text.unwrap_or_default())),
+        // A kernel without swap has no such file; of a copy nobody knows.
+        swaps: match root.is_system() {
+            true => root.text_if_there("/proc/swaps").map(Option::unwrap_or_default),
+            false => root.text("/proc/swaps"),
+        }
+        .map(|text| limits::swaps(&text)),
         bounds: groups.clone().and_then(|groups| cgroup::bounds(root, &own_mounts?, &groups)),
         label: isolation::label(root, folder),
         surroundings: isolation::surroundings(
@@ -82,6 +86,9 @@ fn linux(root: &Root, folder: &str, said: Said) -> Linux {
 fn dumpable(root: &Root, folder: &str, status: &Seen<Status>) -> Seen<bool> {
     if folder == "self" && root.is_system() {
         return own_dumpable();
+    }
+    if !root.is_system() {
+        return Err(Unseen::because("a copy does not show whether the process may be dumped"));
     }
     let user = status.as_ref().map_err(Clone::clone)?.users[1];
     let file = root.path(&format!("/proc/{folder}/environ")).metadata();
@@ -125,19 +132,48 @@ fn listen_flag(root: &Root, folder: &str) -> Option<SocketAddr> {
 
 /// What a configuration says that the process does.
 fn declared(config: &Config) -> Declared {
-    let mut writable: Vec<PathBuf> = vec![config.storage.data_dir.clone(), config.audit.dir.clone()];
     let parent = |path: &Path| path.parent().map(Path::to_owned);
-    writable.extend(config.telemetry.log_file.as_deref().and_then(parent));
-    writable.extend(config.audit.anchors.file.as_deref().and_then(parent));
     let database =
         config.storage.url.expose().strip_prefix("sqlite://").and_then(|path| parent(Path::new(path)));
-    writable.extend(database.filter(|path| !path.as_os_str().is_empty()));
-    // A folder may be reached by a link, and is mounted where that leads.
-    let resolved: Vec<PathBuf> = writable.iter().filter_map(|path| path.canonicalize().ok()).collect();
-    writable.extend(resolved);
-    writable.sort_unstable();
-    writable.dedup();
-    Declared { listen: vec![config.server.listen()], metrics: config.telemetry.metrics_listen, writable }
+    let beside = [config.telemetry.log_file.as_deref(), config.audit.anchors.file.as_deref()];
+    Declared {
+        listen: vec![config.server.listen()],
+        metrics: config.telemetry.metrics_listen,
+        writable: own_folders(vec![config.storage.data_dir.clone(), config.audit.dir.clone()]),
+        beside: own_folders(beside.into_iter().flatten().filter_map(parent).chain(database).collect()),
+    }
+}
+
+/// Folders of the system: that a file of the server's is said to be there declares nothing.
+const OF_THE_SYSTEM: [&str; 16] = [
+    "/",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/usr/local",
+    "/var",
+];
+
+/// Those that are not the system's, also where a link leads to them: they are mounted there.
+fn own_folders(mut folders: Vec<PathBuf>) -> Vec<PathBuf> {
+    let resolved: Vec<PathBuf> = folders.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    folders.extend(resolved);
+    folders.retain(|folder| {
+        !folder.as_os_str().is_empty() && !OF_THE_SYSTEM.iter().any(|of| folder == Path::new(of))
+    });
+    folders.sort_unstable();
+    folders.dedup();
+    folders
 }
 
 #[cfg(test)]
@@ -191,7 +227,7 @@ mod tests {
         assert_eq!((linux.surroundings.container, linux.surroundings.shared), (None, Ok(Vec::new())));
         assert_eq!(linux.listeners.unwrap().listeners[0].address.to_string(), "[::1]:9000");
         assert_eq!((linux.key.in_arguments, linux.key.in_environment), (Ok(Vec::new()), Ok(false)));
-        assert!(linux.dumpable.is_ok());
+        assert!(linux.dumpable.unwrap_err().why.contains("a copy does not show"));
     }
 
     #[test]
@@ -202,7 +238,13 @@ mod tests {
             linux.status.is_err() && linux.mounts.is_err() && linux.core.is_err() && linux.label.is_err()
         );
         assert!(linux.bounds.is_err() && linux.listeners.is_err() && linux.surroundings.shared.is_err());
-        assert!(linux.key.in_arguments.is_err() && linux.dumpable.is_err());
+        assert!(linux.key.in_arguments.is_err() && linux.dumpable.is_err() && linux.swaps.is_err());
+    }
+
+    #[test]
+    fn a_file_in_a_folder_of_the_system_declares_nothing() {
+        let folders = ["/", "/etc", "/usr/", "", "/var/log/spotify-mcp", "/srv"].map(PathBuf::from);
+        assert_eq!(own_folders(folders.into()), ["/srv", "/var/log/spotify-mcp"].map(PathBuf::from));
     }
 
     #[test]

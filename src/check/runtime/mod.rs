@@ -85,6 +85,8 @@ pub struct Declared {
     pub listen: Vec<SocketAddr>,
     /// Where metrics may be read.
     pub metrics: Option<SocketAddr>,
-    /// Folders that it must be able to write to.
+    /// Folders that are its own: it writes to them and below them.
     pub writable: Vec<PathBuf>,
+    /// Folders in which it has a file: it writes there, and not below.
+    pub beside: Vec<PathBuf>,
 }

@@ -68,6 +68,15 @@ async fn foreign_origins_may_ask_for_documents_and_not_for_tools() {
     for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
         assert_eq!(ask(origin).await, StatusCode::FORBIDDEN, "{origin}");
     }
+    // Whoever holds no credential hears it too: the origin is looked at first.
+    let stranger = async |origin: &str| {
+        let request = server.http.post(format!("{}/mcp", server.origin)).header("origin", origin);
+        let reply = speak(request, Era::Modern, "tools/list", json!({})).send().await.unwrap();
+        assert_eq!(reply.headers()["access-control-allow-origin"], "*");
+        reply.status()
+    };
+    assert_eq!(stranger(&server.origin).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger("https://evil.example").await, StatusCode::FORBIDDEN);
     for path in ["/mcp", "/token", "/register", "/.well-known/oauth-authorization-server"] {
         let preflight = server
             .http

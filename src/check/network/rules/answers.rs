@@ -1,9 +1,11 @@
 //! What a live server's answers carry: security headers, CORS, cookies; plain HTTP; metrics.
 
-use super::{flawless, living, unanswered};
+use url::Url;
+
+use super::{csp, flawless, living, unanswered};
 use crate::check::finding::{Source, Verdict};
 use crate::check::network::Facts;
-use crate::check::network::live::{FOREIGN, Live};
+use crate::check::network::live::{Live, Plain};
 use crate::check::network::web::Reply;
 use crate::check::rule::Ground;
 
@@ -29,8 +31,9 @@ pub(super) fn headers(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
 }
 
 fn header_flaws(live: &Live, reply: &Reply) -> Vec<String> {
-    let has = |name: &str, word: &str| {
-        reply.header(name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
+    let directives = |name: &str| -> Vec<String> {
+        let list = reply.header(name).unwrap_or_default().to_ascii_lowercase();
+        list.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
     };
     let mut flaws = Vec::new();
     let mut lacks = |good: bool, flaw: &str| {
@@ -38,24 +41,44 @@ fn header_flaws(live: &Live, reply: &Reply) -> Vec<String> {
             flaws.push(flaw.to_owned());
         }
     };
-    lacks(has("x-content-type-options", "nosniff"), "no nosniff");
-    lacks(has("cache-control", "no-store"), "may be kept (no no-store)");
-    lacks(has("content-security-policy", "frame-ancestors 'none'"), "may be framed");
-    lacks(has("content-security-policy", "default-src 'none'"), "no closed content security policy");
+    let sniffing = directives("x-content-type-options");
+    lacks(!sniffing.is_empty() && sniffing.iter().all(|word| word == "nosniff"), "no nosniff");
+    let caching = directives("cache-control");
+    let is_kept = caching.iter().any(|word| word == "public" || word.starts_with("s-maxage"));
+    lacks(caching.iter().any(|word| word == "no-store") && !is_kept, "may be kept (no no-store, or public)");
+    // Of several policies each holds.
+    let policies = directives("content-security-policy");
+    let any = |holds: fn(&str) -> bool| policies.iter().any(|policy| holds(policy));
+    lacks(any(|policy| csp::sources(policy, "frame-ancestors") == ["'none'"]), "may be framed");
+    lacks(any(csp::is_closed), "no closed content security policy");
     lacks(!live.secured || strict_for_months(reply), "no strict transport security of half a year or more");
-    let banner = |name: &str| reply.header(name).filter(|value| value.contains(|c: char| c.is_ascii_digit()));
-    for name in ["server", "x-powered-by", "via", "x-aspnet-version"] {
-        if let Some(value) = banner(name) {
-            flaws.push(format!("{name} tells a version: {value}"));
+    for name in ["server", "x-powered-by", "via", "x-aspnet-version", "x-aspnetmvc-version", "x-generator"] {
+        for value in reply.lines(name) {
+            if value.contains(|c: char| c.is_ascii_digit()) {
+                flaws.push(format!("{name} tells a version: {value}"));
+            }
         }
     }
-    if reply.body.contains(concat!("spotify-mcp/", env!("CARGO_PKG_VERSION")))
-        || reply.body.contains("panicked at")
-    {
-        flaws.push("the body tells a version or where the program failed".to_owned());
+    if TELLING.iter().any(|words| reply.body.contains(words)) {
+        flaws.push("the body tells a version, a secret or where the program failed".to_owned());
     }
     flaws
 }
+
+/// What no body of an answer says: our version, where a program failed, addresses of databases with a password.
+const TELLING: [&str; 11] = [
+    concat!("spotify-mcp/", env!("CARGO_PKG_VERSION")),
+    "panicked at",
+    "stack backtrace:",
+    "Traceback (most recent call last)",
+    "Exception in thread",
+    "Caused by: java.",
+    "goroutine 1 [running]",
+    "Fatal error: Uncaught",
+    "postgres://",
+    "postgresql://",
+    "BEGIN PRIVATE KEY",
+];
 
 /// Browsers heed it for `max-age` seconds (RFC 6797 section 6.1.1).
 fn strict_for_months(reply: &Reply) -> bool {
@@ -71,7 +94,9 @@ pub(super) fn cross_origin(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         let asked = [
             ("discovery", &live.metadata),
             ("the preflight", &live.preflight),
-            ("the landing page", &live.page),
+            ("the resource's metadata", &live.resource),
+            ("a call from another origin", &live.other_origin),
+            ("the landing page", &live.foreign_page),
         ];
         if let Some(verdict) = unanswered(&source, &asked) {
             return vec![verdict];
@@ -81,7 +106,7 @@ pub(super) fn cross_origin(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             if reply.header("access-control-allow-credentials").is_some() {
                 flaws.push(format!("{what} may be read with cookies"));
             }
-            if reply.header("access-control-allow-origin") == Some(FOREIGN) {
+            if reply.lines("access-control-allow-origin").iter().any(|origin| origin != "*") {
                 flaws.push(format!("{what} repeats whatever origin asks"));
             }
         }
@@ -91,7 +116,7 @@ pub(super) fn cross_origin(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         if !opens(&live.metadata) || !opens(&live.preflight) {
             flaws.push("clients in browsers cannot read discovery or call".to_owned());
         }
-        if opens(&live.page) {
+        if opens(&live.foreign_page) {
             flaws.push("pages for people can be read from other origins".to_owned());
         }
         vec![flawless(
@@ -111,10 +136,7 @@ pub(super) fn cookies(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             return vec![verdict];
         }
         let replies = [&live.page, &live.login].into_iter().flatten();
-        let cookies: Vec<&str> = replies
-            .flat_map(|reply| reply.headers.get_all("set-cookie"))
-            .filter_map(|cookie| cookie.to_str().ok())
-            .collect();
+        let cookies: Vec<String> = replies.flat_map(|reply| reply.lines("set-cookie")).collect();
         if cookies.is_empty() {
             return vec![Verdict::not_applicable(
                 source,
@@ -164,26 +186,34 @@ pub(super) fn plain_http(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             }];
         }
         vec![match &live.plain {
-            Ok(reply) => redirected(source, reply),
-            Err(unseen) if unseen.why.contains("cannot be connected to") => {
-                Verdict::pass(source, "nothing answers plain HTTP at port 80")
-            }
-            Err(unseen) if unseen.why.contains("usual port") => {
-                Verdict::not_applicable(source, unseen.why.clone())
-            }
+            Ok(Plain::Answered(reply)) => redirected(source, reply, &live.origin),
+            Ok(Plain::Closed) => Verdict::pass(source, "port 80 is closed: nothing answers plain HTTP"),
+            Ok(Plain::Nowhere) => Verdict::not_applicable(
+                source,
+                "only a server at the usual port of https has one of plain HTTP beside it",
+            ),
             Err(unseen) => Verdict::error(source, unseen.why.clone()),
         }]
     })
 }
 
-fn redirected(source: Source, reply: &Reply) -> Verdict {
-    let to = reply.header("location").unwrap_or_default();
-    match (reply.status, to.starts_with("https://")) {
-        (301 | 302 | 307 | 308, true) => Verdict::pass(source, format!("{} to https", reply.status)),
-        (400..=499, _) => Verdict::pass(source, format!("plain HTTP is answered {}", reply.status)),
-        (status, _) => {
-            Verdict::fail(source, format!("plain HTTP is answered {status}, not sent on to https"))
+fn redirected(source: Source, reply: &Reply, origin: &str) -> Verdict {
+    let status = reply.status;
+    let to = reply.header("location").and_then(|to| Url::parse(&to).ok());
+    let here = Url::parse(origin).ok();
+    match (status, to, here) {
+        (301 | 302 | 303 | 307 | 308, Some(to), Some(here)) => match to.origin() == here.origin() {
+            true => Verdict::pass(source, format!("{status} to https")),
+            false => {
+                let seen = format!("plain HTTP is sent on to {}", to.origin().ascii_serialization());
+                Verdict::fail(source, format!("{seen}, which is not this server over https"))
+            }
+        },
+        // Not 401, which asks for a credential in the clear, nor 429, which is answered after a while.
+        (400 | 403 | 404 | 410 | 421 | 426, ..) => {
+            Verdict::pass(source, format!("plain HTTP is answered {status}"))
         }
+        _ => Verdict::fail(source, format!("plain HTTP is answered {status}, not sent on to https")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules of `security-check network`, by what they look at. Pure: facts in, verdicts out.
 
 mod answers;
+mod csp;
 mod declared;
 mod protocol;
 mod proven;
@@ -8,10 +9,13 @@ mod proven;
 mod tests;
 mod transport;
 
+use std::net::SocketAddr;
+
 use super::live::Live;
+use super::tls::Shown;
 use super::web::Reply;
-use super::{Facts, Looked};
-use crate::check::finding::{Seen, Source, Unseen, Verdict};
+use super::{Facts, Kind, Looked};
+use crate::check::finding::{Seen, Severity, Source, State, Unseen, Verdict, cleaned};
 use crate::check::rule::Rule;
 
 /// Every rule, by the id of its check.
@@ -37,14 +41,71 @@ pub const RULES: &[Rule<Facts>] = &[
     Rule { id: "SMC6004", judge: declared::clock },
 ];
 
-/// Judges each server that was looked at.
-fn each(looked: &[Looked], none: &str, judge: impl Fn(Source, &Looked) -> Verdict) -> Vec<Verdict> {
+/// Judges each server that was looked at, by what it shows at each of its addresses.
+fn each(
+    looked: &[Looked],
+    none: &str,
+    judge: impl Fn(Source, (Kind, &Seen<Shown>)) -> Verdict,
+) -> Vec<Verdict> {
     if looked.is_empty() {
         return vec![Verdict::not_applicable(Source::Program, none)];
     }
-    let one =
-        |looked: &Looked| judge(Source::Address(looked.name.clone()), looked).about(looked.name.clone());
-    looked.iter().map(one).collect()
+    let one = |looked: &Looked| {
+        let source = || Source::Address(looked.name.clone());
+        let verdicts = looked.at.iter().map(|at| (at.address, judge(source(), (looked.kind, &at.shown))));
+        joined(looked, verdicts.collect())
+    };
+    looked.iter().flat_map(one).collect()
+}
+
+/// One verdict about a server, the worst that is said of an address of it; and one more where a failure at one address
+/// would hide that another could not be seen.
+fn joined(looked: &Looked, verdicts: Vec<(Option<SocketAddr>, Verdict)>) -> Vec<Verdict> {
+    let all = verdicts.len();
+    let rank = |verdict: &Verdict| match (verdict.state, verdict.severity) {
+        (State::Fail, None | Some(Severity::Critical)) => 0,
+        (State::Fail, _) => 1,
+        (State::Error, _) => 2,
+        _ => 3,
+    };
+    let worst = |state: State| {
+        let of_state = || verdicts.iter().filter(move |(_, verdict)| verdict.state == state);
+        let (address, verdict) = of_state().min_by_key(|(_, verdict)| rank(verdict))?;
+        let mut verdict = verdict.clone();
+        if let (true, Some(address)) = (all > 1, address) {
+            verdict.observed = cleaned(&format!(
+                "at {} of {all} addresses, {address}: {}",
+                of_state().count(),
+                verdict.observed
+            ));
+        }
+        Some(verdict)
+    };
+    match (worst(State::Fail), worst(State::Error)) {
+        (Some(fail), Some(error)) => {
+            vec![fail.about(looked.name.clone()), error.about(format!("{}, unseen addresses", looked.name))]
+        }
+        (Some(one), None) | (None, Some(one)) => vec![one.about(looked.name.clone())],
+        (None, None) => {
+            let Some((_, mut verdict)) = verdicts.into_iter().next() else { return Vec::new() };
+            if all > 1 {
+                verdict.observed =
+                    cleaned(&format!("{} (each of {all} addresses is sound)", verdict.observed));
+            }
+            if let [first, ..] = looked.without_way.as_slice() {
+                let count = looked.without_way.len();
+                let seen = &verdict.observed;
+                verdict.observed = cleaned(&format!(
+                    "{seen}; not seen: {count} addresses that this machine has no way to ({first})"
+                ));
+            }
+            if looked.more > 0 {
+                let seen = &verdict.observed;
+                verdict.observed = cleaned(&format!("{seen}; not seen: {} more addresses", looked.more));
+            }
+            vec![verdict.about(looked.name.clone())]
+        }
+    }
 }
 
 /// Judges what a live server answered; without one there is nothing to judge.

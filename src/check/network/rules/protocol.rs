@@ -1,6 +1,6 @@
 //! What a live server answers to calls without a right to them, under other names, from other origins; discovery.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{flawless, living, unanswered};
 use crate::check::finding::Verdict;
@@ -15,6 +15,7 @@ pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         let asked = [
             ("without a token", &live.anonymous, false),
             ("with an invented token", &live.invented, true),
+            ("with a token that nobody signed", &live.unsigned, true),
             ("with a token in the address", &live.in_address, false),
         ];
         if let Some(verdict) = unanswered(&source, &asked.map(|(what, reply, _)| (what, reply))) {
@@ -31,7 +32,7 @@ pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         vec![flawless(
             source,
             &flaws,
-            "401 with the resource's metadata without a token, with an invented one, with one in the address",
+            "401 with the resource's metadata without a token, with one invented, unsigned or in the address",
         )]
     })
 }
@@ -67,9 +68,14 @@ pub(super) fn hosts_and_origins(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         };
         let origin = match &live.other_origin {
             Err(unseen) => Verdict::error(source, unseen.why.clone()),
-            Ok(reply) if matches!(reply.status, 401 | 403) => {
-                Verdict::pass(source, format!("a call from another origin is answered {}", reply.status))
+            Ok(reply) if reply.status == 403 => {
+                Verdict::pass(source, "a call from another origin is answered 403")
             }
+            // The same without the origin: nothing shows that anybody looked at it.
+            Ok(reply) if reply.status == 401 => Verdict::fail(
+                source,
+                "a call from another origin is answered 401, as one without an origin: only its credential was looked at",
+            ),
             Ok(reply) => {
                 Verdict::fail(source, format!("a call from another origin is answered {}", reply.status))
             }
@@ -114,12 +120,14 @@ fn resource_flaws(document: &Value, origin: &str) -> Vec<String> {
     if resource != origin && !resource.starts_with(&format!("{origin}/")) {
         flaws.push("the resource is of another origin".to_owned());
     }
-    if !holds(&document["authorization_servers"], origin) {
-        flaws.push("this origin is not among the authorization servers".to_owned());
+    if document["authorization_servers"] != json!([origin]) {
+        flaws.push("this origin is not the one authorization server".to_owned());
     }
-    if holds(&document["bearer_methods_supported"], "query") {
-        flaws.push("tokens are taken from addresses".to_owned());
+    let methods = &document["bearer_methods_supported"];
+    if !methods.is_null() && *methods != json!(["header"]) {
+        flaws.push("tokens are taken from elsewhere than the header".to_owned());
     }
+    flaws.extend(strangers(document, origin));
     flaws
 }
 
@@ -129,22 +137,39 @@ fn server_flaws(document: &Value, origin: &str) -> Vec<String> {
         flaws.push("the issuer is not this origin".to_owned());
     }
     for endpoint in ["authorization_endpoint", "token_endpoint"] {
-        let at = document[endpoint].as_str().unwrap_or_default();
-        if !at.starts_with(&format!("{origin}/")) {
-            flaws.push(format!("{endpoint} is of another origin or missing"));
+        if document[endpoint].is_null() {
+            flaws.push(format!("{endpoint} is missing"));
         }
     }
-    if document["code_challenge_methods_supported"] != serde_json::json!(["S256"]) {
+    flaws.extend(strangers(document, origin));
+    if document["code_challenge_methods_supported"] != json!(["S256"]) {
         flaws.push("PKCE is not S256 alone".to_owned());
     }
-    if holds(&document["grant_types_supported"], "implicit")
-        || holds(&document["grant_types_supported"], "password")
+    if document["response_types_supported"] != json!(["code"]) {
+        flaws.push("the response type is not code alone".to_owned());
+    }
+    // Left out it would mean query and fragment (RFC 8414 section 2).
+    if document["response_modes_supported"] != json!(["query"]) {
+        flaws.push("the response mode is not query alone".to_owned());
+    }
+    // Left out it would mean authorization_code and implicit.
+    let grants = document["grant_types_supported"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if grants.is_empty()
+        || !grants.iter().all(|grant| grant == "authorization_code" || grant == "refresh_token")
     {
-        flaws.push("a grant is offered that OAuth 2.1 has done away with".to_owned());
+        flaws.push(
+            "a grant is offered that OAuth 2.1 has done away with, or that this server has not".to_owned(),
+        );
     }
     flaws
 }
 
-fn holds(list: &Value, word: &str) -> bool {
-    list.as_array().is_some_and(|list| list.iter().any(|item| item == word))
+/// Addresses of a document to which clients send secrets, or from which they take keys, that are not below this origin.
+fn strangers(document: &Value, origin: &str) -> Vec<String> {
+    let below = format!("{origin}/");
+    let is_asked = |name: &str| name.ends_with("_endpoint") || name == "jwks_uri";
+    let is_elsewhere = |at: &Value| at.as_str().is_none_or(|at| !at.starts_with(&below));
+    let all = document.as_object().into_iter().flatten();
+    let elsewhere = all.filter(|(name, at)| is_asked(name) && is_elsewhere(at));
+    elsewhere.map(|(name, _)| format!("{name} is of another origin")).collect()
 }

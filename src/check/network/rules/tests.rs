@@ -4,11 +4,13 @@ use http::{HeaderName, HeaderValue};
 
 use super::*;
 use crate::check::finding::{Severity, State};
-use crate::check::network::Kind;
-use crate::check::network::cases::{challenge, live, looked, networks, passing, reply, shown};
+use crate::check::network::cases::{challenge, live, looked, networks, passing, reply, shown, sound};
+use crate::check::network::connecting::NoConnection;
 use crate::check::network::hello::{self, Answer};
+use crate::check::network::live::{FOREIGN, Plain};
 use crate::check::network::proof::Proof;
 use crate::check::network::tls::{Fault, Shown, Strict};
+use crate::check::network::{At, Kind};
 use crate::check::profile::Profile;
 use crate::check::proving::{NOW, verdicts};
 
@@ -63,6 +65,7 @@ fn what_cannot_be_reached_is_an_error_and_never_a_pass() {
         on_live(id, |live| {
             for reply in [
                 &mut live.page,
+                &mut live.foreign_page,
                 &mut live.missing,
                 &mut live.resource,
                 &mut live.metadata,
@@ -74,10 +77,10 @@ fn what_cannot_be_reached_is_an_error_and_never_a_pass() {
                 &mut live.other_origin,
                 &mut live.login,
                 &mut live.metrics,
-                &mut live.plain,
             ] {
                 *reply = unseen();
             }
+            live.plain = unseen();
         })
     };
     for id in ["SMC3004", "SMC4018", "SMC4010", "SMC4012", "SMC4013", "SMC4014", "SMC4015", "SMC4016"] {
@@ -94,12 +97,46 @@ fn without_a_server_there_is_nothing_to_judge() {
     for id in ["SMC3004", "SMC4001", "SMC4002", "SMC4003", "SMC4010", "SMC4015", "SMC4016", "SMC4017"] {
         assert_eq!(said(id, &facts)[0].state, State::NotApplicable, "{id}");
     }
-    facts.servers =
-        vec![Looked { name: "127.0.0.1:8000".into(), kind: Kind::PlainLoopback, shown: unseen() }];
+    facts.servers = looked(unseen());
+    facts.servers[0].kind = Kind::PlainLoopback;
     assert_eq!(said("SMC4001", &facts)[0].state, State::NotApplicable);
     facts.servers[0].kind = Kind::Plain;
     let verdict = said("SMC4001", &facts).remove(0);
     assert_eq!((verdict.state, verdict.severity), (State::Fail, Some(Severity::Critical)));
+}
+
+#[test]
+fn every_address_of_a_name_counts() {
+    let at = |last: u8, shown: Seen<Shown>| At { address: Some(([192, 0, 2, last], 443).into()), shown };
+    let expired = || {
+        let mut shown = shown();
+        shown.strict = Strict::Untrusted(Fault::Expired);
+        Ok(shown)
+    };
+    let with = |all: Vec<At>| {
+        let mut facts = passing();
+        facts.servers[0].at = all;
+        said("SMC4003", &facts)
+    };
+    let sound = with(vec![at(1, Ok(shown())), at(2, Ok(shown()))]);
+    assert!(sound.len() == 1 && sound[0].state == State::Pass && sound[0].observed.contains("2 addresses"));
+    let second = with(vec![at(1, Ok(shown())), at(2, expired())]);
+    assert_eq!((second.len(), second[0].state), (1, State::Fail));
+    assert!(second[0].observed.contains("at 1 of 2 addresses, 192.0.2.2:443"), "{}", second[0].observed);
+    assert_eq!(second[0].subject, with(vec![at(1, expired())])[0].subject, "whichever address it is");
+    let hidden = with(vec![at(1, Ok(shown())), at(2, unseen())]);
+    assert_eq!((hidden.len(), hidden[0].state), (1, State::Error));
+    let both = with(vec![at(1, unseen()), at(2, expired()), at(3, Ok(shown()))]);
+    assert_eq!((both[0].state, both[1].state), (State::Fail, State::Error));
+    // The graver of two faults is told.
+    let mut ending = shown();
+    ending.certificate.as_mut().unwrap().ends = Some(NOW.secs() + 86_400);
+    assert_eq!(with(vec![at(1, Ok(ending)), at(2, expired())])[0].severity, None);
+    let mut facts = passing();
+    facts.servers[0].without_way = vec!["[2001:db8::1]:443".parse().unwrap()];
+    facts.servers[0].more = 3;
+    let words = said("SMC4003", &facts).remove(0).observed;
+    assert!(words.contains("[2001:db8::1]:443") && words.contains("3 more"), "{words}");
 }
 
 #[test]
@@ -240,6 +277,12 @@ fn each_flaw_of_an_answer_is_named() {
         ("strict-transport-security", "", "half a year"),
         ("strict-transport-security", "max-age=60", "half a year"),
         ("server", "nginx/1.18.0", "nginx/1.18.0"),
+        ("cache-control", "no-store, public", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; script-src * 'unsafe-inline'; frame-ancestors 'none'",
+            "closed content",
+        ),
     ] {
         let verdict = flaw(&[(header, value)]);
         assert!(
@@ -249,6 +292,20 @@ fn each_flaw_of_an_answer_is_named() {
         );
         assert_eq!(verdict.subject, "the landing page");
     }
+    // A second line counts as the first does, and so does what is no UTF-8.
+    for (name, second) in
+        [("server", &b"nginx/1.2.3 PHP/5.3"[..]), ("server", b"nginx/1 \xe2"), ("cache-control", b"public")]
+    {
+        let verdict = on_live("SMC4010", |live| {
+            let headers = &mut live.page.as_mut().unwrap().headers;
+            headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(second).unwrap());
+        });
+        assert_eq!(verdict.state, State::Fail, "{name}");
+    }
+    let traceback = on_live("SMC4010", |live| {
+        live.page.as_mut().unwrap().body = "Traceback (most recent call last):".to_owned();
+    });
+    assert!(traceback.observed.contains("where the program failed"), "{}", traceback.observed);
     assert_eq!(flaw(&[("server", "Caddy")]).state, State::Pass, "a name without a version");
 }
 
@@ -263,18 +320,34 @@ fn cookies_are_named_without_what_differs_each_time() {
     let verdict = with("smcp-login-0a1b2c3d=x; HttpOnly; SameSite=Lax", true);
     assert_eq!(verdict.observed, "smcp-login is without Secure; smcp-login is without the prefix __Host-");
     assert_eq!(with("smcp-login-0a1b2c3d=x; HttpOnly; SameSite=Lax", false).state, State::Pass);
+    // A byte that is no ASCII hides no cookie.
+    let verdict = on_live("SMC4014", |live| {
+        let cookie = HeaderValue::from_bytes(b"sid=secr\xe9t; Domain=music.example").unwrap();
+        live.login.as_mut().unwrap().headers.append("set-cookie", cookie);
+    });
+    assert!(verdict.observed.contains("sid is without HttpOnly"), "{}", verdict.observed);
     let verdict = on_live("SMC4014", |live| live.login = reply(200, &[], ""));
     assert_eq!(verdict.state, State::NotApplicable);
 }
 
 #[test]
 fn plain_http_leads_to_https_or_nowhere() {
-    let with = |plain: Seen<Reply>| on_live("SMC4015", |live| live.plain = plain).state;
-    assert_eq!(with(reply(301, &[("location", "http://music.example/")], "")), State::Fail);
-    assert_eq!(with(reply(200, &[], "")), State::Fail);
-    assert_eq!(with(reply(403, &[], "")), State::Pass);
-    assert_eq!(with(Err(Unseen::because("1.2.3.4:80 cannot be connected to: refused"))), State::Pass);
-    assert_eq!(with(Err(Unseen::because("only a server at the usual port of https"))), State::NotApplicable);
+    let with = |plain: Seen<Plain>| on_live("SMC4015", |live| live.plain = plain).state;
+    let answered = |status, headers: &[(&str, &str)]| with(reply(status, headers, "").map(Plain::Answered));
+    for elsewhere in
+        ["http://music.example/", "https://evil.example/", "https://music.example:8443/", "/", "x"]
+    {
+        assert_eq!(answered(301, &[("location", elsewhere)]), State::Fail, "{elsewhere}");
+    }
+    assert_eq!(answered(301, &[("location", "https://music.example/a")]), State::Pass);
+    for (status, state) in [(200, State::Fail), (401, State::Fail), (403, State::Pass), (404, State::Pass)] {
+        assert_eq!(answered(status, &[]), state, "{status}");
+    }
+    assert_eq!(with(Ok(Plain::Closed)), State::Pass);
+    assert_eq!(with(Ok(Plain::Nowhere)), State::NotApplicable);
+    // A filter that drops is no closed port.
+    let late = NoConnection::Late("192.0.2.1:80".parse().unwrap());
+    assert_eq!(with(Err(late.into())), State::Error);
     let clear = |loopback| on_live("SMC4015", |live| (live.secured, live.loopback) = (false, loopback)).state;
     assert_eq!((clear(true), clear(false)), (State::NotApplicable, State::Fail));
 }
@@ -298,6 +371,15 @@ fn discovery_is_held_to_this_origin() {
         (r#""token_endpoint":"https://music"#, r#""token_endpoint":"http://music"#, "token_endpoint"),
         (r#"["S256"]"#, r#"["S256","plain"]"#, "S256 alone"),
         (r#""refresh_token""#, r#""implicit""#, "done away"),
+        (r#""grant_types_supported""#, r#""grants""#, "done away"),
+        (r#"["code"]"#, r#"["code","token"]"#, "response type"),
+        (r#"["query"]"#, r#"["query","fragment"]"#, "response mode"),
+        (
+            r#""issuer""#,
+            r#""revocation_endpoint":"https://evil.example/revoke","issuer""#,
+            "revocation_endpoint",
+        ),
+        (r#""issuer""#, r#""jwks_uri":"https://music.example.evil/keys","issuer""#, "jwks_uri"),
         ("{", "<", "no JSON"),
     ] {
         let verdict = on_live("SMC4012", |live| {
@@ -312,20 +394,44 @@ fn discovery_is_held_to_this_origin() {
         );
     }
     let verdict = on_live("SMC4012", |live| live.resource.as_mut().unwrap().body = "{}".to_owned());
-    assert!(
-        verdict.observed.contains("another origin") && verdict.observed.contains("authorization servers")
-    );
+    assert!(verdict.observed.contains("another origin") && verdict.observed.contains("authorization server"));
+    let verdict = on_live("SMC4012", |live| {
+        let resource = live.resource.as_mut().unwrap();
+        resource.body = resource.body.replace("[\"https", "[\"https://evil.example\",\"https");
+    });
+    assert!(verdict.observed.contains("the one authorization server"), "{}", verdict.observed);
 }
 
 #[test]
 fn pages_stay_closed_and_programs_answers_open() {
     let verdict = on_live("SMC4013", |live| {
-        let page = live.page.as_mut().unwrap();
+        let page = live.foreign_page.as_mut().unwrap();
         page.headers.insert("access-control-allow-origin", HeaderValue::from_static("*"));
     });
     assert!(verdict.observed.contains("pages for people"), "{}", verdict.observed);
+    let verdict = on_live("SMC4013", |live| {
+        let mirrored =
+            [("access-control-allow-origin", FOREIGN), ("access-control-allow-credentials", "true")];
+        live.other_origin = sound(401, &mirrored, "");
+    });
+    for words in ["from another origin may be read with cookies", "from another origin repeats"] {
+        assert!(verdict.observed.contains(words), "{}", verdict.observed);
+    }
     let verdict = on_live("SMC4013", |live| live.preflight = reply(405, &[], ""));
     assert!(verdict.observed.contains("clients in browsers"), "{}", verdict.observed);
+}
+
+#[test]
+fn who_looks_at_the_credential_alone_does_not_look_at_the_origin() {
+    let origin = |status| {
+        let mut live = live();
+        live.other_origin = sound(status, &[], "");
+        let facts = Facts { live: Some(Ok(live)), ..passing() };
+        said("SMC4018", &facts).remove(1).state
+    };
+    assert_eq!((origin(403), origin(401), origin(200)), (State::Pass, State::Fail, State::Fail));
+    let unsigned = on_live("SMC3004", |live| live.unsigned = sound(200, &[], "{}"));
+    assert!(unsigned.observed.contains("nobody signed: answered 200"), "{}", unsigned.observed);
 }
 
 #[test]

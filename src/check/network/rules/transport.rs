@@ -2,16 +2,16 @@
 
 use super::each;
 use crate::ambient::Timestamp;
-use crate::check::finding::{Severity, Source, Verdict};
+use crate::check::finding::{Seen, Severity, Source, Verdict};
 use crate::check::network::hello::{self, Answer};
 use crate::check::network::suites;
 use crate::check::network::tls::{Certificate, Fault, Shown, Strict};
-use crate::check::network::{Facts, Kind, Looked};
+use crate::check::network::{Facts, Kind};
 use crate::check::rule::Ground;
 
 /// What a server showed; else a verdict about why it did not.
-fn shown<'a>(source: &Source, looked: &'a Looked) -> Result<&'a Shown, Box<Verdict>> {
-    let verdict = match (looked.kind, &looked.shown) {
+fn shown<'a>(source: &Source, (kind, shown): (Kind, &'a Seen<Shown>)) -> Result<&'a Shown, Box<Verdict>> {
+    let verdict = match (kind, shown) {
         (Kind::Secured, Ok(shown)) => return Ok(shown),
         (Kind::Secured, Err(unseen)) => Verdict::error(source.clone(), unseen.why.clone()),
         (Kind::PlainLoopback, _) => {

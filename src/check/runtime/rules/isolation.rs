@@ -27,7 +27,10 @@ pub(super) fn file_systems(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
             }
             let usual = ground.parameters.list("writable").iter().map(PathBuf::from);
             let declared: Vec<PathBuf> = facts.declared.writable.iter().cloned().chain(usual).collect();
-            let is_declared = |mount: &&Mount| declared.iter().any(|place| mount.point.starts_with(place));
+            let is_declared = |mount: &&Mount| {
+                declared.iter().any(|place| mount.point.starts_with(place))
+                    || facts.declared.beside.contains(&mount.point)
+            };
             let writable: Vec<&Mount> = mounts
                 .iter()
                 .filter(|mount| mount.writable && !mount.is_interface() && mount.point != Path::new("/"))

@@ -147,6 +147,13 @@ fn writable_places_are_declared_or_named() {
         linux.mounts = mounts::parse(text.trim_end_matches("5 1 0:5 / /opt rw - xfs e rw\n"))
     });
     assert!(state == State::Pass && observed.contains("/var/lib/spotify-mcp/x"), "{observed}");
+    // A file's folder is declared, and what is below it is not.
+    let beside = |point: &str| {
+        let text = format!("1 0 0:1 / / ro - ext4 a ro\n2 1 0:2 / {point} rw - ext4 b rw\n");
+        first("SMC8005", |linux| linux.mounts = mounts::parse(&text)).0
+    };
+    assert_eq!(beside("/var/log/spotify-mcp"), State::Pass);
+    assert_eq!((beside("/var/log/spotify-mcp/x"), beside("/etc")), (State::Fail, State::Fail));
 }
 
 #[test]
