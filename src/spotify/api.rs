@@ -171,8 +171,9 @@ impl Api {
         if call.is_of_the_player {
             return self.sent(token, &call).await;
         }
-        let (api, token, address) = (self.clone(), token.clone(), call.address.to_string());
-        memory.read(account, address, || Box::pin(async move { api.sent(&token, &call).await })).await
+        let (api, token) = (self.clone(), token.clone());
+        let asked = (call.address.to_string(), token.print());
+        memory.read(account, asked, || Box::pin(async move { api.sent(&token, &call).await })).await
     }
 
     /// Calls. A short rate limit is waited out once: a 429 was not acted upon, so that a write

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::error::ApiError;
 use super::kept::Mark;
+use super::token::Print;
 use crate::egress::Bytes;
 
 /// How old a read may be that somebody joins: changes by way of another server are not known here.
@@ -24,8 +25,9 @@ const MANY: usize = 1_000;
 /// A read: its answer or its error.
 pub(super) type Flight = BoxFuture<'static, Result<Response<Bytes>, ApiError>>;
 
-/// What is asked, by whom, and since which change of theirs.
-type Key = (Arc<str>, Mark, String);
+/// What is asked, by whom, since which change of theirs, and with which token: who has just got another one must not be
+/// answered by what became of the old one.
+type Key = (Arc<str>, Mark, String, Print);
 
 /// All reads under way.
 #[derive(Default)]
@@ -66,11 +68,17 @@ impl Flights {
 
 #[cfg(test)]
 mod tests {
+    use super::super::token::AccessToken;
     use super::*;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn key(account: &str) -> Key {
-        (account.into(), Mark::default(), "https://api/x".to_owned())
+        with_token(account, "token")
+    }
+
+    fn with_token(account: &str, token: &str) -> Key {
+        let print = AccessToken::parse(token).unwrap().print();
+        (account.into(), Mark::default(), "https://api/x".to_owned(), print)
     }
 
     /// A read that fails a moment later, and counts how often it was begun.
@@ -99,6 +107,14 @@ mod tests {
         let _ = anew.await;
         flights.over(&key("ada"));
         assert!(!flights.0.lock().unwrap().contains_key(&key("ada")));
+    }
+
+    #[tokio::test]
+    async fn who_has_another_token_is_not_answered_by_what_became_of_the_old_one() {
+        let (flights, begun) = (Flights::default(), Arc::new(AtomicU32::new(0)));
+        let _old = flights.join(with_token("ada", "old"), || failing(&begun));
+        let _new = flights.join(with_token("ada", "new"), || failing(&begun));
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

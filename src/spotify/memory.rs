@@ -10,6 +10,7 @@ use super::error::ApiError;
 use super::flights::{Flight, Flights};
 use super::kept::{Kept, Mark};
 use super::rows::Row;
+use super::token::Print;
 use crate::ambient::Clock;
 use crate::egress::Bytes;
 
@@ -38,10 +39,10 @@ impl Memory {
     pub(super) async fn read(
         &self,
         account: &Arc<str>,
-        address: String,
+        (address, token): (String, Print),
         begin: impl FnOnce() -> Flight,
     ) -> Result<Response<Bytes>, ApiError> {
-        let key = (account.clone(), self.kept.mark(account), address);
+        let key = (account.clone(), self.kept.mark(account), address, token);
         let answer = self.flights.join(key.clone(), begin).await;
         self.flights.over(&key);
         answer

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use sha2::{Digest as _, Sha256};
 
 use super::quota::{Charge, QuotaMode};
 use crate::crypto::SecretString;
@@ -23,6 +24,10 @@ pub struct AccessToken {
     /// Whose it is; `None`: not known, and nothing of it is shared, kept or paced.
     holder: Option<Arc<Holder>>,
 }
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Print([u8; 32]);
 
 /// Whose a token is. The texts say nothing here but which calls belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,11 @@ impl AccessToken {
     /// Whose it is.
     pub(super) fn holder(&self) -> Option<&Holder> {
         self.holder.as_deref()
+    }
+
+    /// Tells this token from others of its account, in this process.
+    pub(super) fn print(&self) -> Print {
+        Print(Sha256::digest(self.expose()).into())
     }
 
     /// Whose quota its calls use.

@@ -241,6 +241,10 @@ fn marked_as_sealed() -> Vec<String> {
                 ["ALTER", "TABLE", name, "ADD", "COLUMN", column, ..] if line.contains("; -- sealed") => {
                     found.push(format!("{name}.{column}"));
                 }
+                ["ALTER", "TABLE", name, "DROP", "COLUMN", column] => {
+                    let dropped = format!("{name}.{}", column.trim_end_matches(';'));
+                    found.retain(|known| *known != dropped);
+                }
                 [column, "BYTEA" | "BYTEA,", ..] if line.contains("-- sealed") => {
                     found.push(format!("{table}.{column}"));
                 }
