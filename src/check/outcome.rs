@@ -27,7 +27,7 @@ pub struct Judged {
 pub enum Weight {
     /// A failure at or above the threshold.
     Counts,
-    /// What was asked could not be assessed: an error, or a check at or above the threshold that nobody has attested.
+    /// What was asked could not be assessed: an error, or a critical check that nobody has attested.
     Unseen,
     /// A failure whose waiver has expired.
     Expired,
@@ -39,7 +39,7 @@ pub enum Weight {
     Minor,
     /// A failure that somebody accepts.
     Waived,
-    /// Nobody has attested it; it is below the threshold.
+    /// Nobody has attested it; it is not critical.
     Unattested,
     /// It holds.
     Passed,
@@ -119,7 +119,7 @@ fn weight(finding: &Finding, waiver: Option<&Standing>, change: Option<Change>, 
         (State::NotApplicable, _) => Weight::NotApplicable,
         (State::Error, _) => Weight::Unseen,
         (State::Fail | State::Manual, Some(Standing::Covered(_))) => Weight::Waived,
-        (State::Manual, _) if finding.severity >= fail_on => Weight::Unseen,
+        (State::Manual, _) if finding.severity == Severity::Critical => Weight::Unseen,
         (State::Manual, _) => Weight::Unattested,
         (State::Fail, waiver) => failure(finding, waiver.is_some(), change, fail_on),
     }
@@ -175,10 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn a_grave_check_that_nobody_attested_is_never_clean() {
+    fn a_critical_check_that_nobody_attested_is_never_clean() {
         assert_eq!(outcome(&[(State::Manual, Severity::Critical)], None), Outcome::Incomplete);
-        assert_eq!(outcome(&[(State::Manual, Severity::High)], None), Outcome::Incomplete);
-        assert_eq!(outcome(&[(State::Manual, Severity::Medium)], None), Outcome::Clean);
+        assert_eq!(outcome(&[(State::Manual, Severity::High)], None), Outcome::Clean);
         assert_eq!(outcome(&[(State::Manual, Severity::Critical)], Some("2026-12-01")), Outcome::Clean);
     }
 

@@ -38,7 +38,8 @@ fn judged(facts: &Facts, ground: &Ground<'_>, task: &str) -> Result<Vec<Verdict>
                 if age < most {
                     not_due(place(), age, most)
                 } else {
-                    Verdict::manual(place(), "nobody has attested it, and no program can see it")
+                    Verdict::fail(place(), "nobody ever attested it")
+                        .expecting(format!("within {}", days(most)))
                         .mended_by(fix)
                 }
             }

@@ -154,7 +154,7 @@ fn not_audited(inventory: &Inventory) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     if inventory.audited().next().is_none() {
         let why = "no package is one that advisories speak of: none is from crates.io";
-        verdicts.push(Verdict::manual(source(), why).about("nothing audited"));
+        verdicts.push(Verdict::error(source(), why).about("nothing audited"));
     }
     if !others.is_empty() {
         let why = format!("{} packages not audited: not from crates.io: {}", others.len(), some(&others));
