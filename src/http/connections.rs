@@ -239,11 +239,12 @@ impl Connections {
 impl Open {
     /// Looks at all and chooses the longest waiting: one look for many newcomers.
     fn choose(&mut self) {
-        let waiting = self.lines.values().filter(|line| line.ending().is_none());
-        let mut waiting: Vec<_> = waiting.map(|line| (line.waits(), line)).collect();
-        let idle = waiting.iter().any(|((waits, _), _)| *waits == Waits::Idle);
+        let waiting = self.lines.iter().filter(|(_, line)| line.ending().is_none());
+        // Of those that have waited equally long, the oldest.
+        let mut waiting: Vec<_> = waiting.map(|(id, line)| ((line.waits(), id), line)).collect();
+        let idle = waiting.iter().any(|(((waits, _), _), _)| *waits == Waits::Idle);
         let wanted = if idle { Waits::Idle } else { Waits::ForClient };
-        waiting.retain(|((waits, _), _)| *waits == wanted);
+        waiting.retain(|(((waits, _), _), _)| *waits == wanted);
         // Where none is idle now, one may be soon: looked at again earlier.
         let chosen = if idle { CHOSEN } else { CHOSEN / 16 };
         if waiting.len() > chosen {
@@ -251,7 +252,7 @@ impl Open {
             waiting.truncate(chosen);
         }
         waiting.sort_unstable_by_key(|(waited, _)| *waited);
-        self.chosen = waiting.into_iter().map(|(waited, line)| (line.clone(), waited)).collect();
+        self.chosen = waiting.into_iter().map(|((waited, _), line)| (line.clone(), waited)).collect();
     }
 }
 

@@ -13,6 +13,9 @@ use crate::support::server::{Setup, TestServer};
 /// As long as no bound of the server's lasts.
 pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 
+/// So far apart that the server, which counts milliseconds, sees which of two was idle first.
+const APART: Duration = Duration::from_millis(50);
+
 pub(super) async fn connect(server: &TestServer) -> TcpStream {
     TcpStream::connect(server.origin.strip_prefix("http://").unwrap()).await.unwrap()
 }
@@ -47,13 +50,16 @@ async fn the_longest_idle_connection_goes_for_a_newcomer() {
         let mut stream = connect(&server).await;
         alive(&mut stream).await.unwrap();
         open.push(stream);
+        sleep(APART).await;
     }
     alive(&mut open[0]).await.unwrap();
+    sleep(APART).await;
     let mut newcomers = Vec::new();
     for shed in [1, 2] {
         let mut newcomer = connect(&server).await;
         alive(&mut newcomer).await.unwrap();
         newcomers.push(newcomer);
+        sleep(APART).await;
         assert_eq!(end(&mut open[shed]).await.unwrap(), b"", "{shed}");
     }
     for stream in [0, 3] {
