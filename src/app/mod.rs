@@ -43,6 +43,7 @@ pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
 pub use questions::Questions;
+pub(crate) use questions::WAIT as REPLY_WAIT;
 pub use quotas::Quotas;
 pub use revocation::{Closed, Revocation};
 pub use standing::AppStanding;

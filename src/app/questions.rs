@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::store::{Asked, Store};
 
 /// How long a person has.
-const WAIT: Duration = Duration::from_secs(180);
+pub(crate) const WAIT: Duration = Duration::from_secs(180);
 /// How often it is looked whether they have replied.
 const LOOK: Duration = Duration::from_millis(250);
 

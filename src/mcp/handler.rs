@@ -23,12 +23,13 @@ use super::caller::Caller;
 use super::dispatch::{self, Called, Ended, guard};
 use super::server::Inner;
 use super::several::Used;
-use super::stdio::LocalCaller;
-use super::streamed::Asker;
+use super::stdio::{LocalAsker, LocalCaller};
+use super::streamed;
 use super::tools::status::Status;
 use super::tools::{Arguments, Context, ToolError};
 use super::{message, prompts};
 use crate::app::limits::{Admission, CallRefused};
+use crate::domain::asking::{Offers, Reply};
 use crate::policy::ToolClass;
 use crate::spotify::text::clean;
 use crate::spotify::uri::PlaylistId;
@@ -154,16 +155,49 @@ pub(super) fn caller_of(context: &RequestContext<RoleServer>) -> Option<&Arc<Cal
     context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
-/// Who asks the person behind a call of a 2025-era client, where that can.
-fn asker_of(context: &RequestContext<RoleServer>) -> Option<&Arc<Asker>> {
-    context.extensions.get::<http::request::Parts>()?.extensions.get()
+/// Who asks the person behind a call of a 2025-era client while it runs.
+enum Asker {
+    /// On the stream of events that answers the call.
+    Streamed(Arc<streamed::Asker>),
+    /// Over standard input and output.
+    Local(LocalAsker),
+}
+
+impl Asker {
+    /// For this call; `None` where its client cannot ask so.
+    fn of(identity: &Identity, context: &RequestContext<RoleServer>) -> Option<Self> {
+        match identity {
+            Identity::Request => {
+                let parts = context.extensions.get::<http::request::Parts>()?;
+                parts.extensions.get().cloned().map(Self::Streamed)
+            }
+            Identity::Local(_) if context.meta.protocol_version().is_none() => {
+                LocalAsker::of(context).map(Self::Local)
+            }
+            Identity::Local(_) => None,
+        }
+    }
+
+    fn offers(&self) -> Offers {
+        match self {
+            Self::Streamed(asker) => asker.offers(),
+            Self::Local(asker) => asker.offers(),
+        }
+    }
+
+    async fn ask(&self, question: &Question) -> Reply {
+        match self {
+            Self::Streamed(asker) => asker.ask(question).await,
+            Self::Local(asker) => asker.ask(question).await,
+        }
+    }
 }
 
 /// What the person may be asked within a call, and what they replied.
 fn asking(
     request: &CallToolRequestParams,
     context: &RequestContext<RoleServer>,
-    asker: Option<&Arc<Asker>>,
+    asker: Option<&Asker>,
 ) -> Asking {
     if context.meta.protocol_version().is_none() {
         return asker.map_or_else(Asking::default, |asker| Asking::within_the_call(asker.offers()));
@@ -248,10 +282,10 @@ impl ServerHandler for Handler {
                 return Ok(dispatch::result(&self.server, Err(ToolError::limited(&refused))).into());
             }
         };
-        let asker = asker_of(&context);
-        let asking = asking(&request, &context, asker);
+        let asker = Asker::of(&self.identity, &context);
+        let asking = asking(&request, &context, asker.as_ref());
         let arguments = request.arguments.unwrap_or_default();
-        let again = asker.map(|_| arguments.clone());
+        let again = asker.as_ref().map(|_| arguments.clone());
         match dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct).await? {
             Called::Done(result) => Ok(result.into()),
             Called::Asks(question) => match asker.zip(again) {

@@ -3,12 +3,19 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use rmcp::ServiceExt as _;
+use rmcp::model::{ClientResult, ServerRequest};
+use rmcp::service::{Peer, PeerRequestOptions, RequestContext, ServiceError};
+use rmcp::{RoleServer, ServiceExt as _};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
+use super::asking::{Question, offers_of, reply_of};
 use super::caller::Caller;
 use super::handler::{Handler, Identity};
 use super::server::Server;
+use crate::app::REPLY_WAIT;
+use crate::domain::asking::{Offers, Reply};
 use crate::failure::{During, Failure};
 
 /// The client of the one local user.
@@ -33,6 +40,54 @@ impl LocalCaller {
 
     pub(super) async fn caller(&self) -> Result<Caller, String> {
         (self.0)().await
+    }
+}
+
+/// Asks the local person within one call of a client of 2025, which said at the start what it can show.
+pub(super) struct LocalAsker {
+    client: Peer<RoleServer>,
+    cancelled: CancellationToken,
+    offers: Offers,
+}
+
+impl LocalAsker {
+    /// For this call; `None` where the client cannot ask.
+    pub(super) fn of(context: &RequestContext<RoleServer>) -> Option<Self> {
+        let offers = offers_of(context.peer.peer_info()?.capabilities.elicitation.as_ref());
+        let asker = Self { client: context.peer.clone(), cancelled: context.ct.clone(), offers };
+        (offers != Offers::default()).then_some(asker)
+    }
+
+    /// What the client can show.
+    pub(super) const fn offers(&self) -> Offers {
+        self.offers
+    }
+
+    /// Asks, and waits for the reply. Where none comes, the question was closed.
+    pub(super) async fn ask(&self, question: &Question) -> Reply {
+        let reply = tokio::select! {
+            result = self.asked(question) => result.map(|result| reply_of(&result)),
+            () = self.cancelled.cancelled() => Ok(None),
+        };
+        reply
+            .unwrap_or_else(|failure| {
+                tracing::warn!(cause = failure.chain(), "the person could not be asked");
+                None
+            })
+            .unwrap_or(Reply::Closed)
+    }
+
+    async fn asked(&self, question: &Question) -> Result<Value, Failure> {
+        const ASKING: &str = "asking the person";
+        let request: ServerRequest = serde_json::from_value(question.request()).during(ASKING)?;
+        let within = PeerRequestOptions::with_timeout(REPLY_WAIT);
+        let sent = self.client.send_request_with_option(request, within).await.during(ASKING)?;
+        match sent.await_response().await {
+            Ok(ClientResult::ElicitResult(result)) => serde_json::to_value(result).during(ASKING),
+            // What is no reply, an error or silence among it, closes the question.
+            Ok(_) | Err(ServiceError::McpError(_) | ServiceError::Timeout { .. }) => Ok(Value::Null),
+            Err(error) => Err(error).during(ASKING),
+        }
     }
 }
 

@@ -299,6 +299,7 @@ async fn the_sandbox_has_keys_of_its_own() {
     tokio::time::timeout(Duration::from_secs(30), serving)
         .await
         .unwrap_or_else(|_| panic!("{}", server.logged()));
+    server.says("by a simulator at ").await;
     let log = server.logged();
     let accounts = log.split("by a simulator at ").nth(1).unwrap().split_whitespace().next().unwrap();
     let browser = Browser::new(&server.origin, accounts.trim_end_matches('.'));

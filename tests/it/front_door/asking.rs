@@ -1,6 +1,7 @@
 //! Before something is taken away the person is asked through their client, where it offers that: in both eras, once,
 //! in plain words; only their own yes to just that counts.
 
+mod local;
 mod rounds;
 mod streams;
 

@@ -135,7 +135,7 @@ async fn restarts(server: &mut TestServer, listeners: &[Listener], (old, new): (
     server.stop().await;
     server.start().await;
     listens(&listeners[0]).await;
-    assert!(server.logged().contains("started with a master key that another has replaced"));
+    server.says("started with a master key that another has replaced").await;
 
     server.stop().await;
     let after = std::fs::read_to_string(new_key_file(server)).unwrap().trim().to_owned();

@@ -250,6 +250,7 @@ async fn ten_faults_are_ten_reasons() {
 #[tokio::test]
 async fn a_log_in_json_has_no_banner_beside_it() {
     let server = Setup::default().env("SPOTIFY_MCP__TELEMETRY__LOG_FORMAT", "json").start().await;
+    server.says(&server.origin).await;
     let log = server.logged();
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let banner = |line: &str| line.contains(&server.origin) && !line.starts_with('{');

@@ -247,7 +247,7 @@ async fn the_end_of_a_certificate_is_announced_two_weeks_ahead_until_it_is_renew
     let trail = secured.trail();
     let event = trail.lines().find(|line| line.contains("certificate_expires")).unwrap();
     assert!(event.contains("not_after"), "{event}");
-    assert!(secured.server.logged().contains("the TLS certificate ends soon"));
+    secured.server.says("the TLS certificate ends soon").await;
 
     // One that ends later is nothing to speak of; the next one that ends soon is.
     for (days, replaced, events) in [(20, 1, 1), (13, 2, 2)] {

@@ -99,7 +99,7 @@ async fn a_full_disk_stops_what_must_be_on_record_and_loses_nothing() {
     assert!(answered > 5, "{answered}");
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text);
     assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
-    assert!(server.logged().contains("the audit trail cannot be written"), "the log says so");
+    server.says("the audit trail cannot be written").await;
     // What is saved together with its event goes on, and the event waits with it.
     let newcomer = server.client().await;
     let registered = |dir: &Path| {

@@ -125,7 +125,7 @@ async fn a_deleted_segment_is_noticed_and_nothing_goes_into_it_any_more() {
     })
     .await;
     assert_eq!(server.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
-    assert!(server.logged().contains("not in its folder any more"), "the log says why");
+    server.says("not in its folder any more").await;
 }
 
 /// Makes a file one that not even root writes to; false where this file system or user cannot.

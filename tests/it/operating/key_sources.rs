@@ -208,6 +208,9 @@ async fn a_server_that_starts_says_which_keys_are_due() {
         server.place.raw().await.run(sql).await;
     }
     server.start().await;
+    for kind in ["master", "browser-tickets"] {
+        server.says(&format!("kind=\"{kind}\"")).await;
+    }
     let logged = server.logged();
     let due: Vec<&str> = logged.lines().filter(|line| line.contains("is due for rotation")).collect();
     let of = |kind: &str| due.iter().filter(|line| line.contains(&format!("kind=\"{kind}\""))).count();

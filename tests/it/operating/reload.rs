@@ -68,7 +68,7 @@ async fn live_keys_take_effect_at_once_and_the_rest_is_named() {
     let browser = server.browser();
     let page = browser.open("/auth/login").await;
     assert_eq!(browser.agree_as(&page, "ben").await.code(), "SIGNUP_CLOSED");
-    assert!(server.logged().contains("DEBUG"));
+    server.says("DEBUG").await;
 
     // What waits for a restart goes on waiting, and is named again.
     let again = reload(&server).await;

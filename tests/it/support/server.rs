@@ -229,6 +229,16 @@ impl TestServer {
         String::from_utf8_lossy(&std::fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until it has said so: what it prints and logs is written beside what it answers.
+    pub async fn says(&self, words: &str) {
+        let said = async {
+            while !self.logged().contains(words) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, said).await.is_ok(), "it never said {words:?}:\n{}", self.logged());
+    }
+
     /// The data directory.
     pub fn data_dir(&self) -> &Path {
         Path::new(&self.environment["DATA_DIR"])

@@ -145,7 +145,7 @@ async fn without_its_key(server: &TestServer, listeners: &[Listener]) {
     let refresh = listeners[1].pair().refresh;
     let (status, answer) = listeners[1].client.token(&listeners[1].client.refreshing(&refresh)).await;
     assert_eq!((status.as_u16(), &answer["error"]), (503, &json!("temporarily_unavailable")));
-    assert!(server.logged().contains("another master key is in use, and this server was not given it"));
+    server.says("another master key is in use, and this server was not given it").await;
     // A key that does not fit is refused, and nothing changes.
     let refused = command(server, &["config", "reload"]).await;
     assert!(

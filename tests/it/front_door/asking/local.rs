@@ -1,0 +1,154 @@
+//! The one person of `serve --stdio`, by a client of 2025: asked between their call and its result.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::time::timeout;
+
+use super::*;
+use crate::support::server::{Setup, binary};
+
+/// The program, and a client that talks to it.
+struct Local {
+    child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Local {
+    async fn start(server: &TestServer, offers: &Value) -> Self {
+        let mut command = binary();
+        command.args(["serve", "--stdio"]).envs(&server.environment).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut local = Self { child, input, output: BufReader::new(output).lines() };
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": offers,
+            "clientInfo": {"name": "old", "version": "1"}});
+        local.say(json!({"id": 0, "method": "initialize", "params": params})).await;
+        assert_eq!(local.hear().await["result"]["protocolVersion"], "2025-11-25");
+        local.say(json!({"method": "notifications/initialized"})).await;
+        local
+    }
+
+    async fn say(&mut self, mut message: Value) {
+        message["jsonrpc"] = json!("2.0");
+        self.input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Value {
+        let line = timeout(Duration::from_secs(60), self.output.next_line()).await.expect("an answer");
+        serde_json::from_str(&line.unwrap().unwrap()).unwrap()
+    }
+
+    async fn call(&mut self, tool: &str, arguments: &Value) {
+        let params = json!({"name": tool, "arguments": arguments});
+        self.say(json!({"id": 7, "method": "tools/call", "params": params})).await;
+    }
+
+    /// What the call comes to that is under way.
+    async fn result(&mut self) -> Value {
+        let message = self.hear().await;
+        assert_eq!(message["id"], 7, "{message}");
+        message["result"].clone()
+    }
+
+    /// What the person is asked meanwhile.
+    async fn question(&mut self) -> Value {
+        let question = self.hear().await;
+        assert_eq!(question["method"], "elicitation/create", "{question}");
+        question
+    }
+
+    /// The arguments that apply a plan which has just been made.
+    async fn planned(&mut self, arguments: &Value) -> Value {
+        self.call(REMOVE, arguments).await;
+        let plan = self.result().await["structuredContent"]["plan_id"].clone();
+        assert!(plan.is_string(), "{plan}");
+        let mut arguments = arguments.clone();
+        arguments["dry_run"] = json!(false);
+        arguments["plan_id"] = plan;
+        arguments
+    }
+
+    async fn end(self) {
+        let Self { mut child, input, .. } = self;
+        drop(input);
+        assert!(timeout(Duration::from_secs(30), child.wait()).await.unwrap().unwrap().success());
+    }
+}
+
+/// A data directory whose local person is Ada.
+async fn logged_in() -> TestServer {
+    let server = Setup::default().prepare().await;
+    let mut local = Local::start(&server, &json!({})).await;
+    local.call("get_status", &json!({})).await;
+    assert_eq!(local.result().await["structuredContent"]["error"]["code"], "RECONNECT_REQUIRED");
+    let browser = server.browser();
+    let page = browser.open("/auth/login").await;
+    let page = browser.agree_as(&page, "ada").await;
+    assert!(page.text.contains("Spotify is connected"), "{}", page.text);
+    local.end().await;
+    server
+}
+
+#[tokio::test]
+async fn a_yes_counts_and_nothing_else_does() {
+    let server = logged_in().await;
+    let list = filled(&server, "ada", &[1, 2, 3]);
+    let wanted = json!({"playlist_id": list, "positions": [0]});
+    let mut local = Local::start(&server, &json!({"elicitation": {}})).await;
+    let replies = noes().map(|no| (json!({"result": no}), false)).into_iter();
+    let error = json!({"error": {"code": -32000, "message": "no window"}});
+    for (reply, goes) in replies.chain([(error, false), (json!({"result": yes()}), true)]) {
+        let apply = local.planned(&wanted).await;
+        local.call(REMOVE, &apply).await;
+        let question = local.question().await;
+        let message = question["params"]["message"].as_str().unwrap();
+        assert!(message.starts_with("Remove 1 of 3 tracks"), "{question}");
+        assert_eq!(held(&server, &list).len(), 3, "not before");
+        let mut reply = reply;
+        reply["id"] = question["id"].clone();
+        local.say(reply.clone()).await;
+        let result = local.result().await;
+        assert_eq!(result["isError"] == false, goes, "{reply} {result}");
+        assert_eq!(held(&server, &list).len() == 2, goes, "{reply}");
+        let code = result["structuredContent"]["error"]["code"].as_str();
+        assert_eq!(code, (!goes).then_some("DECLINED"), "{result}");
+    }
+    local.end().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_meanwhile_takes_nothing_away() {
+    let server = logged_in().await;
+    let list = filled(&server, "ada", &[1, 2, 3]);
+    let mut local = Local::start(&server, &json!({"elicitation": {"form": {}}})).await;
+    let apply = local.planned(&json!({"playlist_id": list, "positions": [0]})).await;
+    local.call(REMOVE, &apply).await;
+    let question = local.question().await;
+    local.say(json!({"method": "notifications/cancelled", "params": {"requestId": 7}})).await;
+    // A yes that comes later is nobody's.
+    local.say(json!({"id": question["id"], "result": yes()})).await;
+    local.say(json!({"id": 9, "method": "ping"})).await;
+    while local.hear().await["id"] != 9 {}
+    assert_eq!(held(&server, &list).len(), 3);
+    local.end().await;
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_ask_is_not_asked() {
+    let server = logged_in().await;
+    let list = filled(&server, "ada", &[1, 2, 3]);
+    for offers in [json!({}), json!({"elicitation": {"url": {}}})] {
+        let mut local = Local::start(&server, &offers).await;
+        let before = held(&server, &list).len();
+        let apply = local.planned(&json!({"playlist_id": list, "positions": [0]})).await;
+        local.call(REMOVE, &apply).await;
+        assert_eq!(local.result().await["isError"], false);
+        assert_eq!(held(&server, &list).len(), before - 1);
+        local.end().await;
+    }
+}
