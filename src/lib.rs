@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`ambient`] | the only place that asks the system for time or randomness | |
 //! | [`failure`] | an unexpected error: opaque outside, the whole chain in the log | |
+//! | [`reading`] | files that somebody names: regular, bounded, without waiting; what went wrong, in words | knowing what a content means |
 //! | [`crypto`] | secrets as types, the key hierarchy, the envelope, tokens | input/output, async, other modules |
 //! | [`domain`] | pure types and decisions: ids, scopes, redirect URIs, PKCE, grants, events | tokio, axum, sqlx |
 //! | [`policy`] | who may call what, what each environment refuses; parsed from `policies/` | the same |
@@ -35,6 +36,7 @@
 
 pub mod ambient;
 pub mod failure;
+pub mod reading;
 
 pub mod crypto;
 pub mod domain;

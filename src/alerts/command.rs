@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use super::{Message, Undelivered};
+use crate::reading::io_cause;
 
 /// For one run.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -38,7 +39,7 @@ impl Program {
         // A group of its own, so that what it started ends with it.
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| {
-            Undelivered::new("not_started", format!("it cannot be started: {}", error.kind()))
+            Undelivered::new("not_started", format!("it cannot be started: {}", io_cause(&error)))
         })?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let ended = tokio::time::timeout(WITHIN, converse(&mut child, message)).await;
@@ -55,7 +56,8 @@ impl Program {
 }
 
 async fn converse(child: &mut Child, message: &Message) -> Result<(), Undelivered> {
-    let failed = |error: std::io::Error| Undelivered::new("failed", format!("it failed: {}", error.kind()));
+    let failed =
+        |error: std::io::Error| Undelivered::new("failed", format!("it failed: {}", io_cause(&error)));
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let write = async {
         if let Some(mut stdin) = stdin {

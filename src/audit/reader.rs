@@ -1,15 +1,12 @@
 //! Reads a trail's files without writing any: which segments there are, and their complete lines in large pieces. A
 //! server may write them meanwhile: what stands after the last newline is not there yet.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
 use super::line::LONGEST_LINE;
+pub use crate::reading::open_itself as open;
 
 /// How much is read at once, in bytes.
 const PIECE: usize = 4 << 20;
@@ -64,13 +61,6 @@ pub fn segments(dir: &Path) -> io::Result<Vec<Segment>> {
     }
     found.sort_unstable_by_key(|segment| segment.number);
     Ok(found)
-}
-
-/// Opens a file of the trail; a symbolic link in its place is refused.
-pub fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
 }
 
 /// Gives the complete lines of a file from `start` on, many at a time with the offset of the first, newlines included.

@@ -51,6 +51,8 @@ pub struct Finding {
     pub key: String,
     /// Of check, subject, severity and kind of fault: what a waiver is bound to.
     pub fingerprint: String,
+    /// It could not be assessed because what it stands on is too old.
+    pub stands_on_stale: bool,
 }
 
 /// Where something was seen, as far as it is known.
@@ -207,6 +209,7 @@ impl Finding {
             references: verdict.references,
             tags: check.tags.clone(),
             controls: check.controls.clone(),
+            stands_on_stale: verdict.stands_on_stale,
         }
     }
 

@@ -6,11 +6,14 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::domain::event::is_deceptive;
 
 /// How long an observation may be, in characters.
 pub const LONGEST: usize = 200;
+/// How long a reason, a remedy or an address may be, in characters.
+const LONGEST_WORDS: usize = 20_000;
 
 /// What became of a check; never mixed up with one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -154,6 +157,8 @@ pub struct Verdict {
     pub fix: Option<String>,
     /// Where to read on.
     pub references: Vec<String>,
+    /// It could not be assessed because what it stands on is too old, which is a finding of its own.
+    pub stands_on_stale: bool,
 }
 
 impl Verdict {
@@ -170,6 +175,7 @@ impl Verdict {
             why: None,
             fix: None,
             references: Vec::new(),
+            stands_on_stale: false,
         }
     }
 
@@ -217,7 +223,7 @@ impl Verdict {
     /// What ought to have been seen, where the catalogue cannot know it.
     #[must_use]
     pub fn expecting(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
+        self.expected = Some(words(&expected.into()));
         self
     }
 
@@ -231,21 +237,31 @@ impl Verdict {
     /// Why it matters here.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = Some(why.into());
+        self.why = Some(words(&why.into()));
         self
     }
 
     /// What to do here.
     #[must_use]
     pub fn mended_by(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
+        self.fix = Some(words(&fix.into()));
         self
     }
 
-    /// Where to read on.
+    /// Where to read on: a page of the web. Anything else that somebody calls an address is left out.
     #[must_use]
     pub fn see(mut self, url: impl Into<String>) -> Self {
-        self.references.push(url.into());
+        let url = url.into();
+        let page =
+            Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        self.references.extend(page.map(String::from).filter(|url| url.len() <= 2_000));
+        self
+    }
+
+    /// What it stands on is too old: that is said elsewhere, and weighs as that does.
+    #[must_use]
+    pub const fn on_stale(mut self) -> Self {
+        self.stands_on_stale = true;
         self
     }
 }
@@ -273,11 +289,25 @@ impl fmt::Display for Unseen {
     }
 }
 
+/// So many of something, in words: `1 problem`, `2 problems`.
+pub fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// Text fit for a report: bounded, one line, nothing that forges lines or hides words.
 pub fn cleaned(text: &str) -> String {
+    bounded(text, LONGEST)
+}
+
+/// The same for what people are told at length.
+pub fn words(text: &str) -> String {
+    bounded(text, LONGEST_WORDS)
+}
+
+fn bounded(text: &str, most: usize) -> String {
     let mut plain =
         text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_deceptive(*c));
-    let mut shown: String = plain.by_ref().take(LONGEST).collect();
+    let mut shown: String = plain.by_ref().take(most).collect();
     if plain.next().is_some() {
         shown.pop();
         shown.push('…');
@@ -297,6 +327,22 @@ mod tests {
         assert!(verdict.observed.ends_with('…'));
         assert_eq!(cleaned(&"x".repeat(LONGEST)).chars().count(), LONGEST);
         assert!(!cleaned(&"x".repeat(LONGEST)).ends_with('…'));
+    }
+
+    #[test]
+    fn what_others_wrote_moves_no_terminal_and_leads_to_no_script() {
+        let hostile = "a\u{1b}]0;PWNED\u{7}\nb\u{202e}";
+        let verdict = Verdict::fail(Source::Program, "x")
+            .because(hostile)
+            .mended_by(hostile)
+            .expecting(hostile)
+            .see("javascript:alert(1)")
+            .see("data:text/html,x")
+            .see("https://rustsec.org/advisories/\u{202e}x");
+        for words in [verdict.why, verdict.fix, verdict.expected] {
+            assert_eq!(words.as_deref(), Some("a]0;PWNED b"));
+        }
+        assert_eq!(verdict.references, ["https://rustsec.org/advisories/%E2%80%AEx"]);
     }
 
     #[test]

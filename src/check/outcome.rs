@@ -31,7 +31,7 @@ pub enum Weight {
     Unseen,
     /// A failure whose waiver has expired.
     Expired,
-    /// A failure that means an input is too old.
+    /// An input is too old, and what cannot be assessed by it.
     Stale,
     /// A failure that the baseline had too.
     Known,
@@ -117,9 +117,11 @@ fn weight(finding: &Finding, waiver: Option<&Standing>, change: Option<Change>, 
     match (finding.state, waiver) {
         (State::Pass, _) => Weight::Passed,
         (State::NotApplicable, _) => Weight::NotApplicable,
+        (State::Error, _) if finding.stands_on_stale => Weight::Stale,
         (State::Error, _) => Weight::Unseen,
-        (State::Fail | State::Manual, Some(Standing::Covered(_))) => Weight::Waived,
+        // Nobody accepts in advance what nobody has looked at.
         (State::Manual, _) if finding.severity == Severity::Critical => Weight::Unseen,
+        (State::Fail | State::Manual, Some(Standing::Covered(_))) => Weight::Waived,
         (State::Manual, _) => Weight::Unattested,
         (State::Fail, waiver) => failure(finding, waiver.is_some(), change, fail_on),
     }
@@ -178,7 +180,7 @@ mod tests {
     fn a_critical_check_that_nobody_attested_is_never_clean() {
         assert_eq!(outcome(&[(State::Manual, Severity::Critical)], None), Outcome::Incomplete);
         assert_eq!(outcome(&[(State::Manual, Severity::High)], None), Outcome::Clean);
-        assert_eq!(outcome(&[(State::Manual, Severity::Critical)], Some("2026-12-01")), Outcome::Clean);
+        assert_eq!(outcome(&[(State::Manual, Severity::Critical)], Some("2026-12-01")), Outcome::Incomplete);
     }
 
     #[test]
@@ -191,6 +193,12 @@ mod tests {
         assert_eq!(stale(Severity::Critical), Outcome::Stale);
         assert_eq!(stale(Severity::Medium), Outcome::Stale);
         assert_eq!(stale(Severity::Low), Outcome::Clean);
+        // What cannot be told by it is not a thing of its own; what cannot be told otherwise is.
+        let by_it = |stands_on_stale| {
+            let one = Finding { stands_on_stale, ..finding("SMC7002", State::Error, Severity::High) };
+            Outcome::of(&weigh(vec![one], (&Waivers::default(), BOUNDS), None, (Severity::High, NOW)))
+        };
+        assert_eq!((by_it(true), by_it(false)), (Outcome::Stale, Outcome::Incomplete));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub fn all_proven<F>(rules: &[Rule<F>], proven: &[&str]) {
 /// A finding to test reports, scores and waivers with.
 pub fn finding(id: &str, state: State, severity: Severity) -> Finding {
     Finding {
+        stands_on_stale: false,
         id: id.to_owned(),
         name: format!("Name{id}"),
         title: format!("What {id} wants holds"),

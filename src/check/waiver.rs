@@ -129,7 +129,7 @@ impl Waiver {
             expires: entry.expires,
             ends,
             fingerprint: entry.fingerprint.map(|print| print.to_ascii_lowercase()),
-            justification: entry.justification,
+            justification: entry.justification.map(|text| super::finding::cleaned(&text)),
         })
     }
 

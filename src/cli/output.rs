@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 pub use crate::check::report::paragraph;
 use crate::failure::Failure;
+pub use crate::reading::io_cause;
 
 /// How results and failures are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -19,14 +20,6 @@ pub enum Format {
     Text,
     /// For programs: one JSON document.
     Json,
-}
-
-/// What keeps a file, a folder or a program from being used.
-pub fn io_cause(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        kind => kind.to_string(),
-    }
 }
 
 /// Whether a stream is a terminal that takes colour, and nobody wants none.

@@ -18,7 +18,7 @@ use crate::http::{Http, Listening, ServeError, front, listen};
 use crate::mcp::{HttpPolicy, Linked, McpDeps, OfApp, Server};
 
 use super::control::Control;
-use super::output::{Exit, Output, Refused};
+use super::output::{Exit, Output, Refused, io_cause};
 use super::serve_reload::Reloader;
 use super::serve_sandbox::Sandboxed;
 use super::{Global, MakeServer};
@@ -243,7 +243,7 @@ fn refused_metrics_port(error: &ServeError) -> Refused {
     } else {
         "ADDRESS_UNAVAILABLE"
     };
-    let text = format!("cannot listen on {} for metrics: {}", error.address, error.cause.kind());
+    let text = format!("cannot listen on {} for metrics: {}", error.address, io_cause(&error.cause));
     Refused::incomplete(
         code,
         text,

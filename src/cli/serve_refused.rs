@@ -9,7 +9,7 @@ use crate::http::ServeError;
 use crate::store::MasterKeyMismatch;
 
 use super::administer::unopened;
-use super::output::{Exit, Part, Refused};
+use super::output::{Exit, Part, Refused, io_cause};
 
 /// Why the port cannot be listened on.
 pub(super) fn refused_port(error: ServeError) -> Refused {
@@ -20,7 +20,7 @@ pub(super) fn refused_port(error: ServeError) -> Refused {
         "set SERVER_HOST and SERVER_PORT, or --listen, to an address of this machine that this user may use"
     };
     let code = if taken { "PORT_TAKEN" } else { "ADDRESS_UNAVAILABLE" };
-    Refused::incomplete(code, format!("cannot listen on {}: {}", error.address, error.cause.kind()), next)
+    Refused::incomplete(code, format!("cannot listen on {}: {}", error.address, io_cause(&error.cause)), next)
 }
 
 /// Why the application cannot start; `database` is its URL, of which nothing is said.

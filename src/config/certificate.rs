@@ -2,6 +2,7 @@
 //!
 //! Never: judging who signed the certificate, which is the clients' affair. The key's bytes enter no message.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::problem::Wrong;
 use crate::ambient::Timestamp;
+use crate::reading::{self, io_cause};
 
 /// The keys, for whoever says what is wrong with their files.
 pub const CERTIFICATE: &str = "server.tls.certificate";
@@ -116,22 +118,14 @@ pub fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestam
 }
 
 fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Wrong> {
-    use std::io::Read as _;
-    let mut bytes = Zeroizing::new(Vec::new());
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(_) if bytes.len() as u64 <= MAX_BYTES => Ok(bytes),
-        Ok(_) => Err(Wrong::new(
-            format!("{} is larger than {MAX_BYTES} bytes", path.display()),
-            "name a PEM file with one chain or one key",
-        )
-        .coded("TLS_FILE_UNREADABLE")),
-        Err(error) => Err(Wrong::new(
-            format!("{} cannot be read: {}", path.display(), error.kind()),
-            "name a file that exists and that this user may read",
-        )
-        .coded("TLS_FILE_UNREADABLE")),
-    }
+    reading::bytes(path, MAX_BYTES).map(Zeroizing::new).map_err(|error| {
+        let fix = match error.kind() {
+            ErrorKind::FileTooLarge => "name a PEM file with one chain or one key",
+            _ => "name a regular file that exists and that this user may read",
+        };
+        let why = format!("{} cannot be read: {}", path.display(), io_cause(&error));
+        Wrong::new(why, fix).coded("TLS_FILE_UNREADABLE")
+    })
 }
 
 fn no_certificate(path: &Path) -> Wrong {

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use url::{Host, Url};
 
 use super::Network;
-use super::problem::{Wrong, quoted};
+use super::problem::Wrong;
+use super::quoting::{quoted, shown};
 use crate::policy::Toolset;
 
 /// Judges one piece of text.
@@ -76,7 +77,7 @@ pub fn ip(text: &str) -> Result<(), Wrong> {
         return Ok(());
     }
     Err(Wrong::new(
-        format!("{} is not an IP address", quoted(text)),
+        format!("{} is not an IP address", shown(text)),
         "write 127.0.0.1, or 0.0.0.0 for every interface",
     ))
 }
@@ -86,10 +87,7 @@ pub fn socket(text: &str) -> Result<(), Wrong> {
     if text.parse::<SocketAddr>().is_ok() {
         return Ok(());
     }
-    Err(Wrong::new(
-        format!("{} is not an address and port", quoted(text)),
-        "write for example 127.0.0.1:9464",
-    ))
+    Err(Wrong::new(format!("{} is not an address and port", shown(text)), "write for example 127.0.0.1:9464"))
 }
 
 /// What a program presents as a bearer token (RFC 6750 2.1); never quoted.
@@ -109,7 +107,7 @@ pub fn origin(text: &str) -> Result<(), Wrong> {
     let fix = "write only scheme, host and port, for example https://music.example.org";
     let url = web_url(text, fix)?;
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || text.contains(['?', '#']) {
-        return Err(Wrong::new(format!("{} has a path, query or fragment", quoted(text)), fix));
+        return Err(Wrong::new(format!("{} has a path, query or fragment", shown(text)), fix));
     }
     Ok(())
 }
@@ -120,7 +118,7 @@ pub fn redirect_uri(text: &str) -> Result<(), Wrong> {
         "write the URI that is registered at Spotify, for example https://music.example.org/auth/callback";
     let url = web_url(text, fix)?;
     if url.fragment().is_some() || url.query().is_some() || url.path() == "/" {
-        return Err(Wrong::new(format!("{} needs a path, and no query or fragment", quoted(text)), fix));
+        return Err(Wrong::new(format!("{} needs a path, and no query or fragment", shown(text)), fix));
     }
     Ok(())
 }
@@ -130,7 +128,17 @@ pub fn upstream(text: &str) -> Result<(), Wrong> {
     let fix = "write the service's URL without query or fragment, or remove the key for Spotify's own";
     let url = web_url(text, fix)?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(Wrong::new(format!("{} has a query or fragment", quoted(text)), fix));
+        return Err(Wrong::new(format!("{} has a query or fragment", shown(text)), fix));
+    }
+    Ok(())
+}
+
+/// Who is posted what.
+pub fn receiver(text: &str) -> Result<(), Wrong> {
+    let fix = "write the receiver's https URL without query or fragment; a bearer token has a key of its own";
+    let url = web_url(text, fix)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new(format!("{} has a query or fragment", shown(text)), fix));
     }
     Ok(())
 }
@@ -141,14 +149,14 @@ pub fn syslog(text: &str) -> Result<(), Wrong> {
         return Ok(());
     }
     let fix = "write unix:/dev/log, udp://192.0.2.1:514 or tcp://[2001:db8::1]:514: an address, because no name is looked up";
-    Err(Wrong::new(format!("{} is no syslog server", quoted(text)), fix))
+    Err(Wrong::new(format!("{} is no syslog server", shown(text)), fix))
 }
 
 fn web_url(text: &str, fix: &str) -> Result<Url, Wrong> {
     let url = Url::parse(text)
-        .map_err(|error| Wrong::new(format!("{} is not a URL: {error}", quoted(text)), fix))?;
+        .map_err(|error| Wrong::new(format!("{} is not a URL: {error}", shown(text)), fix))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Wrong::new(format!("{} is not an http or https URL", quoted(text)), fix));
+        return Err(Wrong::new(format!("{} is not an http or https URL", shown(text)), fix));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Wrong::new("it contains a user name or password", fix));
@@ -207,7 +215,7 @@ pub fn toolset(text: &str) -> Result<(), Wrong> {
 pub fn network(text: &str) -> Result<(), Wrong> {
     text.parse::<Network>()
         .map(|_| ())
-        .map_err(|why| Wrong::new(format!("{}: {why}", quoted(text)), "write 10.0.0.0/8, 127.0.0.1 or ::1"))
+        .map_err(|why| Wrong::new(format!("{}: {why}", shown(text)), "write 10.0.0.0/8, 127.0.0.1 or ::1"))
 }
 
 /// A host name with an optional port.
@@ -221,7 +229,7 @@ pub fn host(text: &str) -> Result<(), Wrong> {
     if exact && !text.contains(['/', '*', '@', '?', '#']) {
         return Ok(());
     }
-    Err(Wrong::new(format!("{} is not a host", quoted(text)), fix))
+    Err(Wrong::new(format!("{} is not a host", shown(text)), fix))
 }
 
 /// The host of clients' metadata documents, or `*.` and a host for everything below it.
@@ -237,7 +245,7 @@ pub fn document_host(text: &str) -> Result<(), Wrong> {
         return Ok(());
     }
     Err(Wrong::new(
-        format!("{} is not a host", quoted(text)),
+        format!("{} is not a host", shown(text)),
         "write a host such as claude.ai, or *.example.org for all below example.org",
     ))
 }
@@ -251,7 +259,7 @@ pub fn contact(text: &str) -> Result<(), Wrong> {
         return Ok(());
     }
     Err(Wrong::new(
-        format!("{} is no contact URI", quoted(text)),
+        format!("{} is no contact URI", shown(text)),
         "write mailto:security@example.org or an https:// page",
     ))
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Node};
 
 use super::build::Build;
 use super::gather::{Setting, one_line};
-use super::problem::{Origin, Wrong, quoted};
+use super::problem::{Origin, Wrong};
+use super::quoting::{quoted, shown};
 use super::value::{Value, type_of};
 use super::{ServerConfig, file};
 use crate::crypto::SecretString;
@@ -146,12 +147,12 @@ fn redirect_uris(node: Option<&Node>) -> Result<Vec<RedirectUri>, Vec<Wrong>> {
     let exact = "write the client's exact address: https://..., http:// on 127.0.0.1, [::1] or localhost, or a private scheme such as com.example.app:/callback";
     let items = node.and_then(Node::as_array).filter(|items| (1..=16).contains(&items.len()));
     let items = items.ok_or_else(|| vec![Wrong::new("redirect_uris is missing or no such list", fix)])?;
-    let parse = |item: &Node| {
+    let parse = |(at, item): (usize, &Node)| {
         let text = item.as_str().ok_or_else(|| Wrong::new("a redirect URI is not text", fix))?;
         RedirectUri::parse(text)
-            .map_err(|why| Wrong::new(format!("redirect URI {}: {why}", quoted(text)), exact))
+            .map_err(|why| Wrong::new(format!("redirect URI {} ({}): {why}", at + 1, shown(text)), exact))
     };
-    let (good, wrong): (Vec<_>, Vec<_>) = items.iter().map(parse).partition(Result::is_ok);
+    let (good, wrong): (Vec<_>, Vec<_>) = items.iter().enumerate().map(parse).partition(Result::is_ok);
     if wrong.is_empty() {
         return Ok(good.into_iter().flatten().collect());
     }

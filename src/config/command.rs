@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::problem::{Wrong, quoted};
+use super::problem::Wrong;
+use super::quoting::quoted;
 use crate::crypto::SecretString;
 
 /// Long enough for a person to touch a hardware token.

@@ -1,15 +1,18 @@
 //! The configuration file: JSON or TOML by extension, to one tree of nodes and the line of every key.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Map, Value as Node};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Origin, Problem, Wrong, quoted};
+use super::problem::{Origin, Problem, Wrong};
+use super::quoting::quoted;
 use super::unseal::SealedFile;
 use super::{json_lines, unseal};
+use crate::reading::{self, io_cause};
 
 /// No sensible configuration is larger.
 const MAX_BYTES: usize = 1_048_576;
@@ -27,24 +30,14 @@ pub struct Tree {
 
 /// Reads a file of at most `max` bytes as text. The error says what to do.
 pub fn read_text(path: &Path, max: usize) -> Result<String, Wrong> {
-    use std::io::Read as _;
-    let unreadable = |error: std::io::Error| {
-        Wrong::new(
-            format!("{} cannot be read: {error}", path.display()),
-            "name a file that exists and that this user may read",
-        )
-    };
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    std::fs::File::open(path).map_err(unreadable)?.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > max {
-        return Err(Wrong::new(
-            format!("{} is larger than {max} bytes", path.display()),
-            "name the right file",
-        ));
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| Wrong::new(format!("{} is not UTF-8 text", path.display()), "save it as UTF-8"))
+    reading::text(path, u64::try_from(max).unwrap_or(u64::MAX)).map_err(|error| {
+        let fix = match error.kind() {
+            ErrorKind::InvalidData => "save it as UTF-8",
+            ErrorKind::FileTooLarge => "name the right file",
+            _ => "name a regular file that exists and that this user may read",
+        };
+        Wrong::new(format!("{} cannot be read: {}", path.display(), io_cause(&error)), fix)
+    })
 }
 
 /// How a sealed text becomes a tree; everything that is wrong with it comes back as problems.

@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Node};
 
 use super::file::{self, Tree, join};
 use super::keys::{self, KeySpec, Role};
-use super::problem::{Origin, Problem, Wrong, quoted};
+use super::problem::{Origin, Problem, Wrong};
+use super::quoting::quoted;
 use super::table::{NEIGHBOURS, Neighbour, TABLE};
 use super::unseal::{self, SealedFile};
 use super::value::{self, Value};

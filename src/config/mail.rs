@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::build::Build;
-use super::problem::{Wrong, quoted};
+use super::problem::Wrong;
+use super::quoting::{quoted, shown};
 use crate::crypto::SecretString;
 
 /// Most people who are told.
@@ -146,7 +147,7 @@ pub(super) fn host(text: &str) -> Result<(), Wrong> {
         return Ok(());
     }
     let fix = "write a name such as smtp.example.org; its port is alerts.mail.port";
-    Err(Wrong::new(format!("{} is no host", quoted(text)), fix))
+    Err(Wrong::new(format!("{} is no host", shown(text)), fix))
 }
 
 /// An address of a person or a program, in the plain form that every mail server takes (RFC 5321 4.1.2 without quoting).

@@ -118,23 +118,3 @@ impl Wrong {
         self
     }
 }
-
-/// Text from outside, fit for a message: bounded, and without control characters.
-pub fn quoted(text: &str) -> String {
-    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-    if text.chars().count() > 60 {
-        shown.push('…');
-    }
-    format!("'{shown}'")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoted_text_is_bounded_and_without_escapes() {
-        assert_eq!(quoted("a\u{1b}[31mb"), "'a[31mb'");
-        assert_eq!(quoted(&"x".repeat(100)).chars().count(), 63);
-    }
-}

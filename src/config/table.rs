@@ -119,7 +119,7 @@ pub static TABLE: &[KeySpec] = &[
     key("audit.keep_addresses_days", Count(0, 36_500), "How long addresses in the trail of people who were not known can be read; 0: for ever.").or("90"),
     key("audit.anchors.file", Text(checks::plain), "A file that every checkpoint of the trail is appended to, best on another machine's disk."),
     key("audit.anchors.syslog", Text(checks::syslog), "A syslog server that is sent every checkpoint: unix:/dev/log, udp://ADDRESS:PORT or tcp://ADDRESS:PORT."),
-    key("audit.anchors.webhook", Text(checks::upstream), "An https URL that every checkpoint is posted to."),
+    key("audit.anchors.webhook", Text(checks::receiver), "An https URL that every checkpoint is posted to."),
     key("audit.anchors.webhook_token", Text(checks::plain), "A bearer token for it.").secret(Secret),
 
     key("alerts.webhook_url", Text(alerts::webhook_url), "Who is told what happened, by Standard Webhooks (docs/monitoring.md): an https URL that the egress gate may reach. A secret, because many receivers know their senders by it.").secret(Secret).live(),

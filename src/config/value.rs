@@ -7,7 +7,8 @@ use serde_json::Value as Node;
 use super::checks;
 use super::clients::{self, RawClient};
 use super::keys::{KeySpec, Kind};
-use super::problem::{Wrong, quoted};
+use super::problem::Wrong;
+use super::quoting::quoted;
 use crate::crypto::SecretString;
 
 /// A valid value.
@@ -175,7 +176,10 @@ fn list(items: Vec<String>, check: checks::Check) -> Result<Value, Wrong> {
     if items.len() > 1_000 {
         return Err(Wrong::new("it has more than 1,000 items", "write fewer"));
     }
-    items.iter().try_for_each(|item| check(item))?;
+    for (at, item) in items.iter().enumerate() {
+        let numbered = |wrong: Wrong| Wrong { why: format!("item {}: {}", at + 1, wrong.why), ..wrong };
+        check(item).map_err(|wrong| if items.len() > 1 { numbered(wrong) } else { wrong })?;
+    }
     Ok(Value::List(items))
 }
 

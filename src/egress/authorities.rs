@@ -5,6 +5,8 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use crate::reading::{self, io_cause};
+
 /// Largest file that is read.
 const LARGEST: u64 = 1 << 20;
 
@@ -13,11 +15,8 @@ const LARGEST: u64 = 1 << 20;
 /// # Errors
 /// Why there is none, in words that follow the name of a configuration key.
 pub fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let unread = |error: std::io::Error| format!("it cannot be read: {}", error.kind());
-    if std::fs::metadata(file).map_err(unread)?.len() > LARGEST {
-        return Err("it is larger than 1 MiB".to_owned());
-    }
-    let pem = std::fs::read(file).map_err(unread)?;
+    let pem =
+        reading::bytes(file, LARGEST).map_err(|error| format!("it cannot be read: {}", io_cause(&error)))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&str] = &[
     "ambient",
     "failure",
+    "reading",
     "crypto",
     "domain",
     "policy",

@@ -2,6 +2,7 @@
 
 mod attested;
 mod beside;
+mod concealed;
 mod configured;
 mod confined;
 mod documented;

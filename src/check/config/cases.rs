@@ -51,6 +51,7 @@ pub(super) fn loaded(more: &[(&str, &str)], dice: &Dice) -> Result<Facts, String
         kept_unseen: None,
         derivations: vec![("/etc/spotify-mcp/server.encrypted.json#00".into(), Kdf::argon2id(&[1; 16]))],
         secrets: vec![secret("spotify.client_secret", "b1946ac92492d2347c6235b4d2611184", dice)],
+        strays: Vec::new(),
         files: vec![file(Role::Configuration, &path.display().to_string(), there(0o600))],
         me: 1000,
         residue: Vec::new(),
@@ -133,6 +134,14 @@ const CHANGES: &[Change] = &[
     }),
     ("SMC2002", "a secret stands in a plain file", |facts, _| {
         facts.secrets.iter_mut().for_each(|secret| secret.in_the_clear = Some(("/c.toml".into(), Some(3))));
+    }),
+    ("SMC2002", "an argument of a command reads as a secret", |facts, _| {
+        facts.strays.push(Stray {
+            key: "alerts.command".to_owned(),
+            origin: Origin::Default,
+            what: "has what reads as a secret among its arguments",
+            fix: "have the program read it from a file",
+        });
     }),
     ("SMC2003", "the file has a key that is none", |facts, _| {
         facts.problems.push(problem("CONFIG_UNKNOWN_KEY", "server.prot"));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::audit::CHECKPOINTS;
 use crate::audit::reader::segments;
 use crate::config::{Config, Loaded, master_key};
+use crate::reading::io_cause;
 use crate::store::Store;
 
 /// What a file is for, which decides who may read and write it.
@@ -155,11 +156,11 @@ pub fn found(path: &Path) -> Found {
     let own = match path.symlink_metadata() {
         Ok(own) => own,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::Nothing,
-        Err(error) => return Found::Unseen(error.kind().to_string()),
+        Err(error) => return Found::Unseen(io_cause(&error)),
     };
     let (file, real) = match path.metadata().and_then(|file| Ok((file, path.canonicalize()?))) {
         Ok(seen) => seen,
-        Err(error) => return Found::Unseen(format!("where it leads cannot be seen: {}", error.kind())),
+        Err(error) => return Found::Unseen(format!("where it leads cannot be seen: {}", io_cause(&error))),
     };
     let folder = folder_of(path);
     let home = folder.canonicalize().unwrap_or_else(|_| folder.clone());

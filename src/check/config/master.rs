@@ -1,6 +1,6 @@
 //! The master key as rules see it: whether there is a usable one, where it comes from, and its digest. Never: a key.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 use super::KEY;
 use super::secrets::Concealed;
 use crate::ambient::Dice;
-use crate::audit::reader::open;
 use crate::check::{Runs, Seen, Unseen};
 use crate::config::master_key::{self, KeyPlace, KeyRefusal, MasterKey};
 use crate::config::{Config, Loaded, Origin, Problem};
 use crate::crypto::kdf::Kdf;
 use crate::crypto::keys::RootKey;
+use crate::reading::{self, io_cause};
 
 /// The master key.
 #[derive(Clone, Debug)]
@@ -186,15 +186,12 @@ const LARGEST_KDF: u64 = 64 << 10;
 pub fn kept(config: &Config) -> Seen<Option<(PathBuf, Kdf)>> {
     let path = config.storage.data_dir.join("master.kdf.json");
     let unseen = |why: &str| Unseen::because(format!("{} {why}", path.display()));
-    let mut text = Vec::new();
-    let read = open(&path).and_then(|file| file.take(LARGEST_KDF + 1).read_to_end(&mut text));
-    match read {
-        Ok(read) if read as u64 > LARGEST_KDF => Err(unseen("is larger than what a server writes there")),
-        Ok(_) => match serde_json::from_slice(&text) {
+    match reading::bytes(&path, LARGEST_KDF) {
+        Ok(text) => match serde_json::from_slice(&text) {
             Ok(kdf) => Ok(Some((path, kdf))),
             Err(_) => Err(unseen("is damaged, or of another version")),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unseen(&format!("cannot be read: {}", error.kind()))),
+        Err(error) => Err(unseen(&format!("cannot be read: {}", io_cause(&error)))),
     }
 }

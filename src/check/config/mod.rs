@@ -22,7 +22,7 @@ mod trivial;
 use std::path::PathBuf;
 
 use super::{Request, Rule, Runs, Seen, Source, Unseen, Verdict};
-use crate::config::{Config, Origin, Problem};
+use crate::config::{Config, Origin, Problem, Stray};
 use crate::crypto::kdf::Kdf;
 use crate::domain::scope::Scope;
 use crate::policy::ToolPolicies;
@@ -65,6 +65,8 @@ pub struct Facts {
     pub kept_unseen: Option<Unseen>,
     /// Every secret that was said.
     pub secrets: Vec<Secret>,
+    /// What reads as a secret where none belongs.
+    pub strays: Vec<Stray>,
     /// The files that the configuration leads to.
     pub files: Vec<FileSeen>,
     /// The user that looks.
@@ -93,6 +95,7 @@ pub async fn gather(request: &Request, runs: Runs) -> Facts {
         kept_unseen: kept.as_ref().err().cloned(),
         derivations: seal.derivations().into_iter().chain(kept.ok().flatten()).collect(),
         secrets: secrets::all(loaded, &seal.ends(), dice),
+        strays: loaded.strays(),
         file: loaded.file().map(ToOwned::to_owned),
         file_is_unread: loaded.file_is_unread(),
         problems: loaded.problems().to_vec(),
@@ -170,11 +173,17 @@ fn unread(facts: &Facts) -> Option<Vec<Verdict>> {
 
 /// Where a problem stands.
 fn place_of(problem: &Problem) -> Source {
-    match &problem.origin {
+    place(&problem.origin, &problem.key)
+}
+
+/// Where the value of a key stands.
+fn place(origin: &Origin, key: &str) -> Source {
+    match origin {
         Origin::File { path, line } | Origin::Sealed { path, line } => {
             Source::File { path: path.clone(), line: line.and_then(|line| u32::try_from(line).ok()) }
         }
         Origin::SecretFile { path, .. } => Source::file(path),
-        _ => Source::key(&problem.key),
+        Origin::EnvFile { path, .. } => Source::file(path),
+        _ => Source::key(key),
     }
 }

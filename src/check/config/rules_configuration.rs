@@ -1,11 +1,16 @@
 //! Rules of the group configuration about keys and secrets: SMC2002, 2003, 2005, 2006, 2009 to 2011.
 
-use super::{Facts, place_of};
+use super::{Facts, place, place_of};
 use crate::check::{Ground, Severity, Source, State, Verdict};
 use crate::config::{LogLevel, Problem};
 
 /// SMC2002.
 pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
+    let strays = facts.strays.iter().map(|stray| {
+        let verdict =
+            Verdict::fail(place(&stray.origin, &stray.key), format!("{} {}", stray.key, stray.what));
+        verdict.about(stray.key.clone()).of_kind(stray.what).mended_by(stray.fix)
+    });
     let clear: Vec<Verdict> = facts
         .secrets
         .iter()
@@ -14,6 +19,7 @@ pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdic
             let seen = format!("{} can be read in {}", secret.key, path.display());
             Some(Verdict::fail(Source::File { path, line }, seen).about(secret.key.clone()))
         })
+        .chain(strays)
         .collect();
     if !clear.is_empty() {
         return clear;

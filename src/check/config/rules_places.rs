@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{Facts, place_of};
 use crate::check::{Ground, Source, Verdict};
-use crate::config::{Problem, is_on_loopback};
+use crate::config::{Problem, address, is_on_loopback};
 use crate::domain::redirect::RedirectKind;
 
 /// What `serve` refuses about any of these keys, as findings.
@@ -45,10 +45,10 @@ pub fn redirects_exact(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
     }
     for client in &config.auth.clients {
         for uri in client.redirect_uris.iter().filter(|uri| uri.kind() == RedirectKind::CustomScheme) {
-            let seen =
-                format!("client {} is answered at {}, which any program may claim", client.id, uri.as_str());
-            let at = Source::key("auth.clients");
-            found.push(Verdict::fail(at, seen).about(format!("{} {}", client.id, uri.as_str())));
+            let place = uri.as_str().split('?').next().unwrap_or_default();
+            let seen = format!("client {} is answered at {place}, which any program may claim", client.id);
+            let verdict = Verdict::fail(Source::key("auth.clients"), seen);
+            found.push(verdict.about(format!("{} {place}", client.id)).of_kind(uri.as_str()));
         }
     }
     if found.is_empty() {
@@ -86,12 +86,12 @@ pub fn upstreams_genuine(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
         ("spotify.api_url", &spotify.api_url, "api.spotify.com"),
     ] {
         if url.host_str() != Some(own) || !is_protected(url) {
-            let verdict = Verdict::fail(Source::key(key), format!("{url} is not {own} by https"));
+            let verdict = Verdict::fail(Source::key(key), format!("{} is not {own} by https", address(url)));
             found.push(verdict.about(key).mended_by(format!("remove {key}, or the variable that sets it")));
         }
     }
     if found.is_empty() {
-        let seen = format!("{} and {}", spotify.accounts_url, spotify.api_url);
+        let seen = format!("{} and {}", address(&spotify.accounts_url), address(&spotify.api_url));
         found.push(Verdict::pass(Source::key("spotify.api_url"), seen));
     }
     found

@@ -183,7 +183,7 @@ pub fn contact_named(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
         _ if facts.file_is_unread => {
             Verdict::error(place, "the configuration file cannot be read, so what it says is not known")
         }
-        Some(contact) => Verdict::pass(place, contact),
+        Some(contact) => Verdict::pass(place, contact.split('?').next().unwrap_or_default()),
         None => Verdict::fail(place, "security.txt names nobody"),
     }]
 }

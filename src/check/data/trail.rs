@@ -18,6 +18,7 @@ use crate::audit::{reader, survey};
 use crate::check::{Seen, Unseen};
 use crate::config::Config;
 use crate::domain::event::EventCode;
+use crate::reading::io_cause;
 
 /// What the trail shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub fn look(config: &Config, chains: Seen<Vec<Chain>>, shared: bool) -> Seen<Opt
     let beside = || file_is_beside(dir, config.audit.anchors.file.as_deref()?);
     read(dir, chains, shared)
         .map(|trail| trail.map(|trail| Trail { file_is_beside: beside(), ..trail }))
-        .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), error.kind())))
+        .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), io_cause(&error))))
 }
 
 fn read(dir: &Path, chains: Seen<Vec<Chain>>, shared: bool) -> io::Result<Option<Trail>> {

@@ -108,7 +108,8 @@ impl Advisory {
             package: package.to_owned(),
             title: about.title,
             kind: about.informational.map_or(Kind::Vulnerability, kind),
-            rating: about.cvss.map(|cvss| Rating {
+            // A score of zero says of a hole that it is none: nobody has rated it.
+            rating: about.cvss.filter(|cvss| cvss.score() > 0.0).map(|cvss| Rating {
                 vector: cvss.to_string(),
                 score: cvss.score(),
                 severity: severity(cvss.severity()),
@@ -219,12 +220,13 @@ mod tests {
         for (vector, severity) in [
             ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", Severity::Critical),
             ("CVSS:3.0/AV:L/AC:H/PR:L/UI:R/S:U/C:N/I:N/A:L", Severity::Low),
-            ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N", Severity::Low),
             ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", Severity::Critical),
         ] {
             let rating = read(&format!("cvss = \"{vector}\"")).rating.unwrap();
             assert_eq!((rating.severity, rating.vector.as_str()), (severity, vector));
         }
+        // None of anything: nobody has rated it.
+        assert_eq!(read("cvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N\"").rating, None);
     }
 
     #[test]

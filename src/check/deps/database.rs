@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -15,6 +15,7 @@ use super::advisory::Advisory;
 use super::collected::{Collected, Unusable, clean};
 use super::{archive, folder};
 use crate::ambient::Timestamp;
+use crate::reading::{self, io_cause};
 
 /// Under which names it is looked for in the data directory, in this order.
 pub const KEPT_AS: [&str; 3] = ["advisory-db.tar.gz", "advisory-db.tar.xz", "advisory-db"];
@@ -89,19 +90,13 @@ impl Database {
 /// # Errors
 /// Why it cannot be used.
 pub(super) fn open(path: &Path, names: &BTreeSet<&str>) -> Result<Database, Unusable> {
-    let unreadable = |error: io::Error| Unusable::because(format!("it cannot be read: {}", error.kind()));
+    let unreadable = |error: io::Error| Unusable::because(format!("it cannot be read: {}", io_cause(&error)));
     let place = path.display().to_string();
     if fs::metadata(path).map_err(unreadable)?.is_dir() {
         let (collected, digest) = folder::read(path)?;
         return Ok(sift(&collected, (place, format!("sha256-of-advisories:{digest}")), names));
     }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(unreadable)?
-        .take(archive::PACKED + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    of_archive(bytes, place, names)
+    of_archive(reading::bytes(path, archive::PACKED).map_err(unreadable)?, place, names)
 }
 
 /// Reads a database's archive.

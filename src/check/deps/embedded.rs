@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::package::{Origin, Package, Use, sorted};
+use crate::reading::io_cause;
 
 /// Largest program that is read, in bytes.
 const PROGRAM: u64 = 1024 * 1024 * 1024;
@@ -77,13 +78,14 @@ pub(super) fn this_program() -> Result<Program, String> {
     if open.exists() {
         return program(open);
     }
-    let path = std::env::current_exe().map_err(|error| format!("it cannot be found: {}", error.kind()))?;
+    let path =
+        std::env::current_exe().map_err(|error| format!("it cannot be found: {}", io_cause(&error)))?;
     program(&path)
 }
 
 /// Reads a program's file, once.
 fn program(path: &Path) -> Result<Program, String> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {}", error.kind());
+    let unreadable = |error: std::io::Error| format!("it cannot be read: {}", io_cause(&error));
     let file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len().min(PROGRAM);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);

@@ -2,13 +2,14 @@
 //!
 //! Reads regular files alone. Links inside the folder are refused: what they lead to is not in the database.
 
-use std::fs::{self, DirEntry, File};
-use std::io::{self, Read as _};
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
 use super::collected::{ADVISORY, Collected, Place, Unusable, clean, place};
+use crate::reading::{self, io_cause};
 
 /// Largest file of git's that is read, in bytes (`packed-refs` of a repository with very many branches).
 const REFERENCES: u64 = 4 * 1024 * 1024;
@@ -54,9 +55,7 @@ fn take(file: &DirEntry, path: &str, collected: &mut Collected) -> Result<(), Un
                     ADVISORY / 1024
                 )));
             }
-            let mut bytes = Vec::new();
-            let opened = File::open(file.path()).and_then(|open| open.take(ADVISORY).read_to_end(&mut bytes));
-            opened.map_err(|error| unreadable(path, &error))?;
+            let bytes = reading::bytes(&file.path(), ADVISORY).map_err(|error| unreadable(path, &error))?;
             collected.keep(package, name, bytes)
         }
         Place::Toolchain => {
@@ -93,7 +92,7 @@ fn name(entry: &DirEntry) -> Result<String, Unusable> {
 }
 
 fn unreadable(path: &str, error: &io::Error) -> Unusable {
-    Unusable::because(format!("{} cannot be read: {}", clean(path), error.kind()))
+    Unusable::because(format!("{} cannot be read: {}", clean(path), io_cause(error)))
 }
 
 /// The commit that a checkout is of, where its own notes tell. Files changed since are not noticed by it.
@@ -120,9 +119,7 @@ fn object(id: &str) -> Option<String> {
 }
 
 fn text(path: &Path) -> Option<String> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(REFERENCES).read_to_string(&mut text).ok()?;
-    Some(text)
+    reading::text(path, REFERENCES).ok()
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! (`registry/index/*/.cache`). In both a package's file holds one JSON object a version.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustsec::Version;
 use serde::Deserialize;
+
+use crate::reading::{self, io_cause};
 
 /// Largest file of one package, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -69,18 +70,11 @@ pub(super) fn read(folder: &Path, names: &BTreeSet<&str>) -> Result<Index, Strin
 }
 
 fn file(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let unreadable = |error: io::Error| format!("{} cannot be read: {}", path.display(), error.kind());
-    let open = match File::open(path) {
-        Ok(open) => open,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut bytes = Vec::new();
-    open.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("{} is larger than {} MiB", path.display(), LARGEST / 1024 / 1024));
+    match reading::bytes(path, LARGEST) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{} cannot be read: {}", path.display(), io_cause(&error))),
     }
-    Ok(Some(bytes))
 }
 
 /// Where a package's file lies: `1/a`, `2/ab`, `3/a/abc`, `ab/cd/abcd` (RFC 2789).

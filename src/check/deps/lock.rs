@@ -3,8 +3,6 @@
 //! Never a dropped package: one whose source nobody knows is an error, not an omission.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::str::FromStr as _;
 
@@ -12,6 +10,7 @@ use rustsec::Lockfile;
 use rustsec::package::SourceKind;
 
 use super::package::{Origin, Package, Use, sorted};
+use crate::reading::{self, io_cause};
 
 /// Largest lock file, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -21,13 +20,8 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// Why it cannot be used, in words that hold nothing of its text but names of its packages.
 pub(super) fn read(path: &Path) -> Result<Vec<Package>, String> {
-    let unreadable = |error: std::io::Error| format!("{} cannot be read: {}", path.display(), error.kind());
-    let mut text = Vec::new();
-    File::open(path).map_err(unreadable)?.take(LARGEST + 1).read_to_end(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LARGEST {
-        return Err(format!("{} is larger than {} MiB", path.display(), LARGEST / 1024 / 1024));
-    }
-    let text = String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", path.display()))?;
+    let text = reading::text(path, LARGEST)
+        .map_err(|error| format!("{} cannot be read: {}", path.display(), io_cause(&error)))?;
     parse(&text).map_err(|why| format!("{} is no lock file that can be read: {why}", path.display()))
 }
 

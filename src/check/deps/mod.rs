@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::{Request, Seen, Unseen};
 use crate::egress::Gate;
+use crate::reading::io_cause;
 
 /// What is asked for.
 #[derive(Clone, Default)]
@@ -209,7 +210,7 @@ async fn fetched(
     };
     let kept = wanted.data_dir.as_deref().map(|folder| {
         let unwritten =
-            |error: std::io::Error| format!("{} cannot be written: {}", folder.display(), error.kind());
+            |error: std::io::Error| format!("{} cannot be written: {}", folder.display(), io_cause(&error));
         fetch::keep(&bytes, folder).map_err(unwritten)
     });
     (Some(Ok(read)), kept)

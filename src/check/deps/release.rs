@@ -2,9 +2,9 @@
 //!
 //! Never: a signature. Whoever hands the list over has checked it with the tool that signed it.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
+
+use crate::reading::{self, io_cause};
 
 /// Largest list, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -23,12 +23,8 @@ pub struct Released {
 /// # Errors
 /// Why it is none.
 pub(super) fn read(path: &Path) -> Result<Vec<Released>, String> {
-    let unreadable = |error: std::io::Error| format!("{} cannot be read: {}", path.display(), error.kind());
-    let mut text = String::new();
-    File::open(path).map_err(unreadable)?.take(LARGEST + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > LARGEST {
-        return Err(format!("{} is larger than {} MiB", path.display(), LARGEST / 1024 / 1024));
-    }
+    let text = reading::text(path, LARGEST)
+        .map_err(|error| format!("{} cannot be read: {}", path.display(), io_cause(&error)))?;
     let released: Option<Vec<_>> = text.lines().filter(|line| !line.trim().is_empty()).map(line).collect();
     match released {
         Some(released) if !released.is_empty() => Ok(released),

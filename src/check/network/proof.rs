@@ -22,6 +22,7 @@ use crate::ambient::Clock;
 use crate::check::finding::{Seen, Unseen};
 use crate::config::certificate;
 use crate::egress::{Bytes, EgressError, Gate, GatePolicy, Limits, Resolver};
+use crate::reading::io_cause;
 
 /// One probe and how it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Drop for Local {
 
 async fn bound() -> Seen<(TcpListener, SocketAddr)> {
     let unseen = |error: std::io::Error| {
-        Unseen::because(format!("no listener on loopback for the probe: {}", error.kind()))
+        Unseen::because(format!("no listener on loopback for the probe: {}", io_cause(&error)))
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(unseen)?;
     let address = listener.local_addr().map_err(unseen)?;

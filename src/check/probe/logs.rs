@@ -12,6 +12,7 @@ use super::server::Apart;
 use super::tokens::contains;
 use crate::check::{Seen, Unseen};
 use crate::domain::event::is_deceptive;
+use crate::reading::io_cause;
 
 /// What is written or told within this is in time.
 const SOON: Duration = Duration::from_secs(10);
@@ -119,7 +120,7 @@ async fn without_a_trail(apart: &Apart, book: &mut Book) -> Seen<()> {
     let (trail, away) = (apart.data().join("audit"), apart.data().join("audit.away"));
     let moved = |from: &Path, to: &Path| {
         std::fs::rename(from, to)
-            .map_err(|error| Unseen::because(format!("the trail cannot be moved: {}", error.kind())))
+            .map_err(|error| Unseen::because(format!("the trail cannot be moved: {}", io_cause(&error))))
     };
     let mut browser = apart.browser();
     browser.log_in("ben").await?;

@@ -14,6 +14,7 @@ use super::visitor::Wire;
 use crate::ambient::Dice;
 use crate::check::{Request, Seen, Unseen};
 use crate::config::{Config, master_key};
+use crate::reading::io_cause;
 use crate::spotify::sandbox::{CLIENT_ID, RunningSandbox, Sandbox, SandboxOptions};
 
 /// A start takes a fraction of a second.
@@ -97,7 +98,7 @@ impl Apart {
         let key = master_key::generate(&request.dice).expose().to_owned();
         let limits = Limits::of(request.loaded.as_far_as_valid());
         let unstarted = |error: std::io::Error| {
-            Unseen::because(format!("this program cannot be started apart: {}", error.kind()))
+            Unseen::because(format!("this program cannot be started apart: {}", io_cause(&error)))
         };
         let child = spawn(&folder.0, (port, &key), &spotify, limits).map_err(unstarted)?;
         let (origin, wire) = (format!("http://127.0.0.1:{port}"), Wire::new());
@@ -202,7 +203,7 @@ fn is_hex(text: &str) -> bool {
 }
 
 fn free_port() -> Seen<u16> {
-    let none = |error: std::io::Error| Unseen::because(format!("no port on loopback: {}", error.kind()));
+    let none = |error: std::io::Error| Unseen::because(format!("no port on loopback: {}", io_cause(&error)));
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(none)?;
     Ok(listener.local_addr().map_err(none)?.port())
 }

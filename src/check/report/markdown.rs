@@ -81,7 +81,8 @@ fn whole(report: &Report<'_>, one: &Judged) -> String {
     }
     text += &format!("- **Then run**: {}\n", code(&finding.verify));
     for url in &finding.references {
-        text += &format!("- **See**: {}\n", escaped(url));
+        // A page of the web, by its own parser's spelling.
+        text += &format!("- **See**: <{}>\n", url.replace(['<', '>', ' '], ""));
     }
     let all = controls(report, finding);
     let supports: Vec<String> =
@@ -233,10 +234,12 @@ fn escaped(text: &str) -> String {
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '&' => out += "&amp;",
+            // Nobody is called, and what looks like an address leads nowhere.
+            '@' => out += "@<!-- -->",
             c => out.push(c),
         }
     }
-    out
+    out.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
 /// A text in code marks.

@@ -16,7 +16,7 @@ use super::baseline::Drift;
 use super::catalogue::Catalogue;
 use super::coverage::Coverage;
 use super::engine::LeftOut;
-use super::finding::{Severity, State};
+use super::finding::{Severity, State, counted};
 use super::outcome::{Judged, Outcome, Weight};
 use super::profile::Profile;
 use super::score::Score;
@@ -200,8 +200,6 @@ impl Report<'_> {
 
     /// What it comes to, in one sentence.
     pub fn conclusion(&self) -> String {
-        let many =
-            |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
         let (counting, unseen) = (self.count(Weight::Counts), self.count(Weight::Unseen));
         let old = self.count(Weight::Expired) + self.count(Weight::Stale);
         let mut parts = Vec::new();
@@ -212,15 +210,18 @@ impl Report<'_> {
             } else {
                 format!("at or above {level}")
             };
-            let none =
-                if counting == 0 { "no findings".to_owned() } else { many(counting, "finding", "findings") };
+            let none = if counting == 0 {
+                "no findings".to_owned()
+            } else {
+                counted(counting, "finding", "findings")
+            };
             parts.push(format!("{none} {about}"));
         }
         if unseen > 0 {
-            parts.push(format!("{} could not be assessed", many(unseen, "thing", "things")));
+            parts.push(format!("{} could not be assessed", counted(unseen, "thing", "things")));
         }
         if old > 0 {
-            parts.push(format!("{} expired or too old", many(old, "thing is", "things are")));
+            parts.push(format!("{} expired or too old", counted(old, "thing is", "things are")));
         }
         parts.join("; ")
     }

@@ -168,7 +168,7 @@ fn result(report: &Report<'_>, rules: &[&Check], one: &Judged) -> Value {
         "ruleId": finding.id,
         "kind": "fail",
         "level": level(finding.severity),
-        "message": { "text": message },
+        "message": { "text": literal(&message) },
         "locations": [location(report, one)],
         "partialFingerprints": { "spotifyMcpFinding/v1": finding.key },
         "properties": { "security-severity": score(finding.severity), "fingerprint": finding.fingerprint },
@@ -231,14 +231,17 @@ fn uri(file: &str, folder: Option<&str>) -> String {
 }
 
 fn invocation(report: &Report<'_>) -> Value {
-    let unseen = report.judged.iter().filter(|one| matches!(one.weight, Weight::Unseen | Weight::Unattested));
+    let unseen = report.judged.iter().filter(|one| {
+        matches!(one.weight, Weight::Unseen | Weight::Unattested) || one.finding.state == State::Error
+    });
     let notices: Vec<Value> = unseen
         .map(|one| {
-            let level = if one.weight == Weight::Unseen { "error" } else { "note" };
+            let is_unseen = one.weight != Weight::Unattested;
+            let level = if is_unseen { "error" } else { "note" };
             let words = format!("{} {}: {}", one.finding.id, titled(&one.finding), sentence(&one.finding.observed));
             json!({
-                "level": level, "message": { "text": words }, "associatedRule": { "id": one.finding.id },
-                "descriptor": { "id": if one.weight == Weight::Unseen { "NOT_ASSESSED" } else { "NOT_ATTESTED" } },
+                "level": level, "message": { "text": literal(&words) }, "associatedRule": { "id": one.finding.id },
+                "descriptor": { "id": if is_unseen { "NOT_ASSESSED" } else { "NOT_ATTESTED" } },
             })
         })
         .collect();
@@ -249,6 +252,18 @@ fn invocation(report: &Report<'_>) -> Value {
         "endTimeUtc": report.at.rfc3339(),
         "toolExecutionNotifications": notices,
     })
+}
+
+/// A message without links: brackets would make some (3.11.6), to wherever whoever wrote what was seen likes.
+fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '[' | ']' | '\\') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+    out
 }
 
 const fn level(severity: Severity) -> &'static str {

@@ -167,6 +167,30 @@ fn a_finding_without_a_file_is_shown_at_the_configuration() {
     assert_eq!(place["region"]["startLine"], 1);
 }
 
+/// A report of one finding that saw this.
+fn of_observed(observed: &str, form: Form) -> String {
+    let one = crate::check::Finding {
+        observed: observed.to_owned(),
+        ..finding("SMC1001", State::Fail, Severity::High)
+    };
+    with_report(|report| {
+        let judged = weigh(vec![one], (&Waivers::default(), Bounds::NONE), None, (Severity::High, NOW));
+        let report = Report {
+            judged,
+            file: report.file.clone(),
+            folder: report.folder.clone(),
+            executable: None,
+            program: None,
+            left_out: Vec::new(),
+            drift: None,
+            coverage: None,
+            score: report.score.clone(),
+            ..*report
+        };
+        report.write(form, Look::default())
+    })
+}
+
 /// Where SARIF shows a finding of this place.
 fn place_in_sarif(at: Option<&str>, file: Option<&str>, folder: &str, executable: Option<&str>) -> Value {
     let catalogue = catalogue_of(CHECKS);
@@ -396,6 +420,15 @@ fn markdown_holds_no_markup_of_what_was_observed() {
         let cells = line.replace("\\|", "").matches('|').count();
         assert!([3, 4, 5, 6].contains(&cells), "{line}");
     }
+    let hostile = "9 [click](https://evil.example/2) \\\\ @torvalds www.evil.example";
+    let page = of_observed(hostile, Form::Markdown);
+    for markup in ["(https://", "@torvalds", "www.evil", "[click]"] {
+        assert!(!page.contains(markup), "{markup}: {page}");
+    }
+    let results = structure::sarif(&of_observed(hostile, Form::Sarif));
+    let message = results["runs"][0]["results"][0]["message"]["text"].as_str().unwrap();
+    assert!(message.contains("9 \\[click\\](https://evil.example/2) \\\\\\\\"), "{message}");
+    let page = written(Form::Markdown);
     assert!(page.contains("## Findings (1)") && page.contains("## Waived (1)") && page.contains("MCP01"));
 }
 

@@ -12,6 +12,7 @@ use super::{Declared, Facts, Linux, System, cgroup, isolation, limits, mounts, s
 use crate::check::finding::{Seen, Unseen};
 use crate::check::request::Request;
 use crate::config::Config;
+use crate::reading::io_cause;
 
 /// Looks at the process that was named, the running server, or this command.
 pub async fn gather(request: &Request) -> Facts {
@@ -92,8 +93,9 @@ fn dumpable(root: &Root, folder: &str, status: &Seen<Status>) -> Seen<bool> {
     }
     let user = status.as_ref().map_err(Clone::clone)?.users[1];
     let file = root.path(&format!("/proc/{folder}/environ")).metadata();
-    let owner =
-        file.map_err(|error| Unseen::because(format!("whether it may be dumped: {}", error.kind())))?.uid();
+    let owner = file
+        .map_err(|error| Unseen::because(format!("whether it may be dumped: {}", io_cause(&error))))?
+        .uid();
     match (user, owner) {
         (0, _) => {
             Err(Unseen::because("of a process of root, the system does not show whether it may be dumped"))

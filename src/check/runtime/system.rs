@@ -1,12 +1,11 @@
 //! Where Linux tells about a process: files below one folder, `/` or one that a test (or a collected copy) made to look
 //! like it. Every read is bounded. Never: writing, or following where a file's content points.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::check::finding::{Seen, Unseen};
 use crate::domain::event::clean;
+use crate::reading::{self, io_cause};
 
 /// No file that is read here is longer, in bytes.
 pub const LARGEST: u64 = 4 << 20;
@@ -45,14 +44,9 @@ impl Root {
     /// # Errors
     /// Where it cannot be read, or is larger than [`LARGEST`].
     pub fn text(&self, path: &str) -> Seen<String> {
-        let mut bytes = Vec::new();
-        let read =
-            File::open(self.path(path)).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) if bytes.len() as u64 <= LARGEST => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Ok(_) => Err(unseen(path, "larger than 4 MiB")),
-            Err(error) => Err(unseen(path, &reason(&error))),
-        }
+        let bytes =
+            reading::bytes(&self.path(path), LARGEST).map_err(|error| unseen(path, &reason(&error)))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The same; `None` where there is no such file.
@@ -103,7 +97,7 @@ fn reason(error: &std::io::Error) -> String {
             "this user may not (run the check as root, or inside the container)".to_owned()
         }
         std::io::ErrorKind::NotFound => "it is not there".to_owned(),
-        _ => error.to_string(),
+        _ => io_cause(error),
     }
 }
 

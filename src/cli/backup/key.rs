@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::backup::Header;
-use crate::cli::output::{Output, Refused};
+use crate::cli::output::{Output, Refused, io_cause};
 use crate::cli::serve_start::{key_refused, roots_at_hand, stretch};
 use crate::config::Config;
 use crate::config::master_key::{key_file, missing};
@@ -79,7 +79,7 @@ fn is_passphrase(config: &Config) -> bool {
 /// A folder for what is made in passing.
 pub fn have_data_dir(path: &Path) -> Result<(), Refused> {
     crate::config::master_key::make_data_dir(path).map_err(|error| {
-        let text = format!("the data directory {} cannot be made: {}", path.display(), error.kind());
+        let text = format!("the data directory {} cannot be made: {}", path.display(), io_cause(&error));
         Refused::incomplete("DATA_DIR_UNWRITABLE", text, "set DATA_DIR to a folder that this user may write")
     })
 }

@@ -9,7 +9,7 @@ use super::refused;
 use crate::ambient::Timestamp;
 use crate::backup::{Header, Unopened};
 use crate::cli::administer::{Place, at_database, broken};
-use crate::cli::output::{Exit, Refused};
+use crate::cli::output::{Exit, Refused, io_cause};
 use crate::cli::table::columns;
 use crate::domain::event::clean;
 use crate::store::BackupRow;
@@ -47,7 +47,7 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
 
 fn list_folder(folder: &Path, place: &Place<'_>) -> Result<Exit, Refused> {
     let unread = |error: std::io::Error| {
-        let text = format!("{} cannot be read: {}", folder.display(), error.kind());
+        let text = format!("{} cannot be read: {}", folder.display(), io_cause(&error));
         Refused::incomplete("BACKUP_IO", text, "name a folder that this user may read")
     };
     let entries: Result<Vec<_>, _> = folder.read_dir().map_err(unread)?.collect();

@@ -13,7 +13,7 @@ use crate::backup::{
 };
 use crate::cli::administer::{Place, configured_place, confirm, runtime, unopened};
 use crate::cli::boundaries::Boundaries;
-use crate::cli::output::{Exit, Output, Refused};
+use crate::cli::output::{Exit, Output, Refused, io_cause};
 use crate::config::master_key::write_new_bytes;
 use crate::config::{Config, Engine};
 use crate::crypto::keys::RootKey;
@@ -223,7 +223,8 @@ impl Work<'_> {
         });
         taken.map_err(|damage| wrong(self.args, &damage))?;
         write_new_bytes(to, &text).map_err(|error| {
-            let why = format!("{} cannot be written: {}; nothing was changed", to.display(), error.kind());
+            let why =
+                format!("{} cannot be written: {}; nothing was changed", to.display(), io_cause(&error));
             Refused::usage("FILE_UNWRITABLE", why, "name a new file in a folder that this user may write")
         })
     }

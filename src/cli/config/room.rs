@@ -10,6 +10,7 @@ use rustix::fs::{OFlags, statfs};
 use zeroize::Zeroizing;
 
 use crate::ambient::Dice;
+use crate::cli::output::io_cause;
 use crate::config::sealed::LARGEST;
 
 const TMPFS: i128 = 0x0102_1994;
@@ -114,7 +115,7 @@ fn judge(place: &Path) -> Result<PathBuf, String> {
         Ok(TMPFS) if is_swapless(place) => Ok(place.to_owned()),
         Ok(TMPFS) => Err(format!("{shown} may be swapped out to a disk")),
         Ok(_) => Err(format!("{shown} is on a disk")),
-        Err(error) => Err(format!("{shown}: {}", io::Error::from(error).kind())),
+        Err(error) => Err(format!("{shown}: {}", io_cause(&io::Error::from(error)))),
     }
 }
 

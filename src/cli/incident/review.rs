@@ -14,7 +14,7 @@ use super::facts::Outcome;
 use crate::audit::reader::{self, Segment};
 use crate::audit::{CHECKPOINTS, survey};
 use crate::cli::administer::Desk;
-use crate::cli::output::Refused;
+use crate::cli::output::{Refused, io_cause};
 use crate::domain::event::{Severity, clean};
 use crate::failure::Failure;
 
@@ -98,7 +98,7 @@ fn short(newest: &Newest, signed: Option<u64>, kept: Option<u64>) -> Option<Stri
 /// How far the checkpoints beside the trail go.
 fn signed(dir: &Path) -> Result<Option<u64>, String> {
     let (claims, problems) = survey::checkpoints(dir)
-        .map_err(|error| format!("{CHECKPOINTS} cannot be read: {}", error.kind()))?;
+        .map_err(|error| format!("{CHECKPOINTS} cannot be read: {}", io_cause(&error)))?;
     match problems.first() {
         Some(problem) => Err(format!("{CHECKPOINTS}: {}: run 'audit verify'", clean(&problem.what))),
         None => Ok(claims.iter().map(|claim| claim.checkpoint.size).max()),
@@ -138,7 +138,7 @@ fn chained(segment: &Segment) -> Result<Option<Newest>, String> {
         ControlFlow::Continue(())
     });
     if let Err(error) = read {
-        return Err(format!("{} cannot be read: {}", segment.name(), error.kind()));
+        return Err(format!("{} cannot be read: {}", segment.name(), io_cause(&error)));
     }
     match wrong {
         Some(what) => Err(what),
@@ -180,7 +180,7 @@ pub(super) fn take(course: &Course<'_>) -> Result<Taken, Refused> {
             ControlFlow::Continue(())
         });
         if let Err(error) = read {
-            return Ok(not_done(format!("{} cannot be read: {}", segment.name(), error.kind())));
+            return Ok(not_done(format!("{} cannot be read: {}", segment.name(), io_cause(&error))));
         }
         if oldest < since {
             break;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::runner::stalled;
 use crate::cli::administer::Desk;
-use crate::cli::output::Refused;
+use crate::cli::output::{Refused, io_cause};
 use crate::crypto::signature;
 use crate::domain::KeyPurpose;
 use crate::failure::Failure;
@@ -23,7 +23,7 @@ const LOOKED_THROUGH: i64 = 10_000;
 pub(super) async fn read(desk: &Desk, ring: &KeyRing, (path, id): (&Path, &str)) -> Result<Value, Refused> {
     let known = known_keys(desk, ring).await.map_err(|failure| stalled(&failure))?;
     let checked = match std::fs::read_to_string(path) {
-        Err(error) => Err(format!("it cannot be read: {}", error.kind())),
+        Err(error) => Err(format!("it cannot be read: {}", io_cause(&error))),
         Ok(text) => check(&text, id, &known).map_err(str::to_owned),
     };
     checked.map_err(|why| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ambient::Dice;
 use crate::cli::administer::Desk;
-use crate::cli::output::Refused;
+use crate::cli::output::{Refused, io_cause};
 use crate::cli::serve_start;
 use crate::config::master_key::{KeyPlace, generate, key_file, write_new};
 use crate::crypto::keys::RootKey;
@@ -83,7 +83,7 @@ impl NewPlace {
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> Refused {
-    let text = format!("{} cannot be written: {}", path.display(), error.kind());
+    let text = format!("{} cannot be written: {}", path.display(), io_cause(&error));
     let next = "name a file in a folder that exists and that this user may write, and run it again";
     Refused::incomplete("FILE_UNWRITABLE", text, next).caused_by(&Failure::from(error))
 }

@@ -10,7 +10,7 @@ use super::Args;
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, broken};
 use crate::cli::boundaries::Boundaries;
-use crate::cli::output::{Output, Refused};
+use crate::cli::output::{Output, Refused, io_cause};
 use crate::config::master_key::make_data_dir;
 use crate::domain::rotation::Pace;
 use crate::failure::Failure;
@@ -43,7 +43,7 @@ impl Runner {
     fn take_by(desk: &Desk, name: &str) -> Result<Self, Refused> {
         let path = desk.config.storage.data_dir.join(name);
         let unusable = |error: std::io::Error| {
-            let text = format!("{} cannot be used: {}", path.display(), error.kind());
+            let text = format!("{} cannot be used: {}", path.display(), io_cause(&error));
             Refused::incomplete("DATA_DIR_UNWRITABLE", text, "run it as the user that runs the server")
         };
         make_data_dir(&desk.config.storage.data_dir).map_err(unusable)?;

@@ -106,9 +106,5 @@ pub(super) fn baseline(path: Option<&PathBuf>) -> Result<Option<Baseline>, Refus
 }
 
 fn read(path: &Path, most: u64) -> Result<String, String> {
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(|error| io_cause(&error))?;
-    let mut text = String::new();
-    let read = file.take(most + 1).read_to_string(&mut text).map_err(|error| io_cause(&error))?;
-    if read as u64 > most { Err("it is too large".to_owned()) } else { Ok(text) }
+    crate::reading::text(path, most).map_err(|error| io_cause(&error))
 }

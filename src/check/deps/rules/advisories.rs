@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{all, packages, seen_at, some};
+use crate::ambient::Timestamp;
 use crate::check::deps::{Advisory, Database, Evidence, Facts, Inventory, Kind, Origin, Package, Use};
-use crate::check::finding::{Severity, Source, Verdict};
+use crate::check::finding::{Severity, Source, Verdict, counted};
 use crate::check::rule::Ground;
 
 /// SMC7002: one verdict for each advisory and version of a package.
-pub(super) fn no_known_vulnerability(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+pub(super) fn no_known_vulnerability(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let inventory = match packages(facts) {
         Ok(inventory) => inventory,
         Err(verdicts) => return verdicts,
@@ -20,8 +21,9 @@ pub(super) fn no_known_vulnerability(facts: &Facts, _: &Ground<'_>) -> Vec<Verdi
     let mut verdicts: Vec<_> = matches(inventory, database, |kind| *kind == Kind::Vulnerability)
         .map(|found| told(found, inventory))
         .collect();
+    verdicts.extend(not_trusted(database, ground));
     verdicts.extend(unread(database));
-    verdicts.extend(not_audited(inventory));
+    verdicts.extend(not_audited(inventory, database));
     if verdicts.is_empty() {
         let observed = format!("none, by {}; {}", database.summary(), inventory.summary());
         verdicts.push(Verdict::pass(seen_at(inventory, None), observed));
@@ -138,31 +140,93 @@ fn reason(advisory: &Advisory, inventory: &Inventory) -> String {
 fn unread(database: &Database) -> Option<Verdict> {
     let (named, count) = &database.unreadable;
     (*count > 0).then(|| {
-        let why = format!("{count} advisories cannot be read: {}", some(named));
+        let why = format!("{} cannot be read: {}", counted(*count, "advisory", "advisories"), some(named));
         Verdict::error(place(database), why).about("unreadable advisories").because(all(named))
     })
 }
 
-/// Packages that RustSec's advisories do not speak of.
-fn not_audited(inventory: &Inventory) -> Vec<Verdict> {
-    let labels = |folder: bool| -> Vec<String> {
-        let skipped = inventory.skipped().filter(|package| (package.origin == Origin::Path) == folder);
+/// Why a database that finds nothing means nothing.
+pub(super) fn not_trusted(database: &Database, ground: &Ground<'_>) -> Option<Verdict> {
+    let limit = |name: &str| u64::try_from(ground.parameters.number(name)).unwrap_or(0);
+    let unknown = |why: String| Verdict::error(place(database), why).about("the database");
+    if let Some(why) = not_whole(database, limit("fewest_advisories")) {
+        return Some(unknown(why).mended_by(ANEW));
+    }
+    let dated = match &database.dated {
+        None => return Some(unknown("the age of the database cannot be told".to_owned()).mended_by(ANEW)),
+        Some(dated) => dated.at,
+    };
+    let (days, most) = (days_since(dated, ground), limit("fail_days"));
+    if dated > ground.now.plus(DAY) {
+        return Some(
+            unknown("the database is from the future, or this clock is wrong".to_owned()).on_stale(),
+        );
+    }
+    (days > most).then(|| {
+        let why = format!("the database is {days} days old: what was published since nobody can tell by it");
+        unknown(why).expecting(format!("a database of at most {most} days")).mended_by(ANEW).on_stale()
+    })
+}
+
+const ANEW: &str = "fetch it anew with --fetch-advisories, or copy https://github.com/rustsec/advisory-db";
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn days_since(at: Timestamp, ground: &Ground<'_>) -> u64 {
+    ground.now.since(at).as_secs() / DAY.as_secs()
+}
+
+fn not_whole(database: &Database, fewest: u64) -> Option<String> {
+    let count = u64::try_from(database.count).unwrap_or(u64::MAX);
+    (count < fewest).then(|| {
+        format!(
+            "the database has {}, and a whole one at least {fewest}",
+            counted(database.count, "advisory", "advisories")
+        )
+    })
+}
+
+/// Packages that RustSec's advisories do not speak of. Where there are advisories about one of this name, a package
+/// without a source may be a copy of what they are about.
+fn not_audited(inventory: &Inventory, database: &Database) -> Vec<Verdict> {
+    let is_copy =
+        |package: &Package| database.advisories.iter().any(|advisory| advisory.package == package.name);
+    let labels = |wanted: &dyn Fn(&Package) -> bool| -> Vec<String> {
+        let skipped = inventory.skipped().filter(|package| wanted(package));
         skipped.map(|package| format!("{} ({})", package.label(), package.origin)).collect()
     };
     let source = || seen_at(inventory, None);
-    let (folders, others) = (labels(true), labels(false));
+    let is_folder = |package: &Package| package.origin == Origin::Path;
+    let folders = labels(&|package| is_folder(package) && !is_copy(package));
+    let copies = labels(&|package| is_folder(package) && is_copy(package));
+    let others = labels(&|package| !is_folder(package));
     let mut verdicts = Vec::new();
     if inventory.audited().next().is_none() {
         let why = "no package is one that advisories speak of: none is from crates.io";
         verdicts.push(Verdict::error(source(), why).about("nothing audited"));
     }
     if !others.is_empty() {
-        let why = format!("{} packages not audited: not from crates.io: {}", others.len(), some(&others));
+        let count = counted(others.len(), "package", "packages");
+        let why = format!("{count} not audited: not from crates.io: {}", some(&others));
         let because = format!("Advisories are about crates.io alone: {}", all(&others));
         verdicts.push(Verdict::error(source(), why).about("packages from elsewhere").because(because));
     }
+    if !copies.is_empty() {
+        let count = counted(copies.len(), "package", "packages");
+        let why = format!(
+            "{count} not audited, and there are advisories about others of that name: {}",
+            some(&copies)
+        );
+        let because = format!(
+            "A copy of a published package has its holes, and says nothing of its origin: {}",
+            all(&copies)
+        );
+        let fix = "take the package from crates.io, or read the advisories and write a waiver for the copy";
+        verdicts
+            .push(Verdict::error(source(), why).about("copies of packages").because(because).mended_by(fix));
+    }
     if !folders.is_empty() {
-        let why = format!("{} packages not audited: not published: {}", folders.len(), some(&folders));
+        let count = counted(folders.len(), "package", "packages");
+        let why = format!("{count} not audited: not published: {}", some(&folders));
         let because = format!("Advisories are about crates.io alone: {}", all(&folders));
         verdicts.push(Verdict::manual(source(), why).about("packages from folders").because(because));
     }
@@ -180,14 +244,16 @@ pub(super) fn database_is_young(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdi
     let Some(dated) = database.dated else {
         return vec![Verdict::error(source, format!("its age cannot be told: {what}"))];
     };
-    let day = Duration::from_secs(86_400);
-    let days = ground.now.since(dated.at).as_secs() / day.as_secs();
+    let days = days_since(dated.at, ground);
     let limit = |name: &str| u64::try_from(ground.parameters.number(name)).unwrap_or(0);
     let (warn, fail) = (limit("warn_days"), limit("fail_days"));
-    let observed = format!("{days} days old: {what}");
+    let observed =
+        format!("{} old: {what}", counted(usize::try_from(days).unwrap_or(usize::MAX), "day", "days"));
     let expected = format!("at most {warn} days old; from {fail} on, a clean answer means little");
     // An advisory carries a day without an hour: it may be tomorrow's where the clock is in another zone.
-    let verdict = if dated.at > ground.now.plus(day) {
+    let verdict = if let Some(why) = not_whole(database, limit("fewest_advisories")) {
+        Verdict::error(source, format!("{why}: {what}")).mended_by(ANEW)
+    } else if dated.at > ground.now.plus(DAY) {
         Verdict::fail(source, format!("from the future, or this clock is wrong: {what}"))
     } else if days > fail {
         Verdict::fail(source, observed)

@@ -207,3 +207,76 @@ fn a_release_is_compared_where_its_list_is_named() {
     let broken = Facts { release: Some(Err(Unseen::because("no list"))), ..good() };
     assert_eq!(state(RULES, "SMC7007", &broken), State::Error);
 }
+
+#[test]
+fn by_a_database_that_is_old_or_a_part_of_one_nothing_passes() {
+    let dated = |days: u32| Some(Dated { at: NOW.minus(days * DAY), basis: Basis::Commit });
+    let old = with(Database { dated: dated(31), ..database(Vec::new()) });
+    let part = with(Database { count: 1, ..database(Vec::new()) });
+    let ageless = with(Database { dated: None, ..database(Vec::new()) });
+    let future = with(Database {
+        dated: Some(Dated { at: NOW.plus(3 * DAY), basis: Basis::Commit }),
+        ..database(Vec::new())
+    });
+    for id in ["SMC7002", "SMC7004"] {
+        for (facts, stale, words) in [
+            (&old, true, "the database is 31 days old"),
+            (&part, false, "has 1 advisory, and a whole one at least 600"),
+            (&ageless, false, "cannot be told"),
+            (&future, true, "from the future"),
+        ] {
+            let verdicts = said(id, facts);
+            let about = verdicts.iter().find(|one| one.subject == "the database").unwrap();
+            assert_eq!((about.state, about.stands_on_stale), (State::Error, stale), "{id} {words}");
+            assert!(about.observed.contains(words), "{}", about.observed);
+            let passed = |one: &&Verdict| {
+                one.state == State::Pass && !one.subject.starts_with("yanked") && one.subject != "outdated"
+            };
+            assert_eq!(verdicts.iter().find(passed), None, "{id} {words}");
+        }
+    }
+    assert_eq!(state(RULES, "SMC7003", &part), State::Error);
+    // What is found in an old one is found all the same.
+    let hole = advisory("RUSTSEC-2026-0001", "dep", "");
+    let facts = of(Evidence::Embedded, vec![package("dep", [1, 0, 0]), own()]);
+    let old = Facts { database: Some(Ok(Database { dated: dated(31), ..database(vec![hole]) })), ..facts };
+    let states: Vec<State> = said("SMC7002", &old).iter().map(|one| one.state).collect();
+    assert_eq!(states, [State::Fail, State::Error]);
+}
+
+#[test]
+fn the_three_checks_that_stand_on_the_database_have_the_same_limits() {
+    let catalogue = crate::check::Catalogue::built_in().unwrap();
+    for profile in Profile::ALL {
+        let limits = |id: &str| {
+            let parameters = catalogue.parameters(catalogue.check(id).unwrap(), profile);
+            (parameters.number("fail_days"), parameters.number("fewest_advisories"))
+        };
+        assert_eq!(limits("SMC7002"), limits("SMC7003"), "{profile:?}");
+        assert_eq!(limits("SMC7004"), limits("SMC7003"), "{profile:?}");
+    }
+}
+
+#[test]
+fn a_copy_of_a_published_package_is_not_passed_over() {
+    let packages = vec![package("dep", [1, 2, 3]), from("holey", Origin::Path), from("helper", Origin::Path)];
+    let facts = of(lockfile(), packages);
+    let hole = advisory("RUSTSEC-2026-0001", "holey", "");
+    let facts = Facts { database: Some(Ok(database(vec![hole]))), ..facts };
+    let verdicts = said("SMC7002", &facts);
+    let of = |subject: &str| verdicts.iter().find(|one| one.subject == subject).unwrap();
+    assert_eq!(of("copies of packages").state, State::Error);
+    assert!(of("copies of packages").observed.contains("holey 1.0.0"));
+    assert_eq!(of("packages from folders").state, State::Manual);
+    // Where nothing is audited, nothing is known to be maintained.
+    let facts = of_nothing();
+    assert_eq!(state(RULES, "SMC7004", &facts), State::Error);
+}
+
+fn of_nothing() -> Facts {
+    Facts {
+        index: None,
+        offline: true,
+        ..of(lockfile(), vec![from("helper", Origin::Path), from("other", Origin::Path)])
+    }
+}

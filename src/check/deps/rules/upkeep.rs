@@ -1,13 +1,13 @@
 //! Whether packages are looked after (SMC7004): unmaintained, unsound, taken back, far behind.
 
-use super::advisories::{database, matches, told};
+use super::advisories::{database, matches, not_trusted, told};
 use super::{all, packages, seen_at, some};
 use crate::check::deps::{Facts, Index, Inventory, Kind};
-use crate::check::finding::{Severity, Source, State, Verdict};
+use crate::check::finding::{Severity, Source, State, Verdict, counted};
 use crate::check::rule::Ground;
 
 /// SMC7004: what RustSec says beside vulnerabilities, and what the registry's index says where there is a copy.
-pub(super) fn packages_are_kept_up(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+pub(super) fn packages_are_kept_up(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let inventory = match packages(facts) {
         Ok(inventory) => inventory,
         Err(verdicts) => return verdicts,
@@ -16,8 +16,13 @@ pub(super) fn packages_are_kept_up(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict
         Ok(database) => {
             let found = matches(inventory, database, |kind| *kind != Kind::Vulnerability);
             let found: Vec<_> = found.map(|found| told(found, inventory)).collect();
-            match found.iter().any(|verdict| verdict.state == State::Fail) {
-                true => found,
+            let doubt = not_trusted(database, ground);
+            match found.iter().any(|verdict| verdict.state == State::Fail) || doubt.is_some() {
+                true => found.into_iter().chain(doubt).collect(),
+                false if inventory.audited().next().is_none() => {
+                    let why = "no package is one that advisories speak of: none is from crates.io";
+                    vec![Verdict::error(seen_at(inventory, None), why).about("advisories")]
+                }
                 false => {
                     let observed = format!("none is unmaintained or unsound; {}", inventory.summary());
                     let pass = Verdict::pass(seen_at(inventory, None), observed).about("advisories");
@@ -70,7 +75,11 @@ fn yanked(index: &Index, inventory: &Inventory) -> Vec<Verdict> {
     }
     let at = || Source::file(&index.place);
     if !unknown.is_empty() {
-        let why = format!("this copy of the index lacks {} packages: {}", unknown.len(), some(&unknown));
+        let why = format!(
+            "this copy of the index lacks {}: {}",
+            counted(unknown.len(), "package", "packages"),
+            some(&unknown)
+        );
         verdicts.push(Verdict::error(at(), why).about("yanked").because(all(&unknown)));
     } else if verdicts.is_empty() {
         let count = inventory.audited().count();
@@ -91,7 +100,11 @@ fn outdated(index: &Index, inventory: &Inventory) -> Verdict {
     let verdict = if behind.is_empty() {
         Verdict::pass(source, "no package has a newer version")
     } else {
-        let observed = format!("{} packages have a newer version: {}", behind.len(), some(&behind));
+        let observed = format!(
+            "{} have a newer version: {}",
+            counted(behind.len(), "package", "packages"),
+            some(&behind)
+        );
         let fix = "cargo update, or a newer requirement in Cargo.toml; then the tests";
         Verdict::fail(source, observed).severe(Severity::Low).because(all(&behind)).mended_by(fix)
     };
