@@ -229,10 +229,30 @@ fn upstream(config: &Config, gate: &Gate, clock: &Clock) -> Result<(Accounts, Ap
 /// # Errors
 /// Where the configuration names a host that can never be reached.
 pub fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
-    let mut policy = GatePolicy::new();
-    if config.security.environment != Environment::Production {
-        policy = policy.with_loopback();
+    let mut policy = empty_policy(config);
+    for (key, host) in hosts(config) {
+        policy = policy.allow(host).map_err(|why| BuildError::Host(key, why.to_string()))?;
     }
+    Ok(policy)
+}
+
+/// Hosts of a configuration that can never be reached: the key, the host, and why.
+pub fn unreachable_hosts(config: &Config) -> Vec<(&'static str, String, String)> {
+    let refused = |(key, host): (&'static str, &str)| {
+        Some((key, host.to_owned(), empty_policy(config).allow(host).err()?.to_string()))
+    };
+    hosts(config).filter_map(refused).collect()
+}
+
+fn empty_policy(config: &Config) -> GatePolicy {
+    match config.security.environment {
+        Environment::Production => GatePolicy::new(),
+        _ => GatePolicy::new().with_loopback(),
+    }
+}
+
+/// The hosts that a configuration names for the way out, each with its key.
+fn hosts(config: &Config) -> impl Iterator<Item = (&'static str, &str)> {
     let spotify = &config.spotify;
     let upstream = [
         ("spotify.accounts_url", spotify.accounts_url.as_str()),
@@ -240,10 +260,7 @@ pub fn gate_policy(config: &Config) -> Result<GatePolicy, BuildError> {
     ];
     let others = config.network.allowed_hosts.iter().map(|host| ("network.allowed_hosts", host.as_str()));
     let webhook = config.audit.anchors.webhook.as_ref().map(|url| ("audit.anchors.webhook", url.as_str()));
-    for (key, host) in upstream.into_iter().chain(others).chain(webhook) {
-        policy = policy.allow(host).map_err(|why| BuildError::Host(key, why.to_string()))?;
-    }
-    Ok(policy)
+    upstream.into_iter().chain(others).chain(webhook)
 }
 
 /// The way out that a configuration allows, for a command without a running server.

@@ -38,7 +38,9 @@ use crate::vault::{KeyRing, Vault};
 
 pub use api_keys::{ApiKeys, KnownKey};
 pub use bearers::{Bearer, Bearers, Refused};
-pub use build::{BuildError, Mode, OtherApps, accounts, accounts_url, credentials, gate, gate_policy};
+pub use build::{
+    BuildError, Mode, OtherApps, accounts, accounts_url, credentials, gate, gate_policy, unreachable_hosts,
+};
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};

@@ -1,4 +1,4 @@
-//! What a run says about each framework's controls: evidenced, partly, not assessable here; every control is one of them.
+//! What a run says about each framework's controls: evidenced, partly, failing, not assessable here; every control is one of them.
 //!
 //! A check yields evidence that supports a control. Never: that a control, or a framework, is fulfilled.
 
@@ -14,7 +14,7 @@ use super::profile::Profile;
 
 /// What the three words mean, for reports.
 pub const MEANING: &str = "Evidenced: every check that is mapped to the control was assessed and passed. Partly: some \
-    passed, or some failed. Not assessable here: no check is mapped to it, or none of them could be assessed in this \
+    passed. Failing: none passed, and some failed. Not assessable here: no check is mapped to it, or none of them could be assessed in this \
     run. A check yields evidence that supports a control; it does not show that the control is fulfilled.";
 
 /// One framework's controls.
@@ -30,8 +30,10 @@ pub struct Coverage {
     pub source: String,
     /// All mapped checks passed.
     pub evidenced: Vec<Evidence>,
-    /// Some passed, or some failed.
+    /// Some passed.
     pub partly: Vec<Evidence>,
+    /// None passed, and some failed.
+    pub failing: Vec<Evidence>,
     /// Nothing here says anything about them.
     pub not_assessable: Vec<String>,
 }
@@ -104,6 +106,7 @@ fn of_framework(framework: &Framework, catalogue: &Catalogue, became: &Outcomes<
         source: framework.source.clone(),
         evidenced: Vec::new(),
         partly: Vec::new(),
+        failing: Vec::new(),
         not_assessable: Vec::new(),
     };
     for control in &framework.controls {
@@ -111,6 +114,7 @@ fn of_framework(framework: &Framework, catalogue: &Catalogue, became: &Outcomes<
         match (evidence.passed.is_empty(), evidence.failed.is_empty(), evidence.not_assessed.is_empty()) {
             (true, true, _) => covered.not_assessable.push(control.id.clone()),
             (false, true, true) => covered.evidenced.push(evidence),
+            (true, false, _) => covered.failing.push(evidence),
             _ => covered.partly.push(evidence),
         }
     }
@@ -198,7 +202,8 @@ mod tests {
             of("SMC1004", State::NotApplicable),
         ]);
         assert_eq!(controls(&covered.evidenced), ["A01"]);
-        assert_eq!(controls(&covered.partly), ["A04", "A07"]);
+        assert_eq!(controls(&covered.partly), ["A04"]);
+        assert_eq!(controls(&covered.failing), ["A07"]);
         assert_eq!(covered.not_assessable, ["A02", "A03", "A05", "A06", "A08", "A09", "A10"]);
         assert_eq!(covered.partly[0].not_assessed, ["SMC1002"]);
         assert_eq!(covered.evidenced[0].was, ["A01:2021", "A10:2021"]);

@@ -50,7 +50,7 @@ pub use live::{Differences, Effective, Live};
 pub use mail::{MailConfig, MailTls};
 pub use network::Network;
 pub use problem::{Origin, Problem, Wrong};
-pub use quoting::{address, looks_random};
+pub use quoting::{address, looks_random, shown};
 pub use show::{MASK, Row};
 pub use strays::Stray;
 pub use typed::*;

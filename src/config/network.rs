@@ -30,6 +30,14 @@ impl Network {
         self.address.is_ipv4()
     }
 
+    /// Whether all of it is this machine.
+    pub const fn is_loopback(&self) -> bool {
+        match self.address {
+            IpAddr::V4(own) => own.is_loopback() && self.prefix >= 8,
+            IpAddr::V6(own) => own.is_loopback() && self.prefix == 128,
+        }
+    }
+
     /// Its first and last address as numbers.
     pub fn bounds(&self) -> (u128, u128) {
         let (bits, width) = match self.address {

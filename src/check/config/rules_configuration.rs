@@ -1,8 +1,10 @@
 //! Rules of the group configuration about keys and secrets: SMC2002, 2003, 2005, 2006, 2009 to 2011.
 
 use super::{Facts, place, place_of};
+use crate::app;
+use crate::check::finding::counted;
 use crate::check::{Ground, Severity, Source, State, Verdict};
-use crate::config::{LogLevel, Problem};
+use crate::config::{LogLevel, Problem, shown};
 
 /// SMC2002.
 pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
@@ -26,7 +28,12 @@ pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdic
     }
     let seen = match facts.secrets.len() {
         0 => "no secret is said anywhere".to_owned(),
-        count => format!("{count} secrets, none of them in a plain file among other things"),
+        count => {
+            format!(
+                "{}, none of them in a plain file among other things",
+                counted(count, "secret", "secrets")
+            )
+        }
     };
     vec![Verdict::pass(Source::key("--config"), seen)]
 }
@@ -83,7 +90,8 @@ pub fn no_known_credentials(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> 
             ));
     }
     if found.is_empty() {
-        let seen = format!("{} secrets, none of them known, a placeholder or trivial", facts.secrets.len());
+        let count = counted(facts.secrets.len(), "secret", "secrets");
+        let seen = format!("{count}, none of them known, a placeholder or trivial");
         found.push(Verdict::pass(Source::key("--config"), seen));
     }
     found
@@ -167,6 +175,33 @@ pub fn rotation_scheduled(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     found
 }
 
+/// Hosts that the way out never leads to: `serve` refuses addresses, and a name of this machine or network leads to none
+/// that may be reached.
+fn never_reached(facts: &Facts) -> Vec<Verdict> {
+    let refused = app::unreachable_hosts(&facts.config).into_iter().map(|(key, host, why)| {
+        Verdict::fail(Source::key(key), format!("{key}: {}: {why}", shown(&host)))
+            .about(format!("{key} {}", shown(&host)))
+            .mended_by("name a host that can be reached under this environment's policy, or remove it")
+    });
+    let is_local = |host: &&String| {
+        let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+        !name.contains('.') && !name.contains(':') && !name.starts_with('[')
+            || [".localhost", ".local", ".internal"].iter().any(|end| name.ends_with(end))
+    };
+    let key = "network.allowed_hosts";
+    let local = facts.config.network.allowed_hosts.iter().filter(is_local).map(|host| {
+        let seen = format!(
+            "{key}: {} is a name of this machine or network, and the gate refuses where it leads",
+            shown(host)
+        );
+        Verdict::fail(Source::key(key), seen)
+            .about(format!("{key} {}", shown(host)))
+            .severe(Severity::Medium)
+            .mended_by("remove it: only names that lead to public addresses can be reached")
+    });
+    refused.chain(local).collect()
+}
+
 /// SMC2011.
 pub fn would_start(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let elsewhere = ground.parameters.list("judged_elsewhere");
@@ -198,6 +233,7 @@ pub fn would_start(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         };
         found = found.into_iter().map(|verdict| one(verdict).severe(Severity::High)).collect();
     }
+    found.extend(never_reached(facts));
     found.extend(of(&facts.notices).into_iter().map(|verdict| verdict.severe(Severity::Low)));
     if found.is_empty() {
         let seen = if facts.problems.is_empty() {

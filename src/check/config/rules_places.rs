@@ -5,8 +5,8 @@ use std::path::Path;
 use url::Url;
 
 use super::{Facts, place_of};
-use crate::check::{Ground, Source, Verdict};
-use crate::config::{Problem, address, is_on_loopback};
+use crate::check::{Ground, Severity, Source, Verdict};
+use crate::config::{Problem, ServerConfig, address, is_on_loopback};
 use crate::domain::redirect::RedirectKind;
 
 /// What `serve` refuses about any of these keys, as findings.
@@ -68,13 +68,38 @@ pub fn public_url_protected(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict>
     }
     let url = server.issuer();
     let behind = if server.tls.is_some() { "TLS by this server" } else { "TLS by a proxy in front" };
-    vec![if server.public_url.scheme() == "https" {
+    let round = goes_round_tls(server);
+    let mut verdicts = vec![if server.public_url.scheme() == "https" {
         Verdict::pass(at, format!("{url}, {behind}"))
     } else if is_on_loopback(&server.public_url) && server.host.is_loopback() {
         Verdict::pass(at, format!("{url}, reached from this machine alone"))
     } else {
         Verdict::fail(at, format!("{url} is plain http, and {} is not loopback", server.host))
-    }]
+    }];
+    verdicts.extend(round);
+    verdicts
+}
+
+/// Plain http beyond this machine, although no proxy of another one is trusted: nobody who ends TLS has to come that way.
+fn goes_round_tls(server: &ServerConfig) -> Option<Verdict> {
+    let elsewhere = server.trusted_proxies.iter().any(|range| !range.is_loopback());
+    if server.public_url.scheme() != "https" || server.tls.is_some() || server.host.is_loopback() || elsewhere
+    {
+        return None;
+    }
+    let place = if server.host.is_unspecified() { "every interface" } else { "an interface" };
+    let seen = format!(
+        "plain http on {place} ({}): whoever reaches this machine goes round the proxy's TLS",
+        server.host
+    );
+    let verdict =
+        Verdict::fail(Source::key("server.host"), seen).about("server.host").severe(Severity::Medium);
+    let verdict = verdict.expecting(
+        "a listener on loopback, TLS by this server, or a proxy of another machine in server.trusted_proxies",
+    );
+    Some(verdict.mended_by(
+        "set server.host to 127.0.0.1 behind a proxy of this machine; name the proxy of another machine in server.trusted_proxies; or set server.tls.certificate and server.tls.key",
+    ))
 }
 
 /// SMC2014.

@@ -280,3 +280,44 @@ fn a_bank_asks_for_more_than_a_hobbyist() {
         assert_eq!(verdicts(RULES, id, &open, Profile::Bank)[0].state, bank, "{id}");
     }
 }
+
+#[test]
+fn hosts_that_the_way_out_never_leads_to_are_found_under_their_key() {
+    let listed = |host: &str| {
+        let facts = changed(|facts| facts.config.network.allowed_hosts = vec![host.to_owned()]);
+        let found = verdicts(RULES, "SMC2011", &facts, Profile::Production);
+        let about = found.iter().find(|one| one.subject.starts_with("network.allowed_hosts "));
+        about.map(|one| (one.state, one.severity))
+    };
+    for host in ["169.254.169.254", "10.0.0.1:8443", "[fd00::1]", "127.0.0.1"] {
+        assert_eq!(listed(host), Some((State::Fail, None)), "{host}");
+    }
+    for host in ["localhost", "metadata.google.internal", "nas.local:443", "db"] {
+        assert_eq!(listed(host), Some((State::Fail, Some(Severity::Medium))), "{host}");
+    }
+    assert_eq!(listed("api.example.org:8443"), None);
+}
+
+#[test]
+fn plain_http_beyond_this_machine_is_for_a_proxy_of_another_one_alone() {
+    let judged = |host: &str, proxies: &[&str]| {
+        let facts = changed(|facts| {
+            facts.config.server.host = host.parse().unwrap();
+            facts.config.server.trusted_proxies =
+                proxies.iter().map(|range| range.parse().unwrap()).collect();
+        });
+        let found = verdicts(RULES, "SMC2013", &facts, Profile::Production);
+        assert_eq!(found[0].state, State::Pass);
+        found.iter().any(|one| one.subject == "server.host" && one.state == State::Fail)
+    };
+    for (host, proxies) in
+        [("0.0.0.0", &["127.0.0.1"][..]), ("::", &[]), ("192.0.2.1", &["127.0.0.0/8", "::1"])]
+    {
+        assert!(judged(host, proxies), "{host} {proxies:?}");
+    }
+    for (host, proxies) in
+        [("127.0.0.1", &["127.0.0.1"][..]), ("0.0.0.0", &["127.0.0.1", "10.0.0.0/8"]), ("::1", &[])]
+    {
+        assert!(!judged(host, proxies), "{host} {proxies:?}");
+    }
+}

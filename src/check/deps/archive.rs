@@ -19,6 +19,9 @@ pub(super) const PACKED: u64 = 32 * 1024 * 1024;
 /// Largest dictionary that xz may ask for, in bytes (what `xz -9` uses).
 const DICTIONARY: usize = 64 * 1024 * 1024;
 
+/// Largest name or extended header of one file, in bytes.
+const ABOUT: u64 = 64 * 1024;
+
 /// How a file begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const XZ: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
@@ -43,9 +46,11 @@ fn read_within(bytes: Vec<u8>, most: u64) -> Result<Collected, Unusable> {
     let mut archive = Archive::new(unpacked.take(most));
     let mut collected = Collected::default();
     let mut newest = None;
-    for entry in archive.entries().map_err(|_| damaged())? {
+    // As they stand: what goes before a file and names it would else be read whole, however long it says it is.
+    let mut named = None;
+    for entry in archive.entries().map_err(|_| damaged())?.raw(true) {
         let mut entry = entry.map_err(|_| damaged())?;
-        if let Some(at) = take(&mut entry, &mut collected)? {
+        if let Some(at) = take(&mut entry, &mut named, &mut collected)? {
             newest = newest.max(Some(at));
         }
     }
@@ -61,17 +66,35 @@ fn read_within(bytes: Vec<u8>, most: u64) -> Result<Collected, Unusable> {
     collected.checked()
 }
 
-/// Takes one entry in; the time it carries.
-fn take<R: Read>(entry: &mut Entry<'_, R>, collected: &mut Collected) -> Result<Option<i64>, Unusable> {
+/// Takes one entry in; the time it carries. `named`: what the entry before says that this one is called.
+fn take<R: Read>(
+    entry: &mut Entry<'_, R>,
+    named: &mut Option<Vec<u8>>,
+    collected: &mut Collected,
+) -> Result<Option<i64>, Unusable> {
     let size = entry.size();
     collected.count(size)?;
     let kind = entry.header().entry_type();
-    if kind == EntryType::XGlobalHeader {
-        collected.commit = commit(&contents(entry, size)?);
-        return Ok(None);
+    match kind {
+        EntryType::XGlobalHeader => {
+            collected.commit = commit(&contents(entry, size)?);
+            return Ok(None);
+        }
+        EntryType::XHeader => {
+            *named = path_of(&about(entry, size)?)?.or(named.take());
+            return Ok(None);
+        }
+        EntryType::GNULongName => {
+            let name = about(entry, size)?;
+            *named = Some(name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec());
+            return Ok(None);
+        }
+        // Where a link leads is never asked.
+        EntryType::GNULongLink => return Ok(None),
+        _ => {}
     }
-    let path = String::from_utf8(entry.path_bytes().into_owned())
-        .map_err(|_| Unusable::because("it has a path that is not UTF-8"))?;
+    let path = named.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+    let path = String::from_utf8(path).map_err(|_| Unusable::because("it has a path that is not UTF-8"))?;
     let place = place(&path)?;
     match (kind, place) {
         (EntryType::Regular, Place::Advisory(package, file)) => {
@@ -83,6 +106,34 @@ fn take<R: Read>(entry: &mut Entry<'_, R>, collected: &mut Collected) -> Result<
         _ => return Err(Unusable::because(format!("it has a link or a device: {}", clean(&path)))),
     }
     Ok(entry.header().mtime().ok().and_then(|at| i64::try_from(at).ok()))
+}
+
+/// What stands before a file and is about it.
+fn about<R: Read>(entry: &mut Entry<'_, R>, size: u64) -> Result<Vec<u8>, Unusable> {
+    if size > ABOUT {
+        return Err(Unusable::because(format!(
+            "it has a name or a header of more than {} KiB",
+            ABOUT / 1024
+        )));
+    }
+    let mut bytes = Vec::new();
+    entry.take(ABOUT).read_to_end(&mut bytes).map_err(|_| damaged())?;
+    Ok(bytes)
+}
+
+/// The path that an extended header gives the next file (POSIX pax: lines of `LENGTH KEY=VALUE`).
+fn path_of(header: &[u8]) -> Result<Option<Vec<u8>>, Unusable> {
+    let mut found = None;
+    for record in tar::PaxExtensions::new(header) {
+        let record = record.map_err(|_| damaged())?;
+        match record.key_bytes() {
+            b"path" => found = Some(record.value_bytes().to_vec()),
+            // Another size than the header's would have the rest read as something else.
+            b"size" => return Err(Unusable::because("it has a file with two sizes")),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 fn contents<R: Read>(entry: &mut Entry<'_, R>, size: u64) -> Result<Vec<u8>, Unusable> {
@@ -152,6 +203,26 @@ pub(super) mod tests {
 
     const GOOD: (EntryType, &str, &[u8]) =
         (EntryType::Regular, "db-1/crates/a/RUSTSEC-2026-0001.md", b"text");
+
+    #[test]
+    fn what_names_the_next_file_is_read_and_bounded() {
+        let long = format!("db-1/crates/{}/RUSTSEC-2026-0001.md", "a".repeat(120));
+        let pax = format!("{} path={long}\n", long.len() + 10);
+        for (kind, name) in [(EntryType::GNULongName, format!("{long}\0")), (EntryType::XHeader, pax)] {
+            let named =
+                [(kind, "././@LongLink", name.as_bytes()), (EntryType::Regular, "db-1/short", b"text")];
+            let collected = read(gzip(&tar(&named))).unwrap();
+            let found: Vec<_> = collected.advisories.keys().map(|(package, _)| package.len()).collect();
+            assert_eq!(found, [120], "{kind:?}");
+            // The one after it has its own name again.
+            let next = [named[0], named[1], GOOD];
+            assert_eq!(read(gzip(&tar(&next))).unwrap().advisories.len(), 2);
+            let endless = vec![b'a'; 70_000];
+            assert!(why(&[(kind, "././@LongLink", &endless), GOOD]).contains("more than 64 KiB"), "{kind:?}");
+        }
+        assert!(why(&[(EntryType::XHeader, "x", b"11 size=99\n"), GOOD]).contains("two sizes"));
+        assert!(why(&[(EntryType::GNULongName, "x", b"../../etc/x\0"), GOOD]).contains("leads out"));
+    }
 
     #[test]
     fn an_archive_of_a_repository_gives_its_advisories_and_its_commit() {

@@ -1,7 +1,7 @@
 //! The report as Markdown: a page for a ticket, a pull request or an auditor's folder.
 
 use super::Report;
-use super::words::{controls, titled};
+use super::words::{Cause, controls, titled};
 use crate::check::baseline::Drift;
 use crate::check::coverage::{Coverage, Evidence, MEANING, ranges};
 use crate::check::finding::State;
@@ -19,10 +19,13 @@ pub(super) fn write(report: &Report<'_>) -> String {
         (Weight::Known, "As in the baseline"),
         (Weight::Unattested, "For people to see and attest"),
     ] {
-        let found = report.weighing(weight);
+        let found = report.grouped(weight);
         if !found.is_empty() {
-            page += &format!("\n## {title} ({})\n", found.len());
-            page.extend(found.iter().map(|one| whole(report, one)));
+            page += &format!("\n## {title} ({})\n", report.count(weight));
+            page.extend(found.iter().map(|group| match &group[..] {
+                [one] => whole(report, one),
+                several => together(several),
+            }));
         }
     }
     page += &waived(report);
@@ -100,6 +103,16 @@ fn whole(report: &Report<'_>, one: &Judged) -> String {
         );
     }
     text + &format!("- **Fingerprint**: {}\n", code(&finding.fingerprint))
+}
+
+/// Errors of one cause: said once, with the checks that wait for it.
+fn together(group: &[&Judged]) -> String {
+    let (first, cause) = (&group[0].finding, Cause::of(group));
+    let mut text = format!("\n### {} ({})\n\n", cause.title, first.severity.name());
+    for (head, words) in [("Observed", &first.observed), ("Do", &first.fix), ("Checks", &cause.checks)] {
+        text += &format!("- **{head}**: {}\n", escaped(words));
+    }
+    text + &format!("- **Then run**: {}\n", code(&cause.verify))
 }
 
 fn waived(report: &Report<'_>) -> String {
@@ -183,20 +196,25 @@ fn drifted(drift: &Drift) -> String {
 
 fn covered(report: &Report<'_>, coverage: &[Coverage]) -> String {
     let mut text = format!("\n## Frameworks\n\n{MEANING}\n\n");
-    text += "| framework | evidenced | partly | not assessable here |\n|---|---|---|---|\n";
+    text += "| framework | evidenced | partly | failing | not assessable here |\n|---|---|---|---|---|\n";
     for one in coverage {
         let title = format!("[{}]({})", escaped(&one.title), one.source);
         text += &format!(
-            "| {title} | {} | {} | {} |\n",
+            "| {title} | {} | {} | {} | {} |\n",
             one.evidenced.len(),
             one.partly.len(),
+            one.failing.len(),
             one.not_assessable.len()
         );
     }
     for one in coverage {
         text += &format!("\n### {}\n\n", escaped(&one.title));
         let listed = |evidence: &[Evidence]| evidence.iter().map(said).collect::<Vec<_>>().join("; ");
-        for (head, words) in [("Evidenced", listed(&one.evidenced)), ("Partly", listed(&one.partly))] {
+        for (head, words) in [
+            ("Evidenced", listed(&one.evidenced)),
+            ("Partly", listed(&one.partly)),
+            ("Failing", listed(&one.failing)),
+        ] {
             if !words.is_empty() {
                 text += &format!("- **{head}**: {}\n", escaped(&words));
             }

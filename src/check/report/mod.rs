@@ -173,6 +173,18 @@ impl Report<'_> {
         found
     }
 
+    /// Those of a weight, the gravest first, errors of one cause together.
+    fn grouped(&self, weight: Weight) -> Vec<Vec<&Judged>> {
+        let mut groups: Vec<Vec<&Judged>> = Vec::new();
+        for one in self.weighing(weight) {
+            match groups.iter_mut().find(|group| words::Cause::is_shared(group[0], one)) {
+                Some(group) => group.push(one),
+                None => groups.push(vec![one]),
+            }
+        }
+        groups
+    }
+
     /// What became of a check: the worst of what it says, as the score counts it.
     fn state(&self, id: &str) -> Option<State> {
         let says =

@@ -79,7 +79,7 @@ pub(super) fn prop(name: &str, value: &str) -> Value {
 /// Every control that something was observed of; where there is none, all are said to be.
 fn selection(covered: &[Coverage]) -> Value {
     let of = |framework: &Coverage| {
-        let assessed = framework.evidenced.iter().chain(&framework.partly);
+        let assessed = framework.evidenced.iter().chain(&framework.partly).chain(&framework.failing);
         assessed.map(|one| json!({ "control-id": token(&framework.id, &one.control) })).collect::<Vec<_>>()
     };
     let controls: Vec<Value> = covered.iter().flat_map(of).collect();
@@ -166,7 +166,8 @@ pub(super) fn risk(report: &Report<'_>, one: &Judged) -> Value {
 
 fn findings(report: &Report<'_>, framework: &Coverage) -> Vec<Value> {
     let evidenced = framework.evidenced.iter().map(|one| finding(report, framework, one, true));
-    evidenced.chain(framework.partly.iter().map(|one| finding(report, framework, one, false))).collect()
+    let others = framework.partly.iter().chain(&framework.failing);
+    evidenced.chain(others.map(|one| finding(report, framework, one, false))).collect()
 }
 
 fn finding(report: &Report<'_>, framework: &Coverage, evidence: &Evidence, satisfied: bool) -> Value {

@@ -1,6 +1,6 @@
 //! The report for people at a terminal: as wide as that, what counts first, every colour beside a word that says the same.
 
-use super::words::{controls, titled, wrapped};
+use super::words::{Cause, controls, titled, wrapped};
 use super::{Look, Report};
 use crate::check::baseline::Drift;
 use crate::check::coverage::{Coverage, Evidence, MEANING, ranges};
@@ -25,10 +25,13 @@ pub(super) fn write(report: &Report<'_>, look: Look) -> String {
         (Weight::Known, "AS IN THE BASELINE", "2"),
         (Weight::Unattested, "FOR PEOPLE TO SEE AND ATTEST", "36"),
     ] {
-        let found = report.weighing(weight);
+        let found = report.grouped(weight);
         if !found.is_empty() {
-            page += &heading(&format!("{title} ({})", found.len()), look, paint);
-            page.extend(found.iter().map(|one| whole(report, one, look)));
+            page += &heading(&format!("{title} ({})", report.count(weight)), look, paint);
+            page.extend(found.iter().map(|group| match &group[..] {
+                [one] => whole(report, one, look),
+                several => together(several, look),
+            }));
         }
     }
     page += &waived(report, look);
@@ -93,6 +96,23 @@ fn whole(report: &Report<'_>, one: &Judged, look: Look) -> String {
         let supports: Vec<String> =
             all.iter().map(|(title, ids)| format!("{title}: {}", ids.join(", "))).collect();
         text += &line("  mapped to    ", &supports.join("; "));
+    }
+    text
+}
+
+/// Errors of one cause: said once, with the checks that wait for it.
+fn together(group: &[&Judged], look: Look) -> String {
+    let (first, cause) = (&group[0].finding, Cause::of(group));
+    let title = look.paragraph(&format!("{:8}  ", first.severity.name()), &cause.title);
+    let severity = painted(first.severity.name(), paint_of(first.severity), look);
+    let mut text = format!("\n{}", title.replacen(first.severity.name(), &severity, 1));
+    for (head, words) in [
+        ("  observed     ", &first.observed),
+        ("  do           ", &first.fix),
+        ("  checks       ", &cause.checks),
+        ("  then run     ", &cause.verify),
+    ] {
+        text += &look.paragraph(head, words);
     }
     text
 }
@@ -190,10 +210,10 @@ fn drifted(drift: &Drift, look: Look) -> String {
 fn covered(report: &Report<'_>, coverage: &[Coverage], look: Look) -> String {
     let mut text = heading("FRAMEWORKS", look, "1");
     text += &look.paragraph("  ", MEANING);
-    text += "\n  evidenced  partly  not here\n";
+    text += "\n  evidenced  partly  failing  not here\n";
     for one in coverage {
-        let counts =
-            format!("  {:9}  {:6}  {:8}  ", one.evidenced.len(), one.partly.len(), one.not_assessable.len());
+        let (evidenced, partly, failing) = (one.evidenced.len(), one.partly.len(), one.failing.len());
+        let counts = format!("  {evidenced:9}  {partly:6}  {failing:7}  {:8}  ", one.not_assessable.len());
         text += &look.paragraph(&counts, &one.title);
     }
     for one in coverage {
@@ -203,6 +223,9 @@ fn covered(report: &Report<'_>, coverage: &[Coverage], look: Look) -> String {
         }
         if !one.partly.is_empty() {
             text += &look.paragraph("    partly       ", &partly(&one.partly));
+        }
+        if !one.failing.is_empty() {
+            text += &look.paragraph("    failing      ", &partly(&one.failing));
         }
         text += &not_here(report, one, look);
     }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use super::Report;
 use crate::check::engine::Finding;
+use crate::check::finding::{State, counted};
+use crate::check::outcome::Judged;
 use crate::domain::event::is_deceptive;
 
 /// Columns of a terminal that everybody has.
@@ -53,6 +55,43 @@ pub(super) fn controls(report: &Report<'_>, finding: &Finding) -> Vec<(String, V
         all.push(("CWE".to_owned(), ids.clone()));
     }
     all
+}
+
+/// Several errors that have one cause.
+pub(super) struct Cause {
+    /// How many checks wait for it.
+    pub title: String,
+    /// Each check once, with how much it matters.
+    pub checks: String,
+    /// The command that looks again at all of them.
+    pub verify: String,
+}
+
+impl Cause {
+    pub fn of(group: &[&Judged]) -> Self {
+        let mut ids: Vec<(&str, &str)> =
+            group.iter().map(|one| (one.finding.id.as_str(), one.finding.severity.name())).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let named: Vec<String> = ids.iter().map(|(id, severity)| format!("{id} ({severity})")).collect();
+        let (first, all) = (&group[0].finding, ids.iter().map(|(id, _)| *id).collect::<Vec<_>>().join(","));
+        Self {
+            title: format!("{} cannot be assessed, for one reason", counted(ids.len(), "check", "checks")),
+            checks: named.join(", "),
+            verify: first.verify.replace(&first.id, &all),
+        }
+    }
+
+    /// Whether two are errors of one cause: the same was seen, the same is to be done, one command looks again.
+    pub fn is_shared(one: &Judged, other: &Judged) -> bool {
+        let (one, other) = (&one.finding, &other.finding);
+        let again = |finding: &Finding| finding.verify.replace(&finding.id, "");
+        one.state == State::Error
+            && other.state == State::Error
+            && one.observed == other.observed
+            && one.fix == other.fix
+            && again(one) == again(other)
+    }
 }
 
 /// What it is about, after its title.

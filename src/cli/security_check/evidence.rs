@@ -1,6 +1,9 @@
 //! `--evidence-dir`: every form of the report in one folder, and a manifest of their digests, signed as the evidence of
 //! rotations is, with the manifest's own digest in the audit trail. Never: over an earlier bundle.
 
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -78,16 +81,22 @@ pub(super) fn write(
 /// A folder of its own, named by what was asked and when.
 fn fresh(report: &Report<'_>, folder: &Path) -> Result<PathBuf, Refused> {
     let at: String = report.at.rfc3339().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    let bundle = folder.join(format!("security-check-{}-{at}", report.asked));
+    let name = format!("security-check-{}-{at}", report.asked);
     let refused = |error: std::io::Error| {
-        let text = format!("{} cannot be made: {}", bundle.display(), io_cause(&error));
+        let text = format!("{} cannot be made: {}", folder.join(&name).display(), io_cause(&error));
         Refused::incomplete("REPORT_UNWRITTEN", text, "name a folder that this user may write")
     };
     make_data_dir(folder).map_err(refused)?;
-    std::fs::create_dir(&bundle).map_err(refused)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(&bundle, mode).map_err(refused)?;
-    Ok(bundle)
+    // Others may begin in the same millisecond.
+    let numbered = (2..100).map(|number| format!("{name}-{number}"));
+    for name in std::iter::once(name.clone()).chain(numbered) {
+        let bundle = folder.join(name);
+        match DirBuilder::new().mode(0o700).create(&bundle) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|()| bundle).map_err(refused),
+        }
+    }
+    Err(refused(ErrorKind::AlreadyExists.into()))
 }
 
 /// Signs with the server's evidence key, and records the manifest's digest in the trail.

@@ -1,4 +1,4 @@
-//! Advisories about this program go on record where it has a database: alerts follow what is on record. Never: a database
+//! Advisories about this program go on record where it has a database, each once: alerts follow what is on record. Never: a database
 //! that is not there or is of another version made or changed for that, or advisories about another program's packages.
 
 use crate::check::Request;
@@ -8,7 +8,7 @@ use crate::cli::administer::runtime;
 use crate::cli::output::Output;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::store::{Recorded, Store};
+use crate::store::{FoundAdvisory, Recorded, Store};
 
 /// The check that finds them.
 const CHECK: &str = "SMC7002";
@@ -27,26 +27,27 @@ pub(super) fn tell(judged: &[Judged], request: &Request, output: &Output) {
     if found.is_empty() || request.lockfile.is_some() || !Store::may_be_at(url) {
         return;
     }
-    let events: Vec<Recorded> = found
+    let told: Vec<FoundAdvisory<'_>> = found
         .iter()
         .take(MOST)
         .map(|subject| {
             let (advisory, package) = subject.split_once(' ').unwrap_or((subject, ""));
             let event = Event::new(EventCode::AdvisoryFound).operation("security-check deps");
             let event = event.subject(advisory).detail("package", package);
-            Recorded::now(event.detail("found", found.len().to_string()), &request.clock, &request.dice)
+            let event = event.detail("found", found.len().to_string());
+            FoundAdvisory { advisory, package, event: Recorded::now(event, &request.clock, &request.dice) }
         })
         .collect();
-    let recorded = runtime().map(|runtime| runtime.block_on(record(url, &events)));
+    let recorded = runtime().map(|runtime| runtime.block_on(record(url, &told)));
     if !matches!(recorded, Ok(Ok(()))) {
         let why = "the advisories could not be recorded in the database, and no alert tells of them";
         output.warn("NOT_RECORDED", why, "see that the database is reachable and of this version");
     }
 }
 
-async fn record(url: &str, events: &[Recorded]) -> Result<(), Failure> {
+async fn record(url: &str, found: &[FoundAdvisory<'_>]) -> Result<(), Failure> {
     let store = Store::open_unchanged(url).await.map_err(|error| error.cause)?;
-    let recorded = store.record(events).await;
+    let told = store.tell_advisories(found).await;
     store.close().await;
-    recorded
+    told.map(|_count| ())
 }

@@ -204,6 +204,10 @@ async fn an_advisory_about_this_program_is_told() {
     assert_eq!(found["unmapped"]["subject"], "RUSTSEC-2026-9999");
     assert!(found["unmapped"]["details"]["package"].as_str().unwrap().starts_with("serde 1."), "{found}");
 
+    // Looking again tells nothing new.
+    let again = super::command(&server, &check).await;
+    assert_eq!(again.status.code(), Some(1), "{}", String::from_utf8_lossy(&again.stdout));
+
     // What is found of another program is nothing of this one.
     std::fs::write(
         server.data.join("Cargo.lock"),
