@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::problem::Wrong;
 use super::quoting::quoted;
 use crate::crypto::SecretString;
+use crate::reading::io_cause;
 
 /// Long enough for a person to touch a hardware token.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -19,12 +20,10 @@ pub fn run_for_secret(command: &[String]) -> Result<SecretString, Wrong> {
     let Some((program, arguments)) = command.split_first() else {
         return Err(failed("it names no program"));
     };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(&format!("{} cannot be started: {error}", quoted(program))))?;
+    let mut child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(
+            |error| failed(&format!("{} cannot be started: {}", quoted(program), io_cause(&error))),
+        )?;
     let printed = collect(&mut child);
     if printed.is_err() {
         let _ended = child.kill().and_then(|()| child.wait());
@@ -44,7 +43,7 @@ fn collect(child: &mut Child) -> Result<SecretString, Wrong> {
     let bytes = receive
         .recv_timeout(LIMIT)
         .map_err(|_| failed("it printed no end within 30 s"))?
-        .map_err(|error| failed(&format!("its output cannot be read: {error}")))?;
+        .map_err(|error| failed(&format!("its output cannot be read: {}", io_cause(&error))))?;
     if bytes.len() > 4_096 {
         return Err(failed("it printed more than 4,096 bytes"));
     }
@@ -60,7 +59,7 @@ fn wait(child: &mut Child, began: Instant) -> Result<std::process::ExitStatus, W
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-            Err(error) => return Err(failed(&format!("it cannot be waited for: {error}"))),
+            Err(error) => return Err(failed(&format!("it cannot be waited for: {}", io_cause(&error)))),
         }
     }
     Err(failed("it closed its output and did not end within 30 s"))

@@ -20,6 +20,7 @@ use super::{Config, MasterKeyConfig, PassphraseKdf};
 use crate::ambient::Dice;
 use crate::crypto::{Key, SecretString};
 use crate::policy::Environment;
+use crate::reading::io_cause;
 
 const MAKE_ONE: &str = "make one with 'spotify-mcp config keygen'";
 /// A key and its line end, with room for mistakes worth naming.
@@ -145,7 +146,7 @@ pub fn missing() -> Wrong {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> KeyRefusal {
-    let why = format!("a first master key cannot be written there: {error}");
+    let why = format!("a first master key cannot be written there: {}", io_cause(error));
     let wrong =
         Wrong::new(why, "make the data directory writable, or set DATA_DIR").coded("MASTER_KEY_UNWRITABLE");
     KeyRefusal { place: path.display().to_string(), wrong }
