@@ -8,8 +8,8 @@ use std::path::Path;
 use super::CHECKPOINTS;
 use super::line::{Facts, Marker, chain_of};
 use super::merkle::{Frontier, Tree, leaf_hash};
-use super::reader::{self, Segment};
-use super::verify::claims::{Claim, of_checkpoints};
+use super::reader::{self, End, Segment};
+use super::verify::claims::{Claim, Source, of_checkpoints};
 use super::verify::{Examination, Problem};
 
 /// The claims in the file of checkpoints, and what is wrong with that file. No file is no claim.
@@ -24,8 +24,24 @@ pub fn checkpoints(dir: &Path) -> io::Result<(Vec<Claim>, Vec<Problem>)> {
     });
     match read {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok((claims, problems)),
+        Err(_) => Ok((claims, problems)),
+        Ok(end) => {
+            problems.extend(no_tail(&end));
+            Ok((claims, problems))
+        }
     }
+}
+
+/// A server that was killed leaves part of a line, which is a few hundred bytes: what is longer was put there.
+const LONGEST_TAIL: u64 = 16 << 10;
+
+fn no_tail(end: &End) -> Option<Problem> {
+    (end.endless || end.torn > LONGEST_TAIL).then(|| Problem {
+        code: "AUDIT_CHECKPOINT_UNREADABLE",
+        seq: None,
+        place: Source::Checkpoints(end.bytes).place(),
+        what: format!("more than {LONGEST_TAIL} bytes stand behind the last checkpoint, and are none"),
+    })
 }
 
 /// The segments of a trail; none where there is no folder.
@@ -150,4 +166,25 @@ pub fn leaves(segments: &[Segment], size: u64, (first, last): (u64, u64)) -> io:
         })?;
     }
     Ok(leaves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::line::LONGEST_LINE;
+
+    #[test]
+    fn a_tail_that_no_server_leaves_behind_its_checkpoints_is_told() {
+        let dir = std::env::temp_dir().join(format!("spotify-mcp-survey-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let with = |tail: &[u8]| {
+            std::fs::write(dir.join(CHECKPOINTS), tail).unwrap();
+            checkpoints(&dir).unwrap().1.into_iter().map(|problem| problem.code).collect::<Vec<_>>()
+        };
+        assert!(with(b"{\"note\":\"torn").is_empty(), "a server that was killed");
+        for length in [LONGEST_TAIL as usize + 1, LONGEST_LINE + (256 << 10)] {
+            assert_eq!(with(&vec![0; length]), ["AUDIT_CHECKPOINT_UNREADABLE"], "{length}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -204,13 +204,19 @@ impl Verdict {
         Self::new(State::Error, source, why)
     }
 
-    /// What it is about, where one check looks at several things (a package and its advisory, a file, an address).
+    /// What it is about, where one check looks at several things (a package and its advisory, a file, an address). What is
+    /// wrong with it stays what it was.
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         let subject = subject.into();
         self.subject = cleaned(&subject);
-        self.identity = vec![subject];
+        self.identity.splice(..1, [subject]);
         self
+    }
+
+    /// What is wrong with the subject, as it was told by [`Self::of_kind`].
+    pub fn kinds(&self) -> &[String] {
+        self.identity.get(1..).unwrap_or_default()
     }
 
     /// What is wrong with the subject, stable from run to run: whoever accepts this does not accept something worse.

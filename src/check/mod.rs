@@ -27,6 +27,7 @@ pub mod score;
 pub mod selection;
 pub mod self_test;
 pub mod tasks;
+mod temporary;
 pub mod waiver;
 
 pub use catalogue::{Area, Catalogue, Check};

@@ -1,6 +1,7 @@
 //! What was asked: which checks, by area, id and tag, and what `--offline` takes out.
 
 use super::catalogue::{Area, Catalogue, Check, Need};
+use super::probe;
 
 /// What was asked.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,9 @@ impl Selection {
         if !self.probe && check.needs.contains(&Need::Probe) {
             return Asked::Without("without --probe: it is tried on a server started apart".to_owned());
         }
-        match check.needs.iter().find(|need| self.offline && need.is_fetched()) {
+        // What a server apart shows needs nobody else.
+        let is_tried = self.probe && probe::tries(&check.id);
+        match check.needs.iter().find(|need| self.offline && need.is_fetched() && !is_tried) {
             Some(need) => Asked::Without(format!("--offline: it needs the {}", need.name())),
             None => Asked::Yes,
         }

@@ -54,6 +54,9 @@ pub struct Args {
     /// End when standard input ends: for a parent that may be killed
     #[arg(long, hide = true, conflicts_with = "stdio")]
     pub while_stdin: bool,
+    /// Take the time for so many seconds later than it is: for a parent that tries what is then over
+    #[arg(long, hide = true, requires = "while_stdin", value_name = "SECONDS", default_value_t = 0)]
+    pub clock_ahead: u32,
     /// In development: let a debugger of this user in, and let /proc show memory and environment to this user
     #[arg(long)]
     pub allow_debugging: bool,
@@ -82,6 +85,15 @@ pub fn run(args: &Args, global: &Global, make: MakeServer) -> Result<Exit, Refus
     // Everything is closed. A read of standard input that nobody waits for any more must not keep the process.
     runtime.shutdown_background();
     ended
+}
+
+fn clock(ahead: u32) -> Clock {
+    if ahead == 0 {
+        return Clock::system();
+    }
+    let (clock, hand) = Clock::shifted_by_hand();
+    hand.advance(Duration::from_secs(ahead.into()));
+    clock
 }
 
 async fn serve(
@@ -114,7 +126,7 @@ async fn serve(
         config,
         Mode { sandbox: args.sandbox, stdio: args.stdio },
         &started.roots,
-        (Clock::system(), Dice::system()),
+        (clock(args.clock_ahead), Dice::system()),
     );
     let app = Arc::new(app.await.map_err(|error| serve_refused::refused_build(error, database.expose()))?);
 

@@ -36,6 +36,8 @@ pub struct Gathered {
     pub sealed: Option<SealedFile>,
     /// The configuration file that was named.
     pub file: Option<PathBuf>,
+    /// The dotenv file that was named.
+    pub env_file: Option<PathBuf>,
 }
 
 /// A value and where it came from.
@@ -99,6 +101,7 @@ pub fn contents(root: &Map<String, Node>, path: &Path) -> Gathered {
 impl Gathered {
     fn variables(&mut self, sources: &Sources) -> Variables {
         let mut variables = Variables::new();
+        self.env_file.clone_from(&sources.env_file);
         if let Some(path) = &sources.env_file {
             variables.extend(self.dotenv(path));
         }

@@ -198,6 +198,11 @@ impl Loaded {
         self.gathered.file.as_deref()
     }
 
+    /// The dotenv file that was named, read or not.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.gathered.env_file.as_deref()
+    }
+
     /// Where the value of a key came from.
     pub fn origin_of(&self, key: &str) -> Origin {
         self.gathered.values.get(key).map_or(Origin::Default, |setting| setting.origin.clone())

@@ -204,10 +204,9 @@ const fn sqlite_refused(cause: Failure) -> OpenStoreError {
     }
 }
 
-async fn sqlite_with(options: SqliteConnectOptions) -> Result<Pool, OpenStoreError> {
-    let options = options
-        // We create it; SQLite must not make an empty one in the place of a file that vanished.
-        .create_if_missing(false)
+/// How servers have SQLite work.
+pub(super) fn as_servers(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
@@ -215,7 +214,12 @@ async fn sqlite_with(options: SqliteConnectOptions) -> Result<Pool, OpenStoreErr
         // The thread that reads waits for the one that takes its rows only after so many.
         .row_buffer_size(1_000)
         // What is deleted is overwritten, not merely unlinked.
-        .pragma("secure_delete", "ON");
+        .pragma("secure_delete", "ON")
+}
+
+async fn sqlite_with(options: SqliteConnectOptions) -> Result<Pool, OpenStoreError> {
+    // We create it; SQLite must not make an empty one in the place of a file that vanished.
+    let options = as_servers(options).create_if_missing(false);
     let file = DatabaseFile::create_private(options.get_filename()).map_err(sqlite_refused)?;
 
     let pool = |size: u32| {

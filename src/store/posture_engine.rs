@@ -4,7 +4,9 @@
 use std::net::IpAddr;
 use std::str::FromStr as _;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::{Pool, Store};
 use crate::failure::{During as _, Failure};
@@ -16,6 +18,8 @@ pub struct SqliteStanding {
     pub journal: String,
     /// What is wrong with its pages, indexes and references.
     pub damage: Vec<String>,
+    /// What of their settings connections of servers do not have, tried on one to an empty database in memory.
+    pub unset: Vec<&'static str>,
 }
 
 /// How PostgreSQL sees this session.
@@ -85,7 +89,8 @@ impl Store {
     /// SQLite's own word; `None` on another engine.
     pub async fn sqlite_standing(&self) -> Result<Option<SqliteStanding>, Failure> {
         let Pool::Sqlite { file, .. } = &self.pool else { return Ok(None) };
-        Ok(Some(SqliteStanding { journal: file.journal().to_owned(), damage: self.damage().await? }))
+        let (damage, unset) = (self.damage().await?, unset().await?);
+        Ok(Some(SqliteStanding { journal: file.journal().to_owned(), damage, unset }))
     }
 
     /// PostgreSQL's own word on a connection made with this URL; `None` on another engine.
@@ -139,6 +144,26 @@ impl Store {
         let method = said.as_deref().and_then(|said| said.split(':').next()).unwrap_or("trust");
         Ok(Some(method.to_owned()))
     }
+}
+
+/// What the connections of servers have set: references are kept, a commit is on the disk, what is deleted is overwritten.
+const SETTINGS: [(&str, &str, i64); 3] = [
+    ("foreign_keys", "PRAGMA foreign_keys", 1),
+    ("synchronous = FULL", "PRAGMA synchronous", 2),
+    ("secure_delete", "PRAGMA secure_delete", 1),
+];
+
+async fn unset() -> Result<Vec<&'static str>, Failure> {
+    let options = SqliteConnectOptions::from_str("sqlite::memory:").during("opening SQLite in memory")?;
+    let options = super::open::as_servers(options);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let mut unset = Vec::new();
+    for (name, sql, wanted) in SETTINGS {
+        let set: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await?;
+        unset.extend((set != wanted).then_some(name));
+    }
+    connection.close().await?;
+    Ok(unset)
 }
 
 const fn mode(mode: PgSslMode) -> &'static str {

@@ -72,7 +72,7 @@ pub(super) fn secret(key: &str, value: &str, dice: &Dice) -> Secret {
 }
 
 pub(super) fn there(mode: u32) -> There {
-    There { mode, uid: 1000, leads_to: None, above: Vec::new(), in_shared_folder: false }
+    There { mode, uid: 1000, acl: Ok(Vec::new()), leads_to: None, above: Vec::new(), in_shared_folder: false }
 }
 
 pub(super) fn file(role: Role, path: &str, there: There) -> FileSeen {

@@ -1,14 +1,15 @@
 //! The files that a server of this configuration reads and writes, as the file system shows them: kind, mode, owner,
-//! links, and the folders above. Never: their contents, or following a link without saying so.
+//! access control list, links, and the folders above. Never: their contents, or following a link without saying so.
 
+use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::audit::CHECKPOINTS;
-use crate::audit::reader::segments;
-use crate::config::{Config, Loaded, master_key};
+use super::acl::{self, Granted};
+use super::places;
+use crate::check::Seen;
+use crate::config::Loaded;
 use crate::reading::io_cause;
-use crate::store::Store;
 
 /// What a file is for, which decides who may read and write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +24,12 @@ pub enum Role {
     Configuration,
     /// The database, its logs, the trail's files, the operational log.
     Data,
-    /// The data directory or the trail's folder.
+    /// One that is not written to any more: a segment of the trail, a log, a backup.
+    Older,
+    /// The data directory, the trail's folder or that of backups.
     Folder,
+    /// A program that the configuration has run, or a file that one is told to run.
+    Program,
 }
 
 impl Role {
@@ -36,7 +41,9 @@ impl Role {
             Self::ConfigurationWithSecrets => "configuration with secrets",
             Self::Configuration => "configuration",
             Self::Data => "data file",
+            Self::Older => "older data file",
             Self::Folder => "folder",
+            Self::Program => "program",
         }
     }
 
@@ -45,9 +52,9 @@ impl Role {
         match self {
             Self::MasterKey => 0o077,
             Self::Secret | Self::ConfigurationWithSecrets => 0o037,
-            Self::Data => 0o037,
+            Self::Data | Self::Older => 0o037,
             Self::Folder => 0o027,
-            Self::Configuration => 0o022,
+            Self::Configuration | Self::Program => 0o022,
         }
     }
 }
@@ -81,6 +88,8 @@ pub struct There {
     pub mode: u32,
     /// Whose.
     pub uid: u32,
+    /// Whom its access control list names beside its owner and group.
+    pub acl: Seen<Vec<Granted>>,
     /// Where it leads, where it is a symbolic link out of its own folder.
     pub leads_to: Option<PathBuf>,
     /// Every folder above it, as it is named and as it is, from the nearest up: who may write there may put something in
@@ -101,54 +110,21 @@ pub struct Above {
     pub uid: u32,
     /// Of which group.
     pub gid: u32,
+    /// Whom its access control list names beside them.
+    pub acl: Seen<Vec<Granted>>,
 }
 
 /// Looks at every file that the configuration leads to.
 pub fn look(loaded: &Loaded) -> Vec<FileSeen> {
-    let config = loaded.as_far_as_valid();
-    let mut all: Vec<(Role, PathBuf)> = Vec::new();
-    let secret_files: Vec<&Path> = loaded.secret_files().collect();
-    if let Some(path) = loaded.file() {
-        let plain = secret_files.contains(&path);
-        all.push((if plain { Role::ConfigurationWithSecrets } else { Role::Configuration }, path.to_owned()));
-    }
-    all.extend(secret_files.iter().map(|path| (Role::Secret, (*path).to_owned())));
-    all.extend(config.security.master_key.credential.iter().map(|path| (Role::Secret, path.clone())));
-    if let Some(tls) = &config.server.tls {
-        all.extend([(Role::Secret, tls.key.clone()), (Role::Configuration, tls.certificate.clone())]);
-    }
-    all.extend(of_data(config));
     let mut files: Vec<FileSeen> = Vec::new();
-    for (role, path) in all {
-        if !files.iter().any(|file| file.path == path) {
-            let found = found(&path);
+    let mut known: HashSet<PathBuf> = HashSet::new();
+    for (role, path, unseen) in places::all(loaded) {
+        if known.insert(path.clone()) {
+            let found = unseen.map_or_else(|| found(&path), Found::Unseen);
             files.push(FileSeen { role, path, found });
         }
     }
     files
-}
-
-/// What servers write, where it is there: it is no fault that a server never ran.
-fn of_data(config: &Config) -> Vec<(Role, PathBuf)> {
-    let data_dir = &config.storage.data_dir;
-    let mut all = vec![(Role::Folder, data_dir.clone()), (Role::Folder, config.audit.dir.clone())];
-    all.push((Role::MasterKey, master_key::generated_path(data_dir)));
-    if let Some(database) = Store::file_of(config.storage.url.expose()) {
-        let beside = |end: &str| {
-            let mut name = database.as_os_str().to_owned();
-            name.push(end);
-            PathBuf::from(name)
-        };
-        all.extend([beside("-wal"), beside("-shm"), database.clone()].map(|path| (Role::Data, path)));
-    }
-    all.extend(
-        [data_dir.join("tombstones.ndjson"), config.audit.dir.join(CHECKPOINTS)]
-            .map(|path| (Role::Data, path)),
-    );
-    let last = segments(&config.audit.dir).ok().and_then(|found| found.into_iter().next_back());
-    all.extend(last.map(|segment| (Role::Data, segment.path)));
-    all.retain(|(_, path)| path.symlink_metadata().is_ok());
-    all
 }
 
 /// What there is at a path.
@@ -169,6 +145,7 @@ pub fn found(path: &Path) -> Found {
     Found::There(There {
         mode: file.permissions().mode() & 0o7777,
         uid: file.uid(),
+        acl: acl::of(path),
         leads_to: is_away.then(|| real.clone()),
         above: above(&[&folder, &home, &folder_of(&real)]),
         in_shared_folder: shared,
@@ -186,8 +163,8 @@ fn above(folders: &[&Path]) -> Vec<Above> {
         for path in folder.ancestors() {
             let Ok(seen) = path.metadata() else { continue };
             if !all.iter().any(|one| one.path == path) {
-                let mode = seen.mode() & 0o7777;
-                all.push(Above { path: path.to_owned(), mode, uid: seen.uid(), gid: seen.gid() });
+                let (mode, acl) = (seen.mode() & 0o7777, acl::of(path));
+                all.push(Above { path: path.to_owned(), mode, uid: seen.uid(), gid: seen.gid(), acl });
             }
         }
     }

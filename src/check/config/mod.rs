@@ -3,9 +3,11 @@
 //!
 //! Never: changing anything; a rule that does input or output; a secret in a fact.
 
+mod acl;
 mod cases;
 mod files;
 pub(super) mod master;
+mod places;
 mod rules_access;
 mod rules_configuration;
 mod rules_files;
@@ -28,6 +30,7 @@ use crate::domain::scope::Scope;
 use crate::policy::ToolPolicies;
 use crate::policy::environment;
 
+pub use acl::{Granted, Who};
 pub use cases::cases;
 pub use files::{Above, FileSeen, Found, Role, There};
 pub use master::{Master, Place};

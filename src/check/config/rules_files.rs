@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::Facts;
+use super::acl::{Granted, Who};
 use super::files::{Above, FileSeen, Found, Role, There};
-use crate::check::{Ground, Severity, Source, Verdict};
+use crate::check::{Ground, Severity, Source, State, Verdict};
 
 /// SMC2004.
 pub fn files_closed(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
@@ -16,7 +17,15 @@ pub fn files_closed(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
             _ => None,
         }));
     }
-    let mut found: Vec<Verdict> = facts.files.iter().map(|file| judge(file, &owners)).collect();
+    let judged = facts.files.iter().map(|file| (file.role, judge(file, &owners)));
+    // A trail of years has many segments: those that are in order are told together.
+    let is_plain = |(role, verdict): &(Role, Verdict)| *role == Role::Older && verdict.state == State::Pass;
+    let (plain, told): (Vec<_>, Vec<_>) = judged.partition(is_plain);
+    let mut found: Vec<Verdict> = told.into_iter().map(|(_, verdict)| verdict).collect();
+    if !plain.is_empty() {
+        let seen = format!("{} older segments, logs and backups, each its owner's alone", plain.len());
+        found.push(Verdict::pass(Source::key("storage.data_dir"), seen).about("older files"));
+    }
     if found.is_empty() {
         found.push(Verdict::not_applicable(Source::key("storage.data_dir"), "there is no file yet"));
     }
@@ -27,6 +36,10 @@ fn judge(file: &FileSeen, owners: &[u32]) -> Verdict {
     let what = file.role.name();
     let at = Source::file(&file.path);
     let verdict = match &file.found {
+        // Judged elsewhere than it runs, as in a repository.
+        Found::Nothing if file.role == Role::Program => {
+            Verdict::not_applicable(at, format!("the {what} is not on this machine"))
+        }
         Found::Nothing => Verdict::error(at, format!("the {what} is not there")),
         Found::Unseen(why) => Verdict::error(at, format!("the {what} cannot be looked at: {why}")),
         Found::There(there) => match wrong(file.role, &file.path, there, owners) {
@@ -35,7 +48,10 @@ fn judge(file: &FileSeen, owners: &[u32]) -> Verdict {
                 let verdict = verdict.about(file.path.to_string_lossy()).of_kind(seen);
                 return severity.into_iter().fold(verdict, Verdict::severe);
             }
-            None => Verdict::pass(at, format!("{what}: mode {:04o}, owner {}", there.mode, there.uid)),
+            None => match unseen_list(file.role, there) {
+                Some(unseen) => Verdict::error(at, format!("{what}: {unseen}")),
+                None => Verdict::pass(at, format!("{what}: mode {:04o}, owner {}", there.mode, there.uid)),
+            },
         },
     };
     verdict.about(file.path.to_string_lossy())
@@ -60,6 +76,15 @@ fn wrong(
         let seen = format!("mode {:04o} lets {who} in", there.mode);
         return Some((seen, format!("chmod {mode} {name}"), None));
     }
+    let granted = there
+        .acl
+        .iter()
+        .flatten()
+        .find(|granted| granted.bits & role.forbidden() & 0o007 != 0 && !is_owner(granted.who, owners));
+    if let Some(Granted { who, bits }) = granted {
+        let seen = format!("its access control list lets {who} in ({})", letters(*bits));
+        return Some((seen, format!("setfacl -b {name}"), None));
+    }
     if !owners.contains(&there.uid) {
         let seen = format!("its owner is user {}, neither this one nor root", there.uid);
         return Some((
@@ -73,7 +98,8 @@ fn wrong(
     if let Some(found) = open.min_by_key(|(.., severity)| severity.is_some()) {
         return Some(found);
     }
-    if let Some(target) = &there.leads_to {
+    // What is run is often a link that the system keeps.
+    if let Some(target) = there.leads_to.as_ref().filter(|_| role != Role::Program) {
         let seen = format!("it is a symbolic link to {}", target.display());
         return Some((
             seen,
@@ -86,6 +112,24 @@ fn wrong(
         return Some((seen, format!("move {name} to a folder of its owner's alone"), Some(Severity::Medium)));
     }
     None
+}
+
+/// Whether this is the server's user, or root.
+fn is_owner(who: Who, owners: &[u32]) -> bool {
+    matches!(who, Who::User(user) if owners.contains(&user))
+}
+
+fn letters(bits: u32) -> String {
+    let all = [(0o4, 'r'), (0o2, 'w'), (0o1, 'x')];
+    all.iter().map(|(bit, letter)| if bits & bit == 0 { '-' } else { *letter }).collect()
+}
+
+/// The access control list, of the file or of a folder above, that could not be read.
+fn unseen_list(role: Role, there: &There) -> Option<String> {
+    let folder =
+        |above: &Above| above.acl.as_ref().err().map(|unseen| format!("{}: {unseen}", above.path.display()));
+    let own = there.acl.as_ref().err().map(|unseen| unseen.why.clone());
+    own.filter(|_| role.forbidden() != 0).or_else(|| there.above.iter().find_map(folder))
 }
 
 /// Who may put something in a file's place, because of this folder above it. In a sticky one only the folder's owner may.
@@ -104,6 +148,13 @@ fn open_folder(folder: &Above, owners: &[u32]) -> Option<(String, String, Option
         0o020 if gid != uid => {
             let seen = format!("group {gid} may replace it: {path} may be written by that group");
             Some((seen, format!("chmod g-w {path}"), Some(Severity::Medium)))
+        }
+        bits if bits & 0o1000 == 0 => {
+            let writes = |granted: &&Granted| granted.bits & 0o2 != 0 && !is_owner(granted.who, owners);
+            let Granted { who, .. } = folder.acl.iter().flatten().find(writes)?;
+            let seen = format!("{who} may replace it: the access control list of {path} lets them write");
+            let severity = matches!(who, Who::Group(_)).then_some(Severity::Medium);
+            Some((seen, format!("setfacl -b {path}"), severity))
         }
         _ => None,
     }

@@ -174,6 +174,8 @@ fn each_way_in_which_a_file_stands_open_is_seen() {
         (Role::Configuration, 0o664),
         (Role::Data, 0o644),
         (Role::Folder, 0o770),
+        (Role::Older, 0o644),
+        (Role::Program, 0o775),
     ] {
         let verdict = with(role, there(mode));
         assert_eq!(verdict.state, State::Fail, "{role:?} {mode:o}");
@@ -186,7 +188,7 @@ fn each_way_in_which_a_file_stands_open_is_seen() {
     let link = with(Role::Secret, There { leads_to: Some("/home/mallory/k".into()), ..there(0o600) });
     assert_eq!((link.state, link.severity), (State::Fail, Some(Severity::Medium)));
     let below = |mode, uid, gid| {
-        let above = vec![Above { path: "/srv".into(), mode, uid, gid }];
+        let above = vec![Above { path: "/srv".into(), mode, uid, gid, acl: Ok(Vec::new()) }];
         with(Role::Secret, There { above, ..there(0o600) })
     };
     for (mode, fix) in [(0o757, "chmod o-w /srv"), (0o777, "chmod go-w /srv")] {
@@ -204,9 +206,62 @@ fn each_way_in_which_a_file_stands_open_is_seen() {
     for (mode, uid, gid) in [(0o775, 1000, 1000), (0o1777, 0, 0), (0o1775, 0, 50), (0o755, 0, 50)] {
         assert_eq!(below(mode, uid, gid).state, State::Pass, "{mode:o} {uid} {gid}");
     }
+    // A program is what its link leads to; it may be read.
+    let linked = There { leads_to: Some("/etc/alternatives/x".into()), ..there(0o755) };
+    assert_eq!(with(Role::Program, linked).state, State::Pass);
     assert_eq!(with(Role::Secret, There { in_shared_folder: true, ..there(0o600) }).state, State::Fail);
+    let elsewhere = changed(|facts| {
+        facts.files = vec![file(Role::Program, "/usr/local/bin/tell", there(0o755))];
+        facts.files[0].found = Found::Nothing;
+    });
+    assert_eq!(state(RULES, "SMC2004", &elsewhere), State::NotApplicable);
     let gone = changed(|facts| facts.files[0].found = Found::Nothing);
     assert_eq!(state(RULES, "SMC2004", &gone), State::Error);
+}
+
+#[test]
+fn whom_an_access_control_list_lets_in_counts_as_whom_the_mode_does() {
+    let named = |who, bits| Ok(vec![Granted { who, bits }]);
+    let (mallory, staff) = (Who::User(1001), Who::Group(50));
+    let judged = |role, there| {
+        let facts = changed(|facts| facts.files = vec![file(role, "/f", there)]);
+        verdicts(RULES, "SMC2004", &facts, Profile::Production).remove(0)
+    };
+    let with = |role, acl| judged(role, There { acl, ..there(0o640) });
+    let reader = with(Role::Secret, named(mallory, 4));
+    assert_eq!((reader.state, reader.fix.as_deref()), (State::Fail, Some("setfacl -b /f")));
+    assert!(reader.observed.contains("user 1001 in (r--)"), "{}", reader.observed);
+    assert_eq!(with(Role::Data, named(staff, 4)).state, State::Fail);
+    assert_eq!(with(Role::Program, named(mallory, 2)).state, State::Fail);
+    // Who may have it anyway, and what everybody may.
+    assert_eq!(with(Role::Secret, named(Who::User(1000), 6)).state, State::Pass);
+    assert_eq!(with(Role::Configuration, named(mallory, 4)).state, State::Pass);
+    let hidden = with(Role::Secret, Err(Unseen::because("it cannot be read")));
+    assert_eq!(hidden.state, State::Error, "{}", hidden.observed);
+    let below = |mode, acl| {
+        let above = vec![Above { path: "/srv".into(), mode, uid: 0, gid: 0, acl }];
+        judged(Role::Secret, There { above, ..there(0o600) })
+    };
+    assert_eq!(below(0o775, named(mallory, 2)).severity, None);
+    assert!(below(0o775, named(mallory, 2)).observed.contains("user 1001 may replace it"));
+    assert_eq!(below(0o775, named(staff, 2)).severity, Some(Severity::Medium));
+    assert_eq!(below(0o775, named(mallory, 5)).state, State::Pass);
+    assert_eq!(below(0o1775, named(mallory, 2)).state, State::Pass);
+    assert_eq!(below(0o755, Err(Unseen::because("x"))).state, State::Error);
+}
+
+#[test]
+fn old_files_are_told_together_where_they_are_in_order() {
+    let old = |number: u32, mode| file(Role::Older, &format!("/t/audit-{number}.ndjson"), there(mode));
+    let said = |files| verdicts(RULES, "SMC2004", &changed(|facts| facts.files = files), Profile::Production);
+    let sound = said(vec![old(1, 0o600), old(2, 0o600), old(3, 0o600)]);
+    assert_eq!((sound.len(), sound[0].state), (1, State::Pass));
+    assert!(sound[0].observed.contains("3 older"), "{}", sound[0].observed);
+    let one = said(vec![old(1, 0o600), old(2, 0o644), old(3, 0o600)]);
+    assert_eq!((one.len(), one[0].state, one[0].subject.as_str()), (2, State::Fail, "/t/audit-2.ndjson"));
+    let mut unseen = old(1, 0o600);
+    unseen.found = Found::Unseen("permission denied".into());
+    assert_eq!(said(vec![unseen])[0].state, State::Error);
 }
 
 #[test]

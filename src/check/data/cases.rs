@@ -98,9 +98,10 @@ pub(super) fn posture() -> Posture {
         ownership: Ok(Ownership::default()),
         hashes: Ok(vec![Hashes { kind: "codes.hash", values: 3, foreign: 0 }]),
         backups: Ok(vec![backup(3_600)]),
+        newest_backup: BackupFile::Whole,
         oldest: Ok(Oldest { code: Some(ago(3_600)), ..Oldest::default() }),
         risen: Ok(0),
-        sqlite: Ok(Some(SqliteStanding { journal: "wal".into(), damage: Vec::new() })),
+        sqlite: Ok(Some(SqliteStanding { journal: "wal".into(), ..SqliteStanding::default() })),
         shared_disk: None,
         postgres: Ok(Some(PostgresStanding {
             mode: "verify-full",

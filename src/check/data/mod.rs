@@ -25,7 +25,7 @@ use crate::config::{Config, Engine};
 use crate::store::{AttestationRow, UsedRevision, Way};
 
 pub use cases::cases;
-pub use posture::{Absent, Posture};
+pub use posture::{Absent, BackupFile, Posture};
 pub use trail::{Anchored, Sample, Trail};
 
 /// What is known of a server by its database and its trail.

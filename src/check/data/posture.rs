@@ -1,11 +1,14 @@
 //! Gathers what the database shows. Never: a write, or waiting longer than a database that answers takes.
 
-use crate::backup::{SealedThings, open_most};
+use std::path::Path;
+
+use crate::backup::{SealedThings, Unopened, open_most};
 use crate::check::config::master;
 use crate::check::{Request, Runs, Seen, Unseen};
 use crate::config::Engine;
 use crate::crypto::keys::RootKey;
 use crate::failure::Failure;
+use crate::reading::io_cause;
 use crate::store::{
     AppRow, AttestationRow, BackupRow, ChainMark, DataKeyCount, EmergencyRow, Envelopes, Hashes,
     MasterKeyRow, Oldest, Ownership, PostgresStanding, PurposeKeyRow, RotationRow, SchemaStanding,
@@ -65,6 +68,8 @@ pub struct Posture {
     pub hashes: Seen<Vec<Hashes>>,
     /// Backups on record.
     pub backups: Seen<Vec<BackupRow>>,
+    /// The file of the newest of them, where it was seen last.
+    pub newest_backup: BackupFile,
     /// What housekeeping should have removed.
     pub oldest: Seen<Oldest>,
     /// How many are there again whose deletion is on record.
@@ -75,6 +80,39 @@ pub struct Posture {
     pub shared_disk: Option<&'static str>,
     /// PostgreSQL's own word.
     pub postgres: Seen<Option<PostgresStanding>>,
+}
+
+/// What is where a backup's file was seen last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackupFile {
+    /// Nothing: it was moved elsewhere, or there is no backup.
+    Gone,
+    /// The backup, sealed and as long as on record.
+    Whole,
+    /// Something else, for this reason.
+    Other(String),
+    /// Something that cannot be looked at, for this reason.
+    Unseen(String),
+}
+
+impl BackupFile {
+    fn of(row: &BackupRow) -> Self {
+        let path = Path::new(&row.file);
+        let bytes = match path.metadata() {
+            Ok(file) if file.is_file() => file.len(),
+            Ok(_) => return Self::Other("it is no file".to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Self::Gone,
+            Err(error) => return Self::Unseen(io_cause(&error)),
+        };
+        if Ok(bytes) != u64::try_from(row.bytes) {
+            return Self::Other(format!("it has {bytes} bytes, on record are {}", row.bytes));
+        }
+        match Unopened::read(path) {
+            Ok(backup) if backup.header.backup_id().as_ref() == Some(&row.id) => Self::Whole,
+            Ok(_) => Self::Other("it is another backup".to_owned()),
+            Err(damage) => Self::Other(format!("it is no sealed backup: {damage}")),
+        }
+    }
 }
 
 /// A chain of the trail as the database knows it.
@@ -133,7 +171,10 @@ async fn posture(store: &Store, url: &str, roots: Result<Vec<RootKey>, String>) 
         (Ok(roots), Ok(masters)) => opened(store, &roots, masters).await,
         (Ok(_), Err(unseen)) => Err(unseen.clone()),
     };
+    let backups = told(store.backups().await);
+    let newest = backups.iter().flatten().max_by_key(|row| row.made_at);
     Posture {
+        newest_backup: newest.map_or(BackupFile::Gone, BackupFile::of),
         engine: if store.is_postgres() { Engine::Postgres } else { Engine::Sqlite },
         schema: told(store.schema_standing().await),
         masters,
@@ -146,7 +187,7 @@ async fn posture(store: &Store, url: &str, roots: Result<Vec<RootKey>, String>) 
         opened,
         ownership: told(store.ownership().await),
         hashes: told(store.hashes().await),
-        backups: told(store.backups().await),
+        backups,
         oldest: told(store.oldest_ended().await),
         risen: told(store.risen().await),
         sqlite: told(store.sqlite_standing().await),

@@ -67,8 +67,10 @@ fn signed(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {
     let most = ground.parameters.number("minutes").unsigned_abs();
     let verdict = match trail.signed {
         None => match newborn(facts, trail, ground) {
-            Some(words) => Verdict::pass(at, words),
-            None => Verdict::fail(at, format!("{} records, and nobody signed them", trail.records)),
+            Some(words) if age_in_minutes(trail, ground).is_none_or(|age| age <= most) => {
+                Verdict::not_applicable(at, words)
+            }
+            _ => Verdict::fail(at, format!("{} records, and nobody signed them", trail.records)),
         },
         Some((size, _)) if size >= trail.records => {
             Verdict::pass(at, format!("all {size} records are signed"))
@@ -89,6 +91,10 @@ fn signed(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {
         }
     };
     verdict.about("signed")
+}
+
+fn age_in_minutes(trail: &Trail, ground: &Ground<'_>) -> Option<u64> {
+    trail.began.map(|began| ground.now.since(began).as_secs() / 60)
 }
 
 fn anchored(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {

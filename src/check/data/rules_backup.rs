@@ -1,6 +1,6 @@
 //! Rules about backups and about what is kept no longer: SMC5006, 5007.
 
-use super::{Facts, age, posture, seen, settled};
+use super::{BackupFile, Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
 use crate::check::{Ground, Severity, Source, Verdict};
 use crate::store::BackupRow;
@@ -41,7 +41,25 @@ fn fresh(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
     }];
     found
         .push(openable(newest, seen(&posture.masters, at("master_keys"))?.iter().map(|row| row.id.as_str())));
+    found.push(file(newest, &posture.newest_backup));
     Ok(found)
+}
+
+/// The newest backup's file. Files go elsewhere for good reasons: one that is not there any more is no fault.
+fn file(backup: &BackupRow, seen: &BackupFile) -> Verdict {
+    let at = Source::file(&backup.file);
+    let verdict = match seen {
+        BackupFile::Whole => Verdict::pass(at, "it is sealed, and as long as on record"),
+        BackupFile::Gone => Verdict::not_applicable(
+            at,
+            "the newest backup is not where it was seen last: it was taken elsewhere",
+        ),
+        BackupFile::Other(why) => Verdict::fail(at, format!("the newest backup's file: {why}"))
+            .severe(Severity::High)
+            .mended_by("make another (spotify-mcp backup create), and find out what changed this one"),
+        BackupFile::Unseen(why) => Verdict::error(at, format!("the newest backup's file: {why}")),
+    };
+    verdict.about("file")
 }
 
 /// Whether each key that the backup needs is on record here.

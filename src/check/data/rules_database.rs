@@ -28,7 +28,10 @@ fn hashed(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdic
         return Ok(found);
     }
     let values: i64 = kinds.iter().map(|kind| kind.values).sum();
-    let seen = format!("{values} tokens in {} columns, each as the SHA-256 of 256 random bits", kinds.len());
+    let seen = format!(
+        "{values} tokens in {} columns, each of the form of a SHA-256 (that they are made so is tried with --probe)",
+        kinds.len()
+    );
     Ok(vec![Verdict::pass(at("token columns"), seen)])
 }
 
@@ -61,13 +64,19 @@ fn sound(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
             Verdict::fail(place(), seen).about("journal").mended_by("start the server once: it sets it"),
         );
     }
+    if !sqlite.unset.is_empty() {
+        let seen = format!("connections of servers are without {}", sqlite.unset.join(", "));
+        let fix =
+            "this is a fault of the program and not of your configuration: use a build that passes its tests";
+        found.push(Verdict::fail(place(), seen).about("settings").mended_by(fix));
+    }
     if let Some(name) = posture.shared_disk {
         let seen = format!("the file lies on {name}, whose locks are not to be relied on");
         let fix = "move the data directory to a local disk, or use PostgreSQL";
         found.push(Verdict::fail(place(), seen).about("file system").mended_by(fix));
     }
     if found.is_empty() {
-        let seen = "write-ahead log; every page, index and reference is whole; on a local disk";
+        let seen = "write-ahead log; references kept, commits on the disk, deleted content overwritten; every page, index and reference is whole; on a local disk";
         found.push(Verdict::pass(place(), seen));
     }
     Ok(found)

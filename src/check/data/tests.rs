@@ -2,14 +2,14 @@
 //! self-test's.
 
 use super::cases::{self, DAY, ago, backup, data_keys, master, posture, rotation, trail};
-use super::posture::{Absent, Posture};
+use super::posture::{Absent, BackupFile, Posture};
 use super::*;
 use crate::ambient::Timestamp;
 use crate::backup::SealedThings;
 use crate::check::proving::{NOW, state, verdicts};
 use crate::check::{Profile, State, Unseen};
 use crate::domain::SyslogPlace;
-use crate::store::{BackupRow, DataKeyCount, PostgresStanding};
+use crate::store::{BackupRow, DataKeyCount, PostgresStanding, SqliteStanding};
 
 fn sound() -> Facts {
     cases::sound().unwrap()
@@ -210,7 +210,15 @@ fn a_trail_is_not_blamed_for_what_is_not_due_yet() {
     };
     let unsigned = "AUDIT_UNSIGNED: no checkpoint";
     assert_eq!(state(RULES, "SMC6001", &young(2, None, unsigned)), State::Error);
-    assert_eq!(state(RULES, "SMC6002", &young(2, None, unsigned)), State::Pass);
+    let signed = |facts: &Facts| verdicts(RULES, "SMC6002", facts, Profile::Production).remove(0).state;
+    assert_eq!(signed(&young(2, None, unsigned)), State::NotApplicable);
+    // However seldom it is signed: what is older than the policy allows is not signed.
+    let seldom = |age| {
+        let mut facts = young(age, None, unsigned);
+        facts.config.audit.checkpoint_every = Duration::from_secs(86_400);
+        signed(&facts)
+    };
+    assert_eq!((seldom(600), seldom(700)), (State::NotApplicable, State::Fail));
     for (age, signed, problem) in
         [(61, None, unsigned), (2, None, "AUDIT_ALTERED: record 3"), (2, Some((1, Some(NOW))), unsigned)]
     {
@@ -228,6 +236,33 @@ fn a_small_share_of_a_large_disk_is_room_enough() {
     assert_eq!(with(512, 5), State::Pass);
     assert_eq!(with(5_119, 4), State::Fail);
     assert_eq!(with(5_120, 1), State::Pass);
+}
+
+#[test]
+fn the_file_of_the_newest_backup_is_looked_at() {
+    let with = |seen: BackupFile| {
+        let facts = changed(|posture| posture.newest_backup = seen);
+        let said = verdicts(RULES, "SMC5006", &facts, Profile::Production);
+        said.into_iter().find(|one| one.subject == "file").unwrap().state
+    };
+    assert_eq!(with(BackupFile::Whole), State::Pass);
+    assert_eq!(with(BackupFile::Gone), State::NotApplicable);
+    assert_eq!(with(BackupFile::Other("it has 0 bytes".into())), State::Fail);
+    assert_eq!(with(BackupFile::Unseen("permission denied".into())), State::Error);
+}
+
+#[test]
+fn connections_that_are_not_set_as_servers_need_them_are_a_fault() {
+    let lax = changed(|seen| {
+        seen.engine = Engine::Sqlite;
+        seen.sqlite = Ok(Some(SqliteStanding {
+            journal: "wal".into(),
+            unset: vec!["secure_delete"],
+            ..SqliteStanding::default()
+        }));
+    });
+    let said = verdicts(RULES, "SMC5001", &lax, Profile::Production).remove(0);
+    assert!(said.state == State::Fail && said.observed.contains("secure_delete"), "{}", said.observed);
 }
 
 #[test]

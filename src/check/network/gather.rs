@@ -16,7 +16,7 @@ use super::live::{self, Live};
 use super::targets::{self, Reach, Target};
 use super::tls::{self, Server, Shown, Strict, Trust};
 use super::web::{Place, body};
-use super::{At, Declared, Facts, Kind, Looked, proof, signing};
+use super::{At, Declared, Facts, Kind, Looked, OFFLINE, proof, signing};
 use crate::ambient::{Dice, Timestamp};
 use crate::app;
 use crate::check::finding::{Seen, Unseen};
@@ -49,7 +49,7 @@ pub async fn gather(request: &Request) -> Facts {
         declared: declared(config),
     };
     if request.offline {
-        facts.no_server = "--offline";
+        facts.no_server = OFFLINE;
         return facts;
     }
     let trust = match trust(request.ca.as_deref()) {

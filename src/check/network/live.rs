@@ -45,8 +45,16 @@ pub struct Live {
     pub invented: Seen<Reply>,
     /// A call with a token that says all that it should, and that nobody signed.
     pub unsigned: Seen<Reply>,
+    /// A call with a token that was made for another server.
+    pub foreign: Seen<Reply>,
+    /// A call with a token of this server's whose time is over.
+    pub expired: Seen<Reply>,
     /// A call whose credential stands in the address.
     pub in_address: Seen<Reply>,
+    /// The authorization server's metadata, with forwarded headers that claim this machine and another host.
+    pub forwarded: Seen<Reply>,
+    /// Metrics, without a credential, by somebody whose headers claim to be on this machine.
+    pub forwarded_metrics: Seen<Reply>,
     /// The landing page, asked for under another host's name.
     pub other_host: Seen<Reply>,
     /// A call from a page of another origin.
@@ -71,6 +79,16 @@ pub enum Plain {
     /// Something answers.
     Answered(Reply),
 }
+
+/// What a proxy would say, of somebody on this machine who asked another host for this.
+pub const FORGED: [(&str, &str); 6] = [
+    ("x-forwarded-for", "127.0.0.1"),
+    ("x-real-ip", "127.0.0.1"),
+    ("x-forwarded-host", "foreign.invalid"),
+    ("x-forwarded-proto", "gopher"),
+    ("x-forwarded-prefix", "/foreign.invalid"),
+    ("forwarded", "for=127.0.0.1;host=foreign.invalid;proto=gopher"),
+];
 
 /// The first message of a client.
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"security-check","version":"1"}}}"#;
@@ -102,10 +120,14 @@ pub async fn look(url: &Url, place: &Place) -> Live {
             "0123456789012345678901234567890123456789012345678901234567890123",
         );
     }
+    let forwarded = |path| FORGED.iter().fold(get(path), |ask, (name, value)| ask.header(*name, *value));
     let other_host = Request::builder().method("GET").uri("/").header("host", "foreign.invalid");
     let bearer = format!("Bearer {INVENTED}");
     let origin = url.as_str().trim_end_matches('/');
-    let unsigned = format!("Bearer {}", unsigned(origin));
+    let ours = format!("{origin}/mcp");
+    let unsigned = format!("Bearer {}", made_up(origin, &ours, (CENTURY, None)));
+    let for_another = format!("Bearer {}", made_up(origin, ELSEWHERE, (CENTURY, Some(SIGNATURE))));
+    let over = format!("Bearer {}", made_up(origin, &ours, (LONG_AGO + 600, Some(SIGNATURE))));
     Live {
         origin: origin.to_owned(),
         secured: place.secured,
@@ -119,7 +141,11 @@ pub async fn look(url: &Url, place: &Place) -> Live {
         anonymous: asked.send(call("/mcp"), INITIALIZE).await,
         invented: asked.send(call("/mcp").header("authorization", &bearer), INITIALIZE).await,
         unsigned: asked.send(call("/mcp").header("authorization", &unsigned), INITIALIZE).await,
+        foreign: asked.send(call("/mcp").header("authorization", &for_another), INITIALIZE).await,
+        expired: asked.send(call("/mcp").header("authorization", &over), INITIALIZE).await,
         in_address: asked.send(call("/mcp?access_token=invented"), INITIALIZE).await,
+        forwarded: asked.send(forwarded("/.well-known/oauth-authorization-server"), "").await,
+        forwarded_metrics: asked.send(forwarded("/metrics"), "").await,
         other_host: asked.send(other_host, "").await,
         other_origin: asked.send(call("/mcp").header("origin", FOREIGN), INITIALIZE).await,
         login: asked.send(get("/auth/login"), "").await,
@@ -129,15 +155,26 @@ pub async fn look(url: &Url, place: &Place) -> Live {
     }
 }
 
-/// A JSON Web Token of this server's for its own protocol, good for a century, with the algorithm `none` (RFC 7519
-/// section 6): whoever takes it looks at no signature.
-fn unsigned(origin: &str) -> String {
+/// A resource that is nobody's.
+const ELSEWHERE: &str = "https://foreign.invalid/mcp";
+
+/// When made-up tokens were issued, in seconds, and when those end that are good for a century.
+const LONG_AGO: u64 = 1_700_000_000;
+const CENTURY: u64 = 4_800_000_000;
+
+/// What stands where a signature does, of the length of one, by a key that nobody has.
+const SIGNATURE: &[u8; 32] = b"made up by security-check, by no";
+
+/// A JSON Web Token from this server for a resource, until then, with a signature or with the algorithm `none` (RFC 7519
+/// section 6): whoever takes it looks at no signature, or not at what the token says.
+fn made_up(issuer: &str, audience: &str, (until, signature): (u64, Option<&[u8]>)) -> String {
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = serde_json::json!({
-        "iss": origin, "aud": format!("{origin}/mcp"), "sub": "security-check", "scope": "read",
-        "iat": 1_700_000_000, "exp": 4_800_000_000_u64,
+        "iss": issuer, "aud": audience, "sub": "security-check", "scope": "read", "iat": LONG_AGO, "exp": until,
     });
-    format!("{}.{}.", part(serde_json::json!({"alg": "none", "typ": "at+jwt"})), part(claims))
+    let algorithm = if signature.is_some() { "HS256" } else { "none" };
+    let head = part(serde_json::json!({"alg": algorithm, "typ": "at+jwt"}));
+    format!("{head}.{}.{}", part(claims), URL_SAFE_NO_PAD.encode(signature.unwrap_or_default()))
 }
 
 /// What is asked of one server, until when.

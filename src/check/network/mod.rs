@@ -26,6 +26,9 @@ use std::net::SocketAddr;
 use super::finding::{Seen, Unseen};
 use crate::config::Network;
 
+/// Why no server was looked at, where that was not asked.
+const OFFLINE: &str = "--offline";
+
 /// Everything that the rules stand on.
 #[derive(Clone, Debug)]
 pub struct Facts {

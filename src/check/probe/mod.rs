@@ -4,10 +4,12 @@
 //! Nothing of the judged server is touched: folder, database, keys and Spotify are throw-away. Beside each refusal stands
 //! what must go through, so that a server which refuses everything passes nothing. Never: a secret of the judged one.
 
+mod bounds;
 mod cases;
 mod client;
 mod logs;
 mod people;
+mod presented;
 mod rules;
 mod server;
 mod strangers;
@@ -25,8 +27,8 @@ use self::server::Apart;
 use super::network::proof::Outcome;
 use super::{Request, Seen, Unseen};
 
-/// All of it takes a second or two; a machine on its knees more.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// All of it takes some ten seconds, for which a slow request is waited for; a machine on its knees more.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What was tried.
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ pub fn tries(id: &str) -> bool {
 
 /// Tries everything. Never fails: what could not be tried is said.
 pub async fn gather(request: &Request) -> Facts {
-    let late = || Unseen::because("the server apart did not do all of it within a minute");
+    let late = || Unseen::because("the server apart did not do all of it within 90 seconds");
     let tried = timeout(PATIENCE, attempts(request)).await.unwrap_or_else(|_| Err(late()));
     Facts { tried }
 }
@@ -59,10 +61,15 @@ pub async fn gather(request: &Request) -> Facts {
 async fn attempts(request: &Request) -> Seen<Vec<Attempt>> {
     let mut apart = Apart::start(request).await?;
     let mut book = Book::default();
+    let slow = bounds::Slow::begin(&apart);
+    let kept = presented::try_now(&apart, Apart::start(request).await, &mut book).await;
     tokens::try_all(&apart, &mut book).await;
     people::try_all(&apart, &mut book).await;
+    bounds::try_sizes(&apart, &mut book).await;
     strangers::try_all(&apart, &mut book).await;
     logs::try_all(&mut apart, &mut book).await;
+    slow.end(&mut book).await;
+    presented::try_later(&mut apart, kept, &mut book).await;
     apart.stop().await;
     Ok(book.attempts)
 }

@@ -1,9 +1,8 @@
 //! The server apart: this program as a child process, a simulated Spotify in this one, everything of both in a folder that
 //! goes with them. Never: a value of the judged configuration but its limits and lifetimes, or its environment.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::visitor::Wire;
 use crate::ambient::Dice;
+use crate::check::temporary::Folder;
 use crate::check::{Request, Seen, Unseen};
 use crate::config::{Config, master_key};
 use crate::reading::io_cause;
@@ -24,10 +24,10 @@ const MOST_SESSIONS: u32 = 5;
 /// Fewer wrong tokens or clients than these would stop what is tried before; more are not sent.
 const FLOOD: (u32, u32) = (60, 120);
 
-/// What its folder is called before 128 random bits.
-const PREFIX: &str = "spotify-mcp-probe-";
-/// A probe is over after a minute.
-const FORGOTTEN: Duration = Duration::from_secs(3_600);
+/// Larger requests are not sent, whatever the configuration allows.
+const LARGEST: u64 = 1 << 20;
+/// A second life begins so long after everything of the first is over.
+const AFTERWARDS: u64 = 120;
 
 /// The server apart, ended and removed on drop; where this process is killed, it ends itself with its standard input.
 pub(super) struct Apart {
@@ -43,13 +43,11 @@ pub(super) struct Apart {
     pub limits: Limits,
     /// Its master key, which must be nowhere.
     pub key: String,
+    port: u16,
     child: Child,
     // Goes after the child that writes in it.
     folder: Folder,
 }
-
-/// A folder of its own that nobody else can look into; gone with it.
-struct Folder(PathBuf);
 
 /// Limits and lifetimes of the judged configuration, no larger than what is tried.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +60,10 @@ pub(super) struct Limits {
     pub registrations: u32,
     /// An access token's life in seconds.
     pub access_token: u64,
+    /// The largest request to the protocol, in bytes; 0: no limit.
+    pub call_bytes: u64,
+    /// The largest other request; 0: no limit.
+    pub other_bytes: u64,
 }
 
 impl Limits {
@@ -72,6 +74,8 @@ impl Limits {
             failed: flood(config.limits.failed_attempts_per_address_per_minute),
             registrations: flood(config.limits.registrations_per_address_per_hour),
             access_token: config.auth.lifetimes.access_token.as_secs(),
+            call_bytes: config.limits.mcp_body_bytes.min(LARGEST),
+            other_bytes: config.limits.body_bytes.min(LARGEST),
         }
     }
 }
@@ -97,15 +101,23 @@ impl Apart {
         let port = free_port()?;
         let key = master_key::generate(&request.dice).expose().to_owned();
         let limits = Limits::of(request.loaded.as_far_as_valid());
-        let unstarted = |error: std::io::Error| {
-            Unseen::because(format!("this program cannot be started apart: {}", io_cause(&error)))
-        };
-        let child = spawn(&folder.0, (port, &key), &spotify, limits).map_err(unstarted)?;
+        let child = spawn(&folder.0, (port, &key, 0), &spotify, limits).map_err(unstarted)?;
         let (origin, wire) = (format!("http://127.0.0.1:{port}"), Wire::new());
         let mut apart =
-            Self { origin, wire, spotify, dice: request.dice.clone(), limits, key, child, folder };
+            Self { origin, wire, spotify, dice: request.dice.clone(), limits, key, port, child, folder };
         apart.wait_until_ready().await?;
         Ok(apart)
+    }
+
+    /// Ends it, and starts it again over the same data when every access token of its first life is past its time.
+    pub async fn start_later(&mut self) -> Seen<()> {
+        self.stop().await;
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+        let ahead = self.limits.access_token.saturating_add(AFTERWARDS);
+        let life = (self.port, self.key.as_str(), ahead);
+        self.child = spawn(&self.folder.0, life, &self.spotify, self.limits).map_err(unstarted)?;
+        self.wait_until_ready().await
     }
 
     async fn wait_until_ready(&mut self) -> Seen<()> {
@@ -161,47 +173,6 @@ impl Drop for Apart {
     }
 }
 
-impl Folder {
-    fn fresh(dice: &Dice) -> Seen<Self> {
-        let name: String = dice.name().iter().map(|byte| format!("{byte:02x}")).collect();
-        let place = std::env::temp_dir();
-        sweep(&place);
-        let folder = place.join(format!("{PREFIX}{name}"));
-        match DirBuilder::new().mode(0o700).create(&folder) {
-            Ok(()) => Ok(Self(folder)),
-            Err(error) => Err(Unseen::because(format!(
-                "no folder can be made in {}: {} (see TMPDIR)",
-                place.display(),
-                error.kind()
-            ))),
-        }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _gone = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Removes what probes that were killed left there: this user's folders of their name, an hour old.
-fn sweep(place: &Path) {
-    let Ok(entries) = std::fs::read_dir(place) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let (Some(name), Ok(seen)) = (name.to_str(), entry.metadata()) else { continue };
-        let old = seen.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > FORGOTTEN);
-        let own = seen.is_dir() && seen.uid() == rustix::process::geteuid().as_raw();
-        if own && old && name.strip_prefix(PREFIX).is_some_and(is_hex) {
-            let _gone = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn is_hex(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 fn free_port() -> Seen<u16> {
     let none = |error: std::io::Error| Unseen::because(format!("no port on loopback: {}", io_cause(&error)));
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).map_err(none)?;
@@ -213,13 +184,18 @@ fn teller() -> Option<&'static str> {
     ["/usr/bin/tee", "/bin/tee"].into_iter().find(|path| Path::new(path).exists())
 }
 
+fn unstarted(error: std::io::Error) -> Unseen {
+    Unseen::because(format!("this program cannot be started apart: {}", io_cause(&error)))
+}
+
+/// Starts it on a port, with a master key, as if it were so many seconds later.
 fn spawn(
     folder: &Path,
-    (port, key): (u16, &str),
+    (port, key, ahead): (u16, &str, u64),
     spotify: &RunningSandbox,
     limits: Limits,
 ) -> std::io::Result<Child> {
-    let log = File::create(folder.join("log"))?;
+    let log = File::options().create(true).append(true).open(folder.join("log"))?;
     let said = [
         ("DATA_DIR", folder.join("data").display().to_string()),
         ("SERVER_PORT", port.to_string()),
@@ -235,6 +211,8 @@ fn spawn(
         ("SECURITY_MAX_SESSIONS_PER_USER", limits.sessions.to_string()),
         ("SPOTIFY_MCP__AUTH__LIFETIMES__ACCESS_TOKEN", format!("{}s", limits.access_token)),
         ("SPOTIFY_MCP__LIMITS__FAILED_ATTEMPTS_PER_ADDRESS_PER_MINUTE", limits.failed.to_string()),
+        ("SPOTIFY_MCP__LIMITS__MCP_BODY_BYTES", limits.call_bytes.to_string()),
+        ("SPOTIFY_MCP__LIMITS__BODY_BYTES", limits.other_bytes.to_string()),
         ("SPOTIFY_MCP__LIMITS__REGISTRATIONS_PER_ADDRESS_PER_HOUR", limits.registrations.to_string()),
         ("SPOTIFY_MCP__LIMITS__UNUSED_CLIENTS_PER_ADDRESS_PER_DAY", "0".to_owned()),
         ("SPOTIFY_MCP__LIMITS__LOGINS_PER_ADDRESS_PER_MINUTE", "0".to_owned()),
@@ -242,7 +220,7 @@ fn spawn(
     let told = |tee: &str| serde_json::json!([tee, "-a", folder.join("alerts")]).to_string();
     let alerts = teller().map(|tee| ("SPOTIFY_MCP__ALERTS__COMMAND", told(tee)));
     Command::new(std::env::current_exe()?)
-        .args(["serve", "--while-stdin"])
+        .args(["serve", "--while-stdin", "--clock-ahead", &ahead.to_string()])
         .env_clear()
         .envs(said)
         .envs(alerts)

@@ -5,8 +5,8 @@ use super::Book;
 use super::client::{Client, Pair, REDIRECT, register};
 use super::server::Apart;
 use super::visitor::is_own_account;
-use crate::check::Seen;
 use crate::check::network::live::FOREIGN;
+use crate::check::{Seen, Unseen};
 
 /// Tries all of it; floods last, because after them this address is not listened to.
 pub(super) async fn try_all(apart: &Apart, book: &mut Book) {
@@ -28,7 +28,7 @@ pub(super) async fn try_all(apart: &Apart, book: &mut Book) {
         book.without(&["SMC3008"], &why);
     }
     if let Err(why) = guesses(apart, book, known).await {
-        book.without(&["SMC3011"], &why);
+        book.without(&["SMC3011", "SMC4009"], &why);
     }
 }
 
@@ -146,12 +146,22 @@ async fn registrations(apart: &Apart, book: &mut Book) -> Seen<()> {
     Ok(())
 }
 
+/// What a proxy would say of somebody else.
+const CLAIMED: [(&str, &str); 4] = [
+    ("x-forwarded-for", "203.0.113.9"),
+    ("x-real-ip", "203.0.113.10"),
+    ("forwarded", "for=203.0.113.11"),
+    ("cf-connecting-ip", "203.0.113.12"),
+];
+
 async fn guesses(apart: &Apart, book: &mut Book, known: Seen<Pair>) -> Seen<()> {
     const OF: &str = "SMC3011";
     let known = known?;
     let most = apart.limits.failed;
     if most == 0 {
         book.note(OF, "guesses are bounded", false, "the configuration knows no bound");
+        let why = "guesses have no bound in the configuration, so nobody sees whom one counts for";
+        book.without(&["SMC4009"], &Unseen::because(why));
         return Ok(());
     }
     let mut sent = 0;
@@ -167,6 +177,12 @@ async fn guesses(apart: &Apart, book: &mut Book, known: Seen<Pair>) -> Seen<()> 
     let form = [("grant_type", "authorization_code"), ("client_id", "guess"), ("code", "guess")];
     let code = apart.wire.post_form(&format!("{}/token", apart.origin), &form).await?;
     book.note(OF, "and so is the next wrong code", code.status == 429, format!("answered {}", code.status));
+    for (name, value) in CLAIMED {
+        let headers = [("authorization", "Bearer guess-of-another"), (name, value)];
+        let claimed = apart.wire.post_json(&format!("{}/mcp", apart.origin), &headers, "{}").await?;
+        let said = format!("{name}: answered {}", claimed.status);
+        book.note("SMC4009", "who claims another address is counted as before", claimed.status == 429, said);
+    }
     let good = apart.opens(&known.access).await?;
     book.note(OF, "a good token is let in nevertheless", good == 200, format!("answered {good}"));
     Ok(())

@@ -53,8 +53,13 @@ pub(super) fn confined() -> Linux {
         ptrace_scope: Ok(Some(1)),
         swaps: Ok(Vec::new()),
         bounds: Ok(bounds),
-        label: Ok(Label { text: Some("spotify-mcp (enforce)".to_owned()), selinux_enforces: None }),
-        surroundings: Surroundings { container: None, kubernetes: false, shared: Ok(Vec::new()) },
+        label: Ok(Label { text: Some("spotify-mcp (enforce)".to_owned()), ..Label::default() }),
+        surroundings: Surroundings {
+            container: None,
+            kubernetes: false,
+            shared: Ok(Vec::new()),
+            machines_users: Some(false),
+        },
         engine_sockets: Ok(Vec::new()),
         listeners: listening(HERE),
         key: KeySource { in_arguments: Ok(Vec::new()), in_environment: Ok(false), said: Said::Credential },
@@ -74,6 +79,7 @@ pub(super) fn listening(address: SocketAddr) -> Seen<Listening> {
 pub(super) fn facts(linux: Linux) -> Facts {
     let declared = Declared {
         listen: vec![HERE],
+        flag: None,
         metrics: None,
         writable: vec![Path::new("/var/lib/spotify-mcp").to_owned()],
         beside: vec![Path::new("/var/log/spotify-mcp").to_owned()],
@@ -130,7 +136,7 @@ const CHANGES: &[Change] = &[
         linux.bounds.iter_mut().for_each(|bounds| bounds.memory = None);
     }),
     ("SMC8009", "no security module confines it", |linux| {
-        linux.label = Ok(Label { text: Some("unconfined".to_owned()), selinux_enforces: None });
+        linux.label = Ok(Label { text: Some("unconfined".to_owned()), ..Label::default() });
     }),
     ("SMC8010", "the socket of a container engine is within reach", |linux| {
         linux.engine_sockets = Ok(vec!["/run/docker.sock".to_owned()]);

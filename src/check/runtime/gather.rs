@@ -8,7 +8,7 @@ use super::key_source::{self, KeySource, Said};
 use super::process::{self, Who};
 use super::status::Status;
 use super::system::Root;
-use super::{Declared, Facts, Linux, System, cgroup, isolation, limits, mounts, sockets, status};
+use super::{Declared, Facts, Linux, System, cgroup, engines, isolation, limits, mounts, sockets, status};
 use crate::check::finding::{Seen, Unseen};
 use crate::check::request::Request;
 use crate::config::Config;
@@ -29,7 +29,7 @@ pub async fn gather(request: &Request) -> Facts {
         return Facts { who, system: System::Other(std::env::consts::OS), declared };
     }
     let folder = who.as_ref().map_or_else(|_| "self".to_owned(), |who| who.folder());
-    declared.listen.extend(listen_flag(&root, &folder));
+    declared.flag = listen_flag(&root, &folder);
     let said = key_source::said(config, |key| request.loaded.origin_of(key));
     let linux = linux(&root, &folder, said);
     Facts { who, system: System::Linux(Box::new(linux)), declared }
@@ -65,9 +65,7 @@ fn linux(root: &Root, folder: &str, said: Said) -> Linux {
             (groups.as_deref().ok(), own_groups.as_deref().ok()),
             &seen_mounts,
         ),
-        engine_sockets: status
-            .clone()
-            .map(|status| isolation::engine_sockets(root, folder, &status, &seen_mounts)),
+        engine_sockets: status.clone().map(|status| engines::sockets(root, folder, &status, &seen_mounts)),
         listeners: status.clone().and_then(|status| sockets::gather(root, folder, status.users[1])),
         key: KeySource {
             in_arguments: key_source::in_arguments(root, folder, parent),
@@ -140,6 +138,7 @@ fn declared(config: &Config) -> Declared {
     let beside = [config.telemetry.log_file.as_deref(), config.audit.anchors.file.as_deref()];
     Declared {
         listen: vec![config.server.listen()],
+        flag: None,
         metrics: config.telemetry.metrics_listen,
         writable: own_folders(vec![config.storage.data_dir.clone(), config.audit.dir.clone()]),
         beside: own_folders(beside.into_iter().flatten().filter_map(parent).chain(database).collect()),
@@ -216,8 +215,7 @@ mod tests {
     #[test]
     fn everything_is_read_below_one_folder() {
         let tree = tree();
-        let mut declared = Declared::default();
-        declared.listen.extend(listen_flag(&tree.root(), "self"));
+        assert_eq!(listen_flag(&tree.root(), "self"), Some("[::1]:9000".parse().unwrap()));
         let linux = linux(&tree.root(), "self", Said::Credential);
         let status = linux.status.unwrap();
         assert_eq!((status.users[1], status.seccomp), (65_532, Some(2)));

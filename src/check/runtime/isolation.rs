@@ -1,13 +1,9 @@
-//! What stands between a process and the machine: the label of a security module, namespaces, and whether the door to a
-//! container engine is within reach. Never: opening that door.
-
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+//! What stands between a process and the machine: the label of a security module, and namespaces.
 
 use crate::check::finding::Seen;
 use crate::domain::event::clean;
 
 use super::mounts::Mount;
-use super::status::Status;
 use super::system::Root;
 
 /// What a Linux security module says of a process.
@@ -15,6 +11,8 @@ use super::system::Root;
 pub struct Label {
     /// AppArmor's profile with its mode, or the context of SELinux or Smack; `None`: there is no such module.
     pub text: Option<String>,
+    /// Whether the machine runs Smack, whose labels look like nothing else's; `None`: it does not say.
+    pub is_smack: Option<bool>,
     /// Whether SELinux enforces; `None`: it is not there.
     pub selinux_enforces: Option<bool>,
 }
@@ -40,9 +38,23 @@ impl Label {
         }
         match text.split(':').nth(2) {
             Some(kind) => self.selinux_enforces == Some(true) && !UNCONFINED_TYPES.contains(&kind),
-            // A Smack label; `_` is the floor, which everything has.
-            None => !matches!(text.as_str(), "unconfined" | "_" | ""),
+            // Smack's own labels let everything be reached: `_`, the floor, is what every process has that nobody
+            // labelled (kernel documentation, admin-guide/LSM/Smack).
+            None => {
+                self.is_smack == Some(true)
+                    && !matches!(text.as_str(), "unconfined" | "_" | "^" | "*" | "?" | "@" | "")
+            }
         }
+    }
+
+    /// Whether it is of no form that a module is known by, where the machine does not say which ones it runs.
+    pub fn is_of_unknown_module(&self) -> bool {
+        let is_known = |text: &String| {
+            text.contains(" (")
+                || text.split(':').nth(2).is_some()
+                || matches!(text.as_str(), "unconfined" | "_" | "")
+        };
+        self.is_smack.is_none() && self.text.as_ref().is_some_and(|text| !is_known(text))
     }
 }
 
@@ -58,7 +70,12 @@ pub fn label(root: &Root, process: &str) -> Seen<Label> {
     let mut said =
         said.map(|text| clean(text.trim_end_matches(['\0', '\n']))).filter(|text| !text.is_empty());
     let enforces = root.text_if_there("/sys/fs/selinux/enforce").ok().flatten();
-    Ok(Label { text: said.next(), selinux_enforces: enforces.map(|text| text.trim() == "1") })
+    let modules = root.text_if_there("/sys/kernel/security/lsm").ok().flatten();
+    Ok(Label {
+        text: said.next(),
+        is_smack: modules.map(|text| text.trim().split(',').any(|module| module == "smack")),
+        selinux_enforces: enforces.map(|text| text.trim() == "1"),
+    })
 }
 
 /// Which container a process is in, and which namespaces of the machine it shares.
@@ -70,6 +87,8 @@ pub struct Surroundings {
     pub kubernetes: bool,
     /// The machine's namespaces that it shares; `Err`: they cannot be seen.
     pub shared: Seen<Vec<&'static str>>,
+    /// Whether root in it is root on the machine, as far as namespaces go; `None`: that cannot be seen.
+    pub machines_users: Option<bool>,
 }
 
 /// What the control groups of containers are called.
@@ -83,6 +102,14 @@ const FIRST: [(&str, std::ops::RangeInclusive<u64>); 4] = [
     ("pid", 4_026_531_836..=4_026_531_836),
     ("net", 4_026_531_833..=4_026_532_008),
 ];
+
+/// The same of users. Container engines share it unless they are told otherwise.
+const FIRST_USERS: u64 = 4_026_531_837;
+
+/// `net:[4026531840]`.
+fn number(link: &str) -> Option<u64> {
+    link.rsplit_once('[')?.1.strip_suffix(']')?.parse().ok()
+}
 
 /// Looks around, with the control groups of the process and of this one, and the mounts of the process.
 pub fn surroundings(
@@ -103,9 +130,13 @@ pub fn surroundings(
         Some(engine) => Some(format!("control group of {engine}")),
         None => signs(root, same, mounts, &shared),
     };
+    let users =
+        |process: &str| root.link(&format!("/proc/{process}/ns/user")).ok().and_then(|link| number(&link));
+    let users = users(process).or_else(|| same.then(|| users("self")).flatten());
+    let machines_users = users.map(|number| number == FIRST_USERS);
     let kubernetes = groups.is_some_and(|text| text.contains("kubepods"))
         || mounts.iter().any(|mount| mount.root.to_string_lossy().contains("/kubelet/pods/"));
-    Surroundings { container, kubernetes, shared }
+    Surroundings { container, kubernetes, shared, machines_users }
 }
 
 /// Signs of a container that its control group does not show. Each alone is found on machines too: the file is left behind
@@ -139,57 +170,11 @@ fn shared_with(root: &Root, process: &str) -> Seen<Vec<&'static str>> {
     let mut found = Vec::new();
     for (name, first) in FIRST {
         let link = root.link(&format!("/proc/{process}/ns/{name}"))?;
-        let number = link.rsplit_once('[').and_then(|(_, number)| number.strip_suffix(']')?.parse().ok());
-        if number.is_some_and(|number: u64| first.contains(&number)) {
+        if number(&link).is_some_and(|number| first.contains(&number)) {
             found.push(name);
         }
     }
     Ok(found)
-}
-
-/// Sockets that take orders to start containers: whoever can write to one is root on the machine.
-const ENGINE_SOCKETS: [&str; 6] = [
-    "/run/docker.sock",
-    "/var/run/docker.sock",
-    "/run/containerd/containerd.sock",
-    "/run/crio/crio.sock",
-    "/run/podman/podman.sock",
-    "/var/run/crio/crio.sock",
-];
-
-/// The sockets of container engines within reach: mounted into the process's view, or there with rights for it.
-pub fn engine_sockets(root: &Root, process: &str, status: &Status, mounts: &[Mount]) -> Vec<String> {
-    let ends = ["docker.sock", "containerd.sock", "crio.sock", "podman.sock"];
-    let mounted = mounts.iter().map(|mount| mount.point.to_string_lossy().into_owned());
-    let mut found: Vec<String> =
-        mounted.filter(|point| ends.iter().any(|end| point.ends_with(end))).collect();
-    for socket in ENGINE_SOCKETS {
-        // Its own view where it is shown, else this one.
-        let inside = format!("/proc/{process}/root{socket}");
-        let path = if root.exists(&inside) { inside } else { socket.to_owned() };
-        let file = root.path(&path).metadata();
-        if file.is_ok_and(|file| may_write(status, file.uid(), file.gid(), file.permissions().mode())) {
-            found.push(socket.to_owned());
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    // `/var/run` is `/run`, as a rule.
-    if found.iter().any(|path| path == "/run/docker.sock") {
-        found.retain(|path| path != "/var/run/docker.sock");
-    }
-    found.into_iter().map(|path| clean(&path)).collect()
-}
-
-fn may_write(status: &Status, owner: u32, group: u32, mode: u32) -> bool {
-    let user = status.users[1];
-    let member = status.groups[1] == group || status.supplementary.contains(&group);
-    match () {
-        () if user == 0 => true,
-        () if user == owner => mode & 0o200 != 0,
-        () if member => mode & 0o020 != 0,
-        () => mode & 0o002 != 0,
-    }
 }
 
 #[cfg(test)]
@@ -200,9 +185,24 @@ mod tests {
 
     #[test]
     fn only_an_enforced_label_confines() {
-        let label = |text: &str, enforces| Label { text: Some(text.to_owned()), selinux_enforces: enforces };
-        for text in ["docker-default (enforce)", "spotify-mcp (kill)", "a:b (enforce)", "Spotify"] {
+        let label = |text: &str, enforces| Label {
+            text: Some(text.to_owned()),
+            is_smack: Some(false),
+            selinux_enforces: enforces,
+        };
+        for text in ["docker-default (enforce)", "spotify-mcp (kill)", "a:b (enforce)"] {
             assert!(label(text, None).confines(), "{text}");
+        }
+        // What looks like a label of Smack's is one only where Smack runs.
+        let smack = |text: &str| Label { is_smack: Some(true), ..label(text, None) };
+        assert!(smack("Spotify").confines() && !label("Spotify", None).confines());
+        for text in ["_", "^", "*", "?", "@"] {
+            assert!(!smack(text).confines(), "{text}");
+        }
+        let untold = |text: &str| Label { is_smack: None, ..label(text, None) };
+        assert!(untold("Spotify").is_of_unknown_module() && !untold("Spotify").confines());
+        for known in ["unconfined", "x (enforce)", "u:r:t:s0", "_"] {
+            assert!(!untold(known).is_of_unknown_module(), "{known}");
         }
         for text in ["unconfined", "spotify-mcp (complain)", "x (unconfined)", "_", ""] {
             assert!(!label(text, None).confines(), "{text}");
@@ -223,7 +223,9 @@ mod tests {
         tree.file("sys/fs/selinux/enforce", "1");
         let found = label(&tree.root(), "7").unwrap();
         assert_eq!(found.text.as_deref(), Some("docker-default (enforce)"));
-        assert_eq!(found.selinux_enforces, Some(true));
+        assert_eq!((found.selinux_enforces, found.is_smack), (Some(true), None));
+        tree.file("sys/kernel/security/lsm", "capability,landlock,smack");
+        assert_eq!(label(&tree.root(), "7").unwrap().is_smack, Some(true));
         assert!(label(&tree.root(), "8").is_err());
     }
 
@@ -240,7 +242,15 @@ mod tests {
         namespaces(&tree, "self", 4_026_532_600, 4_026_532_601);
         let groups = "0::/kubepods.slice/pod1/x\n";
         let around = surroundings(&tree.root(), "7", (Some(groups), None), &[]);
-        assert_eq!(around.shared, Ok(vec!["pid", "net"]));
+        assert_eq!((around.shared, around.machines_users), (Ok(vec!["pid", "net"]), None));
+        for (number, machines) in [(4_026_531_837_u64, true), (4_026_532_700, false)] {
+            let users = Tree::new(&format!("isolation-users-{number}"));
+            namespaces(&users, "7", 4_026_531_840, 4_026_531_836);
+            users.link("proc/7/ns/user", &format!("user:[{number}]"));
+            let around = surroundings(&users.root(), "7", (Some(groups), None), &[]);
+            assert_eq!(around.machines_users, Some(machines));
+        }
+        let around = surroundings(&tree.root(), "7", (Some(groups), None), &[]);
         assert!(around.kubernetes && around.container.unwrap().contains("kubepods"));
         // Those of a process that hides them are those of its container, where this process is in the same.
         let around = surroundings(&tree.root(), "9", (Some("0::/\n"), Some("0::/\n")), &[]);
@@ -272,26 +282,5 @@ mod tests {
         assert_eq!(surroundings(&other.root(), "7", (own, own), &mounted(disk)).container, None);
         let both = surroundings(&other.root(), "7", (own, own), &mounted(overlay));
         assert_eq!((both.container.is_some(), both.shared), (true, Ok(vec!["net"])));
-    }
-
-    #[test]
-    fn an_engines_socket_is_found_where_it_is_mounted_or_may_be_written() {
-        let tree = Tree::new("isolation-engine");
-        let text = "1 0 0:1 / / ro - overlay o ro\n2 1 0:2 /x /host/docker.sock rw - tmpfs t rw\n";
-        let mounts = mounts::parse(text).unwrap();
-        let status = Status { users: [5; 4], groups: [5; 4], ..Status::default() };
-        assert_eq!(engine_sockets(&tree.root(), "7", &status, &mounts), ["/host/docker.sock"]);
-        assert!(engine_sockets(&tree.root(), "7", &status, &[]).is_empty());
-        tree.file("run/docker.sock", "");
-        let by_root = Status { users: [0; 4], ..Status::default() };
-        assert_eq!(engine_sockets(&tree.root(), "7", &by_root, &[]), ["/run/docker.sock"]);
-    }
-
-    #[test]
-    fn rights_are_those_of_the_first_that_fits() {
-        let status = Status { users: [5; 4], groups: [6; 4], supplementary: vec![7], ..Status::default() };
-        assert!(may_write(&status, 5, 0, 0o600) && !may_write(&status, 5, 0, 0o466));
-        assert!(may_write(&status, 0, 7, 0o660) && may_write(&status, 0, 6, 0o660));
-        assert!(!may_write(&status, 0, 8, 0o660) && may_write(&status, 0, 8, 0o666));
     }
 }

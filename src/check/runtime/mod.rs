@@ -5,6 +5,7 @@
 
 mod cases;
 pub mod cgroup;
+mod engines;
 #[cfg(test)]
 mod fixtures;
 mod gather;
@@ -83,6 +84,8 @@ pub struct Linux {
 pub struct Declared {
     /// Where the server may listen.
     pub listen: Vec<SocketAddr>,
+    /// Where its own arguments say that it does (`serve --listen`), which goes before the configuration.
+    pub flag: Option<SocketAddr>,
     /// Where metrics may be read.
     pub metrics: Option<SocketAddr>,
     /// Folders that are its own: it writes to them and below them.

@@ -27,6 +27,8 @@ pub struct Status {
     pub seccomp: Option<u8>,
     /// Locked memory, in KiB.
     pub locked_kib: u64,
+    /// Memory that is in use, in KiB.
+    pub resident_kib: u64,
     /// Swapped-out memory, in KiB.
     pub swapped_kib: u64,
 }
@@ -133,6 +135,7 @@ pub fn parse(text: &str) -> Seen<Status> {
         no_new_privileges: field("NoNewPrivs").map(|value| value == "1"),
         seccomp: field("Seccomp").and_then(|value| value.parse().ok()),
         locked_kib: kib("VmLck"),
+        resident_kib: kib("VmRSS"),
         swapped_kib: kib("VmSwap"),
     })
 }

@@ -204,6 +204,82 @@ fn a_file_that_serve_cannot_read_is_a_finding_and_nothing_else_passes_by_it() {
 }
 
 #[test]
+fn what_a_server_writes_and_runs_is_looked_at_as_a_whole() {
+    let desk = Desk::new();
+    let data = desk.path.join("data");
+    for folder in ["audit", "backups", "logs"] {
+        fs::create_dir(data.join(folder)).unwrap();
+        fs::set_permissions(data.join(folder), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let tell = desk.write("tell.sh", "#!/bin/sh\n", 0o755);
+    let log = data.join("logs/s.log");
+    let text = desk.configuration(&format!("[telemetry]\nlog_file = \"{}\"\n", log.display()));
+    let text = text
+        .replace("command = \"/usr/bin/true\"", &format!("command = [\"/bin/sh\", \"{}\"]", tell.display()));
+    desk.write("server.toml", &text, 0o600);
+    let all = [
+        "data/audit/audit-1.ndjson",
+        "data/audit/audit-2.ndjson",
+        "data/audit/audit-3.ndjson",
+        "data/backups/one.smcb",
+        "data/logs/s.2026-11-20.log",
+        "data/master.kdf.json",
+        "e.env",
+    ];
+    all.iter().for_each(|name| drop(desk.write(name, "", 0o600)));
+    let check = || desk.check("server.toml", &["--env-file", "e.env", "--only", "SMC2004"]);
+    let sound = check();
+    assert_eq!(sound.state("SMC2004"), "pass", "{}", sound.words);
+    assert!(sound.of("SMC2004").iter().any(|one| one.2.contains("4 older segments")), "{}", sound.words);
+    // The dotenv file says no secret: it may be read, and not be written.
+    for (name, bad, good) in all
+        .map(|name| (name, if name == "e.env" { 0o622 } else { 0o644 }, 0o600))
+        .iter()
+        .copied()
+        .chain([("tell.sh", 0o777, 0o755)])
+    {
+        let path = desk.path.join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(bad)).unwrap();
+        let open = check();
+        let found: Vec<_> = open.of("SMC2004").into_iter().filter(|one| one.0 == "fail").collect();
+        assert!(found.len() == 1 && open.words.contains(name), "{name}: {}", open.words);
+        fs::set_permissions(&path, fs::Permissions::from_mode(good)).unwrap();
+    }
+    // Whoever writes to the dotenv file's folder puts another one there.
+    fs::create_dir(desk.path.join("env")).unwrap();
+    desk.write("env/e.env", "", 0o600);
+    fs::set_permissions(desk.path.join("env"), fs::Permissions::from_mode(0o777)).unwrap();
+    let above = desk.check("server.toml", &["--env-file", "env/e.env", "--only", "SMC2004"]);
+    assert_eq!(above.state("SMC2004"), "fail", "{}", above.words);
+}
+
+#[test]
+fn whom_an_access_control_list_lets_in_is_found() {
+    let desk = Desk::new();
+    let check = || desk.check("server.toml", &["--only", "SMC2004"]);
+    assert_eq!(check().state("SMC2004"), "pass");
+    // As setfacl -m u:1001:r writes it.
+    let entry = |tag: u16, bits: u16, id: u32| {
+        [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let (none, version) = (u32::MAX, 2_u32.to_le_bytes().to_vec());
+    let list = [
+        version,
+        entry(1, 6, none),
+        entry(2, 4, 1001),
+        entry(4, 0, none),
+        entry(16, 4, none),
+        entry(32, 0, none),
+    ];
+    let key = desk.path.join("master.key");
+    let flags = rustix::fs::XattrFlags::empty();
+    if rustix::fs::setxattr(&key, "system.posix_acl_access", &list.concat(), flags).is_ok() {
+        let listed = check();
+        assert!(listed.words.contains("access control list lets user 1001 in"), "{}", listed.words);
+    }
+}
+
+#[test]
 fn keys_that_everybody_can_read_follow_or_know_are_found() {
     let desk = Desk::new();
     desk.write("master.key", &master_key("another"), 0o644);

@@ -35,6 +35,12 @@ enum Fault {
     LongBody,
     /// A token that nobody signed is taken.
     Unsigned,
+    /// Tokens of this server are told from others, and their signature is looked at by nobody.
+    Foreign,
+    /// Whatever a proxy would say is believed of anybody.
+    Forwarded,
+    /// When a token ends is not looked at, nor its signature.
+    Expired,
 }
 
 async fn serve(fault: Fault) -> SocketAddr {
@@ -53,7 +59,7 @@ async fn serve(fault: Fault) -> SocketAddr {
     address
 }
 
-/// The head of a request in lower case but for what follows `bearer `; its body is read and forgotten.
+/// The head of a request, in lower case but for a credential; its body is read and forgotten.
 async fn head(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     let end = loop {
@@ -64,7 +70,16 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
             return None;
         }
     };
-    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let head: Vec<String> = String::from_utf8_lossy(&bytes[..end])
+        .split("\r\n")
+        .map(|line| match line.split_once(' ') {
+            Some((name, bearer)) if name.eq_ignore_ascii_case("authorization:") => {
+                format!("authorization: {bearer}")
+            }
+            _ => line.to_ascii_lowercase(),
+        })
+        .collect();
+    let head = head.join("\r\n");
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok());
     while bytes.len() < end + length.unwrap_or(0) {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
@@ -75,7 +90,10 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
 }
 
 fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
-    let ours = format!("http://{address}");
+    let mut ours = format!("http://{address}");
+    if fault == Fault::Forwarded && head.contains("\r\nx-forwarded-host: ") {
+        ours = "http://foreign.invalid".to_owned();
+    }
     let line = head.lines().next().unwrap_or_default();
     let has = |header: &str| head.contains(&format!("\r\n{header}: "));
     let has_origin = has("origin");
@@ -98,7 +116,7 @@ fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
     };
     match line.split(' ').take(2).collect::<Vec<_>>()[..] {
         _ if head.lines().count() > 200 => reply(431, "", ""),
-        _ if head.contains("host: foreign.invalid") => reply(403, "", ""),
+        _ if head.contains("\r\nhost: foreign.invalid") => reply(403, "", ""),
         ["get", "/"] if fault == Fault::Traceback => {
             reply(200, "", "Traceback (most recent call last): password = hunter2")
         }
@@ -116,8 +134,7 @@ fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
             ),
             _ => reply(403, "access-control-allow-origin: *\r\n", ""),
         },
-        // Its own name is not looked at, nor its end, nor whether anybody signed it.
-        ["post", "/mcp"] if fault == Fault::Unsigned && head.contains("bearer ey") => reply(200, "", "{}"),
+        ["post", "/mcp"] if takes(head, fault) => reply(200, "", "{}"),
         ["post", "/mcp"] if has("authorization") => reply(401, &challenge("error=\"invalid_token\", "), ""),
         ["post", "/mcp" | "/mcp?access_token=invented"] => reply(401, &challenge(""), ""),
         ["get", "/auth/login"] if fault == Fault::OddCookie => {
@@ -128,6 +145,23 @@ fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
             reply(302, "set-cookie: smcp-login-0a1b2c3d=x; HttpOnly; SameSite=Lax; Path=/\r\n", "")
         }
         _ => reply(404, "", "not here"),
+    }
+}
+
+/// Whether a token is taken that nobody issued.
+fn takes(head: &str, fault: Fault) -> bool {
+    let token = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer "));
+    let parts: Vec<&str> = token.unwrap_or_default().split('.').collect();
+    let [_, claims, signature] = parts[..] else { return false };
+    let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims).unwrap();
+    let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+    let is_ours = claims["aud"].as_str().unwrap().starts_with(claims["iss"].as_str().unwrap());
+    let is_over = claims["exp"].as_i64().unwrap() < 1_800_000_000;
+    match fault {
+        Fault::Unsigned => signature.is_empty() && is_ours && !is_over,
+        Fault::Foreign => !signature.is_empty() && !is_over && !is_ours,
+        Fault::Expired => !signature.is_empty() && is_ours && is_over,
+        _ => false,
     }
 }
 
@@ -155,7 +189,7 @@ async fn looked(fault: Fault) -> Judged {
         "security-check",
         "network",
         "--only",
-        "server",
+        "server,SMC4009",
         "--fail-on",
         "low",
         "--live",
@@ -168,7 +202,7 @@ async fn looked(fault: Fault) -> Judged {
 }
 
 /// Those that a stranger's look decides.
-const SEEN: [&str; 6] = ["SMC3004", "SMC4010", "SMC4012", "SMC4013", "SMC4014", "SMC4018"];
+const SEEN: [&str; 7] = ["SMC3004", "SMC4009", "SMC4010", "SMC4012", "SMC4013", "SMC4014", "SMC4018"];
 
 #[tokio::test]
 async fn each_fault_that_a_stranger_can_see_is_found_and_only_it() {
@@ -188,6 +222,9 @@ async fn each_fault_that_a_stranger_can_see_is_found_and_only_it() {
         (Fault::Traceback, "SMC4010", "fail"),
         (Fault::LongBody, "SMC4010", "error"),
         (Fault::Unsigned, "SMC3004", "fail"),
+        (Fault::Forwarded, "SMC4009", "fail"),
+        (Fault::Foreign, "SMC3004", "fail"),
+        (Fault::Expired, "SMC3004", "fail"),
     ] {
         let judged = looked(fault).await;
         assert_eq!(judged.state(id), state, "{fault:?}: {:#?}", judged.findings(id));

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::Here;
 
-const ALL: [&str; 18] = [
-    "SMC2006", "SMC2008", "SMC3001", "SMC3002", "SMC3003", "SMC3005", "SMC3006", "SMC3007", "SMC3008",
-    "SMC3009", "SMC3010", "SMC3011", "SMC3012", "SMC6005", "SMC6006", "SMC6007", "SMC6009", "SMC7008",
+const ALL: [&str; 21] = [
+    "SMC2006", "SMC2008", "SMC3001", "SMC3002", "SMC3003", "SMC3004", "SMC3005", "SMC3006", "SMC3007",
+    "SMC3008", "SMC3009", "SMC3010", "SMC3011", "SMC3012", "SMC4009", "SMC4011", "SMC6005", "SMC6006",
+    "SMC6007", "SMC6009", "SMC7008",
 ];
 
 /// What was tried, by check: state and what was seen.
@@ -94,11 +95,11 @@ fn a_server_without_bounds_is_found_by_trying() {
     here.file(
         "open.toml",
         "[security]\nmax_sessions_per_user = 0\n[limits]\nfailed_attempts_per_address_per_minute = 0\n\
-         registrations_per_address_per_hour = 0\n[auth.lifetimes]\naccess_token = \"10m\"\n",
+         registrations_per_address_per_hour = 0\nbody_bytes = 0\n[auth.lifetimes]\naccess_token = \"10m\"\n",
     );
-    let only = "SMC3001,SMC3002,SMC3005,SMC3008,SMC3011";
+    let only = "SMC3001,SMC3002,SMC3005,SMC3008,SMC3011,SMC4011";
     let (_, report) = within(&here, ".", &["compliance", "--config", "open.toml", "--only", only]);
-    for id in ["SMC3002", "SMC3008", "SMC3011"] {
+    for id in ["SMC3002", "SMC3008", "SMC3011", "SMC4011"] {
         assert_eq!(state(&report, id), "fail", "{report:#}");
     }
     // Its own lifetimes are those that are tried.

@@ -56,6 +56,16 @@ fn foreign(list: &[Package], lock_copy: &[Package]) -> Vec<String> {
         .collect()
 }
 
+/// Whether a file of a release may be this program: it has its name, and no other version in it.
+fn is_ours(name: &str) -> bool {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let Some(rest) = file.strip_prefix(env!("CARGO_PKG_NAME")) else { return false };
+    let versions = rest
+        .split(['-', '_', 'v'])
+        .filter(|part| part.split('.').take(3).filter(|number| number.parse::<u32>().is_ok()).count() == 3);
+    versions.into_iter().all(|version| version.starts_with(env!("CARGO_PKG_VERSION")))
+}
+
 /// SMC7007: this program's digest is one of the release's.
 pub(super) fn program_is_the_released_one(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
     if let (None, Ok(Inventory { evidence: Evidence::Lockfile(path), .. })) =
@@ -83,10 +93,38 @@ pub(super) fn program_is_the_released_one(facts: &Facts, _: &Ground<'_>) -> Vec<
         ),
         Some(Err(unseen)) => Verdict::error(Source::Program, unseen.why.clone()),
         Some(Ok(released)) => match released.iter().find(|program| program.digest == *digest) {
-            Some(program) => {
-                Verdict::pass(Source::Program, format!("{observed}, released as {}", program.name))
-            }
+            Some(program) if !is_ours(&program.name) => Verdict::fail(
+                Source::Program,
+                format!("{observed}, released as {}, which is another program or version", program.name),
+            ),
+            Some(program) => Verdict::pass(
+                Source::Program,
+                format!(
+                    "{observed}, released as {} (whoever names the list has checked who signed it)",
+                    program.name
+                ),
+            ),
             None => Verdict::fail(Source::Program, format!("{observed}, which the release does not have")),
         },
     }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_has_files_of_this_program_and_this_version() {
+        let version = env!("CARGO_PKG_VERSION");
+        for ours in ["spotify-mcp", "./dist/spotify-mcp", "spotify-mcp-x86_64-linux", "spotify-mcp.exe"] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        assert!(
+            is_ours(&format!("spotify-mcp-{version}-aarch64")) && is_ours(&format!("spotify-mcp_v{version}"))
+        );
+        for other in ["evil", "spotify-mcp-99.0.1-x86_64", "not-spotify-mcp", "spotify-mcp-v0.0.9.tar.gz", ""]
+        {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
 }

@@ -1,13 +1,47 @@
 //! What the configuration says about the way in, beside what a live server shows of it; and this machine's clock.
 
-use super::living;
+use super::{flawless, living, unanswered};
 use crate::check::finding::{Severity, Source, Verdict};
 use crate::check::network::Facts;
+use crate::check::network::live::Live;
+use crate::check::network::web::Reply;
 use crate::check::rule::Ground;
 use crate::config::Network;
 
 /// SMC4009: forwarded headers count from proxies that were named, and from nobody else.
 pub(super) fn proxies(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
+    let mut verdicts = named(facts);
+    if facts.live.is_some() {
+        verdicts.extend(
+            living(facts, |source, live| vec![forged(source, live)]).into_iter().map(|v| v.about("live")),
+        );
+    }
+    verdicts
+}
+
+/// What a stranger says of where they come from, and whom they asked, changes nothing.
+fn forged(source: Source, live: &Live) -> Verdict {
+    let asked = [("discovery", &live.metadata), ("discovery under forged headers", &live.forwarded)];
+    if let Some(verdict) = unanswered(&source, &asked) {
+        return verdict;
+    }
+    let (plain, forged) = (live.metadata.as_ref().ok(), live.forwarded.as_ref().ok());
+    let said = |reply: Option<&Reply>| reply.map(|reply| (reply.status, reply.body.clone()));
+    let mut flaws = Vec::new();
+    if said(plain) != said(forged) {
+        flaws.push("discovery answers otherwise under forged forwarded headers".to_owned());
+    }
+    match (&live.metrics, &live.forwarded_metrics) {
+        (Ok(plain), Ok(forged)) if plain.status != forged.status && forged.status < 400 => {
+            flaws.push("metrics are shown to who claims to be on this machine".to_owned());
+        }
+        (_, Err(unseen)) => return Verdict::error(source, unseen.why.clone()),
+        _ => {}
+    }
+    flawless(source, &flaws, "forged forwarded headers change nothing that a stranger can see")
+}
+
+fn named(facts: &Facts) -> Vec<Verdict> {
     let declared = &facts.declared;
     let source = Source::key("server.trusted_proxies");
     let behind_proxy = declared.public_tls && !declared.own_tls;

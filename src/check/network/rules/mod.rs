@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use super::live::Live;
 use super::tls::Shown;
 use super::web::Reply;
-use super::{Facts, Kind, Looked};
+use super::{Facts, Kind, Looked, OFFLINE};
 use crate::check::finding::{Seen, Severity, Source, State, Unseen, Verdict, cleaned};
 use crate::check::rule::Rule;
 
@@ -72,6 +72,11 @@ fn joined(looked: &Looked, verdicts: Vec<(Option<SocketAddr>, Verdict)>) -> Vec<
         let of_state = || verdicts.iter().filter(move |(_, verdict)| verdict.state == state);
         let (address, verdict) = of_state().min_by_key(|(_, verdict)| rank(verdict))?;
         let mut verdict = verdict.clone();
+        // Whoever accepts the fault of one address does not accept another's.
+        let mut kinds: Vec<&String> = of_state().flat_map(|(_, verdict)| verdict.kinds()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        verdict.identity = std::iter::once(&looked.name).chain(kinds).cloned().collect();
         if let (true, Some(address)) = (all > 1, address) {
             verdict.observed = cleaned(&format!(
                 "at {} of {all} addresses, {address}: {}",
@@ -111,6 +116,9 @@ fn joined(looked: &Looked, verdicts: Vec<(Option<SocketAddr>, Verdict)>) -> Vec<
 /// Judges what a live server answered; without one there is nothing to judge.
 fn living(facts: &Facts, judge: impl FnOnce(Source, &Live) -> Vec<Verdict>) -> Vec<Verdict> {
     match &facts.live {
+        None if facts.no_server == OFFLINE => {
+            vec![Verdict::not_applicable(Source::Program, "--offline: no live server was asked")]
+        }
         None => vec![Verdict::not_applicable(
             Source::Program,
             "no live server is named: --live URL, or a public URL in the configuration",

@@ -1,9 +1,10 @@
 //! What a live server answers to calls without a right to them, under other names, from other origins; discovery.
 
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{flawless, living, unanswered};
-use crate::check::finding::Verdict;
+use crate::check::finding::{State, Verdict};
 use crate::check::network::Facts;
 use crate::check::network::live::Live;
 use crate::check::network::web::Reply;
@@ -16,6 +17,8 @@ pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             ("without a token", &live.anonymous, false),
             ("with an invented token", &live.invented, true),
             ("with a token that nobody signed", &live.unsigned, true),
+            ("with a token for another server", &live.foreign, true),
+            ("with a token whose time is over", &live.expired, true),
             ("with a token in the address", &live.in_address, false),
         ];
         if let Some(verdict) = unanswered(&source, &asked.map(|(what, reply, _)| (what, reply))) {
@@ -29,12 +32,32 @@ pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
                 challenge_flaws(live, reply, *presented).into_iter().map(|flaw| format!("{what}: {flaw}")),
             );
         }
-        vec![flawless(
+        let verdict = flawless(
             source,
             &flaws,
-            "401 with the resource's metadata without a token, with one invented, unsigned or in the address",
-        )]
+            "401 with the resource's metadata: no token, one invented, unsigned, for another server, past its time or in the address",
+        );
+        // What is served under another name than it was asked for is no fault of its tokens.
+        vec![match calls_itself(live) {
+            Some(origin) if verdict.state == State::Fail => verdict.mended_by(format!(
+                "the server calls itself {origin}: ask for it there (--live {origin}), or set server.public_url to where it is; then look again"
+            )),
+            _ => verdict,
+        }]
     })
+}
+
+/// The origin that a challenge names, where it is another than was asked and every answer is 401 otherwise.
+fn calls_itself(live: &Live) -> Option<String> {
+    let all =
+        [&live.anonymous, &live.invented, &live.unsigned, &live.foreign, &live.expired, &live.in_address];
+    if !all.iter().all(|reply| reply.as_ref().is_ok_and(|reply| reply.status == 401)) {
+        return None;
+    }
+    let challenge = live.anonymous.as_ref().ok()?.header("www-authenticate")?;
+    let metadata = challenge.split("resource_metadata=\"").nth(1)?.split('"').next()?;
+    let origin = Url::parse(metadata).ok()?.origin().ascii_serialization();
+    (origin != live.origin && origin != "null").then_some(origin)
 }
 
 fn challenge_flaws(live: &Live, reply: &Reply, presented: bool) -> Vec<String> {

@@ -54,7 +54,7 @@ fn what_cannot_be_reached_is_an_error_and_never_a_pass() {
     facts.skew = unseen();
     facts.proof = Proof { tls: unseen(), targets: unseen(), redirects: unseen() };
     facts.live = Some(unseen());
-    for rule in RULES.iter().filter(|rule| !matches!(rule.id, "SMC4007" | "SMC4009")) {
+    for rule in RULES.iter().filter(|rule| rule.id != "SMC4007") {
         let verdicts = said(rule.id, &facts);
         let last = verdicts.last().unwrap();
         assert_eq!(last.state, State::Error, "{}", rule.id);
@@ -72,7 +72,11 @@ fn what_cannot_be_reached_is_an_error_and_never_a_pass() {
                 &mut live.preflight,
                 &mut live.anonymous,
                 &mut live.invented,
+                &mut live.unsigned,
+                &mut live.foreign,
+                &mut live.expired,
                 &mut live.in_address,
+                &mut live.forwarded,
                 &mut live.other_host,
                 &mut live.other_origin,
                 &mut live.login,
@@ -256,6 +260,58 @@ fn proxies_are_judged_by_where_tls_ends() {
 }
 
 #[test]
+fn forged_headers_change_nothing() {
+    let with = |change: fn(&mut Live)| {
+        let mut live = live();
+        change(&mut live);
+        said("SMC4009", &Facts { live: Some(Ok(live)), ..passing() }).remove(1)
+    };
+    assert_eq!(with(|_| {}).state, State::Pass);
+    let host = with(|live| live.forwarded = sound(200, &[], "{\"issuer\":\"gopher://foreign.invalid\"}"));
+    assert!(host.state == State::Fail && host.observed.contains("discovery answers otherwise"));
+    let local = with(|live| live.forwarded_metrics = sound(200, &[], "up 1"));
+    assert!(local.state == State::Fail && local.observed.contains("metrics"), "{}", local.observed);
+    // Whoever shows them to everybody does so without forged headers too: that is another check's.
+    let open =
+        |live: &mut Live| (live.metrics, live.forwarded_metrics) = (sound(200, &[], ""), sound(200, &[], ""));
+    assert_eq!(with(open).state, State::Pass);
+    assert_eq!(said("SMC4009", &Facts { live: None, ..passing() }).len(), 1);
+}
+
+#[test]
+fn a_waiver_for_one_fault_of_a_server_is_none_for_another() {
+    let kinds = |id: &str, change: fn(&mut Shown)| on_shown(id, change).kinds().to_vec();
+    let expired = kinds("SMC4003", |shown| shown.strict = Strict::Untrusted(Fault::Expired));
+    let renamed = kinds("SMC4003", |shown| shown.strict = Strict::Untrusted(Fault::WrongName));
+    let ending = kinds("SMC4003", |shown| {
+        shown.certificate.iter_mut().for_each(|one| one.ends = Some(NOW.secs() + 5 * 86_400));
+    });
+    let all = [&expired, &renamed, &ending];
+    assert!(all.iter().all(|kinds| kinds.len() == 1), "{all:?}");
+    assert!(expired != renamed && renamed != ending && ending != expired, "{all:?}");
+    let speaking = |version| {
+        let answer = Ok(Answer::Picked { version, suite: 0xc013, group: None });
+        on_shown("SMC4001", |shown| shown.legacy = answer).kinds().to_vec()
+    };
+    assert_ne!(speaking(hello::TLS10), speaking(hello::TLS11));
+    let agreeing = |suite| {
+        let answer = Ok(Answer::Picked { version: hello::TLS12, suite, group: None });
+        on_shown("SMC4002", |shown| shown.weak = answer).kinds().to_vec()
+    };
+    assert_ne!(agreeing(0x002f), agreeing(0x0005));
+    // The fault of a further address is another one to accept, and no fault's words are part of a subject.
+    let at = |last: u8, fault| {
+        let mut shown = shown();
+        shown.strict = Strict::Untrusted(fault);
+        At { address: Some(([192, 0, 2, last], 443).into()), shown: Ok(shown) }
+    };
+    let mut facts = passing();
+    facts.servers[0].at = vec![at(1, Fault::Expired), at(2, Fault::WrongName)];
+    let both = said("SMC4003", &facts).remove(0);
+    assert_eq!((both.kinds().len(), both.identity[0].as_str()), (2, "music.example:443"));
+}
+
+#[test]
 fn each_flaw_of_an_answer_is_named() {
     let flaw = |headers: &[(&str, &str)]| {
         on_live("SMC4010", |live| {
@@ -432,6 +488,18 @@ fn who_looks_at_the_credential_alone_does_not_look_at_the_origin() {
     assert_eq!((origin(403), origin(401), origin(200)), (State::Pass, State::Fail, State::Fail));
     let unsigned = on_live("SMC3004", |live| live.unsigned = sound(200, &[], "{}"));
     assert!(unsigned.observed.contains("nobody signed: answered 200"), "{}", unsigned.observed);
+    // Asked for by another name than its own: that is what is to be mended.
+    let renamed = on_live("SMC3004", |live| live.origin = "http://127.0.0.1:8000".to_owned());
+    assert!(renamed.fix.unwrap().contains("--live https://music.example"), "{}", renamed.observed);
+    let open = on_live("SMC3004", |live| {
+        live.origin = "http://127.0.0.1:8000".to_owned();
+        live.invented = sound(200, &[], "{}");
+    });
+    assert_eq!(open.fix, None, "that is graver");
+    let foreign = on_live("SMC3004", |live| live.foreign = sound(200, &[], "{}"));
+    assert!(foreign.observed.contains("another server: answered 200"), "{}", foreign.observed);
+    let expired = on_live("SMC3004", |live| live.expired = sound(200, &[], "{}"));
+    assert!(expired.observed.contains("time is over: answered 200"), "{}", expired.observed);
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn shown<'a>(source: &Source, (kind, shown): (Kind, &'a Seen<Shown>)) -> Result<
         (Kind::Plain, _) => {
             Verdict::fail(source.clone(), "plain HTTP: everything crosses the network in the clear")
                 .severe(Severity::Critical)
+                .of_kind("plain HTTP")
         }
     };
     Err(Box::new(verdict))
@@ -36,7 +37,8 @@ pub(super) fn versions(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
 fn version(source: Source, shown: &Shown) -> Verdict {
     match (&shown.legacy, &shown.strict) {
         (Ok(Answer::Picked { version, .. }), _) if *version < hello::TLS12 => {
-            Verdict::fail(source, format!("it still speaks {}", hello::version_name(*version)))
+            let name = hello::version_name(*version);
+            Verdict::fail(source, format!("it still speaks {name}")).of_kind(name)
         }
         (_, Strict::Refused(why)) => {
             Verdict::error(source, format!("no handshake with TLS 1.2 or 1.3: {why}"))
@@ -105,7 +107,7 @@ fn suite(source: Source, shown: &Shown) -> Verdict {
 }
 
 fn accepted(source: Source, suite: u16) -> Verdict {
-    match suites::unprotected().contains(&suite) {
+    let verdict = match suites::unprotected().contains(&suite) {
         true => Verdict::fail(
             source,
             format!("it accepts suite {suite:#06x}: no encryption, no authentication, or keys that are easily broken"),
@@ -115,7 +117,8 @@ fn accepted(source: Source, suite: u16) -> Verdict {
             source,
             format!("it accepts suite {suite:#06x}: no forward secrecy, or no authenticated encryption"),
         ),
-    }
+    };
+    verdict.of_kind(format!("{suite:#06x}"))
 }
 
 /// SMC4003: a certificate that clients trust, not only today.
@@ -146,6 +149,7 @@ fn certificate(source: Source, shown: &Shown, now: Timestamp, (warn, urgent): (i
             match days < warn {
                 true => Verdict::fail(source, seen)
                     .severe(severity)
+                    .of_kind("ends soon")
                     .expecting(format!("{warn} days or more until it ends"))
                     .mended_by("renew it, and see why that does not happen by itself"),
                 false => Verdict::pass(source, seen),
@@ -184,7 +188,7 @@ fn untrusted(source: Source, fault: Fault, certificate: Option<&Certificate>) ->
         }
         Fault::Other => "see the certificate: openssl s_client -showcerts -connect HOST:PORT",
     };
-    Verdict::fail(source, observed).mended_by(fix)
+    Verdict::fail(source, observed).mended_by(fix).of_kind(words)
 }
 
 /// SMC4017: those that the server calls can be trusted.
@@ -198,7 +202,7 @@ pub(super) fn upstreams(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             Strict::Trusted { version, suite, group } => {
                 Verdict::pass(source, format!("trusted: {version}, {suite}, {group}"))
             }
-            Strict::Untrusted(fault) => Verdict::fail(source, fault.words()),
+            Strict::Untrusted(fault) => Verdict::fail(source, fault.words()).of_kind(fault.words()),
             Strict::Refused(why) => Verdict::error(source, format!("no TLS connection: {why}")),
         }
     })

@@ -75,8 +75,17 @@ pub(super) fn label(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
                 Some(text) if label.selinux_enforces == Some(false) => {
                     Verdict::fail(source, format!("{text}, and SELinux only warns"))
                 }
+                Some(text) if label.is_of_unknown_module() => Verdict::error(
+                    source,
+                    format!(
+                        "its label is {text}; which security module gave it cannot be seen (/sys/kernel/security/lsm)"
+                    ),
+                ),
                 Some(text) => Verdict::fail(source, format!("not confined: {text}")),
-                None => Verdict::fail(source, "no security module has a label for it"),
+                None => Verdict::fail(
+                    source,
+                    "no security module has a label for it (what Landlock confines, Linux does not show)",
+                ),
             }]
         },
     )
@@ -112,7 +121,14 @@ fn namespaces(source: Source, around: &Surroundings) -> Verdict {
     match &around.shared {
         Err(unseen) => Verdict::error(source, format!("in a container ({container}); {unseen}")),
         Ok(shared) if shared.is_empty() => {
-            Verdict::pass(source, format!("{container}; none of the machine's"))
+            let users = match around.machines_users {
+                Some(true) => {
+                    "none of the machine's but that of users, which engines share unless told otherwise"
+                }
+                Some(false) => "none of the machine's, nor its users",
+                None => "none of the machine's; that of users is not shown",
+            };
+            Verdict::pass(source, format!("{container}; {users}"))
         }
         Ok(shared) => Verdict::fail(source, format!("{container}; the machine's own: {}", shared.join(", "))),
     }

@@ -69,7 +69,10 @@ pub(super) fn swap(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             let disks: Vec<String> =
                 swaps.iter().filter(|swap| !swap.is_memory()).map(|swap| swap.place.clone()).collect();
             let limit = linux.bounds.as_ref().ok().and_then(|bounds| bounds.swap);
-            let swapped = linux.status.as_ref().map_or(0, |status| status.swapped_kib);
+            let (locked, resident, swapped) = linux
+                .status
+                .as_ref()
+                .map_or((0, 0, 0), |status| (status.locked_kib, status.resident_kib, status.swapped_kib));
             vec![match (disks.len(), limit) {
                 (0, _) if swaps.is_empty() => Verdict::pass(source, "the machine has no swap"),
                 (0, _) => Verdict::pass(source, "the machine swaps to compressed memory alone"),
@@ -77,10 +80,17 @@ pub(super) fn swap(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
                     source,
                     format!("the machine swaps to {}, its control group may not", super::some(&disks)),
                 ),
+                _ if swapped == 0 && resident > 0 && locked >= resident => Verdict::pass(
+                    source,
+                    format!(
+                        "the machine swaps to {}; all {resident} KiB of it are locked",
+                        super::some(&disks)
+                    ),
+                ),
                 _ => Verdict::fail(
                     source,
                     format!(
-                        "the machine swaps to {}; of this process {swapped} KiB are there now",
+                        "the machine swaps to {}; of this process {swapped} KiB are there now, and {locked} of {resident} KiB are locked",
                         super::some(&disks)
                     ),
                 ),

@@ -9,7 +9,7 @@ use crate::check::runtime::key_source::Said;
 use crate::check::runtime::limits::swaps;
 use crate::check::runtime::mounts;
 use crate::check::runtime::process::Who;
-use crate::check::runtime::sockets::Listening;
+use crate::check::runtime::sockets::{Listener, Listening};
 
 fn judged_by(id: &str, facts: &Facts) -> Vec<Verdict> {
     verdicts(RULES, id, facts, Profile::Production)
@@ -195,6 +195,19 @@ fn swap_counts_where_it_reaches_a_disk() {
         linux.bounds = unseen();
     });
     assert_eq!(state, State::Fail);
+    let locked = |locked_kib, resident_kib| {
+        first("SMC8007", |linux| {
+            linux.swaps = Ok(swaps(disk));
+            linux.bounds = unseen();
+            let status = linux.status.as_mut().unwrap();
+            (status.locked_kib, status.resident_kib) = (locked_kib, resident_kib);
+        })
+    };
+    assert_eq!(
+        (locked(900, 900).0, locked(899, 900).0, locked(0, 0).0),
+        (State::Pass, State::Fail, State::Fail)
+    );
+    assert!(locked(12, 900).1.contains("12 of 900 KiB are locked"), "{}", locked(12, 900).1);
     let (state, observed, _) =
         first("SMC8007", |linux| linux.swaps = Ok(swaps("Filename\n/dev/zram0 partition 8 0 5\n")));
     assert!(state == State::Pass && observed.contains("compressed"), "{observed}");
@@ -243,6 +256,27 @@ fn listeners_are_held_against_the_configuration() {
     assert_eq!(at("127.0.0.1:9464", "127.0.0.1:8000", Some("127.0.0.1:9464")), State::Pass);
     assert_eq!(at("10.0.0.5:9464", "127.0.0.1:8000", Some("10.0.0.5:9464")), State::Pass);
     assert_eq!(at("0.0.0.0:9464", "127.0.0.1:8000", Some("0.0.0.0:9464")), State::Fail);
+    // What whoever started it said; every address is not theirs to say.
+    let flagged = |address: &str, listen: &str| {
+        let mut linux = confined();
+        linux.listeners = listening(address.parse().unwrap());
+        let mut facts = facts(linux);
+        facts.declared.listen = vec![listen.parse().unwrap()];
+        facts.declared.flag = Some(address.parse().unwrap());
+        judged_by("SMC4008", &facts).remove(0).state
+    };
+    assert_eq!(flagged("127.0.0.1:9000", "127.0.0.1:8000"), State::Pass);
+    assert_eq!(flagged("0.0.0.0:9000", "127.0.0.1:8000"), State::Fail);
+    assert_eq!(flagged("0.0.0.0:9000", "0.0.0.0:8000"), State::Pass);
+    // The system chose one port, and two are open.
+    let mut linux = confined();
+    linux.listeners = listening("127.0.0.1:8123".parse().unwrap());
+    let other = Listener { address: "127.0.0.1:9".parse().unwrap(), user: 65_532, inode: 2 };
+    linux.listeners.as_mut().unwrap().listeners.push(other);
+    let mut two = facts(linux);
+    two.declared.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    let verdicts = judged_by("SMC4008", &two);
+    assert!(verdicts.len() == 2 && verdicts.iter().all(|one| one.state == State::Error), "{verdicts:?}");
     let none = |not_its_own: Option<Unseen>| {
         first("SMC4008", |linux| linux.listeners = Ok(Listening { listeners: Vec::new(), not_its_own }))
     };
