@@ -1,12 +1,15 @@
 //! The self-test: every check on facts on which it passes, and on the same facts with one thing wrong, on which it fails.
 //!
-//! The rules are the very ones that judge a server; the facts are made up, by each area's `cases`. Pure. Never: a check
-//! that is taken for shown because it was not tried.
+//! The rules are the very ones that judge a server; the facts are made up, by each area's `cases`, or gathered from files
+//! that [`sandbox`] writes. Never: a check that is taken for shown because it was not tried.
+
+mod sandbox;
 
 use super::catalogue::{Area, Catalogue, Check};
 use super::finding::{State, Verdict};
 use super::profile::Profile;
 use super::rule::{Ground, Rule};
+use super::temporary::Folder;
 use super::{config, data, deps, network, probe, runtime, waiver};
 use crate::ambient::{Dice, Timestamp};
 
@@ -44,6 +47,30 @@ pub struct Trial {
     pub unshown: Option<String>,
     /// The profile has no such check.
     pub is_off: bool,
+    /// What it was tried on.
+    pub proof: Proof,
+}
+
+/// What a check was tried on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Files in a folder of its own, looked at as a server's are, and the same with one thing in them changed.
+    Files,
+    /// Made-up facts: its rule alone was tried, and not how facts are gathered. Why, where it is known.
+    Facts(Option<String>),
+}
+
+/// As [`run`], and on real files wherever that shows a check both ways on this machine.
+pub async fn run_on_files(catalogue: &Catalogue, profile: Profile, dice: &Dice) -> Vec<Trial> {
+    let mut trials = run(catalogue, profile, dice);
+    let stage = Stage { catalogue, profile };
+    match Folder::fresh(dice) {
+        Err(unseen) => {
+            trials.iter_mut().for_each(|trial| trial.proof = Proof::Facts(Some(unseen.why.clone())))
+        }
+        Ok(folder) => sandbox::try_all(&stage, (&folder.0, dice), &mut trials).await,
+    }
+    trials
 }
 
 /// Tries every check of the catalogue, by the thresholds of a profile; by id.
@@ -70,12 +97,18 @@ pub fn run(catalogue: &Catalogue, profile: Profile, dice: &Dice) -> Vec<Trial> {
 }
 
 /// What trials stand on.
+#[derive(Clone, Copy)]
 struct Stage<'a> {
     catalogue: &'a Catalogue,
     profile: Profile,
 }
 
 impl Stage<'_> {
+    fn judged<F>(&self, check: &Check, rule: &Rule<F>, facts: &F) -> Vec<Verdict> {
+        let parameters = self.catalogue.parameters(check, self.profile);
+        (rule.judge)(facts, &Ground { now: NOW, profile: self.profile, parameters: &parameters })
+    }
+
     fn tried<F>(&self, rules: &[Rule<F>], cases: Result<Vec<Case<F>>, String>) -> Vec<Trial> {
         let cases = cases.as_ref().map_err(|why| format!("its facts cannot be made up: {why}"));
         let of_rule = |rule: &Rule<F>| {
@@ -94,9 +127,8 @@ impl Stage<'_> {
         if self.catalogue.severity(check, self.profile).is_none() {
             return Trial { is_off: true, unshown: None, ..Trial::unshown(check, "") };
         }
-        let parameters = self.catalogue.parameters(check, self.profile);
-        let ground = Ground { now: NOW, profile: self.profile, parameters: &parameters };
-        let (sound, changed) = ((rule.judge)(&case.sound, &ground), (rule.judge)(&case.changed, &ground));
+        let (sound, changed) =
+            (self.judged(check, rule, &case.sound), self.judged(check, rule, &case.changed));
         Trial {
             unshown: fault(&sound, &changed),
             mutation: case.mutation.to_owned(),
@@ -118,6 +150,7 @@ impl Trial {
             changed: Vec::new(),
             unshown: Some(why.to_owned()),
             is_off: false,
+            proof: Proof::Facts(None),
         }
     }
 

@@ -23,7 +23,10 @@ pub fn files_closed(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
     let (plain, told): (Vec<_>, Vec<_>) = judged.partition(is_plain);
     let mut found: Vec<Verdict> = told.into_iter().map(|(_, verdict)| verdict).collect();
     if !plain.is_empty() {
-        let seen = format!("{} older segments, logs and backups, each its owner's alone", plain.len());
+        let seen = format!(
+            "of older segments, logs and backups {} were looked at, each its owner's alone",
+            plain.len()
+        );
         found.push(Verdict::pass(Source::key("storage.data_dir"), seen).about("older files"));
     }
     if found.is_empty() {

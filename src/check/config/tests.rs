@@ -256,7 +256,7 @@ fn old_files_are_told_together_where_they_are_in_order() {
     let said = |files| verdicts(RULES, "SMC2004", &changed(|facts| facts.files = files), Profile::Production);
     let sound = said(vec![old(1, 0o600), old(2, 0o600), old(3, 0o600)]);
     assert_eq!((sound.len(), sound[0].state), (1, State::Pass));
-    assert!(sound[0].observed.contains("3 older"), "{}", sound[0].observed);
+    assert!(sound[0].observed.contains("backups 3 were"), "{}", sound[0].observed);
     let one = said(vec![old(1, 0o600), old(2, 0o644), old(3, 0o600)]);
     assert_eq!((one.len(), one[0].state, one[0].subject.as_str()), (2, State::Fail, "/t/audit-2.ndjson"));
     let mut unseen = old(1, 0o600);

@@ -51,7 +51,10 @@ fn sound(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
     };
     let mut found = Vec::new();
     if let Some(first) = sqlite.damage.first() {
-        let seen = format!("{} faults, the first: {first}", sqlite.damage.len());
+        let seen = match sqlite.damage.len() {
+            1 => first.clone(),
+            count => format!("{count} faults, the first: {first}"),
+        };
         let fix = "stop the server, keep the file, and restore a backup: spotify-mcp backup restore";
         found.push(Verdict::fail(place(), seen).about("integrity").mended_by(fix));
     }

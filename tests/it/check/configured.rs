@@ -230,7 +230,7 @@ fn what_a_server_writes_and_runs_is_looked_at_as_a_whole() {
     let check = || desk.check("server.toml", &["--env-file", "e.env", "--only", "SMC2004"]);
     let sound = check();
     assert_eq!(sound.state("SMC2004"), "pass", "{}", sound.words);
-    assert!(sound.of("SMC2004").iter().any(|one| one.2.contains("4 older segments")), "{}", sound.words);
+    assert!(sound.of("SMC2004").iter().any(|one| one.2.contains("backups 4 were")), "{}", sound.words);
     // The dotenv file says no secret: it may be read, and not be written.
     for (name, bad, good) in all
         .map(|name| (name, if name == "e.env" { 0o622 } else { 0o644 }, 0o600))

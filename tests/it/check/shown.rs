@@ -29,9 +29,46 @@ fn every_check_of_the_list_is_shown_both_ways() {
         assert!(states("changed").contains(&"fail".into()), "{check:#}");
         assert!(!check["mutation"].as_str().unwrap().is_empty(), "{check:#}");
     }
+    // What files show is shown on files, by the very look that a server's get.
+    let on_files: Vec<&str> = tried["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["proof"] == "files")
+        .map(|check| check["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        on_files,
+        [
+            "SMC1001", "SMC1002", "SMC2002", "SMC2003", "SMC2004", "SMC2005", "SMC2006", "SMC2008",
+            "SMC2010", "SMC2011", "SMC2012", "SMC2013", "SMC2014", "SMC2015", "SMC2017", "SMC3001",
+            "SMC3002", "SMC3008", "SMC3011", "SMC3012", "SMC3013", "SMC5001"
+        ],
+        "{:#}",
+        Value::from_iter(
+            tried["checks"].as_array().unwrap().iter().map(|check| check["not_on_files_because"].clone())
+        )
+    );
     assert_eq!(tried["shown"], tried["checks"].as_array().unwrap().len());
     let (status, _) = here.status(&["self-test"]);
     assert_eq!(status, 0);
+}
+
+#[test]
+fn without_a_folder_made_up_facts_show_every_check() {
+    let here = Here::new();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"))
+        .args(["security-check", "self-test", "--format", "json"])
+        .env_clear()
+        .env("TMPDIR", here.0.join("nowhere"))
+        .output()
+        .unwrap();
+    let tried: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{tried:#}");
+    for check in tried["checks"].as_array().unwrap() {
+        assert_eq!(check["proof"], "facts");
+        assert!(check["not_on_files_because"].as_str().unwrap().contains("TMPDIR"), "{check:#}");
+    }
 }
 
 #[test]
