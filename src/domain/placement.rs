@@ -1,4 +1,5 @@
-//! Which Spotify app of the operator's a login goes through: the person's own, else the least filled one with room.
+//! Which Spotify app of the operator's a login goes through: the person's own, else the least filled one with room; and
+//! whether an account that is linked already stays where it is.
 //!
 //! Never looks at who the person is.
 
@@ -55,6 +56,41 @@ pub fn roomiest(candidates: &[Candidate]) -> Option<usize> {
     next(&apps, false)
 }
 
+/// An account that is linked already, as a login brings it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The login went through the app that it is linked through, or through one that the person has just typed.
+    pub here: bool,
+    /// The app that it is linked through may still be used.
+    pub in_use: bool,
+    /// Spotify knows that app no more by what its owner gave.
+    pub refused: bool,
+    /// This login went through that app before.
+    pub tried: bool,
+}
+
+/// What becomes of its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// What this app gave is kept.
+    Here,
+    /// The login goes on to the app that it is linked through.
+    SentOn,
+    /// It stays as it is, and the person is logged in.
+    AsItIs,
+}
+
+/// Nobody is moved to another app by logging in, as long as theirs can be used and takes them.
+pub const fn stay(account: Settled) -> Stay {
+    match account {
+        Settled { here: true, .. } | Settled { in_use: false, .. } | Settled { tried: true, .. } => {
+            Stay::Here
+        }
+        Settled { refused: true, .. } => Stay::AsItIs,
+        _ => Stay::SentOn,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +116,20 @@ mod tests {
         let home = Candidate { home: true, ..app(5, Some(5)) };
         assert_eq!(next(&[app(0, Some(5)), home], false), Some(1));
         assert_eq!(roomiest(&[home]), None);
+    }
+
+    #[test]
+    fn who_is_linked_stays_while_their_app_takes_them() {
+        let elsewhere = Settled { here: false, in_use: true, refused: false, tried: false };
+        assert_eq!(stay(elsewhere), Stay::SentOn);
+        assert_eq!(stay(Settled { refused: true, ..elsewhere }), Stay::AsItIs);
+        for moves in [
+            Settled { here: true, ..elsewhere },
+            Settled { in_use: false, ..elsewhere },
+            Settled { tried: true, ..elsewhere },
+        ] {
+            assert_eq!(stay(moves), Stay::Here, "{moves:?}");
+        }
     }
 
     #[test]

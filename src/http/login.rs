@@ -81,12 +81,16 @@ pub(super) async fn callback(
         Ok(Arrival::Account { page: Some(page), cookies, .. }) => {
             redirect(&format!("{}{}?page={page}", http.app.issuer(), routes::LINK), &cookies)
         }
-        Ok(Arrival::Account { user, cookies, .. }) => match &http.local {
+        Ok(Arrival::Account { user, again, cookies, .. }) => match &http.local {
             Some(local) => {
                 (local.logged_in)(user);
                 notice(&http.site, Notice::LoopbackDone).into_response()
             }
-            None => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &cookies),
+            None => {
+                let done = again.map(|again| if again { Done::Reconnected } else { Done::OtherReturned });
+                let done = done.map(|done| format!("?done={}", done.word())).unwrap_or_default();
+                redirect(&format!("{}{}{done}", http.app.issuer(), routes::ACCOUNT), &cookies)
+            }
         },
         Ok(Arrival::Problem(why)) => {
             let place = match &why {

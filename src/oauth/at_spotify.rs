@@ -3,7 +3,6 @@
 
 use crate::app::App;
 use crate::crypto::SecretString;
-use crate::crypto::token::TokenHash;
 use crate::domain::AppId;
 use crate::domain::own_app::OwnApp;
 use crate::domain::pkce::CodeVerifier;
@@ -13,23 +12,18 @@ use crate::vault::LoginAtSpotify;
 
 use super::Params;
 use super::departure::Seatless;
-use super::login::{LoginProblem, Stop};
-use super::verifier::open_kept;
+use super::login::{LoginProblem, Returned, Stop};
 
 /// Who came back from Spotify, with which tokens; nothing is decided yet.
 pub(super) async fn at_spotify(
     app: &App,
     params: &Params,
-    login: &Login,
-    state: TokenHash,
+    Returned { login, kept, .. }: &Returned,
 ) -> Result<LoginAtSpotify, Stop> {
     let stop = |why| Err(Stop::Problem(why));
     match (params.get("error"), params.get("code")) {
         (None, Some(code)) => {
-            let Some(kept) = open_kept(app, state, &login.verifier).await? else {
-                return stop(LoginProblem::Expired);
-            };
-            let through = through(app, login, kept.own)?;
+            let through = through(app, login, kept.own.clone())?;
             let tokens = exchange(app, &through, &kept.verifier, code).await?;
             who(app, through, login, tokens).await
         }

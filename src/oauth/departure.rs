@@ -13,17 +13,18 @@ use crate::domain::pkce::CodeVerifier;
 use crate::domain::{AppId, ClientId, LinkId, Neighbourhood, Scope, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, AppCredentials, AuthorizeRequest};
-use crate::store::{Link, Login, NewLogin};
+use crate::store::{Link, NewLogin};
 use crate::vault::{SpotifyApp, Wayfarer};
 
-use super::login::https;
+use super::home::Place;
+use super::login::{Returned, https};
 use super::tickets::AuthorizationRequest;
 use super::verifier::{Kept, seal_kept};
 use super::{Visitor, cookies};
 
 /// What logins are for, as their rows say it.
 const CLIENT: &str = "client";
-const BROWSER: &str = "browser";
+pub(super) const BROWSER: &str = "browser";
 pub(super) const PAGE: &str = "page";
 pub(super) const LINK: &str = "link";
 
@@ -79,7 +80,29 @@ struct Errand {
     page: Option<LinkPageId>,
     alias: Option<String>,
     user: Option<UserId>,
+    /// The linked account that is meant.
+    meant: Option<LinkId>,
     tried: Vec<AppId>,
+    /// Spotify asks who it is, even where its own browser session says so.
+    asks: bool,
+}
+
+impl Errand {
+    /// The same once more, for a login that came back.
+    fn again(Returned { login, kept, .. }: &Returned) -> Self {
+        let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
+        Self {
+            purpose: [CLIENT, BROWSER, PAGE].into_iter().find(|name| *name == login.purpose).unwrap_or(LINK),
+            request: login.request.clone(),
+            client: request.map(|request| request.client),
+            page: login.page.clone(),
+            alias: login.alias.clone(),
+            user: login.user.clone(),
+            meant: kept.meant.clone(),
+            tried: login.tried.clone(),
+            asks: login.purpose == LINK,
+        }
+    }
 }
 
 /// The app that a login goes through.
@@ -113,15 +136,20 @@ pub async fn check_own(app: &App, own: &OwnApp, visitor: &Visitor) -> Result<Opt
     if app.vault.apps().named(&own.client_id).is_some() {
         return Ok(Some(BadOwnApp::Operators));
     }
-    let refused = async |client_secret| {
-        let credentials = AppCredentials { client_id: own.client_id.clone(), client_secret };
-        matches!(app.vault.accounts().probe(&credentials).await, Err(AccountsError::InvalidClient))
-    };
     Ok(match &own.client_secret {
-        _ if refused(None).await => Some(BadOwnApp::IdUnknown),
-        Some(secret) if refused(Some(secret.clone())).await => Some(BadOwnApp::SecretWrong),
+        _ if is_refused(app, &OwnApp { client_secret: None, ..own.clone() }).await => {
+            Some(BadOwnApp::IdUnknown)
+        }
+        Some(_) if is_refused(app, own).await => Some(BadOwnApp::SecretWrong),
         _ => None,
     })
+}
+
+/// Whether Spotify knows no such app, or not by this secret; where it does not answer, that is not known.
+pub(super) async fn is_refused(app: &App, own: &OwnApp) -> bool {
+    let OwnApp { client_id, client_secret } = own.clone();
+    let credentials = AppCredentials { client_id, client_secret };
+    matches!(app.vault.accounts().probe(&credentials).await, Err(AccountsError::InvalidClient))
 }
 
 /// Sends a browser to Spotify.
@@ -171,8 +199,20 @@ pub async fn depart(
         },
         user: user.cloned(),
         tried: Vec::new(),
+        // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
+        asks: match purpose {
+            Purpose::Link(..) | Purpose::Page(_) => true,
+            Purpose::Browser(named) => named.is_some() || needs_it(home.as_ref()),
+            Purpose::Client(_) => needs_it(home.as_ref()),
+            Purpose::Own(_) => false,
+        },
+        meant: home.map(|link| link.id),
     };
     send(app, errand, through, visitor).await.map(Ok)
+}
+
+fn needs_it(home: Option<&Link>) -> bool {
+    home.is_some_and(|link| link.reconnect.is_some())
 }
 
 /// The account that this login is to bring back: the one that was named, else one that has to be connected again, else
@@ -201,33 +241,45 @@ pub(super) enum Seatless {
 /// Sends a browser that one app has no place for on to the next, with all that it came with; `None` where there is none.
 pub(super) async fn go_on(
     app: &App,
-    login: &Login,
+    back: &Returned,
     seatless: &Seatless,
     visitor: &Visitor,
 ) -> Result<Option<Departure>, Failure> {
-    let mut tried = login.tried.clone();
-    tried.push(login.app.clone());
+    let mut errand = Errand::again(back);
+    errand.tried.push(back.login.app.clone());
+    let tried = &errand.tried;
     let of = match seatless {
-        Seatless::Unknown => Wayfarer { home: None, tried: &tried, may_sit: true },
-        Seatless::Known(home) => Wayfarer { home: home.as_ref(), tried: &tried, may_sit: false },
+        Seatless::Unknown => Wayfarer { home: None, tried, may_sit: true },
+        Seatless::Known(home) => Wayfarer { home: home.as_ref(), tried, may_sit: false },
     };
     let Some(spotify) = app.vault.apps().next(&app.store, of).await? else { return Ok(None) };
-    let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
-    let errand = Errand {
-        purpose: [CLIENT, BROWSER, PAGE].into_iter().find(|name| *name == login.purpose).unwrap_or(LINK),
-        request: login.request.clone(),
-        client: request.map(|request| request.client),
-        page: login.page.clone(),
-        alias: login.alias.clone(),
-        user: login.user.clone(),
-        tried,
-    };
     send(app, errand, Through::operators(spotify), visitor).await.map(Some)
+}
+
+/// Sends a browser on to the app that the account is linked through which it came back with. The app that it came from
+/// has a place for them: where theirs has none any more, this login may go through it again.
+pub(super) async fn go_home(
+    app: &App,
+    back: &Returned,
+    place: Place,
+    visitor: &Visitor,
+) -> Result<Departure, Failure> {
+    // Spotify has just been told who it is.
+    let mut errand = Errand { asks: false, ..Errand::again(back) };
+    let through = match place {
+        Place::Operators(spotify) => Through::operators(spotify),
+        Place::Own(own, link) => {
+            errand.meant.get_or_insert(link.id);
+            Through::own(app, own)
+        }
+    };
+    send(app, errand, through, visitor).await
 }
 
 async fn send(app: &App, errand: Errand, through: Through, visitor: &Visitor) -> Result<Departure, Failure> {
     let (state, browser) = (handle(app), handle(app));
-    let kept = Kept { verifier: CodeVerifier::mint(&app.dice.bytes()), own: through.own };
+    let kept =
+        Kept { verifier: CodeVerifier::mint(&app.dice.bytes()), meant: errand.meant, own: through.own };
     // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
     let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(Scope::asked).collect();
     let (now, lifetime) = (app.now(), app.config.security.login_timeout);
@@ -257,8 +309,7 @@ async fn send(app: &App, errand: Errand, through: Through, visitor: &Visitor) ->
         scopes: &scopes,
         state: &SecretString::new(state.expose()),
         verifier: &kept.verifier,
-        // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
-        show_dialog: login.purpose == LINK,
+        show_dialog: errand.asks,
     });
     let cookies = cookies::set_login(state.hash(), &browser, lifetime, (&visitor.cookies, https(app)));
     Ok(Departure { url, cookies })

@@ -4,51 +4,55 @@
 //! somebody else's here. No session begins and none ends.
 
 use crate::app::App;
-use crate::crypto::token::TokenHash;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::linking::{Linking, NotLinked, linking};
 use crate::domain::{AppId, UserId};
 use crate::failure::Failure;
-use crate::store::Login;
+use crate::store::Link;
 use crate::vault::{LinkError, LoginAtSpotify};
 
 use super::at_spotify::at_spotify;
 use super::departure::Seatless;
-use super::login::{Arrival, LoginProblem, Stop, elsewhere, https, problem};
+use super::home::{Home, home_of};
+use super::login::{Arrival, LoginProblem, Returned, Stop, elsewhere, https, problem, sent_home};
 use super::{Params, Visitor, cookies, sessions};
 
 /// Takes a browser back that went to Spotify to link another account.
 pub(super) async fn arrive(
     app: &App,
     params: &Params,
-    login: &Login,
-    (state, visitor): (TokenHash, &Visitor),
+    back: &Returned,
+    visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
+    let login = &back.login;
     let session = sessions::current(app, visitor).await?;
     let Some(person) = session.map(|session| session.user).filter(|user| login.user.as_ref() == Some(user))
     else {
         return problem(app, (LoginProblem::SessionEnded, login.user.as_ref()), None, visitor).await;
     };
-    match linked(app, params, login, (state, &person)).await {
+    match linked(app, params, back, &person).await {
         Ok(outcome) => {
             app.notice_revocations().await;
-            Ok(Arrival::Linked { outcome, cookies: vec![cookies::clear_login(state, https(app))] })
+            Ok(Arrival::Linked { outcome, cookies: vec![cookies::clear_login(back.state, https(app))] })
         }
         Err(Stop::Problem(why)) => problem(app, (why, Some(&person)), None, visitor).await,
-        Err(Stop::Seatless(who)) => elsewhere(app, (login, state), (&who, Some(&person)), visitor).await,
+        Err(Stop::Seatless(who)) => elsewhere(app, back, (&who, Some(&person)), visitor).await,
+        Err(Stop::Home(home)) => sent_home(app, back, *home, visitor).await,
         Err(Stop::Disabled(_)) => problem(app, (LoginProblem::Disabled, Some(&person)), None, visitor).await,
         Err(Stop::Failure(failure)) => Err(failure),
     }
 }
 
-async fn linked(
-    app: &App,
-    params: &Params,
-    login: &Login,
-    (state, person): (TokenHash, &UserId),
-) -> Result<Linking, Stop> {
-    let at_spotify = at_spotify(app, params, login, state).await?;
-    let (outcome, home) = decided(app, &at_spotify, person).await?;
+async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) -> Result<Linking, Stop> {
+    let at_spotify = at_spotify(app, params, back).await?;
+    let (outcome, known) = decided(app, &at_spotify, person).await?;
+    let home: Option<AppId> = known.as_ref().map(|link| link.app.clone());
+    // Who asks for it on this page without an app of their own gives up one that Spotify refuses.
+    if let Some(known) = known
+        && let Home::At(home) = home_of(app, back, &at_spotify, known).await?
+    {
+        return Err(Stop::Home(home));
+    }
     match app.vault.take_login(&at_spotify).await {
         Ok(_) => Ok(outcome),
         Err(LinkError::SomebodyElses) => Err(Stop::Problem(LoginProblem::SomebodyElses)),
@@ -58,12 +62,12 @@ async fn linked(
     }
 }
 
-/// What it comes to, and the app that the account is linked through now.
+/// What it comes to, and the account as it is linked now.
 async fn decided(
     app: &App,
     login: &LoginAtSpotify,
     person: &UserId,
-) -> Result<(Linking, Option<AppId>), Stop> {
+) -> Result<(Linking, Option<Link>), Stop> {
     let known = app.vault.person_of(login).await?;
     let has = app.store.links(person).await?.len();
     let outcome = linking(person, known.as_ref().map(|link| &link.user), has).map_err(|why| {
@@ -79,7 +83,7 @@ async fn decided(
     {
         return Err(Stop::Disabled(whose));
     }
-    Ok((outcome, known.map(|link| link.app)))
+    Ok((outcome, known))
 }
 
 /// Somebody opened a one-time page that another person asked for: refused, and told to the trail.

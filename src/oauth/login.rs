@@ -19,10 +19,12 @@ use crate::vault::{LinkError, Linked, LoginAtSpotify};
 
 use super::at_spotify::at_spotify;
 use super::authorize::error_redirect;
+use super::departure::{BROWSER, LINK, PAGE, Seatless, go_home, go_on};
 pub use super::departure::{Departure, NoDeparture, Purpose, check_own, depart};
-use super::departure::{LINK, PAGE, Seatless, go_on};
+use super::home::{Home, Place, home_of};
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
+use super::verifier::{Kept, open_kept};
 use super::{Params, Visitor, cookies, linking, refusals, sessions};
 
 /// The way back.
@@ -41,6 +43,8 @@ pub enum Arrival {
         user: UserId,
         /// The page.
         page: Option<LinkPageId>,
+        /// Where an account was to be connected again: whether that was it.
+        again: Option<bool>,
         /// `Set-Cookie`s.
         cookies: Vec<String>,
     },
@@ -69,14 +73,19 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     let Some(login) = app.store.take_login(state, browser.hash(), app.now()).await? else {
         return Ok(stranger(app, LoginProblem::Expired, visitor).await);
     };
-    if login.purpose == LINK {
-        return linking::arrive(app, params, &login, (state, visitor)).await;
-    }
     let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
-    match complete(app, params, &login, state, visitor).await {
-        Ok(linked) => welcome(app, linked, (request, login.page), state, visitor).await,
+    let Some(kept) = open_kept(app, state, &login.verifier).await? else {
+        return problem(app, (LoginProblem::Expired, None), request.as_ref(), visitor).await;
+    };
+    let back = Returned { login, state, kept };
+    if back.login.purpose == LINK {
+        return linking::arrive(app, params, &back, visitor).await;
+    }
+    match complete(app, params, &back, visitor).await {
+        Ok(linked) => welcome(app, linked, (request, &back), visitor).await,
         Err(Stop::Problem(why)) => problem(app, (why, None), request.as_ref(), visitor).await,
-        Err(Stop::Seatless(who)) => elsewhere(app, (&login, state), (&who, None), visitor).await,
+        Err(Stop::Seatless(who)) => elsewhere(app, &back, (&who, None), visitor).await,
+        Err(Stop::Home(place)) => sent_home(app, &back, *place, visitor).await,
         Err(Stop::Disabled(user)) => {
             problem(app, (LoginProblem::Disabled, Some(&user)), request.as_ref(), visitor).await
         }
@@ -84,8 +93,17 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     }
 }
 
+/// A login that Spotify has answered, with what was sealed for its way back.
+pub(super) struct Returned {
+    pub(super) login: Login,
+    pub(super) state: TokenHash,
+    pub(super) kept: Kept,
+}
+
 pub(super) enum Stop {
     Problem(LoginProblem),
+    /// The account is linked through another app, and stays there.
+    Home(Box<Place>),
     /// The app has no place for whoever came.
     Seatless(Seatless),
     /// The operator has disabled this person.
@@ -99,25 +117,23 @@ impl<E: Into<Failure>> From<E> for Stop {
     }
 }
 
-async fn complete(
-    app: &App,
-    params: &Params,
-    login: &Login,
-    state: TokenHash,
-    visitor: &Visitor,
-) -> Result<Linked, Stop> {
-    let at_spotify = at_spotify(app, params, login, state).await?;
-    // A one-time page is opened by the very person who asked for it, or by nobody.
-    admit(app, at_spotify, (login.purpose == PAGE, visitor)).await
+async fn complete(app: &App, params: &Params, back: &Returned, visitor: &Visitor) -> Result<Linked, Stop> {
+    let at_spotify = at_spotify(app, params, back).await?;
+    let linked = admit(app, at_spotify, back).await?;
+    let event = Event::new(EventCode::AuthnLoginSuccess)
+        .by(&linked.user)
+        .link(&linked.link)
+        .from(visitor.address)
+        .request(&visitor.request);
+    app.audit.record(event).await?;
+    Ok(linked)
 }
 
-/// Decides whether the account may come in, and lets it in; `strictly` only as the person who is expected.
-async fn admit(
-    app: &App,
-    mut login: LoginAtSpotify,
-    (strictly, visitor): (bool, &Visitor),
-) -> Result<Linked, Stop> {
+/// Decides whether the account may come in, and lets it in.
+async fn admit(app: &App, mut login: LoginAtSpotify, back: &Returned) -> Result<Linked, Stop> {
     let stop = |why| Err(Stop::Problem(why));
+    // A one-time page is opened by the very person who asked for it, or by nobody.
+    let strictly = back.login.purpose == PAGE;
     let known = app.vault.person_of(&login).await?;
     if let Some(link) = &known
         && app.store.user(&link.user).await?.is_some_and(|user| user.disabled_at.is_some())
@@ -159,18 +175,16 @@ async fn admit(
     let home = known.as_ref().map(|link| link.app.clone());
     // From here on it is they or nobody: deleted in this very moment, they do not come back as somebody new.
     if let Some(link) = known {
-        login.expected = Some(link.user);
+        login.expected = Some(link.user.clone());
+        let as_it_is = Linked { user: link.user.clone(), link: link.id.clone(), newcomer: false };
+        match home_of(app, back, &login, link).await? {
+            Home::Here => {}
+            Home::At(place) => return Err(Stop::Home(place)),
+            Home::AsItIs => return Ok(as_it_is),
+        }
     }
     match app.vault.take_login(&login).await {
-        Ok(linked) => {
-            let event = Event::new(EventCode::AuthnLoginSuccess)
-                .by(&linked.user)
-                .link(&linked.link)
-                .from(visitor.address)
-                .request(&visitor.request);
-            app.audit.record(event).await?;
-            Ok(linked)
-        }
+        Ok(linked) => Ok(linked),
         Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
         Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
         Err(LinkError::Gone) => stop(LoginProblem::Expired),
@@ -199,19 +213,23 @@ async fn may_sign_up(app: &App, login: &LoginAtSpotify) -> Result<bool, Failure>
 async fn welcome(
     app: &App,
     linked: Linked,
-    (request, page): (Option<AuthorizationRequest>, Option<LinkPageId>),
-    state: TokenHash,
+    (request, Returned { login, state, kept }): (Option<AuthorizationRequest>, &Returned),
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
+    let state = *state;
+    // Only who is logged in connects an account again.
+    let again = kept.meant.as_ref().filter(|_| login.purpose == BROWSER && login.user.is_some());
+    let again = again.map(|meant| *meant == linked.link);
+    let page = login.page.clone();
     // What the login replaced (an older scope, a dead link) must not be remembered on this server.
     app.notice_revocations().await;
-    let login = FromLogin { state, last: request.is_none() };
-    let Some(session) = sessions::begin(app, &linked.user, login, visitor).await? else {
+    let from = FromLogin { state, last: request.is_none() };
+    let Some(session) = sessions::begin(app, &linked.user, from, visitor).await? else {
         return problem(app, (LoginProblem::Expired, None), request.as_ref(), visitor).await;
     };
     let set = vec![cookies::clear_login(state, https(app)), session];
     let Some(request) = request else {
-        return Ok(Arrival::Account { user: linked.user, page, cookies: set });
+        return Ok(Arrival::Account { user: linked.user, page, again, cookies: set });
     };
 
     let code = Token::mint(TokenKind::Code, &app.dice.bytes());
@@ -248,12 +266,12 @@ async fn welcome(
 /// On to the next app; where there is none, why and what to ask for.
 pub(super) async fn elsewhere(
     app: &App,
-    (login, state): (&Login, TokenHash),
+    back: &Returned,
     (who, person): (&Seatless, Option<&UserId>),
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
-    if let Some(mut departure) = go_on(app, login, who, visitor).await? {
-        departure.cookies.push(cookies::clear_login(state, https(app)));
+    if let Some(mut departure) = go_on(app, back, who, visitor).await? {
+        departure.cookies.push(cookies::clear_login(back.state, https(app)));
         return Ok(Arrival::Onward(departure));
     }
     // Where nobody else fits, to be listed at Spotify would not help.
@@ -263,8 +281,20 @@ pub(super) async fn elsewhere(
         Some(roomy) => LoginProblem::NotAllowlisted { app: Some(roomy.name), own },
         None => LoginProblem::NoSeat { own },
     };
-    let request = login.request.as_deref().and_then(AuthorizationRequest::from_json);
+    let request = back.login.request.as_deref().and_then(AuthorizationRequest::from_json);
     problem(app, (why, person), request.as_ref(), visitor).await
+}
+
+/// On to the app that the account is linked through.
+pub(super) async fn sent_home(
+    app: &App,
+    back: &Returned,
+    place: Place,
+    visitor: &Visitor,
+) -> Result<Arrival, Failure> {
+    let mut departure = go_home(app, back, place, visitor).await?;
+    departure.cookies.push(cookies::clear_login(back.state, https(app)));
+    Ok(Arrival::Onward(departure))
 }
 
 /// Nobody began a login here, or in another browser: anybody can come with that, as often as they like.

@@ -11,6 +11,7 @@ pub mod clients;
 pub mod cookies;
 mod departure;
 pub mod forms;
+mod home;
 pub mod introspect;
 pub mod linking;
 pub mod login;

@@ -1,19 +1,22 @@
-//! What a login in progress keeps until Spotify sends the browser back: the PKCE verifier, and the app where that is the
-//! person's own. Sealed in its row; nothing else is kept of the app before Spotify has said who came.
+//! What a login in progress keeps until Spotify sends the browser back: the PKCE verifier, the linked account that it is
+//! to bring back where there is one, and the app where that is the person's own. Sealed in its row; nothing else is kept of
+//! the app before Spotify has said who came.
 
 use crate::app::App;
 use crate::crypto::SecretString;
 use crate::crypto::envelope;
 use crate::crypto::token::TokenHash;
-use crate::domain::KeyPurpose;
 use crate::domain::own_app::OwnApp;
 use crate::domain::pkce::CodeVerifier;
+use crate::domain::{KeyPurpose, LinkId};
 use crate::failure::Failure;
 use crate::vault::{login_place, login_row};
 
 /// What is kept.
 pub(super) struct Kept {
     pub(super) verifier: CodeVerifier,
+    /// The linked account that is meant; whose own app it is, where it goes through one that was not just typed.
+    pub(super) meant: Option<LinkId>,
     pub(super) own: Option<OwnApp>,
 }
 
@@ -24,15 +27,21 @@ impl Kept {
     fn written(&self) -> SecretString {
         let secret = |own: &OwnApp| own.client_secret.as_ref().map(|secret| secret.expose().to_owned());
         let own = self.own.iter().flat_map(|own| [Some(own.client_id.clone()), secret(own)]).flatten();
-        let parts: Vec<_> = std::iter::once(self.verifier.expose().to_owned()).chain(own).collect();
+        let meant = self.meant.iter().map(|link| link.as_str().to_owned());
+        let parts = std::iter::once(self.verifier.expose().to_owned()).chain(meant);
+        let parts: Vec<_> = parts.chain(own).collect();
         SecretString::new(parts.join(&BETWEEN.to_string()))
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(BETWEEN);
+        let mut parts = text.split(BETWEEN).peekable();
         let verifier = CodeVerifier::parse(parts.next()?)?;
+        let meant = parts.peek().and_then(|part| part.parse().ok());
+        if meant.is_some() {
+            parts.next();
+        }
         let own = OwnApp::parse(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        Some(Self { verifier, own: own.ok()? })
+        Some(Self { verifier, meant, own: own.ok()? })
     }
 }
 
@@ -65,11 +74,15 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_back() {
         let id = "0123456789abcdef0123456789abcdef";
-        for (id, secret) in [("", ""), (id, ""), (id, "s3cret!\"\\")] {
+        let typed = [("", ""), (id, ""), (id, "s3cret!\"\\")];
+        for ((id, secret), meant) in
+            typed.into_iter().flat_map(|typed| [None, Some([2; 16])].map(|id| (typed, id)))
+        {
             let own = OwnApp::parse(id, secret).unwrap();
-            let kept = Kept { verifier: CodeVerifier::mint(&[1; 32]), own };
+            let meant = meant.map(LinkId::mint);
+            let kept = Kept { verifier: CodeVerifier::mint(&[1; 32]), meant: meant.clone(), own };
             let read = Kept::parse(kept.written().expose()).unwrap();
-            assert_eq!(read.verifier.expose(), kept.verifier.expose());
+            assert_eq!((read.verifier.expose(), &read.meant), (kept.verifier.expose(), &meant));
             assert_eq!(read.written().expose(), kept.written().expose());
         }
         assert!(Kept::parse("x").is_none());

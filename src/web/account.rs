@@ -116,6 +116,8 @@ pub struct McpSessionRow {
 pub enum Done {
     /// A Spotify account was connected again.
     Reconnected,
+    /// Spotify came back with another of the person's accounts than the one to be connected again.
+    OtherReturned,
     /// Another Spotify account was linked.
     Linked,
     /// Spotify came back with an account that was linked already.
@@ -139,8 +141,9 @@ pub enum Done {
 }
 
 impl Done {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Reconnected,
+        Self::OtherReturned,
         Self::Linked,
         Self::LinkedBefore,
         Self::DefaultChanged,
@@ -157,6 +160,7 @@ impl Done {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Reconnected => "reconnected",
+            Self::OtherReturned => "other-returned",
             Self::Linked => "linked",
             Self::LinkedBefore => "linked-before",
             Self::DefaultChanged => "default-changed",
@@ -178,6 +182,10 @@ impl Done {
     const fn message(self) -> &'static str {
         match self {
             Self::Reconnected => "Spotify is connected again.",
+            Self::OtherReturned => {
+                "Spotify came back with another of your accounts than the one that was to be connected again, which is as it \
+                 was. Try again, and choose “Not you?” on Spotify’s page, or log out at spotify.com first."
+            }
             Self::Linked => "The Spotify account is linked. Your apps can use it by its name at once.",
             Self::LinkedBefore => {
                 "Spotify came back with an account that was linked already, so only its permission was renewed. To add \

@@ -33,6 +33,45 @@ async fn the_primary_account_is_chosen_by_tool_or_page() {
 }
 
 #[tokio::test]
+async fn each_account_can_be_connected_again_and_another_one_is_told() {
+    at_both(async |place| {
+        let server = Setup::on(place).people(3).start().await;
+        let ada = server.listener("ada").await;
+        link(&ada, "work", "user0001").await;
+        server.control().revoke("user0001", None);
+        server.control().advance(std::time::Duration::from_secs(3700));
+        let works = async || {
+            let answer = ada.call("get_current_track", json!({"account": "work"})).await.result();
+            answer["structuredContent"]["error"]["code"].as_str().unwrap_or("works").to_owned()
+        };
+        assert_eq!(works().await, "RECONNECT_REQUIRED");
+        let status = ada.call("get_status", json!({"account": "work"})).await.content();
+        let to_do = status["accounts"][0]["to_do"][0].as_str().unwrap().to_owned();
+        let told = to_do.split(' ').find(|word| word.starts_with("http")).unwrap().trim_end_matches('.');
+        let page = ada.browser.open("/account").await;
+        let button = page.text.split("href=\"").find(|rest| rest.contains(">Reconnect<")).unwrap();
+        let button = button.split('"').next().unwrap();
+        assert!(told.ends_with(button), "{told} {button}");
+        for (address, person, done, after) in [
+            (button, "ada", "done=other-returned", "RECONNECT_REQUIRED"),
+            ("/auth/login", "ada", "done=other-returned", "RECONNECT_REQUIRED"),
+            (told, "user0001", "done=reconnected", "works"),
+        ] {
+            let spotify = ada.browser.open(address).await;
+            assert!(ada.browser.is_spotify(&spotify.url), "Spotify asks who it is: {}", spotify.text);
+            assert!(spotify.url.query().unwrap().contains("show_dialog=true"));
+            let page = ada.browser.agree_as(&spotify, person).await;
+            assert_eq!(page.url.query(), Some(done), "{}", page.text);
+            let said = if person == "ada" { "another of your accounts" } else { "connected again." };
+            assert!(page.text.contains(said), "{}", page.text);
+            assert_eq!(works().await, after);
+        }
+        assert_eq!(accounts(&ada).await, named(&[("main", true), ("work", false)]));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn unlinking_asks_first_then_erases_and_the_first_linked_takes_its_place() {
     at_both(async |place| {
         let server = Setup::on(place).people(3).start().await;

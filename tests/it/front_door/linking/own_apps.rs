@@ -191,6 +191,49 @@ async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
 }
 
 #[tokio::test]
+async fn a_login_in_another_browser_leaves_ones_own_app_as_it_is() {
+    at_both(async |place| {
+        let server = server(place).await;
+        let browser = server.browser();
+        let form = browser.open(OWN).await;
+        let spotify = types(&browser, &form, OWN, (MINE, SECRET)).await;
+        assert_eq!(browser.agree_as(&spotify, "ben").await.url.path(), "/account");
+        let raw = server.place.raw().await;
+        let through = "SELECT a.client_id || ' ' || l.own_client_id FROM linked_accounts l
+            JOIN spotify_apps a ON a.id = l.app_id";
+        let own = [format!("{MINE} {MINE}")];
+        assert_eq!(raw.texts(through).await, own);
+        // The operator's app has a place and would take him.
+        for _ in 0..2 {
+            server.control().clear_journal();
+            let ben = server.listener("ben").await;
+            assert_eq!(raw.texts(through).await, own);
+            let asked = |app| asked_as(&server, app, "/v1/me");
+            assert_eq!((asked(OPERATORS), asked(MINE)), (1, 1));
+            assert!(plays(&ben, "main").await.to_string().contains("benZ"));
+        }
+
+        // Spotify does not know it any more: he comes in, and links it again himself.
+        let new = json!({"client_secret": "second", "keep_former": false});
+        server.control().rotate_secret(MINE, &serde_json::from_value::<NewSecret>(new).unwrap()).unwrap();
+        let ben = server.listener("ben").await;
+        assert_eq!(raw.texts(through).await, own, "never silently another");
+        server.control().advance(Duration::from_secs(3700));
+        assert_eq!(plays(&ben, "main").await["error"]["code"], "RECONNECT_REQUIRED");
+        let elsewhere = server.browser();
+        let page = elsewhere.log_in("ben").await;
+        assert!(page.text.contains("no longer knows your own app"), "{}", page.text);
+        assert_eq!(raw.texts(through).await, own);
+        let spotify = types(&elsewhere, &elsewhere.open(PAGE).await, PAGE, (MINE, "second")).await;
+        let page = elsewhere.agree_as(&spotify, "ben").await;
+        assert_eq!(page.url.query(), Some("done=linked-before"), "{}", page.text);
+        assert!(plays(&ben, "main").await.to_string().contains("benZ"));
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
     let server = server(Place::sqlite()).await;
     let ada = server.listener("ada").await;

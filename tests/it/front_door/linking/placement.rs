@@ -74,6 +74,45 @@ async fn people_are_placed_where_there_is_room_and_find_back() {
 }
 
 #[tokio::test]
+async fn who_is_linked_stays_on_their_app_whichever_is_asked_first() {
+    at_both(async |place| {
+        let server = server(place, (5, 5)).await;
+        let ada = server.listener("ada").await;
+        let at_the_first = ["sandbox-client ada".to_owned()];
+        assert_eq!(filled(&server).await, at_the_first);
+        let raw = server.place.raw().await;
+        let version = "SELECT MAX(token_version) FROM linked_accounts";
+        for _ in 0..3 {
+            let before = raw.number(version).await;
+            server.control().clear_journal();
+            let (page, _) = comes(&server, "ada").await;
+            assert_eq!((page.url.path(), page.url.query()), ("/account", None), "{}", page.text);
+            assert_eq!(filled(&server).await, at_the_first, "the other one is emptier, and asked first");
+            assert_eq!(server.asked("/api/token", 200), 2, "both were asked");
+            assert_eq!(raw.number(version).await, before + 1, "and the permission is renewed at hers");
+        }
+        let again = server.listener("ada").await;
+        again.call("get_current_track", json!({})).await.content();
+        ada.call("get_current_track", json!({})).await.content();
+        // Linking what is linked already does not move it either.
+        let page = again.browser.open(PAGE).await;
+        let page = again.browser.submit(&page, PAGE, &[("alias", "work")]).await;
+        let (page, _) = agrees(&again.browser, page, "ada").await;
+        assert_eq!(page.url.query(), Some("done=linked-before"), "{}", page.text);
+        assert_eq!(filled(&server).await, at_the_first);
+
+        // Where hers does not take her any more, another one does.
+        lists(&server, "sandbox-client", json!([]));
+        let (page, _) = comes(&server, "ada").await;
+        assert_eq!(page.url.path(), "/account", "{}", page.text);
+        assert_eq!(filled(&server).await, [format!("{KITCHEN} ada")]);
+        ada.call("get_current_track", json!({})).await.content();
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_is_not_listed_at_one_app_goes_on_to_the_other() {
     at_both(async |place| {
         let server = server(place, (5, 5)).await;
