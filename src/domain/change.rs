@@ -27,6 +27,13 @@ pub enum Progress {
     Ambiguous,
 }
 
+impl Progress {
+    /// Whether all of it was done, as far as anybody knows.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::Verified | Self::Accepted)
+    }
+}
+
 /// What a change was, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {

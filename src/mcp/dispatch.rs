@@ -2,24 +2,27 @@
 //!
 //! The trail and the counts learn which tool was called and how it ended, never with what arguments.
 
-use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::json;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout_at};
 
 use super::asking::{Asking, Question};
 use super::caller::Caller;
+use super::going::Going;
 use super::measured;
 use super::server::Inner;
 use super::several::{self, Used};
 use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
-use crate::policy::ToolPolicy;
+use crate::policy::{ToolClass, ToolPolicy};
 use crate::telemetry::metrics::Figure;
+
+/// So much of a call's time is left to say that its turn did not come.
+const SPARE: Duration = Duration::from_secs(5);
 
 /// How guarded work ended.
 pub(super) enum Ended<T> {
@@ -31,22 +34,6 @@ pub(super) enum Ended<T> {
     Cancelled,
     /// It panicked.
     Panicked,
-}
-
-/// Does work until it is done, late, unwanted or broken. A panic ends here: the library would leave the request
-/// without an answer (mcp.md 0.4).
-pub(super) async fn guard<T>(
-    work: impl Future<Output = T>,
-    deadline: Instant,
-    cancelled: &CancellationToken,
-) -> Ended<T> {
-    let work = AssertUnwindSafe(work).catch_unwind();
-    tokio::select! {
-        biased;
-        done = work => done.map_or(Ended::Panicked, Ended::Done),
-        () = cancelled.cancelled() => Ended::Cancelled,
-        () = tokio::time::sleep_until(deadline) => Ended::TimedOut,
-    }
 }
 
 /// What is answered where our own code broke.
@@ -110,22 +97,37 @@ pub(super) async fn call(
     (caller, asking): (&Caller, &Asking),
     tool: &'static ToolSpec,
     arguments: Arguments,
-    cancelled: &CancellationToken,
+    going: &Going,
 ) -> Result<Called, ErrorData> {
     let used = Used::default();
     let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name), used: &used };
     let work = |deadline| {
-        let context = Context { server, caller, deadline, used: &used, asking };
+        let context = Context { server, caller, deadline, used: &used, asking, going };
         async move {
+            let _turn = turn(call, server, deadline).await?;
             let answered = several::run(context, tool, arguments).await;
             asking.take().map_or_else(|| answered.map(Said::Answer), |question| Ok(Said::Asks(question)))
         }
     };
-    Ok(match guarded(server, call, cancelled, work).await? {
+    Ok(match guarded(server, call, going, work).await? {
         Ok(Said::Asks(question)) => Called::Asks(question),
         Ok(Said::Answer(answer)) => Called::Done(result(server, Ok(answer))),
         Err(error) => Called::Done(result(server, Err(error))),
     })
+}
+
+/// Waits until no other change of the person is under way; at once where the call changes nothing that lasts.
+async fn turn(
+    call: Call<'_>,
+    server: &Inner,
+    deadline: Instant,
+) -> Result<Option<OwnedMutexGuard<()>>, ToolError> {
+    if call.policy.is_none_or(|policy| policy.class != ToolClass::Change) {
+        return Ok(None);
+    }
+    let until = deadline.checked_sub(SPARE).unwrap_or(deadline);
+    let turn = timeout_at(until, server.turns.of(&call.caller.user)).await;
+    turn.map(Some).map_err(|_| ToolError::busy())
 }
 
 /// Does the work of a call, given its deadline, between all that stands around a call.
@@ -135,7 +137,7 @@ pub(super) async fn call(
 pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>>(
     server: &Inner,
     call: Call<'_>,
-    cancelled: &CancellationToken,
+    going: &Going,
     work: impl FnOnce(Instant) -> W,
 ) -> Result<Result<A, ToolError>, ErrorData> {
     let began = Instant::now();
@@ -151,7 +153,7 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
     let ended = match may_call(call) {
         Ok(()) => {
             let deadline = began + server.tool_deadline;
-            guard(work(deadline), deadline, cancelled).await
+            going.through(work(deadline), deadline).await
         }
         Err(refused) => Ended::Done(Err(refused)),
     };
@@ -244,22 +246,4 @@ pub(super) fn result(server: &Inner, outcome: Result<Answer, ToolError>) -> Call
     };
     result.meta = Some(server.stamp.clone());
     result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[tokio::test]
-    async fn work_ends_by_itself_late_unwanted_or_broken() {
-        let (soon, never) = (Instant::now() + Duration::from_millis(20), CancellationToken::new());
-        assert!(matches!(guard(async { 1 }, soon, &never).await, Ended::Done(1)));
-        let broken = guard(async { panic!("as tests do") }, soon, &never).await;
-        assert!(matches!(broken, Ended::<()>::Panicked));
-        assert!(matches!(guard(std::future::pending::<()>(), soon, &never).await, Ended::TimedOut));
-        never.cancel();
-        let far = Instant::now() + Duration::from_secs(60);
-        assert!(matches!(guard(std::future::pending::<()>(), far, &never).await, Ended::Cancelled));
-    }
 }

@@ -9,6 +9,7 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 
 use super::dispatch::{self, Call, Outcome};
+use super::going::Going;
 use super::handler::caller_of;
 use super::server::Inner;
 use super::several::Used;
@@ -52,7 +53,8 @@ impl CallGuard {
         let used = Used::default();
         let call = Call { caller, tool, policy: Some(policy), used: &used };
         let work = async { Ok(Foreign(work.await)) };
-        match dispatch::guarded(&self.server, call, &context.ct, |_| work).await? {
+        let going = Going::until(context.ct.clone());
+        match dispatch::guarded(&self.server, call, &going, |_| work).await? {
             Ok(Foreign(answered)) => answered,
             Err(refused) => Ok(dispatch::result(&self.server, Err(refused)).into()),
         }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
@@ -16,17 +17,20 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::asking::{Asking, Question, offers_of};
 use super::caller::Caller;
-use super::dispatch::{self, Called, Ended, guard};
+use super::dispatch::{self, Called, Ended};
+use super::going::Going;
 use super::server::Inner;
 use super::several::Used;
 use super::stdio::{LocalAsker, LocalCaller};
 use super::streamed;
 use super::tools::status::Status;
-use super::tools::{Arguments, Context, ToolError};
+use super::tools::{Arguments, Context, ToolError, ToolSpec};
 use super::{message, prompts};
 use crate::app::limits::{Admission, CallRefused};
 use crate::domain::asking::{Offers, Reply};
@@ -46,6 +50,9 @@ const PLAYLIST_URI: &str = "spotify://playlist/";
 const PLAYLIST_TOOL: &str = "get_playlist_tracks";
 /// How many of its tracks.
 const PLAYLIST_ROWS: u32 = 50;
+
+/// What a call has beyond its time to say how it ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// One handler per request (the library's way); only a pointer.
 #[derive(Clone)]
@@ -99,17 +106,47 @@ impl Handler {
         }
     }
 
+    /// Calls a tool. What changes something runs in a task of its own: where it has begun to write it goes to its end,
+    /// though nobody waits for it any more, or it takes longer than a call may.
+    async fn call(
+        &self,
+        (caller, asking): (&Arc<Caller>, Asking),
+        tool: &'static ToolSpec,
+        arguments: Arguments,
+        cancelled: &CancellationToken,
+    ) -> Result<Called, ErrorData> {
+        let unwanted = cancelled.child_token();
+        let going = Going::until(unwanted.clone());
+        if self.server.policies.of(tool.name).is_none_or(|policy| policy.class == ToolClass::Look) {
+            return dispatch::call(&self.server, (caller, &asking), tool, arguments, &going).await;
+        }
+        let _unwanted_when_dropped = unwanted.drop_guard();
+        let (server, caller) = (self.server.clone(), caller.clone());
+        let work = async move { dispatch::call(&server, (&caller, &asking), tool, arguments, &going).await };
+        match timeout(self.server.tool_deadline + LAST_WORDS, tokio::spawn(work.in_current_span())).await {
+            Ok(ended) => ended.unwrap_or_else(|_| Err(dispatch::broken(tool.name))),
+            Err(_) => Ok(Called::Done(dispatch::result(&self.server, Err(ToolError::still_writing())))),
+        }
+    }
+
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
         let caller = self.caller(context).await?;
         let admitted = self.admit(&caller, ToolClass::Look).await;
         let _admitted = admitted
             .map_err(|refused| ErrorData::invalid_request(ToolError::limited(&refused).message, None))?;
         let deadline = Instant::now() + self.server.tool_deadline;
-        let (used, asking) = (Used::default(), Asking::default());
-        let about = Context { server: &self.server, caller: &caller, deadline, used: &used, asking: &asking };
+        let (used, asking, going) = (Used::default(), Asking::default(), Going::until(context.ct.clone()));
+        let about = Context {
+            server: &self.server,
+            caller: &caller,
+            deadline,
+            used: &used,
+            asking: &asking,
+            going: &going,
+        };
         let status = Status::read(about);
         let failed = || ErrorData::internal_error("the status cannot be read at the moment", None);
-        match guard(status, deadline, &context.ct).await {
+        match going.through(status, deadline).await {
             Ended::Done(Ok(status)) => serde_json::to_string(&status).map_err(|_| failed()),
             Ended::Panicked => Err(dispatch::broken(STATUS_URI)),
             Ended::Done(Err(_)) | Ended::TimedOut | Ended::Cancelled => Err(failed()),
@@ -131,8 +168,8 @@ impl Handler {
         let mut arguments = Arguments::new();
         arguments.insert("playlist_id".to_owned(), id.as_str().into());
         arguments.insert("limit".to_owned(), PLAYLIST_ROWS.into());
-        let asking = Asking::default();
-        let called = dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct).await?;
+        let (asking, going) = (Asking::default(), Going::until(context.ct.clone()));
+        let called = dispatch::call(&self.server, (&caller, &asking), tool, arguments, &going).await?;
         let Called::Done(result) = called else { return Err(no_resource(&uri)) };
         let answer = result.structured_content.unwrap_or_default();
         let Some(error) = answer.get("error") else { return Ok(answer.to_string()) };
@@ -286,14 +323,12 @@ impl ServerHandler for Handler {
         let asking = asking(&request, &context, asker.as_ref());
         let arguments = request.arguments.unwrap_or_default();
         let again = asker.as_ref().map(|_| arguments.clone());
-        match dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct).await? {
+        match self.call((&caller, asking), tool, arguments, &context.ct).await? {
             Called::Done(result) => Ok(result.into()),
             Called::Asks(question) => match asker.zip(again) {
                 Some((asker, arguments)) => {
                     let asking = Asking::replied(&question, asker.ask(&question).await);
-                    let called =
-                        dispatch::call(&self.server, (&caller, &asking), tool, arguments, &context.ct)
-                            .await?;
+                    let called = self.call((&caller, asking), tool, arguments, &context.ct).await?;
                     let Called::Done(result) = called else { return Err(unaskable("asked twice")) };
                     Ok(result.into())
                 }

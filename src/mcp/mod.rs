@@ -14,6 +14,7 @@ mod book;
 mod caller;
 mod cancel;
 mod dispatch;
+mod going;
 mod guard;
 mod handler;
 mod http_policy;

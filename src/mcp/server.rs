@@ -9,6 +9,7 @@ use rmcp::model::{Implementation, MetaObject, ServerCapabilities, ServerConfig, 
 use super::NAME;
 use super::book::AccountBook;
 use super::cancel::Running;
+use super::going::Turns;
 use super::guard::CallGuard;
 use super::handler::{Handler, Identity};
 use super::http_policy::HttpPolicy;
@@ -83,6 +84,8 @@ pub(super) struct Inner {
     pub(super) policies: ToolPolicies,
     pub(super) api_timeout: Duration,
     pub(super) tool_deadline: Duration,
+    /// Whose change is under way.
+    pub(super) turns: Turns,
     pub(super) reconnect_url: String,
     /// The page on which another account is linked, without its id.
     pub(super) link_url: String,
@@ -137,6 +140,7 @@ impl Server {
             policies,
             api_timeout: deps.api_timeout,
             tool_deadline: deps.tool_deadline,
+            turns: Turns::default(),
             reconnect_url: format!("{}/auth/login", deps.public_url.trim_end_matches('/')),
             link_url: format!("{}/account/link", deps.public_url.trim_end_matches('/')),
             stamp: stamp_of(&about.server_info),

@@ -2,12 +2,14 @@
 //!
 //! A tool never holds a token longer than one call of the Web API, and never sees a refresh token.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::going::{GRACE, Going};
 use super::tools::ToolError;
 use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
@@ -80,6 +82,10 @@ pub(crate) struct Session<'a> {
     pub(crate) longest_call: Duration,
     /// Where a person connects an account again.
     pub(crate) reconnect_url: &'a str,
+    /// How far the tool call goes.
+    pub(crate) going: &'a Going,
+    /// How long the slowest call of the Web API took so far, in milliseconds.
+    pub(crate) slowest: AtomicU64,
 }
 
 impl Session<'_> {
@@ -105,6 +111,10 @@ impl Session<'_> {
         F: Fn(AccessToken) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, ApiError>> + Send,
     {
+        if self.going.is_over() {
+            return Err(CallError::Stopped);
+        }
+        let began = Instant::now();
         // The door is one object for answers of every type: the answer takes a side exit. The call's future is made
         // where it stays, in the box: it is large, and moving it costs as much as the rest of this.
         let answer = Mutex::new(None);
@@ -117,6 +127,8 @@ impl Session<'_> {
             })
         });
         let called = self.upstream.call(&self.link, work).await;
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.slowest.fetch_max(took, Ordering::Relaxed);
         if matches!(called, Err(CallError::Api(ApiError::QuotaExceeded { .. }))) {
             self.upstream.keep_quota().await;
         }
@@ -127,8 +139,19 @@ impl Session<'_> {
             .ok_or_else(|| CallError::Failure(Failure::new("the work of a call was not done")))
     }
 
-    /// How much of the tool call's time is left.
+    /// How much of the tool call's time is left, in which its answer is waited for.
     pub(crate) fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// How much time is left for what the call has begun to write.
+    pub(crate) fn writing_time_left(&self) -> Duration {
+        self.going.ends_at(self.deadline).saturating_duration_since(Instant::now())
+    }
+
+    /// Whether so many calls of the Web API, each as slow as the slowest so far, fit into what a change may take.
+    pub(crate) fn has_time_to_write(&self, calls: usize) -> bool {
+        let slowest = Duration::from_millis(self.slowest.load(Ordering::Relaxed));
+        slowest.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX)) < GRACE
     }
 }

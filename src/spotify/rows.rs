@@ -3,6 +3,7 @@
 use super::models::{Entry, Track};
 use super::text::clean;
 use super::uri::{Base62, Kind, SpotifyUri};
+use crate::ambient::Timestamp;
 
 /// Longest title or credit that is held.
 const LONGEST: usize = 100;
@@ -18,12 +19,15 @@ pub struct Row {
     pub artists: Box<str>,
     /// ISO 3901.
     pub isrc: Option<Box<str>>,
+    /// Since when it is in the list, in seconds since 1970; `None` where Spotify does not say.
+    pub added_at: Option<i64>,
 }
 
 impl Row {
     /// Of what Spotify answers.
     pub fn of(entry: &Entry) -> Self {
-        let Some(track) = entry.track() else { return Self::nothing() };
+        let added_at = entry.added_at.as_deref().and_then(Timestamp::parse_rfc3339).map(Timestamp::secs);
+        let Some(track) = entry.track() else { return Self { added_at, ..Self::nothing() } };
         let credits = match track.artists.is_empty() {
             true => track.show.iter().collect::<Vec<_>>(),
             false => track.artists.iter().take(10).collect(),
@@ -36,11 +40,12 @@ impl Row {
             name: track.name.as_ref().map(|name| name.clean(LONGEST)).unwrap_or_default().into(),
             artists: clean(&names.join(", "), LONGEST).into(),
             isrc: isrc.filter(|isrc| isrc.len() == 12).map(Into::into),
+            added_at,
         }
     }
 
     fn nothing() -> Self {
-        Self { uri: String::new(), name: Box::default(), artists: Box::default(), isrc: None }
+        Self { uri: String::new(), name: Box::default(), artists: Box::default(), isrc: None, added_at: None }
     }
 
     /// The URI as it may be shown: that of a local file is made of what somebody wrote into it.

@@ -72,6 +72,8 @@ pub struct ChangeRow {
     pub expires_at: Timestamp,
     /// When it was undone.
     pub undone_at: Option<Timestamp>,
+    /// Until when somebody is undoing it; in the past where that was not brought to an end.
+    pub undoing_until: Option<Timestamp>,
 }
 
 /// The sealed key of a change, as rotations deal with it.
@@ -90,7 +92,7 @@ pub struct SealedChange {
 }
 
 const COLUMNS: &str = "id, user_id, link_id, tool, data_key_id, content_key, version, summary, created_at,
-    expires_at, undone_at";
+    expires_at, undone_at, undoing_until";
 
 impl Store {
     /// Writes a change down. Of too many of one person, or too large ones, the oldest go.
@@ -207,30 +209,38 @@ impl Store {
         row.map(|row| row.row.parse(row.pre_image)).transpose()
     }
 
-    /// Takes the right to undo a change; `false` where somebody else has it, or had it before.
+    /// Takes the right to undo a change from `now` until then; `false` where somebody else has it, or it was undone.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn claim_undo(
         &self,
         (id, user): (&ChangeId, &UserId),
-        now: Timestamp,
+        (now, until): (Timestamp, Timestamp),
     ) -> Result<bool, Failure> {
-        let sql = "UPDATE changes SET undone_at = $3 WHERE id = $1 AND user_id = $2 AND undone_at IS NULL";
+        let sql = "UPDATE changes SET undoing_until = $4 WHERE id = $1 AND user_id = $2 AND undone_at IS NULL
+            AND (undoing_until IS NULL OR undoing_until <= $3)";
         let taken = writing!(self, pool => sqlx::query(sql)
-            .bind(id.as_str()).bind(user.as_str()).bind(now.secs())
+            .bind(id.as_str()).bind(user.as_str()).bind(now.secs()).bind(until.secs())
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(taken == 1)
     }
 
-    /// Gives the right to undo a change back: nothing came of it.
+    /// Gives the right to undo a change back: it was undone at some time, or not; then `tried` says until when somebody
+    /// tried, where anything came of it.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn release_undo(&self, (id, user): (&ChangeId, &UserId)) -> Result<(), Failure> {
-        let sql = "UPDATE changes SET undone_at = NULL WHERE id = $1 AND user_id = $2";
+    pub async fn release_undo(
+        &self,
+        (id, user): (&ChangeId, &UserId),
+        (undone, tried): (Option<Timestamp>, Option<Timestamp>),
+    ) -> Result<(), Failure> {
+        let sql = "UPDATE changes SET undone_at = $3, undoing_until = $4
+            WHERE id = $1 AND user_id = $2 AND undone_at IS NULL";
         writing!(self, pool => sqlx::query(sql)
             .bind(id.as_str()).bind(user.as_str())
+            .bind(undone.map(Timestamp::secs)).bind(tried.map(Timestamp::secs))
             .execute(pool).await.map(drop))?;
         Ok(())
     }
@@ -270,6 +280,7 @@ struct Row {
     created_at: i64,
     expires_at: i64,
     undone_at: Option<i64>,
+    undoing_until: Option<i64>,
 }
 
 impl Row {
@@ -287,6 +298,7 @@ impl Row {
             created_at: Timestamp::from_millis(self.created_at),
             expires_at: Timestamp::from_secs(self.expires_at),
             undone_at: self.undone_at.map(Timestamp::from_secs),
+            undoing_until: self.undoing_until.map(Timestamp::from_secs),
         })
     }
 }

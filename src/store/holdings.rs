@@ -181,6 +181,7 @@ const SECTIONS: [Section; 18] = [
             ("created_at", Millis),
             ("expires_at", Time),
             ("undone_at", Time),
+            ("undoing_until", Time),
         ],
         "changes WHERE user_id = $1 ORDER BY created_at, id",
     ),

@@ -64,6 +64,19 @@ pub struct Change {
     pub expires_at: Timestamp,
     /// When it was undone.
     pub undone_at: Option<Timestamp>,
+    /// Whether somebody began to undo it and did not come to the end.
+    pub undoing_broken_off: bool,
+}
+
+/// How undoing a change ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undoing {
+    /// Once and for all.
+    Done,
+    /// In the middle, or nobody knows where: it may be undone again.
+    BrokenOff,
+    /// Nothing was done.
+    NotBegun,
 }
 
 /// What a plan is bound to beside its person and account.
@@ -216,20 +229,27 @@ impl Changes {
         Ok(Some((shown(&row, summary), pre_image)))
     }
 
-    /// Takes the right to undo a change, once; `false` where it is taken.
+    /// Takes the right to undo a change, for so long at most; `false` where it is taken, or the change was undone.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn claim_undo(&self, of: (&ChangeId, &UserId)) -> Result<bool, Failure> {
-        self.vault.0.store.claim_undo(of, self.vault.0.clock.now()).await
+    pub async fn claim_undo(&self, of: (&ChangeId, &UserId), at_most: Duration) -> Result<bool, Failure> {
+        let now = self.vault.0.clock.now();
+        self.vault.0.store.claim_undo(of, (now, now.plus(at_most))).await
     }
 
     /// Gives that right back.
     ///
     /// # Errors
-    /// Where the database fails.
-    pub async fn release_undo(&self, of: (&ChangeId, &UserId)) -> Result<(), Failure> {
-        self.vault.0.store.release_undo(of).await
+    /// Where the database fails: then it comes back by itself, in time.
+    pub async fn release_undo(&self, of: (&ChangeId, &UserId), undoing: Undoing) -> Result<(), Failure> {
+        let now = Some(self.vault.0.clock.now());
+        let left = match undoing {
+            Undoing::Done => (now, None),
+            Undoing::BrokenOff => (None, now),
+            Undoing::NotBegun => (None, None),
+        };
+        self.vault.0.store.release_undo(of, left).await
     }
 
     /// Keeps a plan for this person and account; it lives for [`PLAN_LIVES`].
@@ -311,6 +331,7 @@ fn shown(row: &ChangeRow, summary: Option<Summary>) -> Change {
         created_at: row.created_at,
         expires_at: row.expires_at,
         undone_at: row.undone_at,
+        undoing_broken_off: row.undoing_until.is_some(),
     }
 }
 

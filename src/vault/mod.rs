@@ -89,6 +89,8 @@ pub enum CallError {
         /// How long Spotify asks to wait.
         retry_after: Option<Duration>,
     },
+    /// Whoever asked for it wants no more of it; nothing was done.
+    Stopped,
     /// Unexpected.
     Failure(Failure),
 }

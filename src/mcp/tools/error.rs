@@ -91,6 +91,31 @@ impl ToolError {
         )
     }
 
+    /// Whoever called wants no more of it.
+    pub(crate) fn stopped() -> Self {
+        Self::declined("The call was stopped before its end: nothing more was done.")
+    }
+
+    /// A change that has begun and takes longer than a call may.
+    pub(crate) fn still_writing() -> Self {
+        Self::new(
+            "AMBIGUOUS_WRITE",
+            "The change has begun and takes longer than one call may. It goes on by itself; list_changes tells how it \
+             ended. Do not do it again.",
+        )
+    }
+
+    /// Another change of the person is under way.
+    pub(crate) fn busy() -> Self {
+        let mut error = Self::new(
+            "RATE_LIMITED",
+            "Another change of this person is still being written, so nothing was done. Try again when it has ended: \
+             list_changes tells.",
+        );
+        error.retry_after_seconds = Some(10);
+        error
+    }
+
     pub(crate) fn no_account(reconnect_url: &str) -> Self {
         Self::new(
             "RECONNECT_REQUIRED",
@@ -124,6 +149,7 @@ impl ToolError {
                 error.retry_after_seconds = retry_after.map(seconds);
                 error
             }
+            CallError::Stopped => Self::stopped(),
             CallError::Failure(failure) => Self::internal(&failure),
         }
     }

@@ -34,6 +34,7 @@ mod undo;
 mod usage;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{Tool, ToolAnnotations};
@@ -43,6 +44,7 @@ use tokio::time::Instant;
 
 use super::asking::Asking;
 use super::caller::Caller;
+use super::going::Going;
 use super::server::Inner;
 use super::several::{Accounts, Used};
 use super::upstream::Session;
@@ -165,6 +167,8 @@ pub(super) struct Context<'a> {
     pub(super) used: &'a Used,
     /// What the person may be asked, and what they replied.
     pub(super) asking: &'a Asking,
+    /// How far it goes.
+    pub(super) going: &'a Going,
 }
 
 impl<'a> Context<'a> {
@@ -183,6 +187,8 @@ impl<'a> Context<'a> {
             deadline: self.deadline,
             longest_call: self.server.api_timeout,
             reconnect_url: &self.server.reconnect_url,
+            going: self.going,
+            slowest: AtomicU64::new(0),
         })
     }
 

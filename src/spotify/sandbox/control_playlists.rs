@@ -1,5 +1,6 @@
 //! The control plane's hand on playlists: what another client of the person does between two calls.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use axum::Json;
@@ -114,8 +115,20 @@ fn apply(list: &mut Playlist, change: PlaylistChange, now: i64) {
     list.collaborative = change.collaborative.unwrap_or(list.collaborative);
     let Some(uris) = change.uris else { return };
     let owner = list.owner.clone();
-    let entry =
-        |uri: String| Entry { uri: uri.as_str().into(), title: None, added_at: now, added_by: owner.clone() };
+    // What stays keeps its date; of copies, the first ones do.
+    let mut there: HashMap<Arc<str>, VecDeque<Entry>> = HashMap::new();
+    for entry in std::mem::take(&mut list.entries) {
+        there.entry(entry.uri.clone()).or_default().push_back(entry);
+    }
+    let entry = |uri: String| {
+        let stays = there.get_mut(uri.as_str()).and_then(VecDeque::pop_front);
+        stays.unwrap_or_else(|| Entry {
+            uri: uri.as_str().into(),
+            title: None,
+            added_at: now,
+            added_by: owner.clone(),
+        })
+    };
     list.entries = uris.into_iter().map(entry).collect();
 }
 

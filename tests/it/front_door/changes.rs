@@ -1,6 +1,7 @@
 //! What the tools change in playlists, on the real binary and the simulated Spotify: planned, proven, written down,
 //! undone, and never somebody else's.
 
+mod broken_off;
 mod editing;
 mod faults;
 mod journal;

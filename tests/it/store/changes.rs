@@ -41,16 +41,24 @@ async fn a_change_is_its_persons_completed_once_and_undone_once() {
         let (of_arthur, of_ford) = ((&first.id, &arthur.user), (&first.id, &ford.user));
         assert!(db.change(of_ford, at(5)).await.unwrap().is_none());
         assert!(!db.finish_change(of_ford, (1, b"stolen")).await.unwrap());
-        assert!(!db.claim_undo(of_ford, at(5)).await.unwrap());
+        assert!(!db.claim_undo(of_ford, (at(5), at(9))).await.unwrap());
         db.forget_change(of_ford).await.unwrap();
         assert!(db.finish_change(of_arthur, (1, b"done")).await.unwrap());
         assert!(!db.finish_change(of_arthur, (1, b"again")).await.unwrap());
         let row = db.change(of_arthur, at(5)).await.unwrap().unwrap();
         assert_eq!((row.version, &row.summary[..], row.pre_image.len()), (2, &b"done"[..], 10));
-        assert!(db.claim_undo(of_arthur, at(5)).await.unwrap());
-        assert!(!db.claim_undo(of_arthur, at(5)).await.unwrap(), "once");
-        db.release_undo(of_arthur).await.unwrap();
-        assert!(db.claim_undo(of_arthur, at(5)).await.unwrap());
+        assert!(db.claim_undo(of_arthur, (at(5), at(9))).await.unwrap());
+        assert!(!db.claim_undo(of_arthur, (at(8), at(12))).await.unwrap(), "one at a time");
+        assert!(
+            db.claim_undo(of_arthur, (at(9), at(12))).await.unwrap(),
+            "whoever died in it is not waited for"
+        );
+        db.release_undo(of_arthur, (None, Some(at(10)))).await.unwrap();
+        let tried = db.change(of_arthur, at(10)).await.unwrap().unwrap();
+        assert_eq!((tried.undone_at, tried.undoing_until), (None, Some(at(10))));
+        assert!(db.claim_undo(of_arthur, (at(10), at(14))).await.unwrap(), "it can be undone again");
+        db.release_undo(of_arthur, (Some(at(11)), None)).await.unwrap();
+        assert!(!db.claim_undo(of_arthur, (at(20), at(24))).await.unwrap(), "once");
 
         // With an account or a key that is not there, nothing is kept.
         let elsewhere = NewChange { link: ford.link.clone(), ..change(&arthur, 3, 1) };

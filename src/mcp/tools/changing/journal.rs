@@ -86,6 +86,8 @@ impl Noted {
         (tool, summary): (&'static str, Summary),
         pre_image: &PreImage,
     ) -> Result<Self, ToolError> {
+        // From here on nobody drops it: its end is written down too.
+        context.going.begin();
         let Some(changes) = context.server.upstream.changes() else {
             return Ok(Self { kept: None, summary });
         };

@@ -52,7 +52,9 @@ fn why_not(used: PlanUse) -> ToolError {
             "Repeat the arguments of the call that made it, with dry_run false and",
         ),
         PlanUse::OtherState => refused("the playlist has changed since the plan was made", AGAIN),
-        PlanUse::Used => refused("the plan was applied before", AGAIN),
+        PlanUse::Used => {
+            refused("the plan was used before: it was applied, or the person was asked and said no", AGAIN)
+        }
         PlanUse::Expired => refused("the plan has expired", AGAIN),
         PlanUse::Unknown | PlanUse::Taken => refused("there is no such plan, or it is long over", AGAIN),
     }

@@ -42,6 +42,11 @@ pub(in crate::mcp::tools) async fn apply(
 ) -> Applied {
     let mut rows = before.uris();
     let mut applied = Applied { status: Status::Accepted, done: 0, snapshot: None, failure: None };
+    // Rows that go before they come back must not be left where they went to.
+    let puts_back = steps.iter().any(|step| !matches!(step, Step::Delete(_)));
+    if puts_back && !session.has_time_to_write(steps.len()) {
+        return applied.stopped(Status::Partial, too_slow(steps.len()));
+    }
     for step in steps {
         match sent(session, id, step).await {
             Sent::Confirmed(answer) => {
@@ -60,6 +65,16 @@ pub(in crate::mcp::tools) async fn apply(
         applied.done += 1;
     }
     prove(session, id, &rows, applied).await
+}
+
+fn too_slow(steps: usize) -> ToolError {
+    ToolError::new(
+        "UPSTREAM_TIMEOUT",
+        format!(
+            "Nothing was changed: it takes {steps} requests one after the other, and Spotify is so slow at the moment that \
+             the playlist might be left half written. Try again later."
+        ),
+    )
 }
 
 impl Applied {

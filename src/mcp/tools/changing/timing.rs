@@ -32,10 +32,10 @@ where
     F: Fn(AccessToken) -> Fut + Send + Sync,
     Fut: Future<Output = Result<T, ApiError>> + Send,
 {
-    if session.time_left() < LEAST {
+    if session.writing_time_left() < LEAST {
         return Sent::Refused(ToolError::timeout());
     }
-    match timeout(session.time_left().saturating_sub(SPARE), session.attempt(work)).await {
+    match timeout(session.writing_time_left().saturating_sub(SPARE), session.attempt(work)).await {
         Ok(Ok(answer)) => Sent::Confirmed(answer),
         Ok(Err(error)) if is_ambiguous(&error) => {
             Sent::Lost(ToolError::upstream(error, session.reconnect_url))
@@ -53,5 +53,5 @@ pub(in crate::mcp::tools) async fn seen<T>(
     session: &Session<'_>,
     looking: impl Future<Output = Result<T, ToolError>>,
 ) -> Option<T> {
-    timeout(session.time_left().saturating_sub(SPARE), looking).await.ok()?.ok()
+    timeout(session.writing_time_left().saturating_sub(SPARE), looking).await.ok()?.ok()
 }

@@ -6,23 +6,29 @@
 mod rows;
 mod saved;
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
+use self::rows::Since;
+use super::super::going::GRACE;
 use super::super::upstream::Session;
 use super::arguments::{Text, parse, schema_of};
 use super::changing::REPLACES;
 use super::changing::contents::{head, read, title};
-use super::changing::outcome::Outcome;
+use super::changing::outcome::{Outcome, Status};
 use super::following::{is_followed, set_followed};
 use super::playlist::{details, is_set, set_details};
 use super::reorder_tracks::move_rows;
 use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
+use crate::ambient::Timestamp;
+use crate::domain::ChangeId;
 use crate::domain::change::{Details, PreImage, Summary, moved_back};
-use crate::domain::{ChangeId, UserId};
 use crate::spotify::playlist_edits::{DetailsChange, Move};
 use crate::spotify::uri::PlaylistId;
-use crate::vault::changes::{Changes, Planned};
+use crate::vault::changes::{Changes, Planned, Undoing};
 
 pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
     name: "undo_change",
@@ -39,6 +45,8 @@ pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
 
 /// The tool's name in the journal.
 const NAME: &str = "undo_change";
+/// Nobody else begins to undo a change for so long after the call that does has run out of time.
+const SPARE: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +95,9 @@ struct Case<'a> {
     session: Session<'a>,
     id: PlaylistId,
     summary: Summary,
+    made_at: Timestamp,
+    /// In the middle: the change, or undoing it.
+    was_broken_off: bool,
     force: bool,
 }
 
@@ -110,13 +121,16 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let input: Input = parse(arguments)?;
     let Some(journal) = context.server.upstream.changes() else { return Err(unknown()) };
     let id: ChangeId = input.change_id.as_str().parse().map_err(|_| unknown())?;
-    let (session, summary, pre_image) = found(context, (&journal, &id), &input).await?;
+    let Found { session, summary, pre_image, made_at, undoing_broken_off } =
+        found(context, (&journal, &id), &input).await?;
     if let Some(change) = saved::Change::of(&pre_image) {
-        let case = saved::Case { context, session, id: &id, summary: &summary, input: &input };
+        let case =
+            saved::Case { context, session, id: &id, summary: &summary, undoing_broken_off, input: &input };
         return case.run(&journal, change).await;
     }
     let playlist: PlaylistId = summary.playlist.parse().map_err(|_| unknown())?;
-    let case = Case { context, session, id: playlist, summary, force: input.force };
+    let was_broken_off = undoing_broken_off || !summary.progress.is_whole();
+    let case = Case { context, session, id: playlist, summary, made_at, was_broken_off, force: input.force };
     let way = case.way(&pre_image).await?;
     let mut output = Output {
         undoes: id.as_str().to_owned(),
@@ -146,8 +160,10 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         let planned = Planned { tool: NAME, asked: &asked, state: "" };
         agreeing::agreed(context, &case.session.link, planned, question).await?;
     }
-    let outcome = once(&journal, (&id, &context.caller.user), case.act(way.act)).await?;
-    let text = format!("Undone in \"{}\": {}{}", way.title, way.effect, outcome.told());
+    let act = async { case.act(way.act).await.map(|outcome| (outcome.status, outcome)) };
+    let outcome = once(context, (&journal, &id, undoing_broken_off), act).await?;
+    let undone = begun_or_done(outcome.status);
+    let text = format!("{undone} in \"{}\": {}{}", way.title, way.effect, outcome.told());
     let code = outcome.code();
     output.outcome = Some(outcome);
     let mut answer = Answer::of(text, &output)?;
@@ -155,12 +171,21 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     Ok(answer)
 }
 
+/// A change as it is on record.
+struct Found<'a> {
+    session: Session<'a>,
+    summary: Summary,
+    pre_image: PreImage,
+    made_at: Timestamp,
+    undoing_broken_off: bool,
+}
+
 /// The change, where it is the caller's own and can be undone.
 async fn found<'a>(
     context: Context<'a>,
     (journal, id): (&Changes, &ChangeId),
     input: &Input,
-) -> Result<(Session<'a>, Summary, PreImage), ToolError> {
+) -> Result<Found<'a>, ToolError> {
     let found = journal.find((&context.caller.user, id)).await;
     let found = found.map_err(|failure| ToolError::internal(&failure))?;
     let (change, pre_image) = found.ok_or_else(unknown)?;
@@ -181,26 +206,44 @@ async fn found<'a>(
             "That change was undone before. The undoing is a change of its own in list_changes.",
         ));
     }
-    Ok((session, summary, pre_image))
+    let (made_at, undoing_broken_off) = (change.created_at, change.undoing_broken_off);
+    Ok(Found { session, summary, pre_image, made_at, undoing_broken_off })
 }
 
-/// Undoes where nobody else does or did; a refused undoing can be tried again.
+/// Undoes where nobody else does or did; an undoing that was refused or broken off can be tried again.
 async fn once<T>(
-    journal: &Changes,
-    of: (&ChangeId, &UserId),
-    act: impl Future<Output = Result<T, ToolError>>,
+    context: Context<'_>,
+    (journal, id, broken_off_before): (&Changes, &ChangeId, bool),
+    act: impl Future<Output = Result<(Status, T), ToolError>>,
 ) -> Result<T, ToolError> {
-    let claimed = journal.claim_undo(of).await.map_err(|failure| ToolError::internal(&failure))?;
+    let of = (id, &context.caller.user);
+    // As long as the call may last; where the server dies meanwhile, the right comes back by itself.
+    let at_most = context.deadline.saturating_duration_since(Instant::now()) + GRACE + SPARE;
+    let claimed = journal.claim_undo(of, at_most).await.map_err(|failure| ToolError::internal(&failure))?;
     if !claimed {
-        return Err(ToolError::invalid("That change is being undone already, or was undone before."));
+        return Err(ToolError::invalid(
+            "That change is being undone already, or was undone before. Look at list_changes in a few minutes.",
+        ));
     }
     let done = act.await;
-    if done.is_err()
-        && let Err(failure) = journal.release_undo(of).await
-    {
-        tracing::error!(cause = failure.chain(), "a change that was not undone stays marked as undone");
+    let undoing = match &done {
+        Ok((Status::Verified | Status::Accepted, _)) => Undoing::Done,
+        Ok((Status::Partial | Status::Ambiguous, _)) => Undoing::BrokenOff,
+        Err(_) if broken_off_before => Undoing::BrokenOff,
+        Err(_) => Undoing::NotBegun,
+    };
+    if let Err(failure) = journal.release_undo(of, undoing).await {
+        tracing::error!(cause = failure.chain(), "how undoing a change ended could not be written down");
     }
-    done
+    done.map(|(_, outcome)| outcome)
+}
+
+/// How to begin the sentence about it.
+const fn begun_or_done(status: Status) -> &'static str {
+    match status {
+        Status::Verified | Status::Accepted => "Undone",
+        Status::Partial | Status::Ambiguous => "Began to undo, and it can be undone again,",
+    }
 }
 
 /// Of whoever else's, long ago or never: one answer for all.
@@ -233,12 +276,24 @@ impl Case<'_> {
 
     async fn rows(&self, pre_image: &PreImage) -> Result<Way, ToolError> {
         let contents = read(&self.session, &self.id).await?;
-        let same = self.summary.after.as_ref() == Some(&contents.snapshot);
-        if !same && !self.force {
-            return Err(changed_since(&rows::since(pre_image, &contents)));
+        let as_left = self.summary.after.as_ref() == Some(&contents.snapshot);
+        let since = if as_left || rows::is_as_left(pre_image, &contents) {
+            Since::Nothing
+        } else if self.was_broken_off {
+            Since::BrokenOff
+        } else {
+            Since::Others
+        };
+        let goes = match since {
+            Since::Nothing => true,
+            Since::BrokenOff => self.force || rows::only_of_before(pre_image, &contents),
+            Since::Others => self.force,
+        };
+        if !goes {
+            return Err(changed_since(&rows::told(pre_image, &contents, since)));
         }
         let title = contents.title();
-        let plan = rows::plan(pre_image, contents, same)?;
+        let plan = rows::plan((pre_image, self.made_at), contents, since)?;
         Ok(Way { title, effect: plan.effect(), requests: plan.requests(), act: Act::Rows(Box::new(plan)) })
     }
 

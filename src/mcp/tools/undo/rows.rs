@@ -1,6 +1,7 @@
 //! Undoing changes of rows: the exact list from before where nothing else happened, else only what the change itself did.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::super::super::upstream::Session;
 use super::super::changing::contents::{Contents, requests};
@@ -9,9 +10,13 @@ use super::super::changing::outcome::Outcome;
 use super::super::changing::{no_way, steps};
 use super::super::{Context, ToolError};
 use super::NAME;
+use crate::ambient::Timestamp;
 use crate::domain::change::PreImage;
 use crate::domain::edits::{Restoration, restoration};
 use crate::spotify::uri::PlaylistId;
+
+/// How much Spotify's clock and ours may differ.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
 
 /// What is done to the rows.
 pub(super) struct Plan {
@@ -21,14 +26,38 @@ pub(super) struct Plan {
     out: usize,
 }
 
-/// Plans undoing; `same`: nothing happened since.
-pub(super) fn plan(pre_image: &PreImage, contents: Contents, same: bool) -> Result<Plan, ToolError> {
+/// What is known of the change, beside what there was before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// It was done, and nothing happened since.
+    Nothing,
+    /// It was done; other things happened since.
+    Others,
+    /// It or its undoing was broken off: nobody knows which rows are still there.
+    BrokenOff,
+}
+
+/// Plans undoing a change that was made then.
+pub(super) fn plan(
+    (pre_image, made_at): (&PreImage, Timestamp),
+    contents: Contents,
+    since: Since,
+) -> Result<Plan, ToolError> {
     let rows = contents.uris();
-    let target = match pre_image {
-        PreImage::Removed { before, .. } | PreImage::Restored { before } if same => before.clone(),
-        PreImage::Removed { before, gone } => with_these(rows.clone(), before, gone),
-        PreImage::Restored { before } => with_strangers(before, &rows),
-        PreImage::Added { at, rows: added } => without(&rows, (*at as usize, added)),
+    let target = match (pre_image, since) {
+        (PreImage::Removed { before, .. } | PreImage::Restored { before }, Since::Nothing) => before.clone(),
+        (PreImage::Removed { before, gone }, Since::Others) => with_these(rows.clone(), before, gone),
+        (PreImage::Removed { before, .. }, Since::BrokenOff)
+        | (PreImage::Restored { before }, Since::Others | Since::BrokenOff) => with_strangers(before, &rows),
+        (PreImage::Added { at, rows: added }, _) => {
+            // A row that was there before is nobody's to take, whatever it is called.
+            let from = made_at.minus(CLOCKS_APART).secs();
+            let may_go = contents.rows.iter().map(|row| match since {
+                Since::Nothing => true,
+                Since::Others | Since::BrokenOff => row.added_at.is_some_and(|at| at >= from),
+            });
+            without(&rows, &may_go.collect::<Vec<_>>(), (*at as usize, added))
+        }
         _ => rows.clone(),
     };
     let way = restoration(&rows, &target).map_err(no_way)?;
@@ -36,20 +65,43 @@ pub(super) fn plan(pre_image: &PreImage, contents: Contents, same: bool) -> Resu
     Ok(Plan { contents, way, back, out })
 }
 
+/// Whether the rows are what the change left, whatever else happened since.
+pub(super) fn is_as_left(pre_image: &PreImage, contents: &Contents) -> bool {
+    expected(pre_image).is_some_and(|expected| expected == contents.uris())
+}
+
+/// What a change left; `None` where that is not known.
+fn expected(pre_image: &PreImage) -> Option<Vec<String>> {
+    let PreImage::Removed { before, gone } = pre_image else { return None };
+    let kept = (0..).zip(before).filter(|(at, _)| gone.binary_search(at).is_err());
+    Some(kept.map(|(_, row)| row.clone()).collect())
+}
+
+/// Whether every row that is there was there before the change too: then nothing of anybody else's is in the way.
+pub(super) fn only_of_before(pre_image: &PreImage, contents: &Contents) -> bool {
+    match pre_image {
+        PreImage::Removed { before, .. } | PreImage::Restored { before } => {
+            surplus(&contents.uris(), before) == 0
+        }
+        _ => false,
+    }
+}
+
 /// What happened to the rows since, in words.
-pub(super) fn since(pre_image: &PreImage, contents: &Contents) -> String {
+pub(super) fn told(pre_image: &PreImage, contents: &Contents, since: Since) -> String {
     let rows = contents.uris();
-    let expected: Option<Vec<String>> = match pre_image {
-        PreImage::Removed { before, gone } => {
-            let kept = (0..).zip(before).filter(|(at, _)| gone.binary_search(at).is_err());
-            Some(kept.map(|(_, row)| row.clone()).collect())
-        }
-        _ => None,
-    };
-    match expected {
-        Some(expected) if expected == rows => {
-            "its tracks are the same, but something else about it is not".to_owned()
-        }
+    if let (PreImage::Removed { before, .. } | PreImage::Restored { before }, Since::BrokenOff) =
+        (pre_image, since)
+    {
+        let came = surplus(&rows, before);
+        let rows = if came == 1 {
+            "one row is there now that was"
+        } else {
+            &format!("{came} rows are there now that were")
+        };
+        return format!("it was broken off, and {rows} not there before it");
+    }
+    match expected(pre_image) {
         Some(expected) => {
             let (came, went) = (surplus(&rows, &expected), surplus(&expected, &rows));
             match (came, went) {
@@ -64,6 +116,7 @@ pub(super) fn since(pre_image: &PreImage, contents: &Contents) -> String {
 impl Plan {
     pub(super) fn effect(&self) -> String {
         let mut said = match (self.back, self.out) {
+            (0, 0) if self.way.edit.steps.is_empty() => "nothing is left to be done.".to_owned(),
             (0, 0) => "the rows go back into their order.".to_owned(),
             (back, 0) => format!("{back} tracks come back."),
             (0, out) => format!("{out} tracks go."),
@@ -142,14 +195,14 @@ fn with_strangers(before: &[String], rows: &[String]) -> Vec<String> {
     target
 }
 
-/// The list without what was put in: from its position on, each row once, where it is still there.
-fn without(rows: &[String], (at, added): (usize, &[String])) -> Vec<String> {
+/// The list without what was put in: from its position on, each row once, where it is still there and may go.
+fn without(rows: &[String], may_go: &[bool], (at, added): (usize, &[String])) -> Vec<String> {
     let mut wanted = counted(added);
     let at = at.min(rows.len());
     // In place first, then whatever was moved in front of it.
     let order = (at..rows.len()).chain(0..at);
     let mut goes = vec![false; rows.len()];
-    for place in order {
+    for place in order.filter(|place| may_go[*place]) {
         if let Some(copies) = wanted.get_mut(&rows[place]).filter(|copies| **copies > 0) {
             *copies -= 1;
             goes[place] = true;
@@ -194,9 +247,11 @@ mod tests {
         assert_eq!(with_these(named("xc"), &named("abcd"), &[1, 3]), named("xbcd"));
         assert_eq!(with_strangers(&named("abb"), &named("bxa")), named("abbx"));
         // bc was put behind a; since then c was moved to the front.
-        assert_eq!(without(&named("cabz"), (1, &named("bc"))), named("az"));
+        assert_eq!(without(&named("cabz"), &[true; 4], (1, &named("bc"))), named("az"));
         // Of two copies the one in the place where it was put goes.
-        assert_eq!(without(&named("aba"), (2, &named("a"))), named("ab"));
+        assert_eq!(without(&named("aba"), &[true; 3], (2, &named("a"))), named("ab"));
+        // The copy that was put in has gone already: that which was there before stays.
+        assert_eq!(without(&named("ab"), &[false; 2], (2, &named("a"))), named("ab"));
     }
 
     #[test]

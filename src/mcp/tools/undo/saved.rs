@@ -5,9 +5,9 @@ use super::super::super::upstream::Session;
 use super::super::changing::outcome::{Outcome, Status};
 use super::super::library::{Changed, Shelf, counted};
 use super::super::{Answer, Context, ToolError, agreeing};
-use super::{Input, NAME, Output, changed_since, named, once, unknown};
+use super::{Input, NAME, Output, begun_or_done, changed_since, named, once, unknown};
 use crate::domain::ChangeId;
-use crate::domain::change::{PreImage, Progress, Summary};
+use crate::domain::change::{PreImage, Summary};
 use crate::spotify::library::Library;
 use crate::spotify::named::LibraryUri;
 use crate::vault::changes::{Changes, Planned};
@@ -24,6 +24,7 @@ pub(super) struct Case<'a> {
     pub(super) session: Session<'a>,
     pub(super) id: &'a ChangeId,
     pub(super) summary: &'a Summary,
+    pub(super) undoing_broken_off: bool,
     pub(super) input: &'a Input,
 }
 
@@ -73,9 +74,13 @@ impl Case<'_> {
             let planned = Planned { tool: NAME, asked: &asked, state: "" };
             agreeing::agreed(context, &self.session.link, planned, question).await?;
         }
-        let act = shelf.set(context, (NAME, change.what), &uris);
-        let changed = once(journal, (self.id, &context.caller.user), act).await?;
-        let text = format!("Undone in the library: {effect} {}", changed.told());
+        let act = async {
+            let changed = shelf.set(context, (NAME, change.what), &uris).await?;
+            Ok((changed.status, changed))
+        };
+        let changed = once(context, (journal, self.id, self.undoing_broken_off), act).await?;
+        let undone = begun_or_done(changed.status);
+        let text = format!("{undone} in the library: {effect} {}", changed.told());
         let outcome = outcome_of(changed);
         let code = outcome.code();
         output.outcome = Some(outcome);
@@ -114,7 +119,7 @@ impl Case<'_> {
 
     /// Whether all of the change was done.
     fn is_whole(&self) -> bool {
-        matches!(self.summary.progress, Progress::Verified | Progress::Accepted)
+        self.summary.progress.is_whole() && !self.undoing_broken_off
     }
 }
 

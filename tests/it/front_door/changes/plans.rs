@@ -41,7 +41,7 @@ async fn a_destructive_change_is_applied_only_as_it_was_planned() {
     turned["track_uris"] = json!([uri(2), uri(1), uri(2)]);
     assert_eq!(done(&ada, REMOVE, turned).await["status"], "verified");
     replaced(&server, &list, uris(&[1, 2, 3, 4, 4]));
-    assert!(refused(&ada, REMOVE, applying(&arguments, &plan)).await.contains("applied before"));
+    assert!(refused(&ada, REMOVE, applying(&arguments, &plan)).await.contains("used before"));
 
     let plan = done(&ada, REMOVE, arguments.clone()).await;
     server.place.raw().await.run("UPDATE plans SET expires_at = 1 WHERE used_at IS NULL").await;

@@ -1,0 +1,137 @@
+//! How far a call goes: until whoever called wants no more of it, or its time is up. What has begun to write goes to the
+//! end of it nevertheless: a list that is left half written is worse than a change nobody waits for, which can be undone.
+//!
+//! One change of a person at a time, in this process: two that write the same list would mangle it.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::dispatch::Ended;
+use crate::domain::UserId;
+
+/// So much longer than a call may take what it has begun to write.
+pub(crate) const GRACE: Duration = Duration::from_secs(180);
+
+/// How far one call goes.
+#[derive(Debug, Default)]
+pub(crate) struct Going {
+    unwanted: CancellationToken,
+    begun: AtomicBool,
+}
+
+impl Going {
+    /// Until this is cancelled, where nothing has begun then.
+    pub(crate) fn until(unwanted: CancellationToken) -> Self {
+        Self { unwanted, begun: AtomicBool::new(false) }
+    }
+
+    /// From now on it goes to its end.
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it does.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing more is to be asked of Spotify.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.has_begun() && self.unwanted.is_cancelled()
+    }
+
+    /// When a call ends whose time is up then.
+    pub(crate) fn ends_at(&self, deadline: Instant) -> Instant {
+        if self.has_begun() { deadline + GRACE } else { deadline }
+    }
+
+    /// Does work until it is done, late, unwanted or broken. A panic ends here: the library would leave the request
+    /// without an answer (mcp.md 0.4).
+    pub(super) async fn through<T>(&self, work: impl Future<Output = T>, deadline: Instant) -> Ended<T> {
+        let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done.map_or(Ended::Panicked, Ended::Done),
+                () = self.unwanted.cancelled(), if !self.has_begun() => if !self.has_begun() {
+                    return Ended::Cancelled;
+                },
+                () = sleep_until(self.ends_at(deadline)) => if Instant::now() >= self.ends_at(deadline) {
+                    return Ended::TimedOut;
+                },
+            }
+        }
+    }
+}
+
+/// Whose change is under way.
+#[derive(Debug, Default)]
+pub(super) struct Turns(std::sync::Mutex<HashMap<UserId, Arc<Mutex<()>>>>);
+
+impl Turns {
+    /// Waits for the turn of this person's next change, in the order of asking.
+    pub(super) async fn of(&self, user: &UserId) -> OwnedMutexGuard<()> {
+        let turn = {
+            // Nothing panics while it is held.
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            turns.entry(user.clone()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(20)
+    }
+
+    #[tokio::test]
+    async fn work_ends_by_itself_late_unwanted_or_broken() {
+        let going = Going::default();
+        assert!(matches!(going.through(async { 1 }, soon()).await, Ended::Done(1)));
+        let broken = going.through(async { panic!("as tests do") }, soon()).await;
+        assert!(matches!(broken, Ended::<()>::Panicked));
+        assert!(matches!(going.through(std::future::pending::<()>(), soon()).await, Ended::TimedOut));
+        going.unwanted.cancel();
+        assert!(matches!(going.through(std::future::pending::<()>(), soon()).await, Ended::Cancelled));
+        assert!(going.is_over());
+    }
+
+    #[tokio::test]
+    async fn what_has_begun_goes_to_its_end_though_late_and_unwanted_but_not_for_ever() {
+        let going = Going::default();
+        let work = async {
+            going.begin();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            2
+        };
+        going.unwanted.cancel();
+        assert!(matches!(going.through(work, soon()).await, Ended::Done(2)) && !going.is_over());
+        let now = Instant::now();
+        assert_eq!((going.ends_at(now), Going::default().ends_at(now)), (now + GRACE, now));
+    }
+
+    #[tokio::test]
+    async fn one_change_of_a_person_at_a_time_and_nothing_is_kept_of_those_who_have_ended() {
+        let (turns, [ada, ben]) = (Turns::default(), [1, 2].map(|n| UserId::mint([n; 16])));
+        let first = turns.of(&ada).await;
+        assert!(turns.of(&ada).now_or_never().is_none());
+        assert!(turns.of(&ben).now_or_never().is_some());
+        drop(first);
+        assert!(turns.of(&ada).now_or_never().is_some());
+        assert_eq!(turns.0.lock().unwrap().len(), 1);
+    }
+}
