@@ -206,6 +206,7 @@ mod tests {
             name: "n".into(),
             artists: "a".into(),
             isrc: None,
+            added_at: None,
         };
         (0..number).map(row).collect()
     }

@@ -137,7 +137,13 @@ mod tests {
     use super::*;
 
     fn row(uri: &str, name: &str, isrc: Option<&str>) -> Row {
-        Row { uri: uri.to_owned(), name: name.into(), artists: "A".into(), isrc: isrc.map(Into::into) }
+        Row {
+            uri: uri.to_owned(),
+            name: name.into(),
+            artists: "A".into(),
+            isrc: isrc.map(Into::into),
+            added_at: None,
+        }
     }
 
     #[test]
