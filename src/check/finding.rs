@@ -296,8 +296,10 @@ impl fmt::Display for Unseen {
 }
 
 /// So many of something, in words: `1 problem`, `2 problems`.
-pub fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
+pub fn counted(count: impl fmt::Display, one: &str, more: &str) -> String {
+    let count = count.to_string();
+    let words = if count == "1" { one } else { more };
+    format!("{count} {words}")
 }
 
 /// Text fit for a report: bounded, one line, nothing that forges lines or hides words.

@@ -149,10 +149,13 @@ pub fn rotation_scheduled(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         .map(|(kind, days)| {
             let (key, most) = (format!("security.max_key_age_days.{kind}"), ground.parameters.number(kind));
             let verdict = if i64::from(days) <= most {
-                Verdict::pass(Source::key(key.clone()), format!("rotated every {days} days"))
+                Verdict::pass(
+                    Source::key(key.clone()),
+                    format!("rotated every {}", counted(days, "day", "days")),
+                )
             } else {
-                Verdict::fail(Source::key(key.clone()), format!("every {days} days"))
-                    .expecting(format!("at most {most} days"))
+                Verdict::fail(Source::key(key.clone()), format!("every {}", counted(days, "day", "days")))
+                    .expecting(format!("at most {}", counted(most, "day", "days")))
                     .mended_by(format!("set {key} to {most} or less"))
             };
             verdict.about(kind)

@@ -5,6 +5,7 @@ use std::path::Path;
 use url::Url;
 
 use super::{Facts, place_of};
+use crate::check::finding::counted;
 use crate::check::{Ground, Severity, Source, Verdict};
 use crate::config::{Problem, ServerConfig, address, is_on_loopback};
 use crate::domain::redirect::RedirectKind;
@@ -158,7 +159,7 @@ pub fn origins_named(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     }
     let most = ground.parameters.number("most_origins");
     if i64::try_from(server.allowed_origins.len()).is_ok_and(|count| count > most) {
-        let seen = format!("{} origins may call /mcp", server.allowed_origins.len());
+        let seen = format!("{} may call /mcp", counted(server.allowed_origins.len(), "origin", "origins"));
         found.push(
             Verdict::fail(Source::key("server.allowed_origins"), seen).expecting(format!("at most {most}")),
         );

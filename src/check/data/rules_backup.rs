@@ -2,6 +2,7 @@
 
 use super::{BackupFile, Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
+use crate::check::finding::counted;
 use crate::check::{Ground, Severity, Source, Verdict};
 use crate::store::BackupRow;
 
@@ -23,7 +24,8 @@ fn fresh(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
         let youth = hours(first_key(facts, ground)?)?;
         return Ok(vec![if youth < most {
             let why = format!(
-                "none is due yet: the database is {youth} hours old, and one is wanted within {most}"
+                "none is due yet: the database is {} old, and one is wanted within {most}",
+                counted(youth, "hour", "hours")
             );
             Verdict::not_applicable(at("backups"), why)
         } else {
@@ -31,13 +33,14 @@ fn fresh(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
         }]);
     };
     let age = hours(newest.made_at)?;
-    let seen_age = format!("the newest was made {age} hours ago ({})", newest.made_at.rfc3339());
+    let seen_age =
+        format!("the newest was made {} ago ({})", counted(age, "hour", "hours"), newest.made_at.rfc3339());
     let mut found = vec![if age <= most {
         Verdict::pass(at("backups.made_at"), seen_age).about("age")
     } else {
         Verdict::fail(at("backups.made_at"), seen_age)
             .about("age")
-            .expecting(format!("at most {most} hours ago"))
+            .expecting(format!("at most {} ago", counted(most, "hour", "hours")))
     }];
     found
         .push(openable(newest, seen(&posture.masters, at("master_keys"))?.iter().map(|row| row.id.as_str())));
@@ -114,7 +117,8 @@ fn kept(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict>
         let Some(ended) = ended else { continue };
         let late = ground.now.since(Timestamp::from_secs(ended)).as_secs() / 3_600;
         if late > kept + patience {
-            let seen = format!("a row of {table} ended {late} hours ago and is still there");
+            let seen =
+                format!("a row of {table} ended {} ago and is still there", counted(late, "hour", "hours"));
             let fix = "start a server: it removes what has ended each minute; else see its log";
             found.push(Verdict::fail(at(table), seen).about(table).mended_by(fix));
         }

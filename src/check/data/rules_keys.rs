@@ -2,6 +2,7 @@
 
 use super::{Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
+use crate::check::finding;
 use crate::check::{Ground, Severity, Source, Verdict};
 use crate::domain::KeyPurpose;
 
@@ -133,16 +134,22 @@ fn judged(key: &Aged, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict>>
     let soon = u64::try_from(ground.parameters.number("warn_days")).unwrap_or_default();
     let place = at(key.place);
     let verdict = if days >= most {
-        Verdict::fail(place, format!("{}: {days} days old", key.subject))
-            .expecting(format!("younger than {most} days"))
+        Verdict::fail(place, format!("{}: {} old", key.subject, finding::counted(days, "day", "days")))
+            .expecting(format!("younger than {}", finding::counted(most, "day", "days")))
             .mended_by(key.fix)
     } else if days + soon >= most {
         Verdict::pass(
             place,
-            format!("{}: {days} days old, due in {} days: {}", key.subject, most - days, key.fix),
+            format!(
+                "{}: {} old, due in {}: {}",
+                key.subject,
+                finding::counted(days, "day", "days"),
+                finding::counted(most - days, "day", "days"),
+                key.fix
+            ),
         )
     } else {
-        Verdict::pass(place, format!("{}: {days} of {most} days", key.subject))
+        Verdict::pass(place, format!("{}: {days} of {}", key.subject, finding::counted(most, "day", "days")))
     };
     Ok(vec![verdict])
 }
@@ -200,7 +207,13 @@ fn ended(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
         let hours = ground.now.since(Timestamp::from_millis(row.started_at)).as_secs() / 3_600;
         let patience = u64::try_from(ground.parameters.number("hours")).unwrap_or_default();
         if row.ended_at.is_none() && hours >= patience {
-            let seen = format!("rotation {} ({}) is {} since {hours} hours", row.id, row.kind, row.state);
+            let seen = format!(
+                "rotation {} ({}) is {} since {}",
+                row.id,
+                row.kind,
+                row.state,
+                finding::counted(hours, "hour", "hours")
+            );
             let fix = format!("spotify-mcp rotate-keys --what {}: it goes on where it stopped", row.kind);
             found.push(Verdict::fail(at("rotations"), seen).about(row.id.clone()).mended_by(fix));
         } else if *left > 0 {
@@ -219,8 +232,10 @@ fn ended(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
         found.push(Verdict::fail(at("data_keys"), format!("{count} {what}")).about(what));
     }
     if found.is_empty() {
-        let seen =
-            format!("{} rotations on record, none stuck, nothing under a retired key", rotations.len());
+        let seen = format!(
+            "{} on record, none stuck, nothing under a retired key",
+            finding::counted(rotations.len(), "rotation", "rotations")
+        );
         found.push(Verdict::pass(at("rotations"), seen));
     }
     Ok(found)

@@ -15,6 +15,7 @@ use super::advisory::Advisory;
 use super::collected::{Collected, Unusable, clean};
 use super::{archive, folder};
 use crate::ambient::Timestamp;
+use crate::check::finding::counted;
 use crate::reading::{self, io_cause};
 
 /// Under which names it is looked for in the data directory, in this order.
@@ -81,7 +82,7 @@ impl Database {
         let dated = self.dated.map(|dated| format!(", {dated}")).unwrap_or_default();
         let commit = self.commit.as_deref().and_then(|id| id.get(..12));
         let commit = commit.map(|id| format!(", commit {id}")).unwrap_or_default();
-        format!("{} advisories{dated}{commit}", self.count)
+        format!("{}{dated}{commit}", counted(self.count, "advisory", "advisories"))
     }
 }
 

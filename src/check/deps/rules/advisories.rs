@@ -140,7 +140,7 @@ fn reason(advisory: &Advisory, inventory: &Inventory) -> String {
 fn unread(database: &Database) -> Option<Verdict> {
     let (named, count) = &database.unreadable;
     (*count > 0).then(|| {
-        let why = format!("{} cannot be read: {}", counted(*count, "advisory", "advisories"), some(named));
+        let why = format!("{} cannot be read: {}", counted(count, "advisory", "advisories"), some(named));
         Verdict::error(place(database), why).about("unreadable advisories").because(all(named))
     })
 }
@@ -163,8 +163,14 @@ pub(super) fn not_trusted(database: &Database, ground: &Ground<'_>) -> Option<Ve
         );
     }
     (days > most).then(|| {
-        let why = format!("the database is {days} days old: what was published since nobody can tell by it");
-        unknown(why).expecting(format!("a database of at most {most} days")).mended_by(ANEW).on_stale()
+        let why = format!(
+            "the database is {} old: what was published since nobody can tell by it",
+            counted(days, "day", "days")
+        );
+        unknown(why)
+            .expecting(format!("a database of at most {}", counted(most, "day", "days")))
+            .mended_by(ANEW)
+            .on_stale()
     })
 }
 
@@ -247,9 +253,9 @@ pub(super) fn database_is_young(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdi
     let days = days_since(dated.at, ground);
     let limit = |name: &str| u64::try_from(ground.parameters.number(name)).unwrap_or(0);
     let (warn, fail) = (limit("warn_days"), limit("fail_days"));
-    let observed =
-        format!("{} old: {what}", counted(usize::try_from(days).unwrap_or(usize::MAX), "day", "days"));
-    let expected = format!("at most {warn} days old; from {fail} on, a clean answer means little");
+    let observed = format!("{} old: {what}", counted(days, "day", "days"));
+    let expected =
+        format!("at most {} old; from {fail} on, a clean answer means little", counted(warn, "day", "days"));
     // An advisory carries a day without an hour: it may be tomorrow's where the clock is in another zone.
     let verdict = if let Some(why) = not_whole(database, limit("fewest_advisories")) {
         Verdict::error(source, format!("{why}: {what}")).mended_by(ANEW)
