@@ -81,6 +81,7 @@ impl App {
         let quotas = Quotas::open(&store, &clock).await?;
         let (accounts, api) = upstream(&config, &gate, &clock)?;
         let vault = open_vault(&config, (&store, &keys), accounts, (&clock, &dice), audit.writer()).await?;
+        quotas.know_people(&vault).await?;
         let alerts = Alerts::new(&config, &store, &audit, (&clock, &dice));
         let alerts = alerts.map_err(BuildError::Receiver)?;
         let live = Arc::new(Live::of(&config));

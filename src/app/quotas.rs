@@ -1,6 +1,7 @@
 //! Keeps what is known of Spotify's quotas in the database: what ran out before anybody is told so, calls each minute.
 //! Other servers' knowledge comes the same way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Timestamp};
 use crate::failure::Failure;
-use crate::spotify::quota::{BELIEVED, Bucket, HourOfCalls, QuotaGate, QuotaState};
+use crate::spotify::quota::{BELIEVED, Bucket, HourOfCalls, Lesson, QuotaGate, QuotaState};
 use crate::store::{QuotaCallsRow, QuotaRow, Store};
+use crate::vault::Vault;
 
 /// How often it is read what other servers know.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -17,6 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOKS: u32 = 12;
 /// The window of a daily quota.
 const HOURS: i64 = 24;
+/// Whoever has not used an account for so long has no share of what others may need until they come back.
+const AWAY: Duration = Duration::from_secs(7 * 86_400);
 
 /// What joins the gate and the database. Cheap to clone.
 #[derive(Clone)]
@@ -75,13 +79,36 @@ impl Quotas {
         self.store.forget_quotas(first, now.minus(BELIEVED), now).await
     }
 
+    /// Learns who has a share: everybody who is linked to an app of the developer account and came by lately. Where
+    /// nothing ran out, nobody needs to know.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn know_people(&self, vault: &Vault) -> Result<(), Failure> {
+        let now = self.clock.now();
+        if !self.gate.is_watching(now) {
+            return Ok(());
+        }
+        let mut people: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
+        for (app, payer) in self.store.people_of_apps(now.minus(AWAY)).await? {
+            let Some(pool) = vault.pool_of(&app) else { continue };
+            let there = people.entry(pool).or_default();
+            let payer = Arc::from(payer);
+            if !there.contains(&payer) {
+                there.push(payer);
+            }
+        }
+        self.gate.know_people(people);
+        Ok(())
+    }
+
     /// Until told to stop, and once more then.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(self, vault: Vault, stop: CancellationToken) {
         for round in 1u32.. {
             let last = tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_ok();
             self.keep().await;
             let done = match last || round.is_multiple_of(LOOKS) {
-                true => self.count_together().await,
+                true => self.count_together().await.and(self.know_people(&vault).await),
                 false => self.look().await,
             };
             if let Err(failure) = done {
@@ -99,19 +126,23 @@ fn row(state: &QuotaState) -> QuotaRow {
         pool: state.pool.clone(),
         bucket: state.bucket.name().to_owned(),
         closed_until: state.closed_until.map(Timestamp::secs),
-        learned_size: state.learned.map(|(size, _)| i64::try_from(size).unwrap_or(i64::MAX)),
-        learned_at: state.learned.map(|(_, at)| at.secs()),
+        learned_size: state
+            .learned
+            .and_then(|lesson| lesson.size)
+            .map(|size| i64::try_from(size).unwrap_or(i64::MAX)),
+        learned_at: state.learned.map(|lesson| lesson.at.secs()),
     }
 }
 
 /// `None` for a bucket that a later version knows.
 fn state(row: &QuotaRow) -> Option<QuotaState> {
     let size = row.learned_size.and_then(|size| u64::try_from(size).ok());
+    let learned = row.learned_at.map(|at| Lesson { size, at: Timestamp::from_secs(at) });
     Some(QuotaState {
         pool: row.pool.clone(),
         bucket: Bucket::named(&row.bucket)?,
         closed_until: row.closed_until.map(Timestamp::from_secs),
-        learned: size.zip(row.learned_at.map(Timestamp::from_secs)),
+        learned,
     })
 }
 

@@ -37,7 +37,7 @@ impl App {
         }
         tasks.spawn(keep_marks(self.clone(), stop.clone()));
         tasks.spawn(purge(self.clone(), stop.clone()));
-        tasks.spawn(self.quotas.clone().run(stop.clone()));
+        tasks.spawn(self.quotas.clone().run(self.vault.clone(), stop.clone()));
         tasks.spawn(write_key_uses(self.clone(), stop.clone()));
         tasks.spawn(note_uses(self.clone(), stop.clone()));
         for anchor in &self.anchors {

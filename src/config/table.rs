@@ -106,7 +106,7 @@ pub static TABLE: &[KeySpec] = &[
     key("network.allowed_hosts", List(checks::host), "Hosts, exact and with an optional :port, that may be reached beside Spotify."),
 
     key("api.timeout", Span(1, 120), "For one call to Spotify; a tool call may take 10 s more.").or("15s"),
-    key("api.rate_limit", Count(0, 10_000), "Most requests that a server sends to Spotify for one app in 30 s, everybody who asks an equal share of them; 0: as many as Spotify takes.").or("0"),
+    key("api.rate_limit", Count(0, 10_000), "Most requests that a server sends to Spotify for one app in 30 s, everybody who asks an equal share of them, one alone three quarters; 0: as many as Spotify takes.").or("0"),
 
     key("cache.enabled", Flag, "Whether equal questions of one linked account go to Spotify once while they are asked, and playlists are kept in memory for a minute, for the account that has read them alone.").or("true"),
     key("cache.db_path", Text(checks::plain), "Accepted and ignored.").role(Role::Unused("caches stay in memory, nothing is written there")),

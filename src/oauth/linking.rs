@@ -57,6 +57,7 @@ async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) ->
         Ok(_) => Ok(outcome),
         Err(LinkError::SomebodyElses) => Err(Stop::Problem(LoginProblem::SomebodyElses)),
         Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
+        Err(LinkError::TooMany) => Err(Stop::Problem(LoginProblem::TooManyAccounts)),
         Err(LinkError::Gone) => Err(Stop::Problem(LoginProblem::SessionEnded)),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
     }

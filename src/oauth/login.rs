@@ -187,6 +187,7 @@ async fn admit(app: &App, mut login: LoginAtSpotify, back: &Returned) -> Result<
         Ok(linked) => Ok(linked),
         Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
         Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
+        Err(LinkError::TooMany) => stop(LoginProblem::TooManyAccounts),
         Err(LinkError::Gone) => stop(LoginProblem::Expired),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
     }

@@ -2,6 +2,7 @@
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::TokenHash;
+use crate::domain::linking::MOST_ACCOUNTS;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
@@ -102,6 +103,8 @@ pub enum Saved {
     Conflict,
     /// The app has no seat left for a new listener.
     NoSeat,
+    /// The person has as many accounts as one may have.
+    TooMany,
 }
 
 impl Store {
@@ -169,6 +172,12 @@ impl Store {
             } else if !lock_person!(tx, new.user) {
                 return Ok(Saved::Conflict);
             } else {
+                // Here and not before: several logins of one person may come back at once.
+                let has: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM linked_accounts WHERE user_id = $1")
+                    .bind(new.user.as_str()).fetch_one(&mut *tx).await?;
+                if has >= MOST_ACCOUNTS as i64 {
+                    return Ok(Saved::TooMany);
+                }
                 sqlx::query(KNOWN_PERSON)
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;

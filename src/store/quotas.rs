@@ -1,9 +1,13 @@
 //! What is known of Spotify's daily quotas, shared by all servers and kept over restarts.
 
 use crate::ambient::Timestamp;
+use crate::domain::AppId;
 use crate::failure::Failure;
 
-use super::{Store, reading, transaction};
+use super::{Store, corrupt, reading, transaction};
+
+/// Most people of apps that are told at once.
+const PEOPLE: i64 = 10_000;
 
 /// One quota: of a developer account, for one kind of calls.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -14,7 +18,7 @@ pub struct QuotaRow {
     pub bucket: String,
     /// Until when nothing is asked, in seconds.
     pub closed_until: Option<i64>,
-    /// How many calls were made in a day when it ran out.
+    /// How many calls were made in a day when it ran out; `None`: not all of a day's calls were counted.
     pub learned_size: Option<i64>,
     /// When it ran out, in seconds.
     pub learned_at: Option<i64>,
@@ -88,6 +92,16 @@ impl Store {
         let sql = "SELECT pool, bucket, user_id, hour, calls FROM quota_calls WHERE hour >= $1
             ORDER BY pool, bucket, user_id, hour";
         Ok(reading!(self, pool => sqlx::query_as(sql).bind(since_hour).fetch_all(pool).await)?)
+    }
+
+    /// Whom the calls of each app are made for, of the accounts that were used since.
+    pub async fn people_of_apps(&self, since: Timestamp) -> Result<Vec<(AppId, String)>, Failure> {
+        // An access token lives for an hour, and is made anew when it is used.
+        let sql = "SELECT DISTINCT app_id, user_id FROM linked_accounts
+            WHERE access_expires_at >= $1 AND reconnect_since IS NULL ORDER BY app_id, user_id LIMIT $2";
+        let rows: Vec<(String, String)> = reading!(self, pool =>
+            sqlx::query_as(sql).bind(since.secs()).bind(PEOPLE).fetch_all(pool).await)?;
+        rows.into_iter().map(|(app, person)| Ok((app.parse().map_err(corrupt)?, person))).collect()
     }
 
     /// Forgets calls before this hour, and quotas that ran out before `learned` and are open again.

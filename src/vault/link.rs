@@ -56,6 +56,8 @@ pub enum LinkError {
     SomebodyElses,
     /// The Spotify app has no seat left.
     NoSeat,
+    /// The person has as many accounts as one may have.
+    TooMany,
     /// The person whose account it is was deleted meanwhile.
     Gone,
     /// Unexpected.
@@ -112,6 +114,7 @@ impl Vault {
                     return Ok(linked);
                 }
                 Saved::NoSeat => return Err(LinkError::NoSeat),
+                Saved::TooMany => return Err(LinkError::TooMany),
                 // Somebody was faster, or a key that this server still used has been replaced.
                 Saved::Conflict => self.0.ring.learn().await?,
             }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Bucket;
-use super::ledger::{HourOfCalls, Ledger};
+use super::ledger::{HourOfCalls, Ledger, Lesson};
 use crate::ambient::Timestamp;
 
 /// How long nothing is asked where Spotify does not say.
@@ -42,8 +42,8 @@ pub struct QuotaState {
     pub bucket: Bucket,
     /// Until when nothing is asked.
     pub closed_until: Option<Timestamp>,
-    /// How large it was when it ran out, and when.
-    pub learned: Option<(u64, Timestamp)>,
+    /// What it taught that it ran out.
+    pub learned: Option<Lesson>,
 }
 
 /// All of them. Cheap to clone.
@@ -53,6 +53,8 @@ pub struct QuotaGate(Arc<Mutex<Books>>);
 #[derive(Default)]
 struct Books {
     ledgers: HashMap<(Arc<str>, Bucket), Ledger>,
+    /// Who has a share, by developer account.
+    people: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     /// Closed, and learned from, since it was last taken.
     changed: Vec<(Arc<str>, Bucket)>,
 }
@@ -64,11 +66,12 @@ impl QuotaGate {
     /// Why not.
     pub fn admit(&self, charge: &Charge, bucket: Bucket, now: Timestamp) -> Result<(), Held> {
         let mut books = self.lock();
+        let people = books.people.get(&charge.pool).cloned().unwrap_or_default();
         let ledger = books.ledger(&charge.pool, bucket);
         if let Some(wait) = ledger.closed_until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
             return Err(Held::UsedUp(wait));
         }
-        if !ledger.is_fair(&charge.payer, now) {
+        if !ledger.is_fair(&charge.payer, &people, now) {
             return Err(Held::Share);
         }
         ledger.count(&charge.payer, now);
@@ -133,6 +136,16 @@ impl QuotaGate {
     /// Takes over the calls of the last day as all servers have stored them.
     pub fn recall_calls(&self, pool: &str, bucket: Bucket, stored: &[HourOfCalls]) {
         self.lock().ledger(&pool.into(), bucket).recall_calls(stored);
+    }
+
+    /// Whether anything ran out lately: then it matters who has a share.
+    pub fn is_watching(&self, now: Timestamp) -> bool {
+        self.lock().ledgers.values().any(|ledger| ledger.is_watched(now))
+    }
+
+    /// Who is there, by developer account: they have a share before they ask for anything.
+    pub fn know_people(&self, people: HashMap<Arc<str>, Vec<Arc<str>>>) {
+        self.lock().people = people.into_iter().map(|(pool, people)| (pool, people.into())).collect();
     }
 
     fn lock(&self) -> MutexGuard<'_, Books> {

@@ -12,15 +12,27 @@ use crate::domain::share::is_fair;
 const HOURS: i64 = 24;
 /// Most people counted apart in one hour; further ones count as one.
 const PEOPLE: usize = 1_000;
-/// How long it is believed that a quota is as large as it was when it ran out.
+/// How long it is believed that a quota is as large as it was when it ran out, and how long calls are counted with
+/// other servers since it ran out.
 pub const BELIEVED: Duration = Duration::from_secs(14 * 86_400);
+/// How long calls must have been counted before their number says how large a quota is: the whole window.
+const WINDOW: Duration = Duration::from_secs(86_400);
+
+/// What it taught that a quota ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    /// How many calls fit into a day; `None` where they are counted only since then: nobody knows what was used before.
+    pub size: Option<u64>,
+    /// When it ran out.
+    pub at: Timestamp,
+}
 
 /// Calls by hour and payer.
 #[derive(Default)]
 pub(super) struct Ledger {
     hours: VecDeque<(i64, HashMap<Arc<str>, Calls>)>,
-    /// How many calls were made in a day when Spotify said that no more are, and when it said so.
-    learned: Option<(u64, Timestamp)>,
+    /// What it taught that it ran out.
+    learned: Option<Lesson>,
     /// Until when Spotify wants no more.
     pub(super) closed_until: Option<Timestamp>,
 }
@@ -46,11 +58,11 @@ pub struct HourOfCalls {
 }
 
 impl Ledger {
-    /// Whether a call of this payer is fair now.
-    pub(super) fn is_fair(&mut self, payer: &str, now: Timestamp) -> bool {
+    /// Whether a call of this payer is fair now, beside whoever called in the last day and these, who all have a share.
+    pub(super) fn is_fair(&mut self, payer: &str, people: &[Arc<str>], now: Timestamp) -> bool {
         self.forget(now);
         let Some(size) = self.size(now) else { return true };
-        let mut had: HashMap<&str, u64> = HashMap::new();
+        let mut had: HashMap<&str, u64> = people.iter().take(PEOPLE).map(|who| (&**who, 0)).collect();
         for (who, calls) in self.hours.iter().flat_map(|(_, people)| people) {
             *had.entry(who).or_default() += calls.all;
         }
@@ -66,36 +78,50 @@ impl Ledger {
         calls.unstored += 1;
     }
 
-    /// Spotify wants no more until then: the quota is as large as what was used.
+    /// Spotify wants no more until then: the quota is as large as what was used, where all of a day's calls were counted.
+    /// Else counting begins, on every server.
     pub(super) fn ran_out(&mut self, until: Timestamp, now: Timestamp) {
         self.forget(now);
-        self.learned = Some((self.all(), now));
+        self.learned = Some(match self.lesson(now) {
+            Some(Lesson { size: None, at }) if now.since(at) < WINDOW => Lesson { size: None, at },
+            Some(_) => Lesson { size: Some(self.all()), at: now },
+            None => Lesson { size: None, at: now },
+        });
         self.closed_until = self.closed_until.max(Some(until));
     }
 
-    /// How large the quota is, as far as that was learned. More than that has been had since: it is larger.
+    /// How large the quota is, as far as that was learned. Where as much has been had, it may be larger: nothing is held
+    /// back any more, and Spotify says when it has run out.
     pub(super) fn size(&self, now: Timestamp) -> Option<u64> {
-        let (size, _) = self.learned.filter(|(_, at)| now.since(*at) < BELIEVED)?;
-        Some(size.max(self.all() + 1))
+        self.lesson(now)?.size.filter(|size| self.all() < *size)
+    }
+
+    /// Whether calls are counted together with other servers: it ran out lately.
+    pub(super) fn is_watched(&self, now: Timestamp) -> bool {
+        self.lesson(now).is_some()
+    }
+
+    fn lesson(&self, now: Timestamp) -> Option<Lesson> {
+        self.learned.filter(|lesson| now.since(lesson.at) < BELIEVED)
     }
 
     /// What was learned, to be stored.
-    pub(super) const fn learned(&self) -> Option<(u64, Timestamp)> {
+    pub(super) const fn learned(&self) -> Option<Lesson> {
         self.learned
     }
 
     /// What was stored.
-    pub(super) fn recall(&mut self, closed_until: Option<Timestamp>, learned: Option<(u64, Timestamp)>) {
+    pub(super) fn recall(&mut self, closed_until: Option<Timestamp>, learned: Option<Lesson>) {
         self.closed_until = self.closed_until.max(closed_until);
-        if self.learned.map(|(_, at)| at) < learned.map(|(_, at)| at) {
+        if self.learned.map(|lesson| lesson.at) < learned.map(|lesson| lesson.at) {
             self.learned = learned;
         }
     }
 
-    /// The calls that are to be stored, which count as stored from now on. Where nothing has run out yet, none are.
+    /// The calls that are to be stored, which count as stored from now on. Where nothing has run out lately, none are.
     pub(super) fn take_unstored(&mut self, now: Timestamp) -> Vec<HourOfCalls> {
         self.forget(now);
-        if self.size(now).is_none() {
+        if !self.is_watched(now) {
             return Vec::new();
         }
         let mut taken = Vec::new();
@@ -156,27 +182,79 @@ mod tests {
         NOON.plus(Duration::from_secs(hours * 3600))
     }
 
-    #[test]
-    fn nothing_is_unfair_until_a_quota_ran_out_and_then_shares_are_equal() {
+    /// That ran out at noon for the first time, and of which 100 calls of a day later were had when it did again.
+    fn learned() -> Ledger {
         let (ada, ben): (Arc<str>, Arc<str>) = ("ada".into(), "ben".into());
         let mut ledger = Ledger::default();
-        for _ in 0..90 {
-            assert!(ledger.is_fair("ada", NOON));
-            ledger.count(&ada, NOON);
-        }
-        (0..10).for_each(|_| ledger.count(&ben, NOON));
+        (0..7).for_each(|_| ledger.count(&ada, NOON));
         ledger.ran_out(later(24), NOON);
-        assert_eq!(ledger.size(NOON), Some(101));
+        (0..90).for_each(|_| ledger.count(&ada, later(24)));
+        (0..10).for_each(|_| ledger.count(&ben, later(24)));
+        ledger.ran_out(later(48), later(25));
+        ledger
+    }
+
+    #[test]
+    fn nothing_is_unfair_until_the_size_is_known_and_then_shares_are_equal() {
+        let (ada, ben): (Arc<str>, Arc<str>) = ("ada".into(), "ben".into());
+        let mut ledger = learned();
         // A day later everything has been forgotten but the size.
-        let next = later(24);
+        let next = later(49);
+        ledger.forget(next);
+        assert_eq!(ledger.size(next), Some(100));
         (0..50).for_each(|_| ledger.count(&ada, next));
         ledger.count(&ben, next);
-        assert!(!ledger.is_fair("ada", next) && ledger.is_fair("ben", next));
-        assert!(ledger.is_fair("eve", next), "whoever comes now has a share too");
+        assert!(!ledger.is_fair("ada", &[], next) && ledger.is_fair("ben", &[], next));
+        assert!(ledger.is_fair("eve", &[], next), "whoever comes now has a share too");
         // It was not that small after all.
-        (0..200).for_each(|_| ledger.count(&ben, next));
-        assert_eq!(ledger.size(next), Some(252));
-        assert_eq!(ledger.size(later(24 * 15)), None, "what was learned is not believed for ever");
+        (0..49).for_each(|_| ledger.count(&ben, next));
+        assert_eq!(ledger.size(next), None);
+        assert!(ledger.is_fair("ada", &[], next), "as much was had, and Spotify says no more when it does");
+        assert_eq!(ledger.size(later(24 * 16)), None, "what was learned is not believed for ever");
+    }
+
+    #[test]
+    fn whoever_is_there_has_a_share_before_the_first_call() {
+        let ada: Arc<str> = "ada".into();
+        let mut ledger = learned();
+        let next = later(49);
+        let people: Vec<Arc<str>> = ["ada", "ben", "eve", "kim"].map(Arc::from).into();
+        while ledger.is_fair("ada", &people, next) {
+            ledger.count(&ada, next);
+        }
+        assert_eq!(ledger.all(), 25);
+        assert!(people[1..].iter().all(|who| ledger.is_fair(who, &people, next)));
+        while ledger.is_fair("ada", &[], next) {
+            ledger.count(&ada, next);
+            assert!(ledger.all() <= 100, "alone she may have all of it, and then Spotify is asked");
+            if ledger.all() == 100 {
+                break;
+            }
+        }
+        assert_eq!(ledger.all(), 100);
+    }
+
+    #[test]
+    fn what_a_part_of_a_day_counted_is_no_size() {
+        let (ada, ben): (Arc<str>, Arc<str>) = ("ada".into(), "ben".into());
+        let mut ledger = Ledger::default();
+        // The server has just been started, and the quota went before.
+        ledger.count(&ada, NOON);
+        for hours in [0, 1, 23] {
+            ledger.ran_out(later(hours), later(hours));
+            assert_eq!(ledger.learned(), Some(Lesson { size: None, at: NOON }));
+            ledger.count(&ben, later(hours));
+            (0..50).for_each(|_| {
+                assert!(ledger.is_fair("ada", &[], later(hours)));
+                ledger.count(&ada, later(hours));
+            });
+        }
+        ledger.ran_out(later(48), later(24));
+        let size = Some(102);
+        assert_eq!(ledger.learned(), Some(Lesson { size, at: later(24) }), "those of the last 24 hours");
+        // So long after that nobody counted any more.
+        ledger.ran_out(later(24 * 16), later(24 * 16));
+        assert_eq!(ledger.learned(), Some(Lesson { size: None, at: later(24 * 16) }));
     }
 
     #[test]

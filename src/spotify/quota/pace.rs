@@ -1,5 +1,6 @@
 //! How many requests an app may send in Spotify's window of 30 seconds, where the operator says so, and whose turn it is:
-//! everybody who asks has an equal share. Counted by this server alone.
+//! everybody who asks has an equal share, whoever was refused too, and a part is kept for who comes next. Counted by this
+//! server alone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,10 @@ use crate::domain::share::is_fair;
 const WINDOW: Duration = Duration::from_secs(30);
 /// The shortest wait: what is due sooner is looked at again anyway.
 const SOON: Duration = Duration::from_millis(50);
+/// One person alone leaves one part in so many to whoever comes next.
+const NEXT: u64 = 4;
+/// Most people of an app who wait at once.
+const WAITING: usize = 1_000;
 /// Most apps counted; beyond it those that rest are forgotten.
 const APPS: usize = 1_000;
 
@@ -21,9 +26,14 @@ pub struct Pace {
     apps: Mutex<HashMap<Arc<str>, Recent>>,
 }
 
-/// The requests of the last 30 seconds, the oldest first: when, and for whom.
+/// The last 30 seconds of an app.
 #[derive(Default)]
-struct Recent(VecDeque<(Timestamp, Arc<str>)>);
+struct Recent {
+    /// The requests, the oldest first: when, and for whom.
+    sent: VecDeque<(Timestamp, Arc<str>)>,
+    /// Who asked and found no room, and when they last did: their share is kept for them.
+    waiting: HashMap<Arc<str>, Timestamp>,
+}
 
 impl Pace {
     /// So many in 30 seconds for each app.
@@ -40,35 +50,40 @@ impl Pace {
         if apps.len() >= APPS && !apps.contains_key(app) {
             apps.retain(|_, recent| {
                 recent.forget(now);
-                !recent.0.is_empty()
+                !(recent.sent.is_empty() && recent.waiting.is_empty())
             });
         }
         let recent = apps.entry(app.clone()).or_default();
         recent.forget(now);
         if recent.has_room(person, self.most) {
-            recent.0.push_back((now, person.clone()));
+            recent.sent.push_back((now, person.clone()));
             return Ok(());
         }
-        let oldest = recent.0.front().map_or(now, |(at, _)| *at);
+        if recent.waiting.len() < WAITING || recent.waiting.contains_key(person) {
+            recent.waiting.insert(person.clone(), now);
+        }
+        let oldest = recent.sent.front().map_or(now, |(at, _)| *at);
         Err(oldest.plus(WINDOW).since(now).max(SOON))
     }
 }
 
 impl Recent {
     fn forget(&mut self, now: Timestamp) {
-        while self.0.front().is_some_and(|(at, _)| now.since(*at) >= WINDOW) {
-            self.0.pop_front();
+        while self.sent.front().is_some_and(|(at, _)| now.since(*at) >= WINDOW) {
+            self.sent.pop_front();
         }
+        self.waiting.retain(|_, at| now.since(*at) < WINDOW);
     }
 
     fn has_room(&self, person: &Arc<str>, most: u64) -> bool {
-        let mut had: HashMap<&Arc<str>, u64> = HashMap::new();
-        for (_, who) in &self.0 {
+        let mut had: HashMap<&Arc<str>, u64> = self.waiting.keys().map(|who| (who, 0)).collect();
+        for (_, who) in &self.sent {
             *had.entry(who).or_default() += 1;
         }
         let mine = had.remove(person).unwrap_or_default();
         let others: Vec<u64> = had.into_values().collect();
-        is_fair(mine, &others, Some(most))
+        let may_have = if others.is_empty() { most - most / NEXT } else { most };
+        mine < may_have && is_fair(mine, &others, Some(most))
     }
 }
 
@@ -104,6 +119,34 @@ mod tests {
         assert_eq!(had, 5, "four are kept for the other");
         let left = (0..20).filter(|_| pace.admit(&app, &ben, NOW).is_ok()).count();
         assert_eq!(left, 4);
+    }
+
+    #[test]
+    fn one_alone_leaves_room_for_who_comes_next() {
+        let pace = Pace::of(20);
+        let (app, ada, ben): (Arc<str>, Arc<str>, Arc<str>) = ("a".into(), "ada".into(), "ben".into());
+        let had = |who: &Arc<str>, at| (0..40).filter(|_| pace.admit(&app, who, at).is_ok()).count();
+        assert_eq!(had(&ada, NOW), 15);
+        assert_eq!(had(&ben, later(1)), 5, "at once");
+        assert_eq!(had(&ada, later(2)), 0);
+        assert_eq!(had(&ada, later(30)), 10);
+        assert_eq!(had(&ben, later(30)), 5, "which makes ten of twenty");
+    }
+
+    #[test]
+    fn whoever_was_refused_has_a_share_of_what_comes_free() {
+        let pace = Pace::of(9);
+        let (app, ada, ben, eve): (Arc<str>, Arc<str>, Arc<str>, Arc<str>) =
+            ("a".into(), "ada".into(), "ben".into(), "eve".into());
+        let had = |who: &Arc<str>, at| (0..40).filter(|_| pace.admit(&app, who, at).is_ok()).count();
+        assert_eq!(pace.admit(&app, &ben, NOW), Ok(()));
+        assert_eq!((had(&ada, NOW), had(&ben, later(1))), (5, 3));
+        assert_eq!(had(&eve, later(2)), 0, "two had all of it");
+        assert_eq!(
+            (had(&ada, later(30)), had(&eve, later(30))),
+            (3, 3),
+            "ada asks first, and leaves eve hers"
+        );
     }
 
     #[test]

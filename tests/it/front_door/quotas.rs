@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::database::Place;
+use crate::support::database::{Place, at_both};
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
 use spotify_mcp::spotify::sandbox::{CLIENT_ID, Fault, Filter, NewApp};
@@ -85,33 +85,96 @@ async fn a_quota_that_ran_out_is_open_again_when_spotify_said() {
     assert_eq!(server.asked(SEARCH, 429), 1);
 }
 
+/// Stops the server, has it known that so many searches fit into a day and that none was made today, does this to the
+/// database, and starts it again.
+async fn learn(server: &mut TestServer, size: &str, further: &str) {
+    server.stop().await;
+    let raw = server.place.raw().await;
+    let now = raw.number("SELECT MAX(last_seen_at) FROM users").await;
+    let columns = "pool, bucket, closed_until, learned_size, learned_at";
+    for table in ["quotas", "quota_calls"] {
+        raw.run(&format!("DELETE FROM {table}")).await;
+    }
+    raw.run(&format!("INSERT INTO quotas ({columns}) VALUES ('operator', 'search', NULL, {size}, {now})"))
+        .await;
+    if !further.is_empty() {
+        raw.run(further).await;
+    }
+    server.start().await;
+}
+
+/// How many searches are answered before one is refused, and why it is.
+async fn answered(listener: &Listener, most: usize) -> (usize, String) {
+    for had in 0..most {
+        let answer = search(listener).await;
+        if !answer["error"].is_null() {
+            assert_eq!(answer["error"]["code"], "QUOTA_EXCEEDED", "{answer}");
+            return (had, answer["error"]["message"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    (most, String::new())
+}
+
 #[tokio::test]
 async fn whoever_used_more_than_a_share_leaves_the_rest_to_others() {
-    let server = Setup::default().start().await;
+    let mut server = Setup::default().start().await;
     let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    learn(&mut server, "22", "").await;
     search(&ben).await;
-    for _ in 0..20 {
-        assert!(search(&ada).await["error"].is_null());
-    }
-    // Now it is known how much there is: 22 calls in a day.
-    server.inject("GET /v1/search*", 1, used_up(1));
-    search(&ada).await;
-    let refused = async {
-        loop {
-            let answer = search(&ada).await;
-            let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
-            assert_eq!(answer["error"]["code"], "QUOTA_EXCEEDED", "{answer}");
-            if message.contains("share") {
-                return message;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let message = tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
-    assert!(message.contains("others"), "{message}");
+    let (had, message) = answered(&ada, 30).await;
+    assert_eq!(had, 11);
+    assert!(message.contains("share") && message.contains("others"), "{message}");
     let before = asked(&server);
     assert!(search(&ben).await["error"].is_null(), "whose share is theirs");
     assert_eq!(asked(&server), before + 1);
+}
+
+#[tokio::test]
+async fn whoever_is_linked_and_came_by_lately_has_a_share_before_the_first_call() {
+    at_both(async |place| {
+        let mut server = Setup::on(place).start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        let chiara = server.listener("chiara").await;
+        let away = "UPDATE linked_accounts SET access_expires_at = access_expires_at - 700000
+            WHERE spotify_user_id = 'chiara'";
+        learn(&mut server, "30", "").await;
+        assert_eq!(answered(&ada, 40).await.0, 10, "all night, while the others sleep");
+        assert_eq!(answered(&ben, 10).await.0, 10);
+        assert_eq!(answered(&chiara, 9).await.0, 9);
+
+        learn(&mut server, "30", away).await;
+        assert_eq!(answered(&ada, 40).await.0, 15, "nothing is kept for who has been away");
+        assert_eq!(answered(&chiara, 1).await.0, 1, "until they come back");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_counted_for_a_part_of_a_day_holds_nobody_back() {
+    at_both(async |place| {
+        let mut server = Setup::on(place).start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        // The quota went before this server was started.
+        server.inject("GET /v1/search*", 1, used_up(1));
+        assert_eq!(search(&ada).await["error"]["code"], "QUOTA_EXCEEDED");
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        assert_eq!((answered(&ben, 1).await.0, answered(&ada, 12).await.0), (1, 12));
+        server.stop().await;
+        server.start().await;
+        assert_eq!(answered(&ada, 6).await.0, 6, "after a restart neither");
+
+        // From then on it was counted. A day later it is a day's number.
+        server.stop().await;
+        let raw = server.place.raw().await;
+        assert_eq!(raw.number("SELECT COUNT(*) FROM quotas WHERE learned_size IS NULL").await, 1);
+        raw.run("UPDATE quotas SET learned_at = learned_at - 86400, closed_until = NULL").await;
+        server.start().await;
+        server.inject("GET /v1/search*", 1, used_up(1));
+        assert_eq!(search(&ada).await["error"]["code"], "QUOTA_EXCEEDED");
+        server.stop().await;
+        assert_eq!(raw.number("SELECT learned_size FROM quotas").await, 21);
+    })
+    .await;
 }
 
 #[tokio::test]

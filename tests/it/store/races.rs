@@ -125,6 +125,23 @@ async fn a_new_account_becomes_one_person() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_person_gets_no_more_than_ten_accounts_however_many_come_at_once() {
+    on_both(async |db| {
+        let arthur = person(db, "arthur").await;
+        let nodes = nodes(db).await;
+        let fared = race(CONTENDERS, |n| {
+            let (node, save) = (nodes[n % 2].clone(), arthur.second(&arthur.app, &format!("n{n}")));
+            async move { node.save_link(&save, &[event()]).await.unwrap() }
+        })
+        .await;
+        let count = |fate: Saved| fared.iter().filter(|saved| **saved == fate).count();
+        assert_eq!((count(Saved::Done), count(Saved::TooMany)), (9, CONTENDERS - 9), "{fared:?}");
+        assert_eq!((db.links(&arthur.user).await.unwrap().len(), waiting(db).await), (10, 9));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_app_gives_out_exactly_its_seats() {
     on_both(async |db| {
         let app = app(db, "app", Some(5)).await;
