@@ -150,7 +150,7 @@ fn calls_of((pool, bucket, hours): (String, Bucket, Vec<HourOfCalls>)) -> Vec<Qu
     let row = |hour: HourOfCalls| QuotaCallsRow {
         pool: pool.clone(),
         bucket: bucket.name().to_owned(),
-        user_id: hour.payer.to_string(),
+        payer: hour.payer.to_string(),
         hour: hour.hour,
         calls: i64::try_from(hour.calls).unwrap_or(i64::MAX),
     };
@@ -160,7 +160,7 @@ fn calls_of((pool, bucket, hours): (String, Bucket, Vec<HourOfCalls>)) -> Vec<Qu
 fn calls(row: &QuotaCallsRow) -> HourOfCalls {
     HourOfCalls {
         hour: row.hour,
-        payer: Arc::from(row.user_id.as_str()),
+        payer: Arc::from(row.payer.as_str()),
         calls: u64::try_from(row.calls).unwrap_or_default(),
     }
 }

@@ -205,7 +205,7 @@ const SECTIONS: [Section; 18] = [
     (
         "quota_calls",
         &[("pool", Text), ("bucket", Text), ("hour", Number), ("calls", Number)],
-        "quota_calls WHERE user_id = $1 ORDER BY pool, bucket, hour",
+        "quota_calls WHERE payer = (SELECT COALESCE(payer, id) FROM users WHERE id = $1) ORDER BY pool, bucket, hour",
     ),
     (
         "data_keys",

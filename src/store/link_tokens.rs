@@ -11,6 +11,9 @@ use super::{Recorded, SealedOwnApp, Store, corrupt, count_seals, reading, record
 pub struct LinkTokens {
     /// Whose.
     pub user: UserId,
+    /// Under which name their share of a quota is counted: of their first Spotify account, also after they were deleted
+    /// and came back.
+    pub payer: String,
     /// Through which app.
     pub app: AppId,
     /// The app, where it is the person's own.
@@ -34,9 +37,10 @@ pub struct LinkTokens {
 impl Store {
     /// The sealed tokens of a link.
     pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
-        let sql = "SELECT user_id, app_id, data_key_id, token_version, access_token, access_expires_at, refresh_token,
-                scope, reconnect_reason, own_client_id, own_client_secret, own_app_since
-            FROM linked_accounts WHERE id = $1";
+        let sql = "SELECT l.user_id, COALESCE(u.payer, u.id) AS payer, l.app_id, l.data_key_id, l.token_version, l.access_token,
+                l.access_expires_at, l.refresh_token, l.scope, l.reconnect_reason, l.own_client_id,
+                l.own_client_secret, l.own_app_since
+            FROM linked_accounts l JOIN users u ON u.id = l.user_id WHERE l.id = $1";
         let row: Option<TokensRow> =
             reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
         row.map(TokensRow::parse).transpose()
@@ -126,6 +130,7 @@ impl Store {
 #[derive(sqlx::FromRow)]
 struct TokensRow {
     user_id: String,
+    payer: String,
     app_id: String,
     data_key_id: String,
     token_version: i64,
@@ -143,6 +148,7 @@ impl TokensRow {
     fn parse(self) -> Result<LinkTokens, Failure> {
         Ok(LinkTokens {
             user: self.user_id.parse().map_err(corrupt)?,
+            payer: self.payer,
             app: self.app_id.parse().map_err(corrupt)?,
             own: self.own_client_id.map(|client_id| SealedOwnApp {
                 client_id,

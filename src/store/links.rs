@@ -74,6 +74,8 @@ pub struct SaveLink {
     pub accounts_url: String,
     /// See [`Link::identity`].
     pub identity: String,
+    /// Under which name the share of a person who comes with this account is counted.
+    pub payer: Option<String>,
     /// See [`Link::spotify_user_id`].
     pub spotify_user_id: String,
     /// See [`Link::display_name`].
@@ -153,7 +155,8 @@ impl Store {
         new: &NewLink,
         events: &[Recorded],
     ) -> Result<Saved, Failure> {
-        let user = "INSERT INTO users (id, display_name, created_at, last_seen_at) VALUES ($1, $2, $3, $3)";
+        let user = "INSERT INTO users (id, display_name, created_at, last_seen_at, payer)
+            VALUES ($1, $2, $3, $3, $4)";
         let link =
             "INSERT INTO linked_accounts (id, user_id, app_id, accounts_url, identity, spotify_user_id,
                 display_name, alias, primary_since, scope, authorized_at, data_key_id, token_version,
@@ -167,7 +170,7 @@ impl Store {
         let saved = transaction!(self, tx => {
             if new.new_user {
                 sqlx::query(user)
-                    .bind(new.user.as_str()).bind(&save.display_name).bind(now)
+                    .bind(new.user.as_str()).bind(&save.display_name).bind(now).bind(&save.payer)
                     .execute(&mut *tx).await?;
             } else if !lock_person!(tx, new.user) {
                 return Ok(Saved::Conflict);

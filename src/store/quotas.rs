@@ -24,15 +24,15 @@ pub struct QuotaRow {
     pub learned_at: Option<i64>,
 }
 
-/// Calls of a person in an hour.
+/// Calls for one payer in an hour.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct QuotaCallsRow {
     /// The developer account.
     pub pool: String,
     /// Which calls.
     pub bucket: String,
-    /// Whose.
-    pub user_id: String,
+    /// For whom: a name that tells nobody, see [`super::LinkTokens::payer`].
+    pub payer: String,
     /// Hours since 1970.
     pub hour: i64,
     /// How many.
@@ -69,18 +69,19 @@ impl Store {
         Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
     }
 
-    /// Adds calls of people who are still here.
+    /// Adds calls. Those of a person who has no other name than their id are theirs, and go with them.
     pub async fn add_quota_calls(&self, rows: &[QuotaCallsRow]) -> Result<(), Failure> {
-        let sql = "INSERT INTO quota_calls (pool, bucket, user_id, hour, calls)
-            SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM users WHERE id = $3)
-            ON CONFLICT (pool, bucket, user_id, hour) DO UPDATE SET calls = quota_calls.calls + excluded.calls";
+        let sql = "INSERT INTO quota_calls (pool, bucket, payer, hour, calls)
+            SELECT $1, $2, $3, $4, $5
+            WHERE $3 LIKE 'p%' OR EXISTS (SELECT 1 FROM users WHERE id = $3)
+            ON CONFLICT (pool, bucket, payer, hour) DO UPDATE SET calls = quota_calls.calls + excluded.calls";
         // In one order for all servers, so that two never wait for each other's rows in a ring.
         let mut rows: Vec<_> = rows.iter().collect();
-        rows.sort_by_key(|row| (&row.pool, &row.bucket, &row.user_id, row.hour));
+        rows.sort_by_key(|row| (&row.pool, &row.bucket, &row.payer, row.hour));
         transaction!(self, tx => {
             for row in &rows {
                 sqlx::query(sql)
-                    .bind(&row.pool).bind(&row.bucket).bind(&row.user_id).bind(row.hour).bind(row.calls)
+                    .bind(&row.pool).bind(&row.bucket).bind(&row.payer).bind(row.hour).bind(row.calls)
                     .execute(&mut *tx).await?;
             }
         });
@@ -89,19 +90,20 @@ impl Store {
 
     /// The calls since this hour, of all people.
     pub async fn quota_calls(&self, since_hour: i64) -> Result<Vec<QuotaCallsRow>, Failure> {
-        let sql = "SELECT pool, bucket, user_id, hour, calls FROM quota_calls WHERE hour >= $1
-            ORDER BY pool, bucket, user_id, hour";
+        let sql = "SELECT pool, bucket, payer, hour, calls FROM quota_calls WHERE hour >= $1
+            ORDER BY pool, bucket, payer, hour";
         Ok(reading!(self, pool => sqlx::query_as(sql).bind(since_hour).fetch_all(pool).await)?)
     }
 
     /// Whom the calls of each app are made for, of the accounts that were used since.
     pub async fn people_of_apps(&self, since: Timestamp) -> Result<Vec<(AppId, String)>, Failure> {
         // An access token lives for an hour, and is made anew when it is used.
-        let sql = "SELECT DISTINCT app_id, user_id FROM linked_accounts
-            WHERE access_expires_at >= $1 AND reconnect_since IS NULL ORDER BY app_id, user_id LIMIT $2";
+        let sql = "SELECT DISTINCT l.app_id, COALESCE(u.payer, u.id) AS payer
+            FROM linked_accounts l JOIN users u ON u.id = l.user_id
+            WHERE l.access_expires_at >= $1 AND l.reconnect_since IS NULL ORDER BY l.app_id, payer LIMIT $2";
         let rows: Vec<(String, String)> = reading!(self, pool =>
             sqlx::query_as(sql).bind(since.secs()).bind(PEOPLE).fetch_all(pool).await)?;
-        rows.into_iter().map(|(app, person)| Ok((app.parse().map_err(corrupt)?, person))).collect()
+        rows.into_iter().map(|(app, payer)| Ok((app.parse().map_err(corrupt)?, payer))).collect()
     }
 
     /// Forgets calls before this hour, and quotas that ran out before `learned` and are open again.

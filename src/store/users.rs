@@ -97,6 +97,8 @@ impl Store {
                 return Ok(false);
             }
             let pseudonym = audit_pseudonym!(tx, id);
+            // How much of a quota they used stays for a day, under a name that tells nobody; not under their id.
+            sqlx::query("DELETE FROM quota_calls WHERE payer = $1").bind(id.as_str()).execute(&mut *tx).await?;
             // Everything else of theirs goes by ON DELETE CASCADE.
             sqlx::query("DELETE FROM users WHERE id = $1").bind(id.as_str()).execute(&mut *tx).await?;
             bury!(tx, id.as_str(), now);

@@ -87,6 +87,14 @@ impl Vault {
         TokenHash::from_slice(&key.authenticate(&parts))
     }
 
+    /// Under which name the share of whoever comes with this account first is counted.
+    fn payer(&self, identity: &str) -> Option<String> {
+        let parts = [self.0.apps.accounts_url().as_bytes(), identity.as_bytes(), b"payer"];
+        let key = self.0.ring.own(KeyPurpose::FormerIdentities).ok()?;
+        let hash = key.authenticate(&parts);
+        Some(format!("p_{}", hash[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    }
+
     /// What would be kept of this login's account if it were disconnected.
     pub fn former_of(&self, login: &LoginAtSpotify) -> Option<TokenHash> {
         self.former(&identity(login))
@@ -217,6 +225,7 @@ impl Vault {
             own: login.own.as_ref().map(|own| self.sealed_app(own, (linked, key), now)),
             accounts_url: self.0.apps.accounts_url().to_owned(),
             identity: identity(login),
+            payer: self.payer(&identity(login)),
             spotify_user_id: login.spotify_user_id.clone(),
             display_name: login.display_name.clone(),
             scope: login.scope.clone(),

@@ -131,7 +131,7 @@ impl Vault {
     /// counts for itself. With extended quota there is none by the day.
     fn charge(&self, tokens: &LinkTokens) -> Option<Charge> {
         let pool = self.pool_of(&tokens.app)?;
-        Some(Charge { pool, payer: tokens.user.as_str().into() })
+        Some(Charge { pool, payer: tokens.payer.as_str().into() })
     }
 
     /// The developer account of an app, as quotas are counted; `None`: they are not.

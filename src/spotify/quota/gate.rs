@@ -20,7 +20,7 @@ const ACCOUNTS: usize = 10_000;
 pub struct Charge {
     /// The developer account whose app the person has approved.
     pub pool: Arc<str>,
-    /// The person.
+    /// The person, by a name that stays theirs when they are deleted and come back.
     pub payer: Arc<str>,
 }
 

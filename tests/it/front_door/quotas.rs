@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::front_door::api_keys::command;
 use crate::support::database::{Place, at_both};
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
@@ -145,6 +146,35 @@ async fn whoever_is_linked_and_came_by_lately_has_a_share_before_the_first_call(
         learn(&mut server, "30", away).await;
         assert_eq!(answered(&ada, 40).await.0, 15, "nothing is kept for who has been away");
         assert_eq!(answered(&chiara, 1).await.0, 1, "until they come back");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_deletes_themselves_and_comes_back_has_the_same_share() {
+    at_both(async |place| {
+        let mut server = Setup::on(place).start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        learn(&mut server, "20", "").await;
+        assert_eq!((answered(&ada, 20).await.0, answered(&ben, 1).await.0), (10, 1));
+        let raw = server.place.raw().await;
+        let ids = raw.texts("SELECT id FROM users").await;
+        let gone = command(&server, &["users", "delete", "ada", "--reason", "wants to", "--yes"]).await;
+        assert!(gone.status.success(), "{gone:?}");
+        let again = server.listener("ada").await;
+        assert_eq!(answered(&again, 1).await.0, 0, "it is used up still");
+        server.stop().await;
+        server.start().await;
+        assert_eq!((answered(&again, 1).await.0, answered(&ben, 9).await.0), (0, 9), "and ben's is ben's");
+
+        // What is kept for that says whose it is to nobody, and for no longer than it counts.
+        server.stop().await;
+        let kept = raw.texts("SELECT payer FROM quota_calls").await;
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        assert!(kept.iter().all(|payer| payer.starts_with("p_") && !ids.contains(payer)), "{kept:?}");
+        raw.run("UPDATE quota_calls SET hour = hour - 25").await;
+        server.start().await;
+        assert_eq!(raw.number("SELECT COUNT(*) FROM quota_calls").await, 0);
     })
     .await;
 }

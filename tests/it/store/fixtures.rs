@@ -83,6 +83,7 @@ pub fn newcomer(app: &AppId, name: &str) -> SaveLink {
         own: None,
         accounts_url: ACCOUNTS.to_owned(),
         identity: format!("account-{name}"),
+        payer: Some(format!("p_{name}")),
         spotify_user_id: format!("user-{name}"),
         display_name: format!("Name {name}"),
         scope: "user-library-read".to_owned(),

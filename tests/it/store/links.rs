@@ -203,6 +203,7 @@ async fn the_right_to_refresh_has_one_holder_for_a_while() {
 pub fn refreshed(person: &Person, version: i64) -> LinkTokens {
     LinkTokens {
         user: person.user.clone(),
+        payer: format!("p_{}", person.name),
         app: person.app.clone(),
         own: None,
         data_key: person.data_key.clone(),
