@@ -18,7 +18,7 @@ use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
 use crate::vault::{Apps, ConfiguredApp, KeyRing, OPERATOR, SpotifyApp, Standing, Vault};
 
-use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Quotas, Revocation};
+use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Probes, Quotas, Revocation};
 
 /// How it will be used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,6 +115,7 @@ impl App {
             revocation,
             mcp_sessions: Arc::new(mcp_sessions),
             limits,
+            probes: Probes::default(),
             live: RwLock::new(live),
             tombstones: Mirror::new(&data_dir).into(),
             trail_key: trail_key.into(),

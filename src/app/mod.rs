@@ -12,6 +12,7 @@ pub mod export;
 mod flights;
 pub mod limits;
 mod mcp_sessions;
+mod probes;
 mod questions;
 mod quotas;
 mod revocation;
@@ -44,6 +45,7 @@ pub use build::{
 pub use clients::{Clients, DocumentProblem, Fetched};
 pub use limits::{CallLimits, Limits};
 pub use mcp_sessions::{McpSessions, NoSession};
+pub use probes::Probes;
 pub use questions::Questions;
 pub(crate) use questions::WAIT as REPLY_WAIT;
 pub use quotas::Quotas;
@@ -91,6 +93,8 @@ pub struct App {
     pub mcp_sessions: Arc<McpSessions>,
     /// How much whoever asks may do.
     pub limits: Arc<Limits>,
+    /// How often strangers make the server ask.
+    pub probes: Probes,
     /// What a reload may have changed since the start.
     live: RwLock<Arc<Live>>,
     /// Deletions, outside the database.

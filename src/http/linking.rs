@@ -221,7 +221,7 @@ async fn own_app(http: &Http, visitor: &Visitor, posted: &Params) -> Own {
     if !http.app.vault.apps().own_ones_may_come() {
         return Own::NotTaken(Shown::Problem(Problem::NoOwnApps));
     }
-    match login::check_own(&http.app, &own, visitor).await {
+    match login::check_own(&http.app, &own, (visitor, true)).await {
         Ok(None) => Own::Taken(Some(own)),
         Ok(Some(why)) => Own::Refused(why),
         Err(why) => Own::NotTaken(Shown::NotNow(why)),

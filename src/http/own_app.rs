@@ -67,7 +67,7 @@ async fn left(http: &Http, form: &Params, visitor: &Visitor) -> Result<Way, Fail
         Ok(None) => return refused(BadOwnApp::IdForm),
         Err(why) => return refused(why),
     };
-    match login::check_own(&http.app, &own, visitor).await {
+    match login::check_own(&http.app, &own, (visitor, false)).await {
         Ok(None) => {}
         Ok(Some(why)) => return refused(why),
         Err(why) => return Ok(Way::NotNow(why)),

@@ -124,11 +124,16 @@ impl Through {
 }
 
 /// Whether Spotify knows a person's own app by what they typed, asked before they leave: there a wrong id ends on a page
-/// of Spotify's. Where Spotify does not answer, the way back tells.
+/// of Spotify's. Where Spotify does not answer, the way back tells. Whoever is not logged in learns nothing of a secret
+/// here, which may be anybody's, and makes this server ask for no more than one thing.
 ///
 /// # Errors
 /// Where nobody can count how many are asked for.
-pub async fn check_own(app: &App, own: &OwnApp, visitor: &Visitor) -> Result<Option<BadOwnApp>, NoDeparture> {
+pub async fn check_own(
+    app: &App,
+    own: &OwnApp,
+    (visitor, is_logged_in): (&Visitor, bool),
+) -> Result<Option<BadOwnApp>, NoDeparture> {
     match app.limits.login(visitor.address).await {
         Verdict::Fits => {}
         limited => return Err(NoDeparture::Limited(limited)),
@@ -136,13 +141,19 @@ pub async fn check_own(app: &App, own: &OwnApp, visitor: &Visitor) -> Result<Opt
     if app.vault.apps().named(&own.client_id).is_some() {
         return Ok(Some(BadOwnApp::Operators));
     }
-    Ok(match &own.client_secret {
-        _ if is_refused(app, &OwnApp { client_secret: None, ..own.clone() }).await => {
-            Some(BadOwnApp::IdUnknown)
-        }
-        Some(_) if is_refused(app, own).await => Some(BadOwnApp::SecretWrong),
-        _ => None,
-    })
+    let without_secret = OwnApp { client_secret: None, ..own.clone() };
+    if !is_logged_in {
+        let Some(_turn) = app.probes.turn(app.now()) else { return Ok(None) };
+        return Ok(is_refused(app, &without_secret).await.then_some(BadOwnApp::IdUnknown));
+    }
+    // Both at once where they fit; which of them does not is asked only then.
+    if !is_refused(app, own).await {
+        return Ok(None);
+    }
+    Ok(Some(match own.client_secret {
+        Some(_) if !is_refused(app, &without_secret).await => BadOwnApp::SecretWrong,
+        _ => BadOwnApp::IdUnknown,
+    }))
 }
 
 /// Whether Spotify knows no such app, or not by this secret; where it does not answer, that is not known.

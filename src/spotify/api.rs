@@ -17,9 +17,10 @@ use super::measured::{self, Service};
 use super::memory::Memory;
 use super::older::Learned;
 use super::quota::{Bucket, Held, Pace, QuotaGate, QuotaMode};
+use super::turns::Turns;
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
-use crate::egress::{Bytes, Gate, Limits};
+use crate::egress::{Bytes, EgressError, Gate, Limits};
 
 /// Longest `Retry-After` that is waited out within a call (spotify.md 1.6).
 const SHORT_WAIT: Duration = Duration::from_secs(5);
@@ -43,6 +44,7 @@ pub struct Api {
     quotas: QuotaGate,
     pub(super) memory: Option<Arc<Memory>>,
     pace: Option<Arc<Pace>>,
+    turns: Arc<Turns>,
     timeout: Duration,
 }
 
@@ -85,6 +87,7 @@ impl Api {
             quotas: QuotaGate::default(),
             memory: None,
             pace: None,
+            turns: Arc::default(),
             timeout,
         }
     }
@@ -209,6 +212,13 @@ impl Api {
     ) -> Result<Response<Bytes>, ApiError> {
         let (write, request) = (call.method != Method::GET, request(token, call)?);
         self.await_turn(token, limits).await?;
+        let _turn = match token.holder() {
+            Some(holder) => {
+                let turn = self.turns.of(&holder.person, limits.turn).await;
+                Some(turn.ok_or_else(|| ApiError::from_egress(EgressError::Busy, write))?)
+            }
+            None => None,
+        };
         self.admit(token, call.bucket)?;
         let began = Instant::now();
         let answer = self.gate.send(request, limits).await;

@@ -31,6 +31,7 @@ pub mod sandbox;
 pub mod text;
 pub mod things;
 pub mod token;
+mod turns;
 pub mod uri;
 
 pub use accounts::{Accounts, AppCredentials, AuthorizeRequest};

@@ -13,6 +13,7 @@ use spotify_mcp::crypto::SecretString;
 use spotify_mcp::domain::pkce::CodeVerifier;
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::spotify::playlists::NewPlaylist;
+use spotify_mcp::spotify::token::Holder;
 use spotify_mcp::spotify::uri::{ItemUri, PlaylistId};
 use spotify_mcp::spotify::{
     AccessToken, Accounts, AccountsError, Api, ApiError, AppCredentials, AuthorizeRequest, BaseUrl,

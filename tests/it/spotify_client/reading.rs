@@ -77,3 +77,35 @@ async fn every_reading_method_asks_its_own_address() {
     assert_eq!(paths[..6], expected);
     assert!(paths[6].starts_with(&format!("GET /v1/playlists/{ID}?fields=id%2Curi")));
 }
+
+#[tokio::test]
+async fn one_person_takes_no_more_than_a_part_of_the_places() {
+    let (open, told) = tokio::sync::watch::channel(false);
+    let fake = Fake::start(move |_, seen| {
+        let answer = Answer::json(200, "{}");
+        if seen.target.contains("adas") { answer.held(&told) } else { answer }
+    })
+    .await;
+    let api = api_in(&fake, QuotaMode::Development, Duration::from_secs(30));
+    let of = |person: &str, account: usize| {
+        let account = format!("{person} {account}").into();
+        token().held_by(Holder { account, app: "app".into(), person: person.into() })
+    };
+    let adas: Vec<_> = (0..600)
+        .map(|number| {
+            let (api, token) = (api.clone(), of("ada", number % 10));
+            tokio::spawn(async move { api.search_tracks(&token, "adas", 10, 0, None).await })
+        })
+        .collect();
+    while fake.seen().len() < 64 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let bens = api.search_tracks(&of("ben", 0), "bens", 10, 0, None);
+    tokio::time::timeout(Duration::from_secs(10), bens).await.unwrap().unwrap();
+    assert_eq!(fake.seen().len(), 65, "ada's others wait, and nobody else does");
+    open.send(true).unwrap();
+    for one in adas {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(fake.seen().len(), 601, "and all have their turn");
+}

@@ -146,6 +146,26 @@ async fn what_is_typed_wrong_is_said_and_nothing_is_kept() {
 }
 
 #[tokio::test]
+async fn strangers_make_the_server_ask_little_and_learn_of_no_secret() {
+    let server = server(Place::sqlite()).await;
+    let browser = server.browser();
+    let form = browser.open(OWN).await;
+    let probes = || {
+        let path = Some("/api/token".to_owned());
+        server.control().journal(&Filter { path, ..Filter::default() }).len()
+    };
+    let before = probes();
+    for secret in ["", SECRET, "not-the-one"] {
+        let spotify = types(&browser, &form, OWN, (MINE, secret)).await;
+        assert!(browser.is_spotify(&spotify.url), "{}", spotify.text);
+    }
+    assert_eq!(probes(), before + 3, "one request each");
+    let unknown = types(&browser, &form, OWN, ("ffffffffffffffffffffffffffffffff", SECRET)).await;
+    assert!(unknown.text.contains("knows no app"), "{}", unknown.text);
+    assert_eq!(probes(), before + 4);
+}
+
+#[tokio::test]
 async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
     at_both(async |place| {
         let server = server(place).await;
@@ -157,8 +177,10 @@ async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
         assert!(page.text.contains(&format!("href=\"{OWN}\"")), "{}", page.text);
         let form = browser.open(OWN).await;
         assert_eq!(types(&browser, &form, OWN, ("", "")).await.status, StatusCode::BAD_REQUEST);
-        let refused = types(&browser, &form, OWN, (MINE, "not-the-one")).await;
-        assert!(refused.text.contains("is not its"), "{}", refused.text);
+        let other = server.browser();
+        let spotify = types(&other, &other.open(OWN).await, OWN, (MINE, "not-the-one")).await;
+        assert!(other.is_spotify(&spotify.url), "whether a secret fits is told to who has been there alone");
+        assert_eq!(other.agree_as(&spotify, "user0002").await.code(), "OWN_APP_REFUSED");
         let spotify = types(&browser, &form, OWN, (MINE, SECRET)).await;
         let page = browser.agree_as(&spotify, "ben").await;
         assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/account"), "{}", page.text);
