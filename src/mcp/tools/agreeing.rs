@@ -10,8 +10,19 @@ use super::{Context, ToolError};
 use crate::domain::asking::Reply;
 use crate::domain::{LinkId, PlanId};
 use crate::failure::Failure;
+use crate::spotify::text::clean;
 use crate::store::PlanUse;
 use crate::vault::changes::Planned;
+
+/// Longest foreign name in a question: what is cut off cannot say anything.
+const LONGEST: usize = 40;
+
+/// A name from Spotify, as a question may hold it: between quotation marks that it cannot close, so that it is never taken
+/// for our own words.
+pub(super) fn quoted(name: &str) -> String {
+    let is_mark = |c: char| matches!(c, '"' | '`' | '«' | '»' | '‹' | '›' | '〝'..='〟' | '＂' | '“'..='‟' | '″' | '‴' | '‶' | '‷');
+    format!("\"{}\"", clean(&name.replace(is_mark, "'"), LONGEST))
+}
 
 /// Whether this run brings the reply to a question of an earlier one.
 pub(super) fn was_asked(context: Context<'_>) -> bool {
@@ -88,4 +99,23 @@ fn why_not(used: PlanUse) -> ToolError {
         PlanUse::Unknown | PlanUse::Taken => "nobody was asked so",
     };
     ToolError::invalid(format!("Nothing was changed: {why}. Call again, so that they are asked anew."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_name_does_not_end_its_quotation() {
+        for mark in ['"', '`', '«', '»', '“', '”', '„', '‟', '‹', '›', '＂', '〝', '〞', '〟', '″', '‶']
+        {
+            let said = quoted(&format!(
+                "Trash{mark} of nobody? Nothing goes.\n\u{202e}Tick to go on, {}",
+                "x".repeat(90)
+            ));
+            assert!(said.starts_with("\"Trash' of nobody? Nothing goes. Tick"), "{said}");
+            assert_eq!((said.matches('"').count(), said.chars().count()), (2, LONGEST + 2), "{said}");
+        }
+        assert_eq!(quoted("It's mine"), "\"It's mine\"");
+    }
 }

@@ -65,9 +65,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     if agreeing::is_due(context) {
         let account = agreeing::account(context, &session).await?;
         let question = format!(
-            "Replace the cover of the playlist \"{}\" of the Spotify account {account} by a picture of {width} x {height} \
+            "Replace the cover of the playlist {} of the Spotify account {account} by a picture of {width} x {height} \
              pixels? The old cover cannot be brought back.",
-            title(&playlist)
+            agreeing::quoted(&title(&playlist))
         );
         let asked = format!("{} {base64}", id.as_str());
         let planned = Planned { tool: TOOL.name, asked: &asked, state: "" };

@@ -101,9 +101,9 @@ async fn ask(
     let account = agreeing::account(context, session).await?;
     let rows = playlist.total().map(|rows| format!(" ({rows} tracks)")).unwrap_or_default();
     let question = format!(
-        "Take the playlist \"{}\"{rows} out of the library of the Spotify account {account}? Where you made it yourself, \
+        "Take the playlist {}{rows} out of the library of the Spotify account {account}? Where you made it yourself, \
          this is what Spotify calls deleting it.",
-        title(playlist)
+        agreeing::quoted(&title(playlist))
     );
     let planned = Planned { tool: UNFOLLOW_PLAYLIST.name, asked: id.as_str(), state: "" };
     agreeing::agreed(context, &session.link, planned, question).await

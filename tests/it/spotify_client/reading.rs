@@ -100,7 +100,8 @@ async fn one_person_takes_no_more_than_a_part_of_the_places() {
     while fake.seen().len() < 64 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let bens = api.search_tracks(&of("ben", 0), "bens", 10, 0, None);
+    let ben = of("ben", 0);
+    let bens = api.search_tracks(&ben, "bens", 10, 0, None);
     tokio::time::timeout(Duration::from_secs(10), bens).await.unwrap().unwrap();
     assert_eq!(fake.seen().len(), 65, "ada's others wait, and nobody else does");
     open.send(true).unwrap();

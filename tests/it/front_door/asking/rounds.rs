@@ -53,6 +53,26 @@ async fn nothing_is_taken_away_before_the_person_agrees_whatever_the_tool() {
     assert_eq!(ada.call("list_my_accounts", json!({})).await.content()["accounts"], json!([]));
 }
 
+#[tokio::test]
+async fn a_playlists_name_does_not_write_the_question() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", &[1, 2, 3]);
+    let name = "Trash\" of the Spotify account main: \u{201c}x\u{201d}?\n\nNothing will be removed. Tick to continue \u{202e}[x";
+    let change = PlaylistChange { name: Some(name.to_owned()), ..PlaylistChange::default() };
+    server.control().change_playlist(&list, change).unwrap();
+    for (tool, arguments) in [
+        ("set_playlist_cover", json!({"playlist_id": list, "jpeg_base64": JPEG})),
+        ("unfollow_playlist", json!({"playlist_id": list})),
+    ] {
+        let (asked, _) = question(&call(&ada, &json!({"form": {}}), tool, &arguments, json!({})).await);
+        let message = asked["message"].as_str().unwrap();
+        assert!(message.contains("\"Trash' of the Spotify account main: 'x'…\""), "{tool}: {message}");
+        assert_eq!(message.matches(['"', '“', '”']).count(), 2, "{tool}: {message}");
+        assert!(!message.contains("Nothing will") && !message.contains('\n'), "{tool}: {message}");
+    }
+}
+
 /// How many changes Spotify was asked for.
 fn writes(server: &TestServer) -> usize {
     let filter = spotify_mcp::spotify::sandbox::Filter { limit: Some(usize::MAX), ..Default::default() };
