@@ -78,7 +78,7 @@ impl App {
         let trail_key = *keys.own(KeyPurpose::Evidence)?.id();
 
         store.write_configured(&clients.all_configured(), clock.now()).await?;
-        let quotas = Quotas::open(&store, &clock).await?;
+        let quotas = Quotas::open(&store, &clock, config.spotify.daily_quota).await?;
         let (accounts, api) = upstream(&config, &gate, &clock)?;
         let vault = open_vault(&config, (&store, &keys), accounts, (&clock, &dice), audit.writer()).await?;
         quotas.know_people(&vault).await?;

@@ -32,12 +32,12 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Takes over what is stored.
+    /// Takes over what is stored; `assumed` is how many calls of a kind fit into a day, as far as the operator knows.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn open(store: &Store, clock: &Clock) -> Result<Self, Failure> {
-        let quotas = Self { gate: QuotaGate::default(), store: store.clone(), clock: clock.clone() };
+    pub async fn open(store: &Store, clock: &Clock, assumed: u64) -> Result<Self, Failure> {
+        let quotas = Self { gate: QuotaGate::assuming(assumed), store: store.clone(), clock: clock.clone() };
         quotas.look().await?;
         quotas.count_together().await?;
         Ok(quotas)
@@ -80,7 +80,7 @@ impl Quotas {
     }
 
     /// Learns who has a share: everybody who is linked to an app of the developer account and came by lately. Where
-    /// nothing ran out, nobody needs to know.
+    /// nothing ran out and nothing is assumed, nobody needs to know.
     ///
     /// # Errors
     /// Where the database fails.

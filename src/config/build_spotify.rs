@@ -17,6 +17,7 @@ impl Build<'_> {
         SpotifyConfig {
             apps: self.apps(),
             own_apps: self.flag("spotify.own_apps"),
+            daily_quota: self.count("spotify.daily_quota"),
             redirect_uri: self.redirect_uri(public_url),
             accounts_url: self.url("spotify.accounts_url"),
             api_url: self.url("spotify.api_url"),

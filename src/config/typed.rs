@@ -56,6 +56,8 @@ pub struct SpotifyConfig {
     pub apps: Vec<SpotifyApp>,
     /// Whether people may bring Spotify apps of their own.
     pub own_apps: bool,
+    /// How many calls of a kind fit into a day, as far as the operator knows; 0: it is not known.
+    pub daily_quota: u64,
     /// Where Spotify sends the browser back; its path is where the callback is mounted.
     pub redirect_uri: Url,
     /// The accounts service, without trailing slash in its path.

@@ -53,6 +53,8 @@ pub struct QuotaGate(Arc<Mutex<Books>>);
 #[derive(Default)]
 struct Books {
     ledgers: HashMap<(Arc<str>, Bucket), Ledger>,
+    /// How many calls of a kind fit into a day, as far as the operator knows.
+    assumed: Option<u64>,
     /// Who has a share, by developer account.
     people: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     /// Closed, and learned from, since it was last taken.
@@ -60,6 +62,12 @@ struct Books {
 }
 
 impl QuotaGate {
+    /// Where so many calls of a kind fit into a day, as far as the operator knows; 0: nobody does.
+    pub fn assuming(calls: u64) -> Self {
+        let books = Books { assumed: (calls > 0).then_some(calls), ..Books::default() };
+        Self(Arc::new(Mutex::new(books)))
+    }
+
     /// Whether a call may be made; it is counted where it may.
     ///
     /// # Errors
@@ -138,9 +146,10 @@ impl QuotaGate {
         self.lock().ledger(&pool.into(), bucket).recall_calls(stored);
     }
 
-    /// Whether anything ran out lately: then it matters who has a share.
+    /// Whether it matters who has a share: anything ran out lately, or the operator says how much there is.
     pub fn is_watching(&self, now: Timestamp) -> bool {
-        self.lock().ledgers.values().any(|ledger| ledger.is_watched(now))
+        let books = self.lock();
+        books.assumed.is_some() || books.ledgers.values().any(|ledger| ledger.is_watched(now))
     }
 
     /// Who is there, by developer account: they have a share before they ask for anything.
@@ -161,7 +170,8 @@ impl Books {
             // What is closed stays known; who made how many calls is only lost where nothing has run out.
             self.ledgers.retain(|_, ledger| ledger.closed_until.is_some());
         }
-        self.ledgers.entry((pool.clone(), bucket)).or_default()
+        let assumed = self.assumed;
+        self.ledgers.entry((pool.clone(), bucket)).or_insert_with(|| Ledger::assuming(assumed))
     }
 }
 

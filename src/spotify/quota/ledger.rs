@@ -33,6 +33,8 @@ pub(super) struct Ledger {
     hours: VecDeque<(i64, HashMap<Arc<str>, Calls>)>,
     /// What it taught that it ran out.
     learned: Option<Lesson>,
+    /// How many calls fit into a day as far as the operator knows, where nothing was learned.
+    assumed: Option<u64>,
     /// Until when Spotify wants no more.
     pub(super) closed_until: Option<Timestamp>,
 }
@@ -58,6 +60,11 @@ pub struct HourOfCalls {
 }
 
 impl Ledger {
+    /// One that counts from the start, where the operator says how many calls fit into a day.
+    pub(super) fn assuming(assumed: Option<u64>) -> Self {
+        Self { assumed, ..Self::default() }
+    }
+
     /// Whether a call of this payer is fair now, beside whoever called in the last day and these, who all have a share.
     pub(super) fn is_fair(&mut self, payer: &str, people: &[Arc<str>], now: Timestamp) -> bool {
         self.forget(now);
@@ -90,15 +97,16 @@ impl Ledger {
         self.closed_until = self.closed_until.max(Some(until));
     }
 
-    /// How large the quota is, as far as that was learned. Where as much has been had, it may be larger: nothing is held
+    /// How large the quota is, as far as that was learned, or else is assumed. Where as much has been had, it may be larger: nothing is held
     /// back any more, and Spotify says when it has run out.
     pub(super) fn size(&self, now: Timestamp) -> Option<u64> {
-        self.lesson(now)?.size.filter(|size| self.all() < *size)
+        let size = self.lesson(now).and_then(|lesson| lesson.size).or(self.assumed);
+        size.filter(|size| self.all() < *size)
     }
 
-    /// Whether calls are counted together with other servers: it ran out lately.
+    /// Whether calls are counted together with other servers: it ran out lately, or the operator says what fits.
     pub(super) fn is_watched(&self, now: Timestamp) -> bool {
-        self.lesson(now).is_some()
+        self.assumed.is_some() || self.lesson(now).is_some()
     }
 
     fn lesson(&self, now: Timestamp) -> Option<Lesson> {
@@ -232,6 +240,24 @@ mod tests {
             }
         }
         assert_eq!(ledger.all(), 100);
+    }
+
+    #[test]
+    fn what_the_operator_knows_counts_until_it_is_known_better() {
+        let ada: Arc<str> = "ada".into();
+        let mut ledger = Ledger::assuming(Some(40));
+        let people: Vec<Arc<str>> = ["ada", "ben"].map(Arc::from).into();
+        while ledger.is_fair("ada", &people, NOON) {
+            ledger.count(&ada, NOON);
+        }
+        assert_eq!(ledger.all(), 20);
+        assert_eq!(ledger.take_unstored(NOON).len(), 1, "counted from the start");
+        ledger.ran_out(later(1), NOON);
+        assert_eq!(ledger.size(NOON), Some(40), "nobody knows what was used before");
+        ledger.ran_out(later(48), later(24));
+        ledger.forget(later(48));
+        assert_eq!(ledger.learned().and_then(|lesson| lesson.size), Some(0));
+        assert_eq!(ledger.size(later(48)), None, "less than nothing is no size");
     }
 
     #[test]

@@ -180,6 +180,19 @@ async fn whoever_deletes_themselves_and_comes_back_has_the_same_share() {
 }
 
 #[tokio::test]
+async fn where_the_operator_knows_the_size_shares_hold_before_anything_runs_out() {
+    let mut server = Setup::default().env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "20").start().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    server.stop().await;
+    server.start().await;
+    assert_eq!(answered(&ada, 20).await.0, 10);
+    server.stop().await;
+    server.start().await;
+    assert_eq!((answered(&ada, 1).await.0, answered(&ben, 10).await.0), (0, 10), "counted over a restart");
+    assert_eq!((answered(&ada, 5).await.0, server.asked(SEARCH, 429)), (5, 0), "then Spotify is asked");
+}
+
+#[tokio::test]
 async fn what_was_counted_for_a_part_of_a_day_holds_nobody_back() {
     at_both(async |place| {
         let mut server = Setup::on(place).start().await;
