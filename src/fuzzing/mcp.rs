@@ -155,7 +155,7 @@ pub fn prompt(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (name, arguments) = text.split_once('\n').unwrap_or((&text, ""));
     let arguments: Option<Map<String, Value>> = serde_json::from_str(arguments).ok();
-    let said = match prompts::get(name, arguments.as_ref()) {
+    let said = match prompts::get(name, arguments.as_ref(), |_| true) {
         Ok(prompt) => {
             let said = serde_json::to_value(&prompt.messages).unwrap();
             let said = said[0]["content"]["text"].as_str().unwrap().to_owned();

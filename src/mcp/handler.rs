@@ -388,7 +388,7 @@ impl ServerHandler for Handler {
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
         one_page(request)?;
-        private_list!(self, ListPromptsResult, prompts::all())
+        private_list!(self, ListPromptsResult, prompts::all(|tool| self.server.tool(tool).is_some()))
     }
 
     async fn get_prompt(
@@ -396,7 +396,8 @@ impl ServerHandler for Handler {
         request: GetPromptRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let mut result = prompts::get(&request.name, request.arguments.as_ref())?;
+        let mut result =
+            prompts::get(&request.name, request.arguments.as_ref(), |tool| self.server.tool(tool).is_some())?;
         result.meta = Some(self.server.stamp.clone());
         Ok(result.into())
     }

@@ -5,6 +5,8 @@
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 
+use serde_json::Value;
+
 use crate::spotify::text::clean;
 
 const BUILD_PLAYLIST: &str = "build_playlist";
@@ -12,8 +14,16 @@ const CLEAN_PLAYLIST: &str = "clean_playlist";
 /// Longest argument, in characters.
 const LONGEST: usize = 500;
 
-/// Every prompt, sorted by name.
-pub(super) fn all() -> Vec<Prompt> {
+/// The tools that a prompt speaks of: without them it asks for what cannot be done.
+fn needs(prompt: &str) -> &'static [&'static str] {
+    match prompt {
+        BUILD_PLAYLIST => &["match_tracks", "create_playlist"],
+        _ => &["get_user_playlists", "get_playlist_tracks", "deduplicate_playlist", "undo_change"],
+    }
+}
+
+/// Every prompt whose tools are offered, sorted by name.
+pub(super) fn all(is_offered: impl Fn(&str) -> bool) -> Vec<Prompt> {
     let arguments = vec![
         PromptArgument::new("theme")
             .with_description("What the playlist is for: a mood, an occasion, artists, a decade")
@@ -28,17 +38,23 @@ pub(super) fn all() -> Vec<Prompt> {
     let about =
         "Find duplicates and tracks that are no longer available in a playlist, and remove what you agree to";
     let clean = Prompt::new(CLEAN_PLAYLIST, Some(about), Some(vec![which])).with_title("Clean a playlist");
-    vec![build, clean]
+    let can = |prompt: &Prompt| needs(&prompt.name).iter().all(|tool| is_offered(tool));
+    vec![build, clean].into_iter().filter(can).collect()
 }
 
 /// The wording of one prompt.
 ///
 /// # Errors
-/// -32602 for an unknown name, a missing theme or playlist, or a length that is not 1 to 100.
-pub(crate) fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromptResult, ErrorData> {
+/// -32602 for a name that is unknown or not offered, a missing theme or playlist, or a length that is not 1 to 100.
+pub(crate) fn get(
+    name: &str,
+    arguments: Option<&JsonObject>,
+    is_offered: impl Fn(&str) -> bool,
+) -> Result<GetPromptResult, ErrorData> {
+    let can = needs(name).iter().all(|tool| is_offered(tool));
     let text = match name {
-        BUILD_PLAYLIST => build_playlist(arguments)?,
-        CLEAN_PLAYLIST => clean_playlist(arguments)?,
+        BUILD_PLAYLIST if can => build_playlist(arguments)?,
+        CLEAN_PLAYLIST if can => clean_playlist(arguments)?,
         _ => return Err(ErrorData::invalid_params(format!("unknown prompt '{}'", clean(name, 100)), None)),
     };
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
@@ -56,19 +72,25 @@ fn needed(arguments: Option<&JsonObject>, name: &str) -> Result<String, ErrorDat
     text.ok_or_else(|| ErrorData::invalid_params(format!("the argument '{name}' is needed"), None))
 }
 
+/// A number, as text (as the protocol has it) or as a number (as some clients send it).
+fn length(arguments: Option<&JsonObject>) -> Result<u64, ErrorData> {
+    let said = match arguments.and_then(|arguments| arguments.get("length")) {
+        None | Some(Value::Null) => return Ok(20),
+        Some(Value::String(text)) if text.trim().is_empty() => return Ok(20),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(other) => other.as_u64(),
+    };
+    said.filter(|length| (1..=100).contains(length))
+        .ok_or_else(|| ErrorData::invalid_params("'length' must be a number from 1 to 100", None))
+}
+
 fn build_playlist(arguments: Option<&JsonObject>) -> Result<String, ErrorData> {
     let theme = needed(arguments, "theme")?;
-    let length = match argument(arguments, "length") {
-        None => 20,
-        Some(length) => length
-            .parse::<u8>()
-            .ok()
-            .filter(|length| (1..=100).contains(length))
-            .ok_or_else(|| ErrorData::invalid_params("'length' must be a number from 1 to 100", None))?,
-    };
+    let length = length(arguments)?;
     Ok(format!(
         "Build a Spotify playlist of {length} tracks for this theme: {theme}\n\n\
-         1. Think of fitting tracks and find each with search_tracks; take only tracks that were found.\n\
+         1. Think of fitting tracks, and find them with match_tracks, up to 50 titles with their artists in one call; take \
+         only tracks that were found, and others in place of those that were not.\n\
          2. Show me the list and a name for the playlist, and wait until I agree.\n\
          3. Make it with create_playlist, private, with the track_uris in a good order.\n\
          4. Tell me its link, and which tracks you could not find."
@@ -92,14 +114,14 @@ fn clean_playlist(arguments: Option<&JsonObject>) -> Result<String, ErrorData> {
 mod tests {
     use super::super::tools::ALL as TOOLS;
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn wording(arguments: Value) -> Result<String, ErrorData> {
         worded(BUILD_PLAYLIST, &arguments)
     }
 
     fn worded(name: &str, arguments: &Value) -> Result<String, ErrorData> {
-        let result = get(name, arguments.as_object())?;
+        let result = get(name, arguments.as_object(), |_| true)?;
         Ok(serde_json::to_string(&result.messages).unwrap())
     }
 
@@ -118,6 +140,7 @@ mod tests {
             for word in text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_') {
                 let is_tool = word.contains('_') && !NO_TOOLS.contains(&word);
                 assert!(!is_tool || TOOLS.iter().any(|tool| tool.name == word), "{prompt}: {word}");
+                assert!(!is_tool || needs(&prompt).contains(&word), "{prompt}: {word}");
             }
         }
     }
@@ -126,7 +149,7 @@ mod tests {
     const NO_TOOLS: [&str; 3] = ["track_uris", "owned_only", "change_id"];
 
     fn all_names() -> Vec<String> {
-        all().into_iter().map(|prompt| prompt.name).collect()
+        all(|_| true).into_iter().map(|prompt| prompt.name).collect()
     }
 
     #[test]
@@ -134,13 +157,30 @@ mod tests {
         let text = wording(json!({"theme": "rainy\u{202e} Sunday", "length": "12"})).unwrap();
         assert!(text.contains("12 tracks") && text.contains("rainy Sunday"));
         assert!(wording(json!({"theme": "x"})).unwrap().contains("20 tracks"));
+        let many = wording(json!({"theme": "x", "length": 60})).unwrap();
+        assert!(many.contains("60 tracks") && many.contains("match_tracks"), "{many}");
     }
 
     #[test]
     fn what_is_missing_or_unknown_is_refused() {
-        for arguments in [json!({}), json!({"theme": " "}), json!({"theme": "x", "length": "101"})] {
+        for arguments in [
+            json!({}),
+            json!({"theme": " "}),
+            json!({"theme": "x", "length": "101"}),
+            json!({"theme": "x", "length": [7]}),
+        ] {
             assert!(wording(arguments).is_err());
         }
-        assert!(get("clean_playlist", None).is_err() && get("nothing", None).is_err());
+        assert!(get("clean_playlist", None, |_| true).is_err() && get("nothing", None, |_| true).is_err());
+    }
+
+    #[test]
+    fn a_prompt_whose_tools_are_not_offered_is_none() {
+        let without = |missing: &'static str| move |tool: &str| tool != missing;
+        let names = |missing| all(without(missing)).into_iter().map(|prompt| prompt.name).collect::<Vec<_>>();
+        assert_eq!(names("match_tracks"), [CLEAN_PLAYLIST]);
+        assert_eq!(names("undo_change"), [BUILD_PLAYLIST]);
+        let arguments = json!({"theme": "x"});
+        assert!(get(BUILD_PLAYLIST, arguments.as_object(), without("create_playlist")).is_err());
     }
 }

@@ -207,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn every_group_offers_something_also_where_only_looking_is_offered() {
+        let policies = ToolPolicies::embedded().unwrap();
+        for (toolset, read_only) in Toolset::ALL.into_iter().flat_map(|one| [(one, false), (one, true)]) {
+            let offer = Offer { read_only, toolsets: vec![toolset] };
+            let offers = policies.names().any(|name| offer.includes(policies.of(name).unwrap()));
+            assert!(offers, "{} {read_only}", toolset.name());
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let wrong = ToolPolicies::parse("[x]\nscope = \"root\"\nclass = \"look\"\ntoolset = \"player\"");
         assert_eq!(wrong.unwrap_err().to_string(), "the tool policy of 'x' names the unknown scope 'root'");

@@ -17,6 +17,7 @@ use super::measured::{self, Service};
 use super::memory::Memory;
 use super::older::Learned;
 use super::quota::{Bucket, Held, Pace, QuotaGate, QuotaMode};
+use super::rest::Rest;
 use super::turns::Turns;
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
@@ -44,6 +45,8 @@ pub struct Api {
     quotas: QuotaGate,
     pub(super) memory: Option<Arc<Memory>>,
     pace: Option<Arc<Pace>>,
+    /// Apps that Spotify told to wait.
+    rest: Arc<Rest>,
     turns: Arc<Turns>,
     timeout: Duration,
 }
@@ -87,6 +90,7 @@ impl Api {
             quotas: QuotaGate::default(),
             memory: None,
             pace: None,
+            rest: Arc::default(),
             turns: Arc::default(),
             timeout,
         }
@@ -219,6 +223,7 @@ impl Api {
             }
             None => None,
         };
+        self.keep_rest(token)?;
         self.admit(token, call.bucket)?;
         let began = Instant::now();
         let answer = self.gate.send(request, limits).await;
@@ -229,10 +234,21 @@ impl Api {
         }
         let now = self.clock.now();
         let refusal = reply::refusal(answer.status(), answer.headers(), answer.body(), now, write);
+        if let (ApiError::RateLimited { retry_after: Some(wait) }, Some(holder)) = (&refusal, token.holder())
+            && *wait > SHORT_WAIT
+        {
+            self.rest.told(&holder.app, *wait, now);
+        }
         if let (ApiError::QuotaExceeded { retry_after }, Some(charge)) = (&refusal, token.charge()) {
             self.quotas.ran_out(charge, call.bucket, *retry_after, now);
         }
         Err(refusal)
+    }
+
+    /// Nobody is sent to Spotify with an app that it told to wait.
+    fn keep_rest(&self, token: &AccessToken) -> Result<(), ApiError> {
+        let left = token.holder().and_then(|holder| self.rest.left(&holder.app, self.clock.now()));
+        left.map_or(Ok(()), |wait| Err(ApiError::RateLimited { retry_after: Some(wait) }))
     }
 
     /// Waits a short while until the app may send one more request for this person.

@@ -11,7 +11,7 @@ pub enum NotASpotifyName {
     /// No id, URI or link at all.
     #[error(
         "not a Spotify {0}: give its id (22 letters and digits), its URI (spotify:{0}:...) or its link \
-         (https://open.spotify.com/{0}/...)"
+         (https://open.spotify.com/{0}/...); look up first what you know by its name alone"
     )]
     Unreadable(&'static str),
     /// Neither a URI nor a link, where an id alone would not tell what kind of thing is meant.
@@ -20,13 +20,20 @@ pub enum NotASpotifyName {
     )]
     NoUri(&'static str),
     /// A thing of another kind.
-    #[error("that is a Spotify {found}, and a {expected} is needed")]
+    #[error("that is a Spotify {found}, and {} {expected} is needed", article(expected))]
     OtherKind {
         /// What is needed.
         expected: &'static str,
         /// What it is.
         found: &'static str,
     },
+}
+
+const fn article(noun: &str) -> &'static str {
+    match noun.as_bytes() {
+        [b'a' | b'e' | b'i' | b'o' | b'u', ..] => "an",
+        _ => "a",
+    }
 }
 
 /// The id of a thing of one kind, from an id, a URI or a link.
@@ -101,7 +108,12 @@ impl FromStr for ItemUri {
     fn from_str(text: &str) -> Result<Self, NotASpotifyName> {
         match SpotifyUri::parse(text) {
             Some(SpotifyUri::Item(Kind::Episode, id)) => Ok(Self::Episode(EpisodeId(id))),
-            _ => text.parse().map(Self::Track),
+            _ => text.parse().map(Self::Track).map_err(|why| match why {
+                NotASpotifyName::OtherKind { found, .. } => {
+                    NotASpotifyName::OtherKind { expected: "track or episode", found }
+                }
+                other => other,
+            }),
         }
     }
 }
@@ -176,7 +188,11 @@ mod tests {
         assert_eq!(ID.parse::<ItemUri>().unwrap().to_string(), format!("spotify:track:{ID}"));
         let episode = format!("https://open.spotify.com/episode/{ID}").parse::<ItemUri>().unwrap();
         assert_eq!(episode.to_string(), format!("spotify:episode:{ID}"));
-        assert!(format!("spotify:artist:{ID}").parse::<ItemUri>().is_err());
+        let artist = format!("spotify:artist:{ID}");
+        let said = artist.parse::<ItemUri>().unwrap_err().to_string();
+        assert_eq!(said, "that is a Spotify artist, and a track or episode is needed");
+        let said = artist.parse::<EpisodeId>().unwrap_err().to_string();
+        assert_eq!(said, "that is a Spotify artist, and an episode is needed");
         assert_eq!("de".parse::<Market>().unwrap().as_str(), "DE");
         assert!("D".parse::<Market>().is_err());
         assert_eq!("gbaye6800011".parse::<Isrc>().unwrap().as_str(), "GBAYE6800011");

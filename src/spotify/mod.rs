@@ -26,6 +26,7 @@ pub mod playlist_edits;
 pub mod playlists;
 pub mod quota;
 pub(crate) mod reply;
+mod rest;
 pub mod rows;
 pub mod sandbox;
 pub mod text;

@@ -143,7 +143,9 @@ fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 fn or(text: String, otherwise: &str) -> String {
-    if text.is_empty() { otherwise.to_owned() } else { text }
+    // A sentence of ours follows, and ends this one.
+    let text = text.trim_end_matches(['.', ' ']);
+    if text.is_empty() { otherwise.to_owned() } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -246,6 +248,11 @@ mod tests {
                 400,
                 r#"{"error":{"message":"Invalid limit"}}"#,
                 ApiError::InvalidArgument("Invalid limit".into()),
+            ),
+            (
+                400,
+                r#"{"error":{"message":"Index out of bounds."}}"#,
+                ApiError::InvalidArgument("Index out of bounds".into()),
             ),
             (400, r#"{"error":"odd"}"#, ApiError::InvalidArgument(r#"{"error":"odd"}"#.into())),
             (411, "Length Required", upstream(411)),

@@ -15,5 +15,6 @@ mod schema;
 mod several;
 mod stage;
 mod stdio;
+mod told;
 mod tools;
 mod writes;

@@ -9,13 +9,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
+use super::amount::{amount, are, share};
 use super::arguments::{Count, Few, ItemName, PlaylistName, parse, schema_of};
 use super::changing::adding::add_noted;
+use super::changing::contents::title;
 pub(super) use super::changing::outcome::Status;
+use super::changing::timing::out_of_time;
 use super::items::is_snapshot;
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::spotify::ApiError;
-use crate::spotify::models::{Entry, Page, Playlist};
+use crate::spotify::models::{Entry, Page};
 use crate::spotify::quota::{LIST_OFFSET, PAGE, WRITE};
 use crate::spotify::uri::{ItemUri, PlaylistId};
 use crate::vault::CallError;
@@ -63,6 +66,10 @@ const fn yes() -> bool {
 struct Output {
     /// The playlist's id.
     playlist_id: String,
+    /// Its name.
+    playlist: String,
+    /// Its page at open.spotify.com.
+    url: String,
     /// How many tracks were given.
     requested: usize,
     /// How many were left out because they were there already.
@@ -119,16 +126,38 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let playlist = &input.playlist_id.0;
     let requested = input.track_uris.0.len();
     let items = input.track_uris.0.into_iter().map(|name| name.0).enumerate().collect();
-    let mut plan = Plan { items, position: input.position.map(Count::get), rows_before: None };
-    plan.rows_before = match input.skip_duplicates {
+    let api = session.api;
+    let about = session.call(|token| async move { api.playlist(&token, playlist).await }).await?;
+    let mut plan = Plan { items, position: input.position.map(Count::get), rows_before: about.total() };
+    check_position(&plan)?;
+    let rows_seen = match input.skip_duplicates {
         true => leave_out_duplicates(&session, playlist, &mut plan.items).await?,
-        false => first_page(&session, playlist, 1).await?.total,
+        // One that does not tell its size is one that may not be read, which this says.
+        false if plan.rows_before.is_none() => first_page(&session, playlist, 1).await?.total,
+        false => None,
     };
+    plan.rows_before = rows_seen.or(plan.rows_before);
     let skipped_duplicates = requested - plan.items.len();
-    let added =
-        add_noted(context, &session, (playlist, &Playlist::default()), ("add_tracks_to_playlist", &plan))
-            .await?;
-    answer(Output { playlist_id: playlist.as_str().to_owned(), requested, skipped_duplicates, added })
+    let added = add_noted(context, &session, (playlist, &about), ("add_tracks_to_playlist", &plan)).await?;
+    answer(Output {
+        playlist_id: playlist.as_str().to_owned(),
+        playlist: title(&about),
+        url: playlist.link(),
+        requested,
+        skipped_duplicates,
+        added,
+    })
+}
+
+/// Whether the tracks can come to stand there.
+fn check_position(plan: &Plan) -> Result<(), ToolError> {
+    match (plan.position, plan.rows_before) {
+        (Some(position), Some(rows)) if u64::from(position) > rows => Err(ToolError::invalid(format!(
+            "The argument 'position' is not valid: the playlist has {}, so that it must be from 0 to {rows}.",
+            amount(rows, "row")
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn answer(output: Output) -> Result<Answer, ToolError> {
@@ -141,15 +170,16 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
     }
     let skipped = match output.skipped_duplicates {
         0 => String::new(),
-        skipped => format!(" {skipped} were left out as duplicates."),
+        skipped => format!(" Left out: {}.", amount(skipped, "duplicate")),
     };
     let undo = output.added.undo_told();
     let text = format!(
-        "Added {} of {} tracks to playlist {}.{skipped}{}{undo}",
-        output.added.added,
-        output.requested,
+        "Added {} to \"{}\" [{}].{skipped}{}{undo}\n{}",
+        share(output.added.added, u64::try_from(output.requested).ok(), "track"),
+        output.playlist,
         output.playlist_id,
-        output.added.told()
+        output.added.told(),
+        output.url
     );
     let code = output.added.code();
     let mut answer = Answer::of(text, &output)?;
@@ -157,18 +187,24 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
     Ok(answer)
 }
 
+/// What Spotify's word alone is worth.
+const UNREAD: &str = " Spotify confirmed it; it was not read again.";
+
 impl Added {
     /// What is to be said about an end that is not simply good.
     pub(super) fn told(&self) -> String {
-        let Some(resume) = &self.resume else { return String::new() };
-        let why = self.failure.as_ref().map(|failure| format!(" {}", failure.message)).unwrap_or_default();
+        let Some(resume) = &self.resume else {
+            let read_again = self.status != Status::Accepted || self.added == 0;
+            return if read_again { String::new() } else { UNREAD.to_owned() };
+        };
+        let why = self.failure.as_ref().map(|failure| format!(" {}", failure.told())).unwrap_or_default();
         match self.status {
             Status::Ambiguous => format!(
                 " It is not certain whether the tracks from index {} on were added:{why} Look at the playlist before \
                  adding them again.",
                 resume.from_index
             ),
-            _ => format!(" {} are missing; go on from index {}.{why}", resume.remaining, resume.from_index),
+            _ => format!(" {} missing; go on from index {}.{why}", are(resume.remaining), resume.from_index),
         }
     }
 
@@ -246,7 +282,7 @@ pub(super) async fn add_in_order(session: &Session<'_>, playlist: &PlaylistId, p
     };
     for batch in plan.items.chunks(WRITE) {
         if session.time_left() < session.longest_call {
-            added.stop(Status::Partial, plan, ToolError::timeout());
+            added.stop(Status::Partial, plan, out_of_time());
             break;
         }
         match add_batch(session, playlist, plan, batch, added.added).await {
@@ -369,7 +405,14 @@ mod tests {
             failure: None,
         };
         added.stop(Status::Partial, &plan, ToolError::timeout());
-        let output = Output { playlist_id: "p".to_owned(), requested: 3, skipped_duplicates: 0, added };
+        let output = Output {
+            playlist_id: "p".to_owned(),
+            playlist: "P".to_owned(),
+            url: String::new(),
+            requested: 3,
+            skipped_duplicates: 0,
+            added,
+        };
         assert_eq!(answer(output).err().map(|error| error.code), Some("UPSTREAM_TIMEOUT"));
     }
 }

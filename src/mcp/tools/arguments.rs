@@ -11,9 +11,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use super::ToolError;
+use super::{ToolError, misfit};
 use crate::domain::linking::{ALL_ACCOUNTS, MOST_ACCOUNTS};
 use crate::spotify::text::clean;
 use crate::spotify::uri;
@@ -22,12 +22,17 @@ use crate::spotify::uri;
 const QUOTED: usize = 200;
 
 /// Reads the arguments of a call.
-pub(crate) fn parse<T: DeserializeOwned>(mut arguments: Map<String, Value>) -> Result<T, ToolError> {
+pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(
+    mut arguments: Map<String, Value>,
+) -> Result<T, ToolError> {
     arguments.retain(|_, value| !value.is_null());
-    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+    let arguments = Value::Object(arguments);
+    serde_path_to_error::deserialize(&arguments).map_err(|error| {
+        if let Some(told) = misfit::told(&Value::Object(schema_of::<T>()), &arguments) {
+            return ToolError::invalid(told);
+        }
         let at = error.path().to_string();
         let why = clean(&error.inner().to_string(), QUOTED);
-        // Errors about the whole (an unknown or missing field) name the field themselves.
         match at.as_str() {
             "." => ToolError::invalid(format!("The arguments are not valid: {why}.")),
             at => ToolError::invalid(format!("The argument '{}' is not valid: {why}.", clean(at, QUOTED))),
@@ -113,11 +118,20 @@ impl<const MIN: u32, const MAX: u32> Count<MIN, MAX> {
     }
 }
 
+/// A whole number, also one that is written as 5.0, which JSON Schema takes for one; `None` where it is none.
+pub(super) fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    let number = Number::deserialize(from)?;
+    let is_exact = |number: &f64| number.fract() == 0.0 && number.abs() < EXACT;
+    Ok(number.as_i64().or_else(|| number.as_f64().filter(is_exact).map(|number| number as i64)))
+}
+
+/// Below this every whole number that is written as a fraction is exact: 2 to the power of 53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Count<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let value = i64::deserialize(from)?;
-        u32::try_from(value)
-            .ok()
+        whole(from)?
+            .and_then(|value| u32::try_from(value).ok())
             .filter(|value| (MIN..=MAX).contains(value))
             .map(Self)
             .ok_or_else(|| D::Error::custom(format!("it must be a whole number from {MIN} to {MAX}")))
@@ -230,6 +244,9 @@ impl<T: JsonSchema> JsonSchema for Word<T> {
     }
 }
 
+/// Where they lead is known to Spotify alone.
+const SHORT: &str = "that is a short link; open it in a browser, and give the address that it leads to";
+
 macro_rules! spotify_names {
     ($($(#[$doc:meta])* $name:ident($inner:ty), $schema:tt;)*) => {$(
         $(#[$doc])*
@@ -239,7 +256,11 @@ macro_rules! spotify_names {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(from)?;
-                <$inner>::from_str(&text).map(Self).map_err(D::Error::custom)
+                let is_short = text.contains("spotify.link/");
+                <$inner>::from_str(&text).map(Self).map_err(|why| match is_short {
+                    true => D::Error::custom(SHORT),
+                    false => D::Error::custom(why),
+                })
             }
         }
 
@@ -274,8 +295,6 @@ spotify_names! {
     LibraryName(uri::LibraryUri), {"type": "string", "minLength": 22, "maxLength": 2048};
     /// An artist by id, URI or link.
     ArtistName(uri::ArtistId), {"type": "string", "minLength": 22, "maxLength": 2048};
-    /// The code of a recording.
-    IsrcName(uri::Isrc), {"type": "string", "pattern": "^[A-Za-z0-9]{12}$"};
     /// A country.
     Country(uri::Market), {"type": "string", "pattern": "^[A-Za-z]{2}$"};
 }
@@ -374,6 +393,7 @@ mod tests {
     fn null_is_absent_and_an_apostrophe_is_text() {
         let sample = read(serde_json::json!({"query": "it's", "limit": null, "playlist": null})).unwrap();
         assert_eq!((sample.query.as_str(), sample.limit.get()), ("it's", 5));
+        assert_eq!(read(serde_json::json!({"query": "x", "limit": 7.0})).unwrap().limit.get(), 7);
     }
 
     #[test]

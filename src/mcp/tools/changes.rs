@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::amount::share;
 use super::arguments::{Count, parse, schema_of};
-use super::items::numbered;
+use super::items::{numbered, to_the_second};
 use super::{AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, output_of};
 use crate::domain::LinkId;
 use crate::domain::change::Progress;
@@ -122,7 +123,8 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
     }
     let list = numbered(output.changes.iter().map(ChangeItem::line), output.offset);
     let more = output.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
-    Answer::of(format!("{} of {} changes:{list}{more}", output.changes.len(), output.total), &output)
+    let told = share(output.changes.len(), Some(output.total), "change");
+    Answer::of(format!("{told}:{list}{more}"), &output)
 }
 
 impl ChangeItem {
@@ -145,11 +147,17 @@ impl ChangeItem {
     }
 
     fn line(&self) -> String {
-        let playlist = self.playlist.as_ref().map(|name| format!(" of \"{name}\"")).unwrap_or_default();
+        let playlist = self.playlist.as_ref().or(self.playlist_id.as_ref());
+        let playlist = playlist.map(|name| format!("\"{name}\": ")).unwrap_or_default();
         let undone = if self.undone_at.is_some() { ", undone" } else { "" };
+        let url = self.url.as_ref().map(|url| format!(" {url}")).unwrap_or_default();
         format!(
-            "{}: {}{playlist} ({}, {}{undone}) [{}]",
-            self.at, self.done, self.account, self.state, self.change_id
+            "{}: {playlist}{} ({}, {}{undone}) [{}]{url}",
+            to_the_second(&self.at),
+            self.done,
+            self.account,
+            self.state,
+            self.change_id
         )
     }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{Count, PlaylistName, parse, schema_of};
 use super::changing::contents::{Contents, Row, read};
-use super::items::numbered;
+use super::items::by_position;
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
+use crate::spotify::quota::LIST_OFFSET;
 use crate::spotify::uri::PlaylistId;
 
 pub(super) const TOOL: ToolSpec = ToolSpec {
@@ -33,6 +34,9 @@ pub(super) struct Input {
     /// How many tracks to name at most of each.
     #[serde(default = "twenty")]
     limit: Count<1, 100>,
+    /// How many of each to skip; take next_offset of the previous answer.
+    #[serde(default = "start")]
+    offset: Count<0, LIST_OFFSET>,
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
     /// Which linked Spotify account to use for the other playlist. Default: the same.
@@ -41,6 +45,10 @@ pub(super) struct Input {
 
 const fn twenty() -> Count<1, 100> {
     Count::of(20)
+}
+
+const fn start() -> Count<0, LIST_OFFSET> {
+    Count::of(0)
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -53,6 +61,9 @@ struct Output {
     in_both: usize,
     /// Whether they have the same tracks in the same order.
     identical: bool,
+    /// Where to go on; absent where all were named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u32>,
 }
 
 /// One of the two.
@@ -66,7 +77,7 @@ struct Side {
     rows: usize,
     /// How many tracks only it has, copies counted once.
     only_here: usize,
-    /// The first of them.
+    /// Those of them that were asked for.
     tracks: Vec<RowItem>,
     /// Whether there are more than are named.
     truncated: bool,
@@ -122,19 +133,26 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let one = read(&session, id).await?;
     let other = read(&other_session, other_id).await?;
     let (here, there) = (uris(&one), uris(&other));
-    let limit = input.limit.get() as usize;
+    let page = (input.offset.get() as usize, input.limit.get() as usize);
+    let (side, other_side) = (Side::of(id, &one, &there, page), Side::of(other_id, &other, &here, page));
+    let goes_on = side.truncated || other_side.truncated;
     let output = Output {
+        next_offset: goes_on.then(|| input.offset.get().saturating_add(input.limit.get())),
         in_both: here.intersection(&there).count(),
         identical: one.uris() == other.uris(),
-        playlist: Side::of(id, &one, &there, limit),
-        other: Side::of(other_id, &other, &here, limit),
+        playlist: side,
+        other: other_side,
     };
     let text = format!(
-        "{} tracks are in both.{}{}{}",
-        output.in_both,
+        "{} in both.{}{}{}{}",
+        match output.in_both {
+            1 => "1 track is".to_owned(),
+            many => format!("{many} tracks are"),
+        },
         if output.identical { " They are the same, in the same order." } else { "" },
         output.playlist.told(),
-        output.other.told()
+        output.other.told(),
+        output.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default()
     );
     Answer::of(text, &output)
 }
@@ -144,7 +162,12 @@ fn uris(contents: &Contents) -> HashSet<&str> {
 }
 
 impl Side {
-    fn of(id: &PlaylistId, contents: &Contents, elsewhere: &HashSet<&str>, limit: usize) -> Self {
+    fn of(
+        id: &PlaylistId,
+        contents: &Contents,
+        elsewhere: &HashSet<&str>,
+        (offset, limit): (usize, usize),
+    ) -> Self {
         let mut seen = HashSet::new();
         let only: Vec<_> = contents
             .rows
@@ -158,17 +181,14 @@ impl Side {
             name: contents.title(),
             rows: contents.rows.len(),
             only_here: only.len(),
-            truncated: only.len() > limit,
-            tracks: only.into_iter().take(limit).map(|(at, row)| RowItem::of(at, row)).collect(),
+            truncated: only.len() > offset.saturating_add(limit),
+            tracks: only.into_iter().skip(offset).take(limit).map(|(at, row)| RowItem::of(at, row)).collect(),
         }
     }
 
     fn told(&self) -> String {
-        let list = numbered(self.tracks.iter().map(RowItem::line), 0);
-        let more = match self.only_here - self.tracks.len() {
-            0 => String::new(),
-            more => format!("\n... and {more} more"),
-        };
-        format!("\nOnly in \"{}\" [{}]: {}{list}{more}", self.name, self.playlist_id, self.only_here)
+        let list = by_position(self.tracks.iter().map(|row| (row.position as u64, row.line())));
+        let how = if self.tracks.is_empty() { "" } else { ", by position, counted from 0:" };
+        format!("\nOnly in \"{}\" [{}]: {}{how}{list}", self.name, self.playlist_id, self.only_here)
     }
 }

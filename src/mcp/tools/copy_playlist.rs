@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::add_tracks::{Added, Plan, Status, add_in_order};
+use super::amount::{amount, share, were};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::changing::adding::add_noted;
 use super::changing::contents::{Contents, head, read, title};
@@ -84,7 +85,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let left_out = contents.rows.len() - all.len();
     let first = input.from_index.get() as usize;
     if first > all.len() {
-        return Err(ToolError::invalid(format!("from_index is beyond the {} tracks.", all.len())));
+        return Err(ToolError::invalid(format!("from_index is beyond the {}.", amount(all.len(), "track"))));
     }
     let items: Vec<_> = all.into_iter().enumerate().skip(first).collect();
     let requested = items.len();
@@ -129,7 +130,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {
     let left = match output.left_out {
         0 => String::new(),
-        some => format!(" {some} were left out (local files, or no longer available)."),
+        some => format!(" {} left out (local files, or no longer available).", were(some)),
     };
     let resume = match &output.added.resume {
         Some(resume) => format!(
@@ -138,12 +139,10 @@ fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {
         ),
         None => String::new(),
     };
-    let why =
-        output.added.failure.as_ref().map(|failure| format!(" {}", failure.message)).unwrap_or_default();
+    let why = output.added.failure.as_ref().map(|failure| format!(" {}", failure.told())).unwrap_or_default();
     let text = format!(
-        "Copied {} of {} tracks into \"{}\" [{}].{left}{why}{resume}{}\n{}",
-        output.added.added,
-        output.requested,
+        "Copied {} into \"{}\" [{}].{left}{why}{resume}{}\n{}",
+        share(output.added.added, Some(output.requested as u64), "track"),
         title(copy),
         output.playlist_id,
         output.added.undo_told(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::add_tracks::{Added, MOST, Plan, Status, add_in_order, is_ambiguous};
+use super::amount::share;
 use super::arguments::{Few, ItemName, Text, parse, schema_of};
 use super::changing::journal::{About, Noted};
 use super::items::PlaylistItem;
@@ -73,12 +74,15 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         Made::Confirmed(playlist) => (playlist, Added::nothing(Status::Accepted)),
         Made::Perhaps(playlist) => (playlist, Added::nothing(Status::Ambiguous)),
     };
-    let playlist = PlaylistItem::from(&made).ok_or_else(lost)?;
+    let mut playlist = PlaylistItem::from(&made).ok_or_else(lost)?;
     if added.status == Status::Accepted && requested > 0 {
         let items = items.into_iter().map(|name| name.0).enumerate().collect();
         let plan = Plan { items, position: None, rows_before: Some(0) };
         let id: PlaylistId = playlist.id.parse().map_err(|_| lost())?;
         added = add_in_order(&session, &id, &plan).await;
+        // Where the last confirmation was lost, more may be there.
+        playlist.total_tracks =
+            (added.status != Status::Ambiguous).then(|| u64::try_from(added.added).unwrap_or(u64::MAX));
     }
     if added.status != Status::Ambiguous {
         added.change_id = note_made(context, &session, ("create_playlist", &made), &added).await;
@@ -108,10 +112,10 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
             "Spotify's confirmation was lost. An empty playlist {named} of that name exists, which is probably the new \
              one; no tracks were added. Ask the person before making another."
         ),
+        _ if output.requested == 0 => format!("Created the empty playlist {named}."),
         _ => format!(
-            "Created the playlist {named} with {} of {} tracks.{}",
-            output.added.added,
-            output.requested,
+            "Created the playlist {named} with {}.{}",
+            share(output.added.added, Some(output.requested as u64), "track"),
             output.added.told()
         ),
     };

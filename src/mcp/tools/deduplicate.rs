@@ -52,10 +52,10 @@ enum Keep {
 pub(super) struct Input {
     /// The playlist: its id, its URI (spotify:playlist:...) or its link.
     playlist_id: PlaylistName,
-    /// What counts as the same: uri, isrc or title.
+    /// What counts as the same: uri (default), isrc or title.
     #[serde(default)]
     by: Word<By>,
-    /// Which copy stays: the first or the last in the playlist's order.
+    /// Which copy stays: the first (default) or the last in the playlist's order.
     #[serde(default)]
     keep: Word<Keep>,
     /// Only plan; nothing is changed.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
+use super::amount::amount;
 use super::arguments::{Count, Few, ItemName, PlaylistName, Text, parse, schema_of};
 use super::changing::contents::{Row, known, read, requests};
 use super::compare::RowItem;
@@ -21,7 +22,7 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
     title: "Find a track in playlists",
     description: "Looks for a track in the person's playlists, by a part of its title or artists (query) or by its URI \
                   (track_uri): in the given playlist_ids, or else in all that the person made. Tells the playlist and the \
-                  position of each find. Goes through a limited number of playlists per call; go on with next_offset.",
+                  position of each find, counted from 0. Goes through a limited number of playlists per call; go on with next_offset.",
     hints: LOOKS,
     input: schema_of::<Input>,
     output: output_of::<Output>,
@@ -40,9 +41,9 @@ pub(super) struct Input {
     /// How many finds to return at most.
     #[serde(default = "twenty")]
     limit: Count<1, 100>,
-    /// How many playlists to skip; take next_offset of the previous answer.
+    /// Where to begin; take next_offset of the previous answer.
     #[serde(default = "start")]
-    offset: Count<0, LIST_OFFSET>,
+    offset: Count<0, FARTHEST>,
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
 }
@@ -51,8 +52,36 @@ const fn twenty() -> Count<1, 100> {
     Count::of(20)
 }
 
-const fn start() -> Count<0, LIST_OFFSET> {
+const fn start() -> Count<0, FARTHEST> {
     Count::of(0)
+}
+
+/// Where a search goes on: at a row of a playlist. As one number, so that whoever follows next_offset alone misses nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    /// How many playlists are done with.
+    playlists: u32,
+    /// How many rows of the next one are.
+    rows: u32,
+}
+
+/// What one row counts in the number: more than there can be playlists.
+const ROW: u32 = LIST_OFFSET + 1;
+/// Most rows that are skipped; no playlist has as many.
+const MOST_ROWS: u32 = 20_000;
+/// The farthest place.
+const FARTHEST: u32 = MOST_ROWS * ROW + LIST_OFFSET;
+
+impl Place {
+    const fn of(offset: u32) -> Self {
+        Self { playlists: offset % ROW, rows: offset / ROW }
+    }
+
+    /// `None` beyond what can be.
+    fn offset(self) -> Option<u32> {
+        let fits = self.playlists <= LIST_OFFSET && self.rows <= MOST_ROWS;
+        fits.then(|| self.rows * ROW + self.playlists)
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -63,7 +92,7 @@ struct Output {
     searched: u32,
     /// Of the playlists looked at, how many cannot be read with this account.
     unreadable: u32,
-    /// Whether there are more finds in what was searched than limit allows.
+    /// Whether the last playlist has more finds than limit allowed; they come with next_offset.
     truncated: bool,
     /// Where to go on; absent where everything was searched.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,16 +140,16 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         sought,
         limit: input.limit.get() as usize,
         left: BUDGET,
+        place: Place::of(input.offset.get()),
         output: Output { found: vec![], searched: 0, unreadable: 0, truncated: false, next_offset: None },
     };
-    let offset = input.offset.get();
     match &input.playlist_ids {
-        Some(ids) => search.these(&ids.0, offset).await?,
+        Some(ids) => search.these(&ids.0).await?,
         None => {
             let links = context.links().await?;
             let owner = links.into_iter().find(|link| link.id == session.link);
             let owner = owner.map(|link| link.spotify_user_id).unwrap_or_default();
-            search.own(&owner, offset).await?;
+            search.own(&owner).await?;
         }
     }
     let output = search.output;
@@ -136,14 +165,20 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         }),
         0,
     );
-    let more =
-        output.next_offset.map(|next| format!("\nNot searched yet: offset {next} on.")).unwrap_or_default();
+    let more = match (output.next_offset, output.truncated) {
+        (None, _) => String::new(),
+        (Some(next), true) => format!("\nThe last playlist has more of them. More: offset {next}."),
+        (Some(next), false) => format!("\nNot all searched yet. More: offset {next}."),
+    };
     let unreadable = match output.unreadable {
         0 => String::new(),
         some => format!(" {some} could not be read with this account."),
     };
-    let text =
-        format!("{} finds in {} playlists.{unreadable}{list}{more}", output.found.len(), output.searched);
+    let text = format!(
+        "{} in {}.{unreadable}{list}{more}",
+        amount(output.found.len(), "find"),
+        amount(output.searched, "playlist")
+    );
     Answer::of(text, &output)
 }
 
@@ -152,14 +187,16 @@ struct Search<'a> {
     sought: Sought,
     limit: usize,
     left: u32,
+    /// Where it began.
+    place: Place,
     output: Output,
 }
 
 impl Search<'_> {
     /// Playlists by id; their sizes are not known beforehand.
-    async fn these(&mut self, ids: &[PlaylistName], offset: u32) -> Result<(), ToolError> {
+    async fn these(&mut self, ids: &[PlaylistName]) -> Result<(), ToolError> {
         let api = self.session.api;
-        for (at, name) in (0..).zip(ids).skip(offset as usize) {
+        for (at, name) in (0..).zip(ids).skip(self.place.playlists as usize) {
             let id = &name.0;
             let playlist = self.session.call(|token| async move { api.playlist(&token, id).await }).await?;
             self.left = self.left.saturating_sub(1);
@@ -171,9 +208,9 @@ impl Search<'_> {
     }
 
     /// The person's own playlists, in the library's order.
-    async fn own(&mut self, owner: &str, offset: u32) -> Result<(), ToolError> {
+    async fn own(&mut self, owner: &str) -> Result<(), ToolError> {
         let api = self.session.api;
-        let mut next = Some(offset);
+        let mut next = Some(self.place.playlists);
         while let Some(at) = next {
             let page =
                 self.session.call(|token| async move { api.my_playlists(&token, PAGE, at).await }).await?;
@@ -225,10 +262,14 @@ impl Search<'_> {
             Err(error) => return Err(error),
         };
         self.output.searched += 1;
-        for (position, row) in contents.rows.iter().enumerate().filter(|(_, row)| self.sought.is(row)) {
+        let done = if at == self.place.playlists { self.place.rows } else { 0 };
+        let rows = contents.rows.iter().enumerate().skip(done as usize);
+        for (position, row) in rows.filter(|(_, row)| self.sought.is(row)) {
             if self.output.found.len() >= self.limit {
+                let rows = u32::try_from(position).unwrap_or(u32::MAX);
+                self.output.next_offset = Place { playlists: at, rows }.offset();
                 self.output.truncated = true;
-                break;
+                return Ok(false);
             }
             self.output.found.push(Find {
                 playlist_id: id.as_str().to_owned(),
@@ -237,5 +278,24 @@ impl Search<'_> {
             });
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_one_number_and_the_first_are_plain_counts() {
+        assert_eq!(Place::of(7), Place { playlists: 7, rows: 0 });
+        for place in [
+            Place { playlists: 0, rows: 5 },
+            Place { playlists: LIST_OFFSET, rows: 0 },
+            Place { playlists: LIST_OFFSET, rows: MOST_ROWS },
+        ] {
+            assert_eq!(place.offset().map(Place::of), Some(place));
+        }
+        assert_eq!(Place { playlists: LIST_OFFSET, rows: MOST_ROWS }.offset(), Some(FARTHEST));
+        assert_eq!(Place { playlists: 0, rows: MOST_ROWS + 1 }.offset(), None);
     }
 }

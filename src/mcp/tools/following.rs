@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
+use super::amount::amount;
 use super::arguments::{PlaylistName, parse, schema_of};
 use super::changing::contents::title;
 use super::changing::journal::{About, Noted};
@@ -99,7 +100,7 @@ async fn ask(
     (id, playlist): (&PlaylistId, &Playlist),
 ) -> Result<(), ToolError> {
     let account = agreeing::account(context, session).await?;
-    let rows = playlist.total().map(|rows| format!(" ({rows} tracks)")).unwrap_or_default();
+    let rows = playlist.total().map(|rows| format!(" ({})", amount(rows, "track"))).unwrap_or_default();
     let question = format!(
         "Take the playlist {}{rows} out of the library of the Spotify account {account}? Where you made it yourself, \
          this is what Spotify calls deleting it.",

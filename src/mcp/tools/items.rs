@@ -7,6 +7,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::amount::amount;
 use crate::spotify::Foreign;
 use crate::spotify::models::{Entry, Named, Playlist, Track};
 use crate::spotify::text::{clean, unescaped};
@@ -155,7 +156,7 @@ impl PlaylistItem {
     pub(crate) fn line(&self) -> String {
         let owner = self.owner.as_ref().map(|owner| format!(" by {owner}")).unwrap_or_default();
         let size = match self.total_tracks {
-            Some(total) => format!("{total} tracks"),
+            Some(total) => amount(total, "track"),
             None => "tracks not readable with this account".to_owned(),
         };
         format!("{}{owner}, {size} [{}]", self.name, self.id)
@@ -218,6 +219,19 @@ pub(super) fn described(text: Option<&Foreign>) -> Option<String> {
 /// A numbered list of lines, the first one numbered `offset + 1`.
 pub(crate) fn numbered(lines: impl Iterator<Item = String>, offset: u32) -> String {
     (1_u64..).zip(lines).map(|(n, line)| format!("\n{}. {line}", u64::from(offset) + n)).collect()
+}
+
+/// A time to the second, for people: `2026-11-22T09:14:41Z`.
+pub(crate) fn to_the_second(at: &str) -> String {
+    match at.split_once('.') {
+        Some((whole, rest)) if rest.ends_with('Z') => format!("{whole}Z"),
+        _ => at.to_owned(),
+    }
+}
+
+/// A list of lines by their positions, which are counted from 0 as in arguments.
+pub(crate) fn by_position(lines: impl Iterator<Item = (u64, String)>) -> String {
+    lines.map(|(position, line)| format!("\n{position}. {line}")).collect()
 }
 
 #[cfg(test)]
@@ -295,6 +309,14 @@ mod tests {
         for id in ["../..", "p", "37i9dQZF1DXcBWIGoYBM5M/", "spotify:playlist:37i9dQZF1DXcBWIGoYBM5M"] {
             let playlist = serde_json::from_str(&format!(r#"{{"id":"{id}","name":"N"}}"#)).unwrap();
             assert!(PlaylistItem::from(&playlist).is_none(), "{id}");
+        }
+    }
+
+    #[test]
+    fn people_are_told_times_to_the_second() {
+        assert_eq!(to_the_second("2026-11-22T09:14:41.176Z"), "2026-11-22T09:14:41Z");
+        for at in ["2026-11-22T09:14:41Z", "2026-01-01T00:00:00.123+01:00"] {
+            assert_eq!(to_the_second(at), at);
         }
     }
 

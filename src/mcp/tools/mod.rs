@@ -6,6 +6,7 @@
 mod accounts;
 mod add_tracks;
 mod agreeing;
+mod amount;
 mod arguments;
 mod catalog;
 mod changes;
@@ -20,6 +21,7 @@ mod find_in_playlists;
 mod following;
 mod items;
 mod library;
+mod misfit;
 mod outputs;
 mod player;
 mod playlist;

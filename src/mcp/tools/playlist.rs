@@ -134,7 +134,12 @@ async fn update(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let (before, _) = head(&session, id).await?;
     let (now, outcome) = set_details(context, &session, (id, &before), ("update_playlist", change)).await?;
     let playlist = PlaylistItem::from(&now).ok_or_else(contradicted)?;
-    let text = format!("Changed the playlist \"{}\".{}\n{}", title(&now), outcome.told(), playlist.url);
+    let did = match (outcome.status, outcome.change_id.is_none()) {
+        (Status::Ambiguous, _) => "Tried to change",
+        (Status::Verified, true) => "Nothing is to be changed of",
+        _ => "Changed",
+    };
+    let text = format!("{did} the playlist \"{}\".{}\n{}", title(&now), outcome.told(), playlist.url);
     let code = outcome.code();
     let mut answer = Answer::of(text, &UpdateOutput { playlist, outcome })?;
     answer.code = code;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::amount::{amount, share};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::items::{PlaylistItem, numbered};
 use super::library::TrackPage;
@@ -105,7 +106,13 @@ async fn list(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     }
     let list = numbered(found.playlists.iter().map(PlaylistItem::line), 0);
     let more = found.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
-    Answer::of(format!("{} playlists:{list}{more}", found.playlists.len()), &found)
+    let count = found.playlists.len();
+    let told = match (input.query.is_some() || input.owned_only, found.total) {
+        (false, total) => share(count, total, "playlist"),
+        (true, None) => format!("{} found", amount(count, "playlist")),
+        (true, Some(total)) => format!("{} found (the library has {total})", amount(count, "playlist")),
+    };
+    Answer::of(format!("{told}:{list}{more}"), &found)
 }
 
 async fn gather(context: Context<'_>, input: &ListInput) -> Result<ListOutput, ToolError> {
@@ -149,7 +156,7 @@ async fn owner_of(context: Context<'_>, link: &crate::domain::LinkId) -> Result<
 pub(super) const GET_PLAYLIST_TRACKS: ToolSpec = ToolSpec {
     name: "get_playlist_tracks",
     title: "Get the tracks of a playlist",
-    description: "Lists the tracks of one playlist in their order, a page at a time. Spotify lets an account read only \
+    description: "Lists the tracks of one playlist in their order, a page at a time, each with its position (counted from 0). Spotify lets an account read only \
                   playlists that it owns or collaborates on; for others the answer is the error FORBIDDEN.",
     hints: LOOKS,
     input: schema_of::<TracksInput>,
@@ -179,5 +186,5 @@ async fn tracks(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let page = session
         .call(|token| async move { api.playlist_items(&token, id, limit, offset, None).await })
         .await?;
-    TrackPage::from(&page).answer("tracks of the playlist")
+    TrackPage::in_place(&page).answer("track", " of the playlist")
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::amount::amount;
 use super::arguments::{Count, Few, ItemName, PlaylistName, Text, parse, schema_of};
 use super::changing::removal::{Removal, Wanted};
 use super::changing::{REPLACES, contents, removal};
@@ -112,8 +113,8 @@ impl Which {
                 for position in positions {
                     let row = goes.get_mut(*position as usize).ok_or_else(|| {
                         ToolError::invalid(format!(
-                            "There is no position {position}: the playlist has {} rows, counted from 0.",
-                            rows.len()
+                            "There is no position {position}: the playlist has {}, counted from 0.",
+                            amount(rows.len(), "row")
                         ))
                     })?;
                     *row = true;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
+use super::amount::amount;
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::changing::MOVES;
 use super::changing::contents::{Contents, read};
@@ -80,16 +81,27 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         )));
     }
     let outcome = move_rows(context, &session, (id, &contents), ("reorder_playlist_tracks", range)).await?;
-    let text = format!(
-        "Moved {} rows of \"{}\" from position {} to before position {}.{}",
-        range.length,
-        contents.title(),
-        range.start,
-        range.before,
-        outcome.told()
-    );
+    let rows = amount(range.length, "row");
+    let text = match moves(range) {
+        false => format!(
+            "Nothing was moved in \"{}\": what is at position {} stands there already.",
+            contents.title(),
+            range.start
+        ),
+        true => format!(
+            "Moved {rows} of \"{}\" from position {} to before position {}.{}",
+            contents.title(),
+            range.start,
+            range.before,
+            outcome.told()
+        ),
+    };
     let code = outcome.code();
-    let output = Output { playlist_id: id.as_str().to_owned(), moved: range.length, outcome };
+    let output = Output {
+        playlist_id: id.as_str().to_owned(),
+        moved: if moves(range) { range.length } else { 0 },
+        outcome,
+    };
     let mut answer = Answer::of(text, &output)?;
     answer.code = code;
     Ok(answer)
@@ -105,14 +117,19 @@ pub(super) async fn move_rows(
     let rows = contents.uris();
     let moved = moved(&rows, range).ok_or_else(|| {
         ToolError::invalid(format!(
-            "Nothing was moved: the playlist has {} rows, counted from 0.",
-            rows.len()
+            "Nothing was moved: the playlist has {}, counted from 0.",
+            amount(rows.len(), "row")
         ))
     })?;
     if moved == rows {
         return Ok(Outcome::verified());
     }
-    let done = format!("{} rows moved from {} to before {}", range.length, range.start, range.before);
+    let done = format!(
+        "{} moved from position {} to before position {}",
+        amount(range.length, "row"),
+        range.start,
+        range.before
+    );
     let pre_image = PreImage::Moved { start: range.start, length: range.length, before: range.before };
     let about = About { tool, id, playlist: &contents.playlist, done };
     let noted = Noted::begin(context, session, about, &pre_image).await?;
@@ -135,6 +152,11 @@ pub(super) async fn move_rows(
     let outcome = Outcome { status, change_id: noted.id(), snapshot_id: snapshot_id.clone(), failure };
     noted.finish(status, snapshot_id).await;
     Ok(outcome)
+}
+
+/// Whether a range comes to stand elsewhere.
+const fn moves(range: Move) -> bool {
+    range.before < range.start || range.before > range.start.saturating_add(range.length)
 }
 
 /// The rows after a move; `None` where there are no such rows.
@@ -163,6 +185,7 @@ mod tests {
         {
             let range = Move { start, length, before };
             assert_eq!(moved(&rows, range).map(|rows| rows.concat()).as_deref(), Some(after));
+            assert_eq!(moves(range), after != "abcd");
         }
         for (start, length, before) in [(4, 1, 0), (3, 2, 0), (0, 1, 5), (u32::MAX, 1, 0)] {
             assert_eq!(moved(&rows, Move { start, length, before }), None);

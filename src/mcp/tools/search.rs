@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::amount::share;
 use super::arguments::{Count, Country, Text, parse, schema_of};
 use super::items::{TrackItem, numbered};
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -73,10 +74,10 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     if found.tracks.is_empty() {
         return Answer::of(format!("No tracks match \"{}\".", clean(input.query.as_str(), 250)), &found);
     }
-    let total = found.total.map(|total| format!(" of {total}")).unwrap_or_default();
+    let told = share(found.tracks.len(), found.total, "track");
     let list = numbered(found.tracks.iter().map(TrackItem::line), found.offset);
     let more = found.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
-    Answer::of(format!("{}{total} tracks:{list}{more}", found.tracks.len()), &found)
+    Answer::of(format!("{told}:{list}{more}"), &found)
 }
 
 /// Asks for pages of the size that the quota mode allows, one after the other, until `limit` are found.

@@ -39,6 +39,46 @@ async fn only_what_is_offered_is_listed_and_can_be_called() {
 }
 
 #[tokio::test]
+async fn what_a_person_played_is_a_group_of_its_own() {
+    let server = with("history", "true").await;
+    let ada = server.listener("ada").await;
+    assert_eq!(names(&ada).await, ["get_recently_played", "get_top_items"]);
+    assert_eq!(ada.call("get_top_items", json!({"kind": "tracks"})).await.result()["isError"], false);
+    let without = with("library", "false").await;
+    let listed = names(&without.listener("ada").await).await;
+    assert!(!listed.contains(&"get_top_items".to_owned()), "{listed:?}");
+}
+
+#[tokio::test]
+async fn prompts_and_instructions_speak_of_what_is_offered_alone() {
+    let whole = Setup::default().start().await;
+    let (_, told) = prompts_and_instructions(&whole).await;
+    assert!(told.contains("search_tracks") && told.contains("undo_change"), "{told}");
+    for (toolsets, read_only) in [("player,catalog", "false"), ("playlists,catalog", "true")] {
+        let server = with(toolsets, read_only).await;
+        let (prompts, told) = prompts_and_instructions(&server).await;
+        assert_eq!(prompts, json!([]), "{toolsets}");
+        assert!(told.contains("search_tracks") && !told.contains("undo_change"), "{told}");
+    }
+    let server = with("playlists", "false").await;
+    let (prompts, told) = prompts_and_instructions(&server).await;
+    assert_eq!(prompts[0]["name"], "clean_playlist");
+    assert_eq!(prompts.as_array().unwrap().len(), 1, "building one takes a search");
+    assert!(!told.contains("search_tracks"), "{told}");
+    let ada = server.listener("ada").await;
+    let wanted = json!({"name": "build_playlist", "arguments": {"theme": "rain"}});
+    let answer = ada.request(Era::Modern, "prompts/get", wanted).await.body();
+    assert!(answer["error"]["message"].as_str().unwrap().contains("unknown prompt"), "{answer}");
+}
+
+async fn prompts_and_instructions(server: &TestServer) -> (Value, String) {
+    let ada = server.listener("ada").await;
+    let prompts = ada.request(Era::Modern, "prompts/list", json!({})).await.result()["prompts"].clone();
+    let about = ada.request(Era::Modern, "server/discover", json!({})).await.result();
+    (prompts, about["instructions"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
 async fn a_playlist_is_a_resource_of_whoever_may_read_it() {
     let server = Setup::default().start().await;
     let ada = server.listener("ada").await;

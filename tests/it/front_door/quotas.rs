@@ -47,6 +47,28 @@ fn asked(server: &TestServer) -> usize {
 }
 
 #[tokio::test]
+async fn an_app_that_is_told_to_wait_long_is_left_alone_until_then_by_everybody() {
+    let (server, [ada, ben]) = through_two_apps(json!({"developer": "somebody-else"}), json!({})).await;
+    let headers = BTreeMap::from([("retry-after".to_owned(), "120".to_owned())]);
+    server.inject("GET /v1/search*", 1, Fault::Status { status: 429, body: String::new(), headers });
+    let refused = search(&ada).await;
+    assert_eq!(
+        (&refused["error"]["code"], &refused["error"]["retry_after_seconds"]),
+        (&json!("RATE_LIMITED"), &json!(120))
+    );
+    let before = server.control().journal(&Filter::default()).len();
+    for tool in ["search_tracks", "pause"] {
+        let arguments = if tool == "pause" { json!({}) } else { json!({"query": "rain"}) };
+        let again = ada.call(tool, arguments).await.result()["structuredContent"]["error"].clone();
+        assert_eq!(again["code"], "RATE_LIMITED", "{again}");
+        let wait = again["retry_after_seconds"].as_u64().unwrap();
+        assert!((60..=120).contains(&wait), "what is left of it: {wait}");
+    }
+    assert_eq!(server.control().journal(&Filter::default()).len(), before, "Spotify was not asked");
+    assert!(search(&ben).await["tracks"].is_array(), "the other app was told nothing");
+}
+
+#[tokio::test]
 async fn what_ran_out_is_not_asked_again_by_anybody_not_even_after_a_kill() {
     let both = [Some(Place::sqlite()), Place::postgres().await];
     for place in both.into_iter().flatten() {

@@ -219,6 +219,25 @@ async fn a_list_of_titles_becomes_tracks_and_what_is_not_certain_is_said() {
 }
 
 #[tokio::test]
+async fn a_code_alone_names_a_recording_and_one_that_is_none_costs_the_others_nothing() {
+    let stage = Stage::new().await;
+    let items = json!([
+        {"isrc": "zz-sbx-26-00007"},
+        {"title": "dont stop", "artist": "paper lanterns", "isrc": "not a code"},
+        {"isrc": "ZZSBX26"},
+        {"isrc": "ZZZZZ9999999"},
+    ]);
+    let found = stage.ask("match_tracks", json!({ "items": items })).await;
+    let matches = found["matches"].as_array().unwrap();
+    let verdicts: Vec<_> = matches.iter().map(|found| &found["verdict"]).collect();
+    assert_eq!(verdicts, ["confident", "confident", "none", "none"], "{found}");
+    assert_eq!(matches[0]["track"]["name"], "Small Hours");
+    for (at, noted) in [(0, false), (1, true), (2, true), (3, false)] {
+        assert_eq!(matches[at]["note"].is_string(), noted, "{found}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_list_that_is_stopped_says_where_to_go_on() {
     let stage = Stage::new().await;
     let items: Vec<_> = (0..50).map(|n| json!({"title": format!("Fern {n}")})).collect();

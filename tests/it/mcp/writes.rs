@@ -41,6 +41,7 @@ async fn rig(rows: usize, fate: impl Fn(usize) -> Fate + Send + Sync + 'static) 
         let mut state = shared.lock().unwrap();
         match (seen.method.as_str(), seen.target.split('?').next().unwrap()) {
             ("GET", "/v1/me/playlists") => state.lists(),
+            ("GET", path) if !path.contains("/items") => state.head(),
             ("GET", _) => state.page(seen),
             ("POST", "/v1/me/playlists") => {
                 let fate = fate(state.made.len());
@@ -58,6 +59,13 @@ async fn rig(rows: usize, fate: impl Fn(usize) -> Fate + Send + Sync + 'static) 
 }
 
 impl State {
+    fn head(&self) -> Answer {
+        Answer::json(
+            200,
+            &json!({"id": LIST, "name": "List", "items": {"total": self.rows.len()}}).to_string(),
+        )
+    }
+
     fn page(&self, seen: &Seen) -> Answer {
         let number = |name: &str| {
             let (_, rest) = seen.target.split_once(&format!("{name}=")).unwrap();

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::super::upstream::Session;
+use super::super::amount::were;
 use super::super::arguments::{Few, ThingName, parse, schema_of};
 use super::super::items::numbered;
 use super::super::things::ThingItem;
@@ -24,7 +25,7 @@ pub(in crate::mcp) const GET_ITEMS: ToolSpec = ToolSpec {
     name: "get_items",
     title: "Look things up",
     description: "Looks up to 20 tracks, albums, artists, shows, episodes, audiobooks or chapters up by URI or link. What \
-                  Spotify does not know is listed in missing. Of episodes and chapters it tells how far the person is, where \
+                  Spotify does not know is listed in missing; where that is all, the answer is the error NOT_FOUND. Of episodes and chapters it tells how far the person is, where \
                   they have allowed that. For playlists use the playlist tools; for what is inside \
                   of an album, artist, show or audiobook use list_children.",
     hints: LOOKS,
@@ -224,7 +225,7 @@ impl Output {
         if let Some(failure) = &self.failure {
             let what = match self.left.len() {
                 0 => "What is inside of the rest was".to_owned(),
-                left => format!("{left} were"),
+                left => were(left),
             };
             text.push_str(&format!("\n{what} not looked up: {}", failure.message));
         }

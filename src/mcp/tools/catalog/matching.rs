@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::super::upstream::Session;
-use super::super::arguments::{Count, Few, IsrcName, Text, parse, schema_of};
+use super::super::arguments::{Count, Few, Text, parse, schema_of};
+use super::super::changing::timing::out_of_time;
 use super::super::items::TrackItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use super::likeness::{Described, Likeness, likeness, same_album};
 use crate::spotify::text::clean;
+use crate::spotify::uri::{Isrc, NotAnIsrc};
 
 /// Most titles in one call; each is a search of its own, and some are two.
 const MOST: usize = 50;
@@ -42,14 +44,14 @@ pub(in crate::mcp) struct Input {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
-    /// Title.
-    title: Text<1, 200>,
+    /// Title. Give this or isrc.
+    title: Option<Text<1, 200>>,
     /// Artist; without one nothing is confident.
     artist: Option<Text<1, 200>>,
     /// Album, to choose among equals.
     album: Option<Text<1, 200>>,
-    /// International Standard Recording Code.
-    isrc: Option<IsrcName>,
+    /// International Standard Recording Code: 12 letters and digits.
+    isrc: Option<Text<1, 40>>,
     /// Length in milliseconds.
     duration_ms: Option<Count<1, 86_400_000>>,
 }
@@ -88,16 +90,25 @@ struct Match {
     /// Others that it could be, where it is uncertain.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     others: Vec<TrackItem>,
+    /// What was wrong with the ISRC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
+    let nameless = |wanted: &Wanted| wanted.title.is_none() && wanted.isrc.is_none();
+    if let Some(index) = input.items.0.iter().position(nameless) {
+        return Err(ToolError::invalid(format!(
+            "The argument 'items[{index}]' is not valid: give a `title` (with its `artist`, where that is known) or an `isrc`."
+        )));
+    }
     let session = context.session(input.account.as_ref()).await?;
     let mut output = Output { matches: Vec::new(), confident: 0, next_offset: None, failure: None };
     for (index, wanted) in input.items.0.iter().enumerate() {
         let found = match session.time_left() > session.longest_call || index == 0 {
             true => look_for(&session, wanted).await,
-            false => Err(ToolError::timeout()),
+            false => Err(out_of_time()),
         };
         match found {
             Ok(found) => output.matches.push(wanted.judge(index, found)),
@@ -117,16 +128,17 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 
 /// By its code first, which names one recording; else by its words.
 async fn look_for(session: &Session<'_>, wanted: &Wanted) -> Result<Vec<TrackItem>, ToolError> {
-    if let Some(isrc) = &wanted.isrc {
-        let code = isrc.0.as_str();
+    if let Some(Ok(isrc)) = wanted.code() {
+        let code = isrc.as_str();
         let found = search(session, &format!("isrc:{code}")).await?;
         let right = |track: &TrackItem| track.isrc.as_deref() == Some(code);
         if found.iter().any(right) {
             return Ok(found);
         }
     }
+    let Some(title) = &wanted.title else { return Ok(Vec::new()) };
     let artist = wanted.artist.as_ref().map(|artist| format!(" {}", artist.as_str())).unwrap_or_default();
-    let query: String = format!("{}{artist}", wanted.title.as_str()).chars().take(250).collect();
+    let query: String = format!("{}{artist}", title.as_str()).chars().take(250).collect();
     search(session, &query).await
 }
 
@@ -138,19 +150,35 @@ async fn search(session: &Session<'_>, query: &str) -> Result<Vec<TrackItem>, To
 }
 
 impl Wanted {
-    fn described(&self) -> Described<'_> {
+    /// The recording's code, however it is written: with hyphens too.
+    fn code(&self) -> Option<Result<Isrc, NotAnIsrc>> {
+        let text: String = self.isrc.as_ref()?.as_str().chars().filter(|c| *c != '-' && *c != ' ').collect();
+        Some(text.parse())
+    }
+
+    fn name(&self) -> &str {
+        let code = || self.isrc.as_ref().map(Text::as_str);
+        self.title.as_ref().map(Text::as_str).or_else(code).unwrap_or_default()
+    }
+
+    fn described<'a>(&'a self, code: Option<&'a Isrc>) -> Described<'a> {
         Described {
-            title: self.title.as_str(),
+            title: self.title.as_ref().map_or("", |title| title.as_str()),
             artists: self.artist.iter().map(Text::as_str).collect(),
             album: self.album.as_ref().map(Text::as_str),
-            isrc: self.isrc.as_ref().map(|isrc| isrc.0.as_str()),
+            isrc: code.map(Isrc::as_str),
             duration_ms: self.duration_ms.map(|length| u64::from(length.get())),
         }
     }
 
     /// The best first: the surest, then of the album that was named, then as Spotify ranks them.
     fn judge(&self, index: usize, found: Vec<TrackItem>) -> Match {
-        let wanted = self.described();
+        let (code, note) = match self.code() {
+            None => (None, None),
+            Some(Ok(code)) => (Some(code), None),
+            Some(Err(why)) => (None, Some(format!("{why}; this one was left out"))),
+        };
+        let wanted = self.described(code.as_ref());
         let mut judged: Vec<_> = found
             .into_iter()
             .map(|track| {
@@ -168,7 +196,7 @@ impl Wanted {
         let mut tracks = judged.into_iter().map(|(_, _, track)| track);
         let track = tracks.next();
         let others = if verdict == Verdict::Uncertain { tracks.take(OTHERS).collect() } else { Vec::new() };
-        Match { index, verdict, track, others }
+        Match { index, verdict, track, others, note }
     }
 }
 
@@ -192,12 +220,13 @@ impl Output {
                     let others = found.others.iter().map(|track| format!("; or {}", track.line()));
                     format!("uncertain: {}{}", track.line(), others.collect::<String>())
                 }
-                (None, _) => format!("not found: {}", clean(wanted.title.as_str(), 200)),
+                (None, _) => format!("not found: {}", clean(wanted.name(), 200)),
             };
-            text.push_str(&format!("\n{}. {line}", found.index + 1));
+            let note = found.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+            text.push_str(&format!("\n{}. {line}{note}", found.index + 1));
         }
         if let (Some(next), Some(failure)) = (self.next_offset, &self.failure) {
-            text.push_str(&format!("\nNot looked for from index {next} on: {}", failure.message));
+            text.push_str(&format!("\nNot looked for from index {next} on: {}", failure.told()));
         }
         text
     }

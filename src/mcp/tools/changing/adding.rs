@@ -2,6 +2,7 @@
 
 use super::super::super::upstream::Session;
 use super::super::add_tracks::{Added, Plan, add_in_order};
+use super::super::amount::{amount, share};
 use super::super::{Context, ToolError};
 use super::journal::{About, Noted};
 use super::outcome::Status;
@@ -22,13 +23,20 @@ pub(in crate::mcp::tools) async fn add_noted(
         return Ok(add_in_order(session, id, plan).await);
     };
     let rows = plan.items.iter().map(|(_, uri)| uri.to_string()).collect();
-    let done = format!("{} tracks added from position {at} on", plan.items.len());
+    let done = format!("{} added from position {at} on", amount(plan.items.len(), "track"));
     let about = About { tool, id, playlist, done };
-    let noted = Noted::begin(context, session, about, &PreImage::Added { at, rows }).await?;
+    let mut noted = Noted::begin(context, session, about, &PreImage::Added { at, rows }).await?;
     let mut added = add_in_order(session, id, plan).await;
     if added.added == 0 && added.status == Status::Partial {
         noted.forget().await;
         return Ok(added);
+    }
+    if added.added < plan.items.len() {
+        noted.did(format!(
+            "{} {} added from position {at} on",
+            if added.status == Status::Ambiguous { "at least" } else { "only" },
+            share(added.added, u64::try_from(plan.items.len()).ok(), "track"),
+        ));
     }
     added.change_id = noted.id();
     // A batch that is not settled may come to stand there after all: what is there now is not known.

@@ -102,6 +102,11 @@ impl Noted {
         self.kept.as_ref().map(|(_, open)| open.id().as_str().to_owned())
     }
 
+    /// Says what was done, where that is something else than what was about to be.
+    pub(in crate::mcp::tools) fn did(&mut self, done: String) {
+        self.summary.done = done;
+    }
+
     /// Completes it. Where that fails it stays as one that was begun: the change itself has been made.
     pub(in crate::mcp::tools) async fn finish(mut self, status: Status, after: Option<String>) {
         self.summary.progress = status.into();

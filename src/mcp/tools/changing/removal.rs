@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::super::upstream::Session;
 use super::super::add_tracks::Status;
+use super::super::amount::amount;
 use super::super::items::numbered;
 use super::super::{Answer, Context, ToolError, agreeing};
 use super::contents::{Contents, requests};
@@ -111,7 +112,7 @@ pub(in crate::mcp::tools) async fn run(
         agreeing::agreed(context, &session.link, planned, question).await?;
     }
     let gone = (0..).zip(goes).filter(|(_, goes)| **goes).map(|(at, _)| at).collect();
-    let done = format!("{} rows removed by {}", removal.removes, wanted.tool);
+    let done = format!("{} removed by {}", amount(removal.removes, "row"), wanted.tool);
     let about = About { tool: wanted.tool, id: wanted.id, playlist: &contents.playlist, done };
     let noted = Noted::begin(context, session, about, &PreImage::Removed { before: rows, gone }).await?;
     let applied = steps::apply(session, wanted.id, (contents, &edit.steps)).await;
@@ -126,7 +127,8 @@ pub(in crate::mcp::tools) async fn run(
         Outcome { status, change_id: noted.id(), snapshot_id: snapshot.clone(), failure: applied.failure };
     noted.finish(status, snapshot).await;
     let what = if status == Status::Partial { "Began to remove" } else { "Removed" };
-    let text = format!("{what} {} rows from \"{}\".{}", removal.removes, removal.playlist, outcome.told());
+    let text =
+        format!("{what} {} from \"{}\".{}", amount(removal.removes, "row"), removal.playlist, outcome.told());
     removal.outcome = Some(outcome);
     removal.answer(text)
 }

@@ -15,6 +15,11 @@ const LEAST: Duration = Duration::from_secs(2);
 /// So much is kept for the answer and the journal.
 const SPARE: Duration = Duration::from_secs(1);
 
+/// There is no time left for more within this call; what was done is done.
+pub(in crate::mcp::tools) fn out_of_time() -> ToolError {
+    ToolError::new("UPSTREAM_TIMEOUT", "The time that one call may take was over before all of it was done.")
+}
+
 /// How a write ended.
 pub(in crate::mcp::tools) enum Sent<T> {
     /// Spotify confirmed it.

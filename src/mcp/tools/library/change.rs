@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::super::upstream::Session;
+use super::super::amount::are;
 use super::super::arguments::{Few, LibraryName, parse, schema_of};
 use super::super::items::page;
 use super::super::{
@@ -119,11 +120,11 @@ impl Item {
 impl Checked {
     fn answer(&self) -> Result<Answer, ToolError> {
         let saved = self.items.iter().filter(|item| item.saved).count();
-        let lines = self
-            .items
-            .iter()
-            .map(|item| format!("\n{} [{}]", if item.saved { "saved" } else { "not saved" }, item.uri));
-        let mut text = format!("{saved} of {} are saved:{}", self.items.len(), lines.collect::<String>());
+        let lines = self.items.iter().map(|item| {
+            let word = if item.uri.starts_with("spotify:artist:") { "followed" } else { "saved" };
+            format!("\n{}{word} [{}]", if item.saved { "" } else { "not " }, item.uri)
+        });
+        let mut text = format!("{saved} of {} there:{}", are(self.items.len()), lines.collect::<String>());
         if let (Some(next), Some(failure)) = (self.next_offset, &self.failure) {
             text.push_str(&format!("\nNot checked from index {next} on: {}", failure.message));
         }

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::arguments::{Count, Word, parse, schema_of};
-use super::super::items::{TrackItem, is_rfc3339, numbered};
+use super::super::arguments::{Count, Word, parse, schema_of, whole};
+use super::super::items::{TrackItem, is_rfc3339, numbered, to_the_second};
 use super::super::things::ThingItem;
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::library::{Range, Since};
@@ -150,11 +150,10 @@ struct Moment(u64);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let at = u64::deserialize(from)?;
-        if at <= FARTHEST {
-            return Ok(Self(at));
-        }
-        Err(serde::de::Error::custom(format!("it must be a whole number from 0 to {FARTHEST}")))
+        let at = whole(from)?.and_then(|at| u64::try_from(at).ok()).filter(|at| *at <= FARTHEST);
+        at.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!("it must be a whole number from 0 to {FARTHEST}"))
+        })
     }
 }
 
@@ -198,7 +197,7 @@ impl PlayedItem {
 
     fn line(&self) -> String {
         match &self.played_at {
-            Some(at) => format!("{at}: {}", self.track.line()),
+            Some(at) => format!("{}: {}", to_the_second(at), self.track.line()),
             None => self.track.line(),
         }
     }

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::amount::share;
 use super::super::arguments::{Count, parse, schema_of};
-use super::super::items::{TrackItem, numbered};
+use super::super::items::{TrackItem, by_position, numbered};
 use super::super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::models::{Entry, Page};
 use crate::spotify::quota::{LIST_OFFSET, PAGE};
@@ -43,11 +44,21 @@ const fn start() -> Offset {
     Count::of(0)
 }
 
+/// A track where it stands.
+#[derive(Serialize, JsonSchema)]
+struct RowItem {
+    /// Its position in the playlist, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u32>,
+    #[serde(flatten)]
+    track: TrackItem,
+}
+
 /// One page of tracks.
 #[derive(Serialize, JsonSchema)]
 pub(in crate::mcp) struct TrackPage {
     /// The tracks, in the list's order.
-    tracks: Vec<TrackItem>,
+    tracks: Vec<RowItem>,
     /// How many rows of this page have no track that Spotify still knows.
     unavailable: u32,
     /// How many rows the whole list has.
@@ -65,33 +76,52 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let (api, limit, offset) = (session.api, input.limit.get(), input.offset.get());
     let page = session.call(|token| async move { api.saved_tracks(&token, limit, offset).await }).await?;
-    TrackPage::from(&page).answer("liked songs")
+    TrackPage::from(&page).answer("liked song", "")
 }
 
 impl TrackPage {
+    /// Of a list whose rows have no names of their own.
     pub(in crate::mcp) fn from(page: &Page<Entry>) -> Self {
+        let mut listed = Self::in_place(page);
+        listed.tracks.iter_mut().for_each(|row| row.position = None);
+        listed
+    }
+
+    /// Of a playlist, whose rows are named by their positions.
+    pub(in crate::mcp) fn in_place(page: &Page<Entry>) -> Self {
         let mut tracks = Vec::with_capacity(page.items.len());
         let mut unavailable = 0;
-        for entry in &page.items {
+        for (position, entry) in (page.offset..).zip(&page.items) {
             match TrackItem::of_entry(entry) {
-                Some(track) => tracks.push(track),
+                Some(track) => tracks.push(RowItem { position: Some(position), track }),
                 None => unavailable += 1,
             }
         }
         Self { tracks, unavailable, total: page.total, offset: page.offset, next_offset: page.next_offset }
     }
 
-    pub(in crate::mcp) fn answer(&self, what: &str) -> Result<Answer, ToolError> {
+    /// `what`: one of them; `of`: of what they are.
+    pub(in crate::mcp) fn answer(&self, what: &str, of: &str) -> Result<Answer, ToolError> {
         if self.tracks.is_empty() && self.unavailable == 0 {
-            return Answer::of(format!("No {what} from offset {} on.", self.offset), self);
+            return Answer::of(format!("No {what}s{of} from offset {} on.", self.offset), self);
         }
-        let total = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
-        let list = numbered(self.tracks.iter().map(TrackItem::line), self.offset);
         let gone = match self.unavailable {
             0 => String::new(),
-            gone => format!("\n{gone} more are no longer available."),
+            gone => format!("\n{gone} more {} no longer available.", if gone == 1 { "is" } else { "are" }),
         };
         let more = self.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
-        Answer::of(format!("{}{total} {what}:{list}{gone}{more}", self.tracks.len()), self)
+        let (list, counted) = match self.tracks.iter().any(|row| row.position.is_some()) {
+            true => (by_position(self.tracks.iter().map(RowItem::line)), ", by position, counted from 0"),
+            false => (numbered(self.tracks.iter().map(|row| row.track.line()), self.offset), ""),
+        };
+        let told = share(self.tracks.len(), self.total, what);
+        Answer::of(format!("{told}{of}{counted}:{list}{gone}{more}"), self)
+    }
+}
+
+impl RowItem {
+    /// With the position that other tools take it by.
+    fn line(&self) -> (u64, String) {
+        (self.position.unwrap_or_default().into(), self.track.line())
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::super::upstream::Session;
 use super::super::add_tracks::{Resume, Status, is_ambiguous};
+use super::super::amount::{amount, are};
 use super::super::changing::journal::Noted;
 use super::super::{AccountName, Context, ToolError};
 use crate::domain::change::PreImage;
@@ -120,8 +121,7 @@ pub(in crate::mcp::tools) fn counted(uris: &[LibraryUri]) -> String {
     let kinds = [Kind::Track, Kind::Album, Kind::Show, Kind::Episode, Kind::Audiobook, Kind::Artist];
     let of = |kind: Kind| match uris.iter().filter(|uri| uri.kind() == kind).count() {
         0 => None,
-        1 => Some(format!("1 {}", kind.name())),
-        many => Some(format!("{many} {}", kind.plural())),
+        some => Some(amount(some, kind.name())),
     };
     kinds.into_iter().filter_map(of).collect::<Vec<_>>().join(", ")
 }
@@ -198,11 +198,12 @@ impl Changed {
 
     /// The end of a sentence about it.
     pub(in crate::mcp::tools) fn told(&self) -> String {
-        let why = self.failure.as_ref().map(|failure| format!(" {}", failure.message)).unwrap_or_default();
+        let why = self.failure.as_ref().map(|failure| format!(" {}", failure.told())).unwrap_or_default();
         let rest = match &self.resume {
             Some(resume) => format!(
-                " {} are not certain; go on from index {}, which repeats nothing.{why}",
-                resume.remaining, resume.from_index
+                " {} not certain; go on from index {}, which repeats nothing.{why}",
+                are(resume.remaining),
+                resume.from_index
             ),
             None => String::new(),
         };

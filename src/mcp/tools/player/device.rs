@@ -113,20 +113,20 @@ fn chosen(devices: &[DeviceItem], wanted: &str) -> Result<String, ToolError> {
             "RESTRICTED",
             format!("Spotify lets nobody control \"{}\" from elsewhere. Choose another device.", only.name),
         )),
-        _ => Err(ToolError::invalid(format!(
+        several => Err(ToolError::invalid(format!(
             "Several devices are called that. Give the id of one. {}",
-            listed(devices)
+            listed(several.iter().copied())
         ))),
     }
 }
 
 /// Every device, in one line.
-pub(super) fn listed(devices: &[DeviceItem]) -> String {
-    if devices.is_empty() {
-        return nothing_open().to_owned();
+pub(super) fn listed<'a>(devices: impl IntoIterator<Item = &'a DeviceItem>) -> String {
+    let lines: Vec<_> = devices.into_iter().map(DeviceItem::line).collect();
+    match lines.is_empty() {
+        true => nothing_open().to_owned(),
+        false => format!("Devices: {}.", lines.join("; ")),
     }
-    let lines: Vec<_> = devices.iter().map(DeviceItem::line).collect();
-    format!("Devices: {}.", lines.join("; "))
 }
 
 const fn nothing_open() -> &'static str {
@@ -151,6 +151,8 @@ mod tests {
         assert_eq!(choose("k1"), Ok("k1".to_owned()));
         assert_eq!(choose("KITCHEN"), Ok("k1".to_owned()));
         assert_eq!(choose("kitc"), Err("INVALID_ARGUMENT"));
+        let several = chosen(&devices(), "kitc").unwrap_err().message;
+        assert!(several.contains("Kitchen radio") && !several.contains("Phone"), "only those: {several}");
         assert_eq!(choose("radio"), Err("RESTRICTED"));
         assert_eq!(choose("car"), Err("RESTRICTED"));
         assert_eq!(choose("phone"), Err("INVALID_ARGUMENT"));

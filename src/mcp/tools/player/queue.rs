@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::super::upstream::Session;
 use super::super::add_tracks::{Resume, Status, is_ambiguous};
+use super::super::amount::are;
 use super::super::arguments::{Few, ItemName, parse, schema_of};
 use super::super::items::{TrackItem, numbered};
 use super::super::{ADDS, AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -114,7 +115,7 @@ async fn add(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
             resume.from_index
         ),
         (Some(resume), _) => {
-            format!(" {} are missing; go on from index {}.{why}", resume.remaining, resume.from_index)
+            format!(" {} missing; go on from index {}.{why}", are(resume.remaining), resume.from_index)
         }
         (None, _) => String::new(),
     };

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::super::amount::amount;
 use super::super::arguments::{parse, schema_of};
 use super::super::items::numbered;
 use super::super::{Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
@@ -73,6 +74,7 @@ impl PlaybackState {
             text.push_str("\nShuffled.");
         }
         if let Some(what @ ("track" | "context")) = self.repeat {
+            let what = if what == "track" { what } else { "playlist, album or show that it plays from" };
             text.push_str(&format!("\nRepeats the {what}."));
         }
         if let Some(devices) = &self.devices {
@@ -105,7 +107,9 @@ async fn list(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     let devices = devices(&session).await?;
     let text = match devices.as_slice() {
         [] => listed(&devices),
-        some => format!("{} devices:{}", some.len(), numbered(some.iter().map(DeviceItem::line), 0)),
+        some => {
+            format!("{}:{}", amount(some.len(), "device"), numbered(some.iter().map(DeviceItem::line), 0))
+        }
     };
     Answer::of(text, &DeviceList { devices })
 }

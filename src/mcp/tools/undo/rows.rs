@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::super::super::upstream::Session;
+use super::super::amount::amount;
 use super::super::changing::contents::{Contents, requests};
 use super::super::changing::journal::{About, Noted};
 use super::super::changing::outcome::Outcome;
@@ -109,7 +110,7 @@ pub(super) fn told(pre_image: &PreImage, contents: &Contents, since: Since) -> S
                 (came, went) => format!("{came} tracks were added and {went} removed"),
             }
         }
-        None => format!("it has {} tracks now", rows.len()),
+        None => format!("it has {} now", amount(rows.len(), "track")),
     }
 }
 
@@ -118,7 +119,9 @@ impl Plan {
         let mut said = match (self.back, self.out) {
             (0, 0) if self.way.edit.steps.is_empty() => "nothing is left to be done.".to_owned(),
             (0, 0) => "the rows go back into their order.".to_owned(),
+            (1, 0) => "1 track comes back.".to_owned(),
             (back, 0) => format!("{back} tracks come back."),
+            (0, 1) => "1 track goes.".to_owned(),
             (0, out) => format!("{out} tracks go."),
             (back, out) => format!("{back} tracks come back and {out} go."),
         };
@@ -129,7 +132,7 @@ impl Plan {
             ));
         }
         if self.way.edit.rewritten > 0 {
-            said.push_str(&format!(" {} rows will count as added now.", self.way.edit.rewritten));
+            said.push_str(&format!(" {} will count as added now.", amount(self.way.edit.rewritten, "row")));
         }
         said
     }
@@ -149,7 +152,8 @@ impl Plan {
             return Ok(Outcome::verified());
         }
         let pre_image = PreImage::Restored { before: self.contents.uris() };
-        let done = format!("a change undone: {} rows back, {} rows out", self.back, self.out);
+        let done =
+            format!("a change undone: {} back, {} out", amount(self.back, "row"), amount(self.out, "row"));
         let about = About { tool: NAME, id, playlist: &self.contents.playlist, done };
         let noted = Noted::begin(context, session, about, &pre_image).await?;
         let applied = steps::apply(session, id, (&self.contents, &self.way.edit.steps)).await;

@@ -150,12 +150,12 @@ async fn a_song_that_came_meanwhile_asks_for_force_and_stays() {
     let ada = server.listener("ada").await;
     let (list, before, _) = with_a_dead_row(&server, 400);
     let apply = planned(&ada, &list).await;
-    let limited = Fault::Status {
-        status: 429,
-        body: "Too many requests".to_owned(),
-        headers: [("retry-after".to_owned(), "120".to_owned())].into(),
+    let refused = Fault::Status {
+        status: 403,
+        body: r#"{"error":{"message":"Forbidden"}}"#.to_owned(),
+        headers: Default::default(),
     };
-    inject(&server, "POST /v1/playlists/*", (1, 1), limited);
+    inject(&server, "POST /v1/playlists/*", (1, 1), refused);
     let output = done(&ada, REMOVE, apply).await;
     assert_eq!((&output["status"], held(&server, &list).len()), (&json!("partial"), 200), "{output}");
     let mut rows = held(&server, &list);

@@ -114,3 +114,24 @@ async fn a_change_that_stops_half_way_says_so_and_is_undone_to_the_last_row() {
     assert_eq!(held(&server, &list), rows);
     assert!(refused(&ada, "undo_change", undo).await.contains("undone before"));
 }
+
+#[tokio::test]
+async fn the_journal_tells_what_was_added_and_not_what_was_asked_for() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", uris(&[500]));
+    let headers = Default::default();
+    let fault =
+        Fault::Status { status: 403, body: r#"{"error":{"message":"Forbidden"}}"#.to_owned(), headers };
+    let route = "POST /v1/playlists/*".to_owned();
+    assert!(server.control().inject(Injection { route, skip: 1, times: 1, fault }));
+    let arguments = json!({"playlist_id": list, "track_uris": (0..150).map(uri).collect::<Vec<_>>()});
+    let output = done(&ada, "add_tracks_to_playlist", arguments).await;
+    assert_eq!((&output["status"], &output["added"]), (&json!("partial"), &json!(100)), "{output}");
+    let changes = ada.call("list_changes", json!({})).await;
+    let change = &changes.content()["changes"][0];
+    assert_eq!(change["done"], "only 100 of 150 tracks added from position 1 on");
+    let text = changes.result()["content"][0]["text"].as_str().unwrap().to_owned();
+    let link = format!("https://open.spotify.com/playlist/{list}");
+    assert!(text.contains(": \"Mine\": only 100 of 150") && text.contains(&link), "{text}");
+}

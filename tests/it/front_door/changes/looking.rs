@@ -89,6 +89,11 @@ async fn two_playlists_are_compared_by_what_only_one_has() {
         "{output}"
     );
     assert_eq!(output["other"]["tracks"][0]["uri"], uri(4));
+    assert_eq!(output["next_offset"], 1);
+    let rest = json!({"playlist_id": one, "other_playlist_id": other, "limit": 1, "offset": 1});
+    let rest = done(&ada, "compare_playlists", rest).await;
+    assert_eq!(rest["playlist"]["tracks"][0]["uri"], uri(2), "{rest}");
+    assert!(rest["other"]["tracks"] == json!([]) && rest["next_offset"].is_null(), "{rest}");
     let same = done(&ada, "compare_playlists", json!({"playlist_id": one, "other_playlist_id": one})).await;
     assert_eq!(same["identical"], true);
 }
@@ -108,6 +113,20 @@ async fn a_track_is_found_with_its_place_and_a_long_search_goes_on_where_it_stop
     let by_name =
         done(&ada, "find_in_playlists", json!({"query": "tRACK 0000", "playlist_ids": [small]})).await;
     assert_eq!(by_name["found"].as_array().unwrap().len(), 3, "{by_name}");
+    let other = filled(&server, "ada", uris(&[7, 9]));
+    let lists = json!([small, other]);
+    let (mut found, mut offset) = (Vec::new(), json!(0));
+    while !offset.is_null() {
+        let arguments = json!({"query": "track 0000", "playlist_ids": lists, "limit": 2, "offset": offset});
+        let output = done(&ada, "find_in_playlists", arguments).await;
+        let page = output["found"].as_array().unwrap();
+        found.extend(page.iter().map(|find| (find["playlist_id"].clone(), find["position"].as_u64())));
+        offset = output["next_offset"].clone();
+        assert!(page.len() <= 2 && found.len() < 20, "{output}");
+    }
+    let all: Vec<_> = (0..3).map(|at| (json!(small), Some(at))).collect();
+    assert_eq!(found[..3], all[..], "none is lost where pages end");
+    assert_eq!(found.len(), 5);
 
     // Two that need more than one call's budget together.
     for _ in 0..2 {
