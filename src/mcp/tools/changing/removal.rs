@@ -161,17 +161,17 @@ impl Removal {
 
     /// What the person is asked before it is done.
     fn question(&self, account: &str) -> String {
-        let named: Vec<_> = self.rows.iter().take(ASKED).map(|row| format!("\"{}\"", row.name)).collect();
+        let named: Vec<_> = self.rows.iter().take(ASKED).map(|row| agreeing::quoted(&row.name)).collect();
         let more = if self.removes > named.len() { ", ..." } else { "" };
         let dates = match self.loses_added_at {
             0 => String::new(),
             some => format!(" {some} tracks that stay will count as added now."),
         };
         format!(
-            "Remove {} of {} tracks from the playlist \"{}\" of the Spotify account {account}: {}{more}?{dates}",
+            "Remove {} of {} tracks from the playlist {} of the Spotify account {account}: {}{more}?{dates}",
             self.removes,
             self.rows_before,
-            self.playlist,
+            agreeing::quoted(&self.playlist),
             named.join(", "),
         )
     }

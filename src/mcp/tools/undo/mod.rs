@@ -153,8 +153,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     if agreeing::is_due(context) {
         let account = agreeing::account(context, &case.session).await?;
         let question = format!(
-            "Undo a change of the playlist \"{}\" of the Spotify account {account}? This happens: {}",
-            way.title, way.effect
+            "Undo a change of the playlist {} of the Spotify account {account}? This happens: {}",
+            agreeing::quoted(&way.title),
+            way.effect
         );
         let asked = format!("{} {}", id.as_str(), input.force);
         let planned = Planned { tool: NAME, asked: &asked, state: "" };
