@@ -57,7 +57,7 @@ fn main() {
     }
     let request = RequestId::mint([0x5a; 16]);
     for problem in [web::Problem::NoSeat, web::Problem::NotAllowlisted] {
-        let place = NoPlace { app: Some("Kitchen"), own: true };
+        let place = NoPlace { app: Some("Kitchen"), own: true, ..NoPlace::default() };
         write(&folder, &format!("no-place-{problem:?}"), &web::no_place(&real, problem, place, &request));
     }
     for problem in web::Problem::ALL {
@@ -181,6 +181,7 @@ fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
         redirect_uri: "https://music.example.org/auth/callback",
         client_id: Untrusted::field(if refused.is_some() { "0123456789abcdef" } else { "" }, 64),
         refused,
+        alone: false,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Alias;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
-use crate::store::{LinkPage, Renamed};
+use crate::store::{Link, LinkPage, Renamed};
 
 /// How long a one-time page waits to be opened.
 pub const LINK_PAGE_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -18,6 +18,12 @@ pub const LINK_PAGE_LIFE: Duration = Duration::from_secs(10 * 60);
 pub type Told<'a> = dyn Fn(EventCode) -> Event + Send + Sync + 'a;
 
 impl App {
+    /// Whether an account answers no more until the person logs in at Spotify with it.
+    pub fn is_lost(&self, link: &Link) -> bool {
+        let in_use = self.vault.apps().in_use(&link.app, link.own_client_id.is_some());
+        link.reconnect.is_some() || !in_use
+    }
+
     /// Opens a one-time page on which this person may link another account; `None` where the person is gone.
     ///
     /// # Errors

@@ -308,6 +308,8 @@ impl App {
     /// Puts registered apps in the place of those in use.
     pub fn take_over_apps(&self, other: OtherApps) {
         self.vault.apps().take_over(other.apps, other.own);
+        // What was open may be an app's that is in use no more, or of another mode.
+        self.vault.forget_all();
         self.api.set_mode(other.mode);
     }
 }

@@ -16,7 +16,9 @@ pub struct AppStanding {
     pub name: Option<String>,
     /// The shortened client id of an app that is the person's own.
     pub own: Option<String>,
-    /// Under which regime Spotify serves it; `None`: it may not be used any more.
+    /// Whether it may be used.
+    pub in_use: bool,
+    /// Under which regime Spotify serves it; `None`: nobody said so, as of people's own apps.
     pub quota: Option<QuotaMode>,
     /// How many places are taken, of how many.
     pub seats: Option<(u64, u64)>,
@@ -38,18 +40,14 @@ impl App {
         let standing = |link: &Link| {
             let operators = apps.get(&link.app);
             let own = link.own_client_id.as_ref().filter(|_| operators.is_none());
-            let quota = match (&operators, own) {
-                (Some(app), _) => Some(app.quota),
-                (None, Some(_)) => Some(QuotaMode::Development).filter(|_| apps.own_ones_may_come()),
-                (None, None) => None,
-            };
             let closed = self.vault.pool_of(&link.app).map(|pool| self.quotas.gate.closed(&pool, now));
             let seats = operators.as_ref().and_then(|app| app.seats);
             let taken = taken.get(&link.app).copied().unwrap_or_default();
             AppStanding {
+                in_use: apps.in_use(&link.app, link.own_client_id.is_some()),
+                quota: operators.as_ref().map(|app| app.quota),
                 name: operators.map(|app| app.name),
                 own: own.map(|id| shortened(id)),
-                quota,
                 seats: seats.map(|seats| (taken, seats.unsigned_abs())),
                 closed: closed.into_iter().flatten().map(|(bucket, wait)| (bucket, now.plus(wait))).collect(),
             }

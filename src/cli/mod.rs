@@ -5,6 +5,7 @@
 mod administer;
 mod alerts;
 mod api_keys;
+mod apps;
 mod audit;
 mod backup;
 mod beyond;

@@ -1,10 +1,11 @@
-//! `spotify-mcp usage`: calls added up by person, tool or day.
+//! `spotify-mcp usage`: calls added up by person, tool or day; and the Spotify apps that they go through.
 
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::Global;
 use super::administer::{Place, at_database, broken};
+use super::apps;
 use super::output::{Exit, Output, Refused};
 use super::paging::{Page, day};
 use super::table::{SHORTEST_NAME, cut, room, width};
@@ -19,11 +20,15 @@ use crate::store::{Usage, UsageFilter, UsageKey};
 Counts calls of tools and how many of them failed, by UTC day; a server writes its counts down every few seconds. A \
 person who is deleted takes their counts with them. Names are what Spotify says.
 
+With --apps, the Spotify apps instead: how many accounts are linked through each, of how many places, and which daily \
+quotas of Spotify's have run out until when.
+
 Examples:
   spotify-mcp usage
   spotify-mcp usage --by day,tool --since 2026-11-01 --format json
   spotify-mcp usage --since 7d
-  spotify-mcp usage --user ada --by tool")]
+  spotify-mcp usage --user ada --by tool
+  spotify-mcp usage --apps")]
 pub struct Args {
     /// What to add up by: user, tool, day, or several with commas between
     #[arg(
@@ -48,6 +53,9 @@ pub struct Args {
     until: Option<String>,
     #[command(flatten)]
     page: Page,
+    /// The Spotify apps instead: places taken, quotas that have run out
+    #[arg(long, conflicts_with_all = ["by", "user", "tool", "since", "until", "limit", "offset"])]
+    apps: bool,
     /// The database of 'serve --sandbox' instead
     #[arg(long)]
     sandbox: bool,
@@ -80,6 +88,10 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         }
     }
     at_database(&Place { global, sandbox: args.sandbox }, async |desk| {
+        if args.apps {
+            apps::print(desk).await?;
+            return Ok(Exit::Done);
+        }
         let filter = UsageFilter {
             user: match &args.user {
                 Some(named) => Some(desk.person(named).await?),

@@ -10,6 +10,7 @@ use super::problem::{Origin, Wrong};
 use super::value::{RawApp, Value};
 use super::{QuotaMode, SpotifyApp, SpotifyConfig, file};
 use crate::crypto::SecretString;
+use crate::domain::own_app::shortened;
 
 impl Build<'_> {
     /// The section; the redirect URI is derived from the public URL unless it was said.
@@ -34,7 +35,7 @@ impl Build<'_> {
             _ => Vec::new(),
         };
         for (raw, origin) in more {
-            let app = self.app(raw, &origin, apps.len());
+            let app = self.app(raw, &origin);
             if apps.iter().any(|known| known.client_id == app.client_id) {
                 let why = format!("client id {} is there twice", app.client_id);
                 self.problem(
@@ -56,7 +57,7 @@ impl Build<'_> {
         };
         match self.optional_text("spotify.client_id") {
             Some(client_id) => Some(SpotifyApp {
-                name: "app 1".to_owned(),
+                name: unnamed(&client_id),
                 client_id,
                 client_secret: secret.map(|(secret, _)| secret),
                 seats: room(seats, quota_mode),
@@ -75,11 +76,11 @@ impl Build<'_> {
         }
     }
 
-    fn app(&mut self, raw: RawApp, origin: &Origin, before: usize) -> SpotifyApp {
+    fn app(&mut self, raw: RawApp, origin: &Origin) -> SpotifyApp {
         let mode = quota_mode(raw.quota_mode.as_deref().unwrap_or("development"));
         let from_file = raw.client_secret_file.and_then(|file| self.app_secret(&file, origin));
         SpotifyApp {
-            name: raw.name.unwrap_or_else(|| format!("app {}", before + 1)),
+            name: raw.name.unwrap_or_else(|| unnamed(&raw.client_id)),
             client_id: raw.client_id,
             client_secret: raw.client_secret.or(from_file),
             seats: room(raw.seats, mode),
@@ -116,6 +117,11 @@ impl Build<'_> {
         self.derived.insert("spotify.redirect_uri", uri.to_string());
         uri
     }
+}
+
+/// What an app is called that nobody named: the same, wherever it stands in the list.
+fn unnamed(client_id: &str) -> String {
+    format!("app {}", shortened(client_id).trim_start_matches('…'))
 }
 
 fn room(seats: Option<u64>, mode: QuotaMode) -> Option<u32> {

@@ -60,7 +60,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
             name => name,
         }),
         now,
-        links: links.into_iter().map(link_row).collect(),
+        links: links.into_iter().map(|link| link_row(app, link)).collect(),
         clients: clients.into_iter().map(client_row).collect(),
         keys,
         approvals: approvals.into_iter().map(approvals::row).collect(),
@@ -237,7 +237,8 @@ pub(super) fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -
     Event::new(code).by(&session.user).from(visitor.address).request(&visitor.request)
 }
 
-fn link_row(link: Link) -> LinkRow {
+fn link_row(app: &App, link: Link) -> LinkRow {
+    let is_in_use = app.vault.apps().in_use(&link.app, link.own_client_id.is_some());
     LinkRow {
         id: link.id,
         alias: Untrusted::new(&link.alias),
@@ -245,6 +246,7 @@ fn link_row(link: Link) -> LinkRow {
         primary: link.primary,
         own_app: link.own_client_id.map(|id| Untrusted::new(&shortened(&id))),
         state: match link.reconnect {
+            _ if !is_in_use => LinkState::AppGone,
             Some((_, why)) if why == OWN_APP_REFUSED => LinkState::OwnAppRefused,
             Some(_) => LinkState::ReconnectNeeded,
             None => LinkState::Connected { until: link.authorized_at.plus(PERMISSION) },

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::oauth::login::{self, Departure, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, linking as linked};
 use crate::store::{BrowserSession, LinkPage, Renamed};
-use crate::web::{BadName, Done, LinkAnother, Problem, Untrusted, link_another, not_renamed};
+use crate::web::{BadName, Done, LinkAnother, Problem, Untrusted, link_another, link_first, not_renamed};
 
 use super::account::{Posted, by, csrf, finish, logged_in, to_login};
 use super::limited::no_departure;
@@ -47,8 +47,8 @@ pub(super) async fn show(
 ) -> Response {
     let query = Params::parse(query.unwrap_or_default().as_bytes());
     let shown = match query.get("page") {
-        Some(id) => one_time(&http, id, &visitor).await,
-        None => own(&http, &visitor).await,
+        Some(id) => one_time(&http, id, query.get("login").is_some(), &visitor).await,
+        None => own(&http, query.get("alias"), &visitor).await,
     };
     answer(&http, shown, &visitor).await
 }
@@ -64,14 +64,15 @@ async fn answer(http: &Http, shown: Result<Shown, Failure>, visitor: &Visitor) -
     }
 }
 
-/// From the account page.
-async fn own(http: &Http, visitor: &Visitor) -> Result<Shown, Failure> {
+/// From the account page; or from where an account could not be linked, with the name that it was to get.
+async fn own(http: &Http, alias: Option<&str>, visitor: &Visitor) -> Result<Shown, Failure> {
     let Some((session, token)) = logged_in(&http.app, visitor).await? else { return Ok(Shown::LogIn) };
-    form(http, (&session, &token), Wanted::default()).await
+    let alias = alias.map(str::to_owned);
+    form(http, (&session, &token), Wanted { alias, ..Wanted::default() }).await
 }
 
-/// From a tool's answer.
-async fn one_time(http: &Http, id: &str, visitor: &Visitor) -> Result<Shown, Failure> {
+/// From a tool's answer. `goes`: whoever is not logged in has read that they have to as themselves.
+async fn one_time(http: &Http, id: &str, goes: bool, visitor: &Visitor) -> Result<Shown, Failure> {
     let app = &http.app;
     let waiting = match id.parse::<LinkPageId>() {
         Ok(id) => app.store.link_page(&id, app.now()).await?,
@@ -79,6 +80,7 @@ async fn one_time(http: &Http, id: &str, visitor: &Visitor) -> Result<Shown, Fai
     };
     let Some(waiting) = waiting else { return Ok(Shown::Problem(Problem::LinkExpired)) };
     match logged_in(app, visitor).await? {
+        None if !goes => Ok(Shown::Form(Box::new(link_first(&http.site, &waiting.id).into_response()))),
         None => {
             let departure =
                 login::depart(app, Purpose::Page(&waiting.id), Some(&waiting.user), visitor).await?;

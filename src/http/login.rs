@@ -4,6 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde_json::json;
+use url::form_urlencoded::byte_serialize;
 
 use crate::config::Config;
 use crate::domain::LinkId;
@@ -11,11 +12,11 @@ use crate::domain::linking::Linking;
 use crate::failure::Failure;
 use crate::oauth::login::{self, Arrival, Departure, LoginProblem, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, sessions};
-use crate::web::{Done, NoPlace, Notice, Problem, no_place, notice, routes};
+use crate::web::{Done, NoPlace, Notice, Problem, no_place, notice, problem_with_way, routes};
 
-use super::Shared;
 use super::limited::no_departure;
 use super::reply::{failed_json, failed_page, page, redirect};
+use super::{Http, Shared};
 
 /// Where Spotify sends browsers back: the path of the configured redirect URI.
 pub(super) fn callback_path(config: &Config) -> &str {
@@ -50,7 +51,7 @@ async fn depart(http: &Shared, reconnect: Option<&str>, visitor: &Visitor) -> Re
         && reconnect.is_none()
     {
         let links = app.store.links(&session.user).await?;
-        if !links.is_empty() && links.iter().all(|link| link.reconnect.is_none()) {
+        if !links.is_empty() && links.iter().all(|link| !app.is_lost(link)) {
             return Ok(Way::Account);
         }
     }
@@ -92,16 +93,31 @@ pub(super) async fn callback(
                 redirect(&format!("{}{}{done}", http.app.issuer(), routes::ACCOUNT), &cookies)
             }
         },
-        Ok(Arrival::Problem(why)) => {
-            let place = match &why {
-                LoginProblem::NoSeat { own } => NoPlace { app: None, own: *own },
-                LoginProblem::NotAllowlisted { app, own } => NoPlace { app: app.as_deref(), own: *own },
-                _ => return page(&http, problem_of(&why), &visitor).into_response(),
-            };
-            no_place(&http.site, problem_of(&why), place, &visitor.request).into_response()
+        Ok(Arrival::Problem(why)) => not_arrived(&http, &why, None, &visitor),
+        Ok(Arrival::NotLinked { why, alias }) => {
+            let written = |alias: String| byte_serialize(alias.as_bytes()).collect::<String>();
+            let alias = alias.map(|alias| format!("?alias={}", written(alias))).unwrap_or_default();
+            not_arrived(&http, &why, Some(&format!("{}{alias}", routes::LINK)), &visitor)
         }
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
+}
+
+/// `again`: where linking an account is tried once more.
+fn not_arrived(http: &Http, why: &LoginProblem, again: Option<&str>, visitor: &Visitor) -> Response {
+    let place = match why {
+        LoginProblem::NoSeat { own, moved } => NoPlace { app: None, own: *own, again, moved: *moved },
+        LoginProblem::NotAllowlisted { app, own } => {
+            NoPlace { app: app.as_deref(), own: *own, again, moved: false }
+        }
+        LoginProblem::Denied if again.is_some() => {
+            let way = (again.unwrap_or(routes::LINK), "Try again");
+            return problem_with_way(&http.site, Problem::SpotifyDenied, way, &visitor.request)
+                .into_response();
+        }
+        why => return page(http, problem_of(why), visitor).into_response(),
+    };
+    no_place(&http.site, problem_of(why), place, &visitor.request).into_response()
 }
 
 /// `GET /auth/status`: who is logged in here, for scripts of the person's own.

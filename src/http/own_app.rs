@@ -97,7 +97,9 @@ fn shown(
     visitor: &Visitor,
 ) -> Result<Response, Failure> {
     let form = forms::begin(&http.app, visitor)?;
-    let mut response = own_app(&http.site, &form.csrf, &fields(http, typed, refused)).into_response();
+    let mut response =
+        own_app(&http.site, &form.csrf, &OwnAppFields { alone: true, ..fields(http, typed, refused) })
+            .into_response();
     set_cookies(response.headers_mut(), form.set_cookie.as_slice());
     Ok(response)
 }
@@ -109,5 +111,6 @@ pub(super) fn fields<'a>(http: &'a Http, typed: &str, refused: Option<BadOwnApp>
         redirect_uri: http.app.config.spotify.redirect_uri.as_str(),
         client_id: Untrusted::field(typed, SHOWN),
         refused,
+        alone: false,
     }
 }

@@ -3,14 +3,14 @@
 //! A tool never holds a token longer than one call of the Web API, and never sees a refresh token.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::going::{GRACE, Going};
-use super::tools::ToolError;
+use super::tools::{About, ToolError};
 use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
@@ -76,6 +76,8 @@ impl Upstream for Linked {
 pub(crate) struct Session<'a> {
     pub(crate) api: &'a Api,
     pub(crate) upstream: &'a dyn Upstream,
+    /// Whose.
+    pub(crate) user: &'a UserId,
     pub(crate) link: LinkId,
     pub(crate) deadline: Instant,
     /// How long one call of the Web API may take.
@@ -86,6 +88,8 @@ pub(crate) struct Session<'a> {
     pub(crate) going: &'a Going,
     /// How long the slowest call of the Web API took so far, in milliseconds.
     pub(crate) slowest: AtomicU64,
+    /// The account, once something has gone wrong with it.
+    pub(crate) about: OnceLock<Link>,
 }
 
 impl Session<'_> {
@@ -101,10 +105,15 @@ impl Session<'_> {
         F: Fn(AccessToken) -> Fut + Send + Sync,
         Fut: Future<Output = Result<T, ApiError>> + Send,
     {
-        self.attempt(work).await.map_err(|error| ToolError::upstream(error, self.reconnect_url))
+        self.attempt(work).await.map_err(|error| self.told(error))
     }
 
-    /// The same with the error as it came, for those who decide by it.
+    /// What an error of [`Self::attempt`] means to the caller.
+    pub(crate) fn told(&self, error: CallError) -> ToolError {
+        ToolError::upstream(error, About { reconnect_url: self.reconnect_url, link: self.about.get() })
+    }
+
+    /// The same with the error as it came, for those who decide by it; [`Self::told`] says it.
     pub(crate) async fn attempt<T, F, Fut>(&self, work: F) -> Result<T, CallError>
     where
         T: Send,
@@ -132,11 +141,22 @@ impl Session<'_> {
         if matches!(called, Err(CallError::Api(ApiError::QuotaExceeded { .. }))) {
             self.upstream.keep_quota().await;
         }
+        if called.as_ref().is_err_and(is_of_the_account) {
+            self.look_at_the_account().await;
+        }
         called?;
         answer
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner)
             .ok_or_else(|| CallError::Failure(Failure::new("the work of a call was not done")))
+    }
+
+    /// Without it, the error says what is true of every account.
+    async fn look_at_the_account(&self) {
+        let Ok(links) = self.upstream.links(self.user).await else { return };
+        if let Some(link) = links.into_iter().find(|link| link.id == self.link) {
+            let _known = self.about.set(link);
+        }
     }
 
     /// How much of the tool call's time is left, in which its answer is waited for.
@@ -154,4 +174,19 @@ impl Session<'_> {
         let slowest = Duration::from_millis(self.slowest.load(Ordering::Relaxed));
         slowest.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX)) < GRACE
     }
+}
+
+/// Whether what to do depends on the account and its app.
+const fn is_of_the_account(error: &CallError) -> bool {
+    matches!(
+        error,
+        CallError::ReconnectRequired(_)
+            | CallError::Api(
+                ApiError::Unauthorized
+                    | ApiError::ScopeMissing
+                    | ApiError::NotAllowlisted
+                    | ApiError::OwnerNotPremium
+                    | ApiError::QuotaExceeded { .. }
+            )
+    )
 }

@@ -190,6 +190,7 @@ pub async fn depart(
             }
         }
     };
+    let is_lost = |home: Option<&Link>| home.is_some_and(|link| app.is_lost(link));
     let errand = Errand {
         purpose: purpose.name(),
         request: match purpose {
@@ -213,17 +214,13 @@ pub async fn depart(
         // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
         asks: match purpose {
             Purpose::Link(..) | Purpose::Page(_) => true,
-            Purpose::Browser(named) => named.is_some() || needs_it(home.as_ref()),
-            Purpose::Client(_) => needs_it(home.as_ref()),
+            Purpose::Browser(named) => named.is_some() || is_lost(home.as_ref()),
+            Purpose::Client(_) => is_lost(home.as_ref()),
             Purpose::Own(_) => false,
         },
         meant: home.map(|link| link.id),
     };
     send(app, errand, through, visitor).await.map(Ok)
-}
-
-fn needs_it(home: Option<&Link>) -> bool {
-    home.is_some_and(|link| link.reconnect.is_some())
 }
 
 /// The account that this login is to bring back: the one that was named, else one that has to be connected again, else
@@ -237,7 +234,7 @@ async fn home(app: &App, purpose: Purpose<'_>, user: Option<&UserId>) -> Result<
     let Some(user) = user else { return Ok(None) };
     let links = app.store.links(user).await?;
     let link = links.iter().find(|link| Some(&link.id) == named);
-    let link = link.or_else(|| links.iter().find(|link| link.reconnect.is_some())).or_else(|| links.first());
+    let link = link.or_else(|| links.iter().find(|link| app.is_lost(link))).or_else(|| links.first());
     Ok(link.cloned())
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn arrive(
     else {
         return problem(app, (LoginProblem::SessionEnded, login.user.as_ref()), None, visitor).await;
     };
-    match linked(app, params, back, &person).await {
+    let arrival = match linked(app, params, back, &person).await {
         Ok(outcome) => {
             app.notice_revocations().await;
             Ok(Arrival::Linked { outcome, cookies: vec![cookies::clear_login(back.state, https(app))] })
@@ -40,7 +40,12 @@ pub(super) async fn arrive(
         Err(Stop::Home(home)) => sent_home(app, back, *home, visitor).await,
         Err(Stop::Disabled(_)) => problem(app, (LoginProblem::Disabled, Some(&person)), None, visitor).await,
         Err(Stop::Failure(failure)) => Err(failure),
-    }
+    };
+    // The page that it began on is spent: they go on from one with the same name.
+    Ok(match arrival? {
+        Arrival::Problem(why) => Arrival::NotLinked { why, alias: login.alias.clone() },
+        other => other,
+    })
 }
 
 async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) -> Result<Linking, Stop> {

@@ -55,6 +55,13 @@ pub enum Arrival {
         /// `Set-Cookie`s.
         cookies: Vec<String>,
     },
+    /// An account that was to be linked is not: a page that says what went wrong.
+    NotLinked {
+        /// What.
+        why: LoginProblem,
+        /// What it was to be called.
+        alias: Option<String>,
+    },
     /// To Spotify once more: that app has no place for them, another may have.
     Onward(Departure),
     /// A page that says what went wrong.
@@ -280,7 +287,11 @@ pub(super) async fn elsewhere(
     let why = match app.vault.apps().roomiest(&app.store).await? {
         Some(_) if app.vault.apps().all().len() == 1 => LoginProblem::NotAllowlisted { app: None, own },
         Some(roomy) => LoginProblem::NotAllowlisted { app: Some(roomy.name), own },
-        None => LoginProblem::NoSeat { own },
+        None => {
+            let apps = app.vault.apps();
+            let moved = matches!(who, Seatless::Known(Some(home)) if !apps.in_use(home, false));
+            LoginProblem::NoSeat { own, moved }
+        }
     };
     let request = back.login.request.as_deref().and_then(AuthorizationRequest::from_json);
     problem(app, (why, person), request.as_ref(), visitor).await

@@ -26,6 +26,8 @@ pub enum LoginProblem {
     NoSeat {
         /// Whether they may.
         own: bool,
+        /// Whether they have an account here whose app is in use no more.
+        moved: bool,
     },
     /// Spotify's dashboard does not list the person.
     NotAllowlisted {
@@ -67,14 +69,14 @@ impl LoginProblem {
                 "access_denied",
                 "Another Spotify account came back than the one logged in here. Log out at /account or choose the right account",
             ),
-            Self::NoSeat { own } => {
+            Self::NoSeat { own, .. } => {
                 let text = "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator";
                 return ("access_denied", and_own(text.to_owned(), *own, issuer));
             }
             Self::NotAllowlisted { app, own } => {
                 let app = app.as_ref().map(|app| format!(" to the app '{app}'")).unwrap_or_default();
                 let text = format!(
-                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account{app} in the Spotify developer dashboard under Users Management"
+                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account{app} in the Spotify developer dashboard under User Management"
                 );
                 return ("access_denied", and_own(text, *own, issuer));
             }

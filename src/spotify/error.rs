@@ -17,7 +17,7 @@ pub enum ApiError {
     #[error("this Spotify account is not on the list of people who may use this Spotify app")]
     NotAllowlisted,
     /// 403: the grant lacks a scope.
-    #[error("the linked Spotify account was not asked for the permission that this needs")]
+    #[error("Spotify did not grant the permission that this needs")]
     ScopeMissing,
     /// 403: the person's account is not Premium.
     #[error("Spotify allows this only to Premium accounts")]
@@ -143,7 +143,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "Connect the Spotify account again.",
             Self::NotAllowlisted => {
-                "Ask the operator to add your Spotify account under Settings, Users Management, in Spotify's \
+                "Ask the operator to add your Spotify account under Settings, User Management, in Spotify's \
                  developer dashboard; it takes some minutes to act. Or connect with a Spotify client id of your own."
             }
             Self::ScopeMissing => "Connect the Spotify account again and approve the permission.",

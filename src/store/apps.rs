@@ -63,6 +63,37 @@ impl SealedOwnApp {
     }
 }
 
+/// A Spotify app with how many accounts are linked through it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AppInUse {
+    /// Our id for the app.
+    pub id: String,
+    /// Its client id at Spotify.
+    pub client_id: String,
+    /// As the configuration says it.
+    pub quota_mode: String,
+    /// How many listeners Spotify allows it; `None` for no limit.
+    pub seats: Option<i64>,
+    /// Since when somebody brought it as their own.
+    pub brought_at: Option<i64>,
+    /// Since when the configuration does not name the operator's app any more.
+    pub retired_at: Option<i64>,
+    /// How many accounts are linked through it.
+    pub linked: i64,
+}
+
+impl AppInUse {
+    /// Whether it is a person's own.
+    pub const fn is_own(&self) -> bool {
+        self.brought_at.is_some()
+    }
+
+    /// Whether it was the operator's, and is not any more.
+    pub const fn is_removed(&self) -> bool {
+        self.retired_at.is_some() && !self.is_own()
+    }
+}
+
 impl Store {
     /// Registers an app of the operator's configuration, or brings its row up to date.
     pub async fn register_app(&self, app: &App, now: Timestamp) -> Result<AppId, Failure> {
@@ -123,6 +154,15 @@ impl Store {
     pub async fn operators_apps(&self) -> Result<Vec<AppRow>, Failure> {
         let sql = "SELECT id, accounts_url, client_id, secret_id, secret_since, former_secret_id, retired_at
             FROM spotify_apps WHERE brought_at IS NULL ORDER BY client_id, accounts_url";
+        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
+    }
+
+    /// All apps, the operator's first.
+    pub async fn apps_in_use(&self) -> Result<Vec<AppInUse>, Failure> {
+        let sql = "SELECT a.id, a.client_id, a.quota_mode, a.seats, a.brought_at, a.retired_at, COUNT(l.id) AS linked
+            FROM spotify_apps a LEFT JOIN linked_accounts l ON l.app_id = a.id
+            GROUP BY a.id, a.client_id, a.quota_mode, a.seats, a.brought_at, a.retired_at
+            ORDER BY a.brought_at IS NOT NULL, a.client_id, a.id LIMIT 10000";
         Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
     }
 

@@ -69,7 +69,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use alerts::{AlertRow, Counted, Cursor, DeliveryRow, GivenUp, QUEUE_FULL, Tried};
 pub use api_keys::{Added, ApiKey, KeyEnd, KeyGrant, NewApiKey};
-pub use apps::{App, AppRow, SealedOwnApp};
+pub use apps::{App, AppInUse, AppRow, SealedOwnApp};
 pub use attestations::AttestationRow;
 pub use audit_chains::ChainMark;
 pub use audit_keys::{AuditKeyOwner, AuditKeyRow, ERASED};

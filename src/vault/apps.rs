@@ -125,6 +125,11 @@ impl Apps {
         self.all().iter().find(|app| app.credentials.client_id == client_id).cloned()
     }
 
+    /// Whether accounts may be used that are linked through this app, which is the person's own or was the operator's.
+    pub fn in_use(&self, app: &AppId, own: bool) -> bool {
+        self.get(app).is_some() || (own && self.own_ones_may_come())
+    }
+
     /// Whether people may bring Spotify apps of their own.
     pub fn own_ones_may_come(&self) -> bool {
         self.own.load(Ordering::Relaxed)

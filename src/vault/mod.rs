@@ -42,6 +42,9 @@ const REMEMBERED: usize = 20_000;
 /// Why an account has to be linked again: Spotify no longer knows the person's own app by what they gave.
 pub const OWN_APP_REFUSED: &str = "own_app_refused";
 
+/// Why an account has to be linked again: the app that it is linked through may not be used any more.
+pub const APP_REMOVED: &str = "app_removed";
+
 /// The developer account of the operator's apps that name none, as quotas are counted.
 pub const OPERATOR: &str = "operator";
 

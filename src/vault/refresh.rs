@@ -17,7 +17,7 @@ use crate::spotify::{AccessToken, AccountsError, AppCredentials, QuotaMode, Toke
 use crate::store::{LinkTokens, SealedOwnApp};
 
 use super::seal::Column;
-use super::{CallError, EARLY, OWN_APP_REFUSED, Opened, Vault};
+use super::{APP_REMOVED, CallError, EARLY, OWN_APP_REFUSED, Opened, Vault};
 
 /// How long one server may refresh a link before another takes over.
 const LEASE: Duration = Duration::from_secs(30);
@@ -45,6 +45,10 @@ impl Vault {
             let Some(tokens) = self.0.store.link_tokens(link).await? else { return Err(CallError::Unlinked) };
             if let Some(reason) = tokens.reconnect_reason {
                 return Err(CallError::ReconnectRequired(reason));
+            }
+            // Not kept: the operator may put it back.
+            if !self.0.apps.in_use(&tokens.app, tokens.own.is_some()) {
+                return Err(CallError::ReconnectRequired(APP_REMOVED.to_owned()));
             }
             if let Some(opened) = self.still_good(link, &tokens, refused).await? {
                 return Ok(opened);
@@ -158,7 +162,7 @@ impl Vault {
                 let Some(own) = self.own_credentials(link, tokens, own).await? else { return Ok(None) };
                 own
             }
-            _ => return self.needs_reconnect(link, tokens, "app_removed").await,
+            _ => return self.needs_reconnect(link, tokens, APP_REMOVED).await,
         };
         let Some(old) = self.opened_column(link, tokens, Column::Refresh, sealed).await? else {
             return Ok(None);

@@ -62,6 +62,8 @@ pub enum LinkState {
     },
     /// It does not: the person must log in with Spotify again.
     ReconnectNeeded,
+    /// The Spotify app that it is linked through is in use no more.
+    AppGone,
     /// Spotify no longer knows the person's own app by what they gave: they must bring it again.
     OwnAppRefused,
 }

@@ -63,6 +63,18 @@ struct LinkTemplate<'a> {
     view: &'a LinkAnother<'a>,
 }
 
+/// Renders what comes before the page where nobody is logged in: the new account is not the one to log in with.
+pub fn link_first(site: &Site, page: &LinkPageId) -> Page {
+    Page::of(&LinkFirst { site, page }, Class::Page)
+}
+
+#[derive(Template)]
+#[template(path = "link_first.html")]
+struct LinkFirst<'a> {
+    site: &'a Site,
+    page: &'a LinkPageId,
+}
+
 /// Renders why a linked account was not renamed.
 pub fn not_renamed(site: &Site, why: BadName) -> Page {
     Page::of(&NotRenamed { site, why }, Class::Page).with_status(http::StatusCode::BAD_REQUEST)

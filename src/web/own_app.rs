@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::headers::Class;
 use super::layout::Site;
-use super::{Page, Problem, Untrusted};
+use super::{Page, Problem, Untrusted, routes};
 use crate::domain::ids::RequestId;
 use crate::domain::own_app::BadOwnApp;
 
@@ -21,6 +21,8 @@ pub struct OwnAppFields<'a> {
     pub client_id: Untrusted,
     /// Why what was typed is not taken.
     pub refused: Option<BadOwnApp>,
+    /// Whether nothing can be done on the page but to bring an app.
+    pub alone: bool,
 }
 
 impl OwnAppFields<'_> {
@@ -30,6 +32,10 @@ impl OwnAppFields<'_> {
 
     pub(super) fn secret_is_refused(&self) -> bool {
         matches!(self.refused, Some(BadOwnApp::SecretForm | BadOwnApp::SecretWrong))
+    }
+
+    pub(super) fn is_operators(&self) -> bool {
+        matches!(self.refused, Some(BadOwnApp::Operators))
     }
 
     pub(super) fn said(&self) -> &'static str {
@@ -44,6 +50,9 @@ impl OwnAppFields<'_> {
             }
             Some(BadOwnApp::SecretAlone) => {
                 "A client secret needs the client id that it belongs to. Nothing was kept."
+            }
+            Some(BadOwnApp::Operators) if self.alone => {
+                "That app is this server’s own: log in without typing it. Nothing was kept."
             }
             Some(BadOwnApp::Operators) => {
                 "That app is this server’s own: it is used without your typing it. Go on with both fields empty. Nothing \
@@ -83,11 +92,15 @@ pub struct NoPlace<'a> {
     pub app: Option<&'a str>,
     /// Whether they may bring an app of their own.
     pub own: bool,
+    /// Where they do, if not where everybody who is not logged in does.
+    pub again: Option<&'a str>,
+    /// Whether they have an account here whose app is in use no more.
+    pub moved: bool,
 }
 
 /// Renders [`Problem::NoSeat`] or [`Problem::NotAllowlisted`] with what the person can do about it.
 pub fn no_place(site: &Site, problem: Problem, place: NoPlace<'_>, request: &RequestId) -> Page {
-    let page = NoPlacePage { site, problem, app: place.app.map(Untrusted::new), own: place.own, request };
+    let page = NoPlacePage { site, problem, app: place.app.map(Untrusted::new), place, request };
     Page::of(&page, Class::Page).with_status(problem.status())
 }
 
@@ -97,6 +110,12 @@ struct NoPlacePage<'a> {
     site: &'a Site,
     problem: Problem,
     app: Option<Untrusted>,
-    own: bool,
+    place: NoPlace<'a>,
     request: &'a RequestId,
+}
+
+impl NoPlacePage<'_> {
+    fn own_app(&self) -> &str {
+        self.place.again.unwrap_or(routes::OWN_APP)
+    }
 }

@@ -236,15 +236,16 @@ impl Problem {
                 "WRONG_ACCOUNT",
                 StatusCode::CONFLICT,
                 "Spotify returned another account",
-                "Spotify answered for a different Spotify account than the one you are using here, so nothing was \
+                "Spotify answered for a different Spotify account than the one that was expected, so nothing was \
                  connected. This happens when your browser is logged in to Spotify as somebody else.",
-                "Log out at spotify.com (or log out here, to use that other account), then try again.",
+                "Try again and choose “Not you?” on Spotify’s page, or log out at spotify.com first. To use that other account for \
+                 itself, log out here.",
             ),
             Self::NoSeat => Said(
                 "NO_SEAT",
                 StatusCode::FORBIDDEN,
                 "All places are taken",
-                "Spotify lets an app in development mode serve five listeners, and every place of this server is taken. No \
+                "Spotify lets an app in development mode serve a few listeners alone, and every place of this server is taken. No \
                  permission of yours was kept.",
                 "Ask the operator whether a place can be freed.",
             ),
@@ -254,7 +255,7 @@ impl Problem {
                 "The operator must add you at Spotify first",
                 "You logged in, but Spotify refuses to answer for people who are not on the app’s list.",
                 "Ask the operator to add the name and e-mail address of your Spotify account in the Spotify dashboard, \
-                 under Settings, Users Management. It takes some minutes to act; then log in again.",
+                 under Settings, User Management. It takes some minutes to act; then log in again.",
             ),
             Self::SignupClosed => Said(
                 "SIGNUP_CLOSED",
@@ -380,7 +381,12 @@ impl Problem {
 
 /// Renders a problem page with its status.
 pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
-    Page::of(&ProblemPage { site, problem, request }, Class::Page).with_status(problem.status())
+    problem_with_way(site, problem, problem.way_on(), request)
+}
+
+/// The same with another path and label of the way on.
+pub fn problem_with_way(site: &Site, problem: Problem, way: (&str, &str), request: &RequestId) -> Page {
+    Page::of(&ProblemPage { site, problem, way, request }, Class::Page).with_status(problem.status())
 }
 
 #[derive(Template)]
@@ -388,5 +394,6 @@ pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
 struct ProblemPage<'a> {
     site: &'a Site,
     problem: Problem,
+    way: (&'a str, &'a str),
     request: &'a RequestId,
 }

@@ -132,7 +132,7 @@ fn a_link(refused: Option<BadName>) -> Page {
 
 fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
     let redirect_uri = "https://music.example/auth/callback";
-    OwnAppFields { redirect_uri, client_id: Untrusted::field(HOSTILE, 64), refused }
+    OwnAppFields { redirect_uri, client_id: Untrusted::field(HOSTILE, 64), refused, alone: false }
 }
 
 fn pages() -> Vec<(String, Page)> {
@@ -167,6 +167,7 @@ fn pages() -> Vec<(String, Page)> {
     pages.extend([None, Some(BadName::Taken)].map(|why| (format!("linking {why:?}"), a_link(why))));
     pages.extend(BadName::ALL.map(|why| (format!("not renamed {why:?}"), not_renamed(&site(false), why))));
     pages.extend(NoKey::ALL.map(|why| (format!("{why:?}"), no_key(&site(false), why))));
+    pages.push(("link_first".to_owned(), link_first(&site(false), &LinkPageId::mint([6; 16]))));
     pages.extend(Notice::ALL.map(|n| (format!("{n:?}"), notice(&site(false), n))));
     let request = RequestId::mint([9; 16]);
     let apps = [None].into_iter().chain(BadOwnApp::ALL.map(Some));
@@ -175,7 +176,12 @@ fn pages() -> Vec<(String, Page)> {
     );
     for (app, own) in [(Some(HOSTILE), true), (None, false)] {
         for problem in [Problem::NoSeat, Problem::NotAllowlisted] {
-            let page = no_place(&site(false), problem, NoPlace { app, own }, &request);
+            let page = no_place(
+                &site(false),
+                problem,
+                NoPlace { app, own, again: own.then_some("/account/link"), moved: own },
+                &request,
+            );
             pages.push((format!("no place {problem:?} {own}"), page));
         }
     }

@@ -1,11 +1,13 @@
 //! `spotify-mcp users show`: one person as an operator needs to see them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::ambient::Timestamp;
 use crate::cli::administer::{Desk, Place, at_database, broken};
+use crate::cli::apps;
 use crate::cli::output::{Exit, Refused};
 use crate::cli::paging::day;
 use crate::cli::table::cut;
@@ -44,6 +46,7 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
 async fn document(desk: &Desk, user: &UserId) -> Result<Option<Value>, Failure> {
     let (store, now) = (&desk.store, desk.clock.now());
     let Some(person) = store.user(user).await? else { return Ok(None) };
+    let apps = apps::by_id(desk).await?;
     Ok(Some(json!({
         "id": user,
         "display_name": person.display_name,
@@ -51,7 +54,7 @@ async fn document(desk: &Desk, user: &UserId) -> Result<Option<Value>, Failure> 
         "last_seen_at": person.last_seen_at.rfc3339(),
         "disabled": person.disabled_at.is_some(),
         "disabled_at": person.disabled_at.map(Timestamp::rfc3339),
-        "accounts": store.links(user).await?.iter().map(account).collect::<Vec<_>>(),
+        "accounts": store.links(user).await?.iter().map(|link| account(link, &apps)).collect::<Vec<_>>(),
         "clients": store.connected_clients(user, now).await?.iter().map(client).collect::<Vec<_>>(),
         "sessions": sessions(store, user, now).await?,
         "api_keys": store.api_keys(Some(user)).await?.iter().map(key).collect::<Vec<_>>(),
@@ -59,13 +62,14 @@ async fn document(desk: &Desk, user: &UserId) -> Result<Option<Value>, Failure> 
     })))
 }
 
-fn account(link: &Link) -> Value {
+fn account(link: &Link, apps: &BTreeMap<String, Value>) -> Value {
     json!({
         "id": link.id,
         "spotify_user_id": link.spotify_user_id,
         "display_name": link.display_name,
         "alias": link.alias,
         "primary": link.primary,
+        "app": apps.get(link.app.as_str()),
         "authorized_at": link.authorized_at.rfc3339(),
         "reconnect_reason": link.reconnect.as_ref().map(|(_, reason)| reason),
     })
@@ -150,7 +154,10 @@ fn in_words(document: &Value) -> String {
         let again =
             row["reconnect_reason"].as_str().map(|why| format!(", must log in again ({})", clean(why)));
         let (id, alias) = (text(&row["spotify_user_id"]), text(&row["alias"]));
-        format!("{id} ({alias}{primary}{})", again.unwrap_or_default())
+        let app = &row["app"];
+        let removed = if app["removed"] == true { ", which is removed" } else { "" };
+        let through = format!(", through {}{removed}", apps::called(app));
+        format!("{id} ({alias}{primary}{through}{})", again.unwrap_or_default())
     });
     section("Connected clients", &document["clients"], &|row| {
         format!("{}  {}, used {}", text(&row["client_id"]), text(&row["name"]), date(&row["last_used_at"]))

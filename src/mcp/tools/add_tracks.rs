@@ -289,13 +289,13 @@ pub(super) async fn add_in_order(session: &Session<'_>, playlist: &PlaylistId, p
             Ok(snapshot) => added.snapshot_id = snapshot,
             Err(error) if is_ambiguous(&error) => {
                 if !is_in_place(session, playlist, plan, batch, added.added).await {
-                    added.stop(Status::Ambiguous, plan, ToolError::upstream(error, session.reconnect_url));
+                    added.stop(Status::Ambiguous, plan, session.told(error));
                     break;
                 }
                 added.status = Status::Verified;
             }
             Err(error) => {
-                added.stop(Status::Partial, plan, ToolError::upstream(error, session.reconnect_url));
+                added.stop(Status::Partial, plan, session.told(error));
                 break;
             }
         }

@@ -149,7 +149,7 @@ pub(super) async fn make(session: &Session<'_>, new: &NewPlaylist) -> Result<Mad
             Err(error) => error,
         };
     if !is_ambiguous(&error) {
-        return Err(ToolError::upstream(error, session.reconnect_url));
+        return Err(session.told(error));
     }
     // New playlists stand at the top of the list.
     let page = session.call(|token| async move { api.my_playlists(&token, PAGE, 0).await }).await;

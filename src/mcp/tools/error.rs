@@ -9,10 +9,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::super::limits;
+use super::standing::{missing, reconnect_at};
 use crate::app::limits::CallRefused;
+use crate::domain::own_app::PAGE;
 use crate::failure::Failure;
 use crate::spotify::ApiError;
-use crate::vault::CallError;
+use crate::store::Link;
+use crate::vault::{APP_REMOVED, CallError, OWN_APP_REFUSED};
 
 /// Every code that a tool can answer with.
 #[cfg(test)]
@@ -46,6 +49,74 @@ pub(crate) struct ToolError {
     /// In how many seconds to try again, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_seconds: Option<u64>,
+}
+
+/// The account that an error is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About<'a> {
+    /// Where a person connects an account again.
+    pub(crate) reconnect_url: &'a str,
+    /// The account itself, where it was looked at.
+    pub(crate) link: Option<&'a Link>,
+}
+
+impl About<'_> {
+    /// Where exactly this account is connected again.
+    fn address(&self) -> String {
+        self.link.map_or_else(|| self.reconnect_url.to_owned(), |link| reconnect_at(self.reconnect_url, link))
+    }
+
+    /// Another page of this server.
+    fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.reconnect_url.trim_end_matches("/auth/login"))
+    }
+
+    fn is_on_own_app(&self) -> bool {
+        self.link.is_some_and(|link| link.own_client_id.is_some())
+    }
+
+    /// What is said of an account in place of what is true of most; message without code.
+    fn said(&self, error: &ApiError) -> Option<String> {
+        let own = self.is_on_own_app();
+        Some(match error {
+            ApiError::Unauthorized => format!(
+                "Spotify no longer accepts the access token. Connect the Spotify account again at {}.",
+                self.address()
+            ),
+            ApiError::ScopeMissing => {
+                let missing = self.link.map(missing).unwrap_or_default();
+                let names: Vec<_> = missing.iter().map(|missing| missing.permission).collect();
+                let lacking = match names.is_empty() {
+                    true => "a permission that this needs".to_owned(),
+                    false => format!("what this needs ({} is missing)", names.join(", ")),
+                };
+                format!(
+                    "Spotify did not grant {lacking}: the person connects the account again at {} and agrees to everything.",
+                    self.address()
+                )
+            }
+            ApiError::NotAllowlisted if own => {
+                "The person's own Spotify app does not list this account. They add its name and e-mail address in Spotify's \
+                 developer dashboard, on the app's page under Settings, User Management; it takes some minutes to act."
+                    .to_owned()
+            }
+            ApiError::NotAllowlisted => format!(
+                "{}. {} The page for that: {}.",
+                sentence(&error.to_string()),
+                error.instruction().trim_end(),
+                self.page(PAGE)
+            ),
+            ApiError::OwnerNotPremium if own => {
+                "Spotify has stopped the person's own Spotify app, because they have no Spotify Premium any more: they renew it."
+                    .to_owned()
+            }
+            ApiError::QuotaExceeded { .. } if own => format!(
+                "The daily Spotify quota of the person's own app is used up for this kind of request. {}",
+                error.instruction()
+            ),
+            _ => return None,
+        })
+    }
 }
 
 impl JsonSchema for ToolError {
@@ -130,17 +201,11 @@ impl ToolError {
     }
 
     /// What an upstream error means to the caller. Internal failures go to the log and say nothing here.
-    pub(crate) fn upstream(error: CallError, reconnect_url: &str) -> Self {
+    pub(crate) fn upstream(error: CallError, about: About<'_>) -> Self {
         match error {
-            CallError::Api(error) => Self::api(&error, reconnect_url),
-            CallError::ReconnectRequired(_) => Self::new(
-                "RECONNECT_REQUIRED",
-                format!(
-                    "Spotify no longer accepts the link to this account; that happens six months after each approval \
-                     at the latest. Ask the person to connect it again at {reconnect_url}."
-                ),
-            ),
-            CallError::Unlinked => Self::no_account(reconnect_url),
+            CallError::Api(error) => Self::api(&error, about),
+            CallError::ReconnectRequired(why) => Self::new("RECONNECT_REQUIRED", lost(&why, about)),
+            CallError::Unlinked => Self::no_account(about.reconnect_url),
             CallError::AccountsUnavailable { retry_after } => {
                 let mut error = Self::new(
                     "UPSTREAM_ERROR",
@@ -163,12 +228,31 @@ impl ToolError {
         )
     }
 
-    fn api(error: &ApiError, reconnect_url: &str) -> Self {
-        let mut message = format!("{}. {}", sentence(&error.to_string()), error.instruction());
-        if matches!(error, ApiError::Unauthorized | ApiError::ScopeMissing) {
-            message.push_str(&format!(" Address: {reconnect_url}."));
-        }
+    fn api(error: &ApiError, about: About<'_>) -> Self {
+        let message = about.said(error);
+        let message =
+            message.unwrap_or_else(|| format!("{}. {}", sentence(&error.to_string()), error.instruction()));
         Self { code: error.code(), message, retry_after_seconds: error.retry_after_seconds() }
+    }
+}
+
+/// Why an account has to be connected again, and where.
+fn lost(why: &str, about: About<'_>) -> String {
+    let address = about.address();
+    match why {
+        OWN_APP_REFUSED => format!(
+            "Spotify no longer knows the person's own app by the client id and secret that they gave. They link the account \
+             again at {} with its present ones.",
+            about.page("/account/link")
+        ),
+        APP_REMOVED => format!(
+            "The Spotify app that this account was linked through is in use no more. Ask the person to connect it again at \
+             {address}."
+        ),
+        _ => format!(
+            "Spotify no longer accepts the link to this account: the permission was withdrawn there, or is six months old. \
+             Ask the person to connect it again at {address}."
+        ),
     }
 }
 
@@ -192,15 +276,16 @@ mod tests {
     fn upstream_errors_become_a_listed_code_and_an_instruction() {
         let lost = ToolError::upstream(
             CallError::ReconnectRequired("invalid_grant".to_owned()),
-            "https://h/auth/login",
+            About { reconnect_url: "https://h/auth/login", link: None },
         );
+        let about = About { reconnect_url: "u", link: None };
         assert_eq!(lost.code, "RECONNECT_REQUIRED");
         assert!(lost.message.contains("https://h/auth/login") && !lost.message.contains("invalid_grant"));
         let wait = Some(Duration::from_millis(1_500));
-        let limited = ToolError::upstream(CallError::Api(ApiError::RateLimited { retry_after: wait }), "u");
+        let limited = ToolError::upstream(CallError::Api(ApiError::RateLimited { retry_after: wait }), about);
         assert_eq!((limited.code, limited.retry_after_seconds), ("RATE_LIMITED", Some(2)));
         assert!(limited.message.starts_with("Spotify is limiting"));
-        let failed = ToolError::upstream(CallError::Failure(Failure::new("disk /secret")), "u");
+        let failed = ToolError::upstream(CallError::Failure(Failure::new("disk /secret")), about);
         assert!(!failed.message.contains("secret"));
         for error in [
             &lost,

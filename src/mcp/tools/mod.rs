@@ -35,8 +35,8 @@ mod things;
 mod undo;
 mod usage;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use rmcp::model::{Tool, ToolAnnotations};
@@ -51,7 +51,7 @@ use super::server::Inner;
 use super::several::{Accounts, Used};
 use super::upstream::Session;
 pub(super) use arguments::AccountName;
-pub(crate) use error::ToolError;
+pub(crate) use error::{About, ToolError};
 use outputs::output_of;
 
 use crate::failure::Failure;
@@ -185,12 +185,14 @@ impl<'a> Context<'a> {
         Ok(Session {
             api: &self.server.api,
             upstream: self.server.upstream.as_ref(),
+            user: &self.caller.user,
             link,
             deadline: self.deadline,
             longest_call: self.server.api_timeout,
             reconnect_url: &self.server.reconnect_url,
             going: self.going,
             slowest: AtomicU64::new(0),
+            about: OnceLock::new(),
         })
     }
 

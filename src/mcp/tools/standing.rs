@@ -17,15 +17,18 @@ const WARN_DAYS: u64 = 30;
 /// The Spotify app that an account is linked through.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct AppStatus {
-    /// What the operator calls it, or "your own".
+    /// What the operator calls it, "your own", or "removed".
     name: String,
     /// Whether it is the person's own.
     own: bool,
     /// Of an own app: the end of its client id.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
-    /// Under which regime Spotify serves it: development, development_legacy, extended; gone where it may not be used.
-    quota_mode: &'static str,
+    /// Whether it may be used.
+    in_use: bool,
+    /// Under which regime Spotify serves it: development, development_legacy, extended. Of an own app nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quota_mode: Option<&'static str>,
     /// The places of an app of the operator's, where they are limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     seats: Option<Seats>,
@@ -53,22 +56,24 @@ struct Closed {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Missing {
     /// What Spotify calls it.
-    permission: &'static str,
+    pub(super) permission: &'static str,
     /// What cannot be done without it.
     needed_for: &'static str,
 }
 
 impl AppStatus {
     pub(super) fn of(app: &AppStanding) -> Self {
+        let own = app.own.is_some();
         let closed = |(bucket, until): &(Bucket, Timestamp)| Closed {
             calls: bucket.name(),
             opens_at: until.rfc3339(),
         };
         Self {
-            name: app.name.clone().unwrap_or_else(|| "your own".to_owned()),
-            own: app.name.is_none(),
+            name: app.name.clone().unwrap_or_else(|| if own { "your own" } else { "removed" }.to_owned()),
+            own,
             client_id: app.own.clone(),
-            quota_mode: app.quota.map_or("gone", QuotaMode::name),
+            in_use: app.in_use,
+            quota_mode: app.quota.map(QuotaMode::name),
             seats: app.seats.map(|(taken, of)| Seats { taken, of }),
             closed: app.closed.iter().map(closed).collect(),
         }
@@ -76,10 +81,16 @@ impl AppStatus {
 
     pub(super) fn line(&self) -> String {
         let id = self.client_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default();
-        let name = if self.own { format!("your own app{id}") } else { format!("app {}", self.name) };
+        let name = match (self.own, self.in_use) {
+            (true, _) => format!("your own app{id}"),
+            (false, true) => format!("the app '{}'", self.name),
+            (false, false) => "an app".to_owned(),
+        };
+        let mode = self.quota_mode.map(|mode| format!(", {mode}")).unwrap_or_default();
+        let gone = if self.in_use { "" } else { ", which is in use no more" };
         let seats =
             self.seats.as_ref().map(|seats| format!(", {} of {} places taken", seats.taken, seats.of));
-        format!("{name}, {}{}", self.quota_mode, seats.unwrap_or_default())
+        format!("{name}{gone}{mode}{}", seats.unwrap_or_default())
     }
 }
 
@@ -111,6 +122,11 @@ fn needed_for(permission: &str) -> &'static str {
     }
 }
 
+/// Where exactly this account is connected again.
+pub(super) fn reconnect_at(reconnect_url: &str, link: &Link) -> String {
+    format!("{reconnect_url}?link={}", link.id)
+}
+
 /// What to do about an account, in sentences; nothing where everything is in order. `days` are left of the permission.
 pub(super) fn to_do(
     (link, app): (&Link, &AppStanding),
@@ -118,18 +134,18 @@ pub(super) fn to_do(
     missing: &[Missing],
     reconnect_url: &str,
 ) -> Vec<String> {
-    let url = format!("{reconnect_url}?link={}", link.id);
+    let url = reconnect_at(reconnect_url, link);
     let mut to_do = Vec::new();
     match (&link.reconnect, days) {
+        _ if !app.in_use => {
+            to_do.push(format!("The Spotify app of this account is in use no more: connect again at {url}."));
+        }
         (Some((_, why)), _) if why == OWN_APP_REFUSED => to_do.push(
             "Spotify no longer knows the person's own app by the client id and secret that they gave: they link the account \
              again at /account with its present ones."
                 .to_owned(),
         ),
         (_, None) => to_do.push(format!("Spotify no longer accepts the permission: connect again at {url}.")),
-        (_, Some(_)) if app.quota.is_none() => {
-            to_do.push(format!("The Spotify app of this account is in use no more: connect again at {url}."));
-        }
         (_, Some(days)) if days < WARN_DAYS => {
             to_do.push(format!("Spotify ends the permission in {days} days: renew it at {url} before then."));
         }

@@ -47,8 +47,9 @@ pub(in crate::mcp) struct Status {
     accounts: Vec<AccountStatus>,
     /// What this client may do: read, write, player.
     scopes: Vec<&'static str>,
-    /// Under which regime Spotify serves this server's app: development, development_legacy or extended.
-    quota_mode: &'static str,
+    /// Under which regime Spotify serves the app of every account here; left out where they differ or one is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_mode: Option<&'static str>,
     /// Where the person connects an account.
     connect_url: String,
     /// This server.
@@ -93,6 +94,7 @@ pub(super) struct AccountStatus {
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let mut links = context.links().await?;
+    let all = links.len();
     if let Some(names) = input.account.as_ref().and_then(WhichAccounts::names) {
         if names.iter().any(|name| !links.iter().any(|link| is_named(link, name.as_str()))) {
             return Err(unknown_account(&links));
@@ -100,7 +102,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         links.retain(|link| names.iter().any(|name| is_named(link, name.as_str())));
     }
     let status = Status::of(context, &links).await?;
-    Answer::own(status.told(), &status)
+    Answer::own(status.told(all), &status)
 }
 
 impl Status {
@@ -111,10 +113,11 @@ impl Status {
 
     async fn of(context: Context<'_>, links: &[Link]) -> Result<Self, ToolError> {
         let now = context.server.clock.now();
+        let accounts = AccountStatus::all(context, links).await?;
         Ok(Self {
-            accounts: AccountStatus::all(context, links).await?,
+            quota_mode: of_all(&accounts),
+            accounts,
             scopes: context.caller.scopes.iter().map(Scope::name).collect(),
-            quota_mode: context.server.api.mode().name(),
             connect_url: context.server.reconnect_url.clone(),
             server: ServerStatus {
                 name: super::super::NAME,
@@ -124,8 +127,10 @@ impl Status {
         })
     }
 
-    fn told(&self) -> String {
+    /// As a text; `all` are linked.
+    fn told(&self, all: usize) -> String {
         let mut text = match self.accounts.len() {
+            some if some < all => format!("{some} of {all} linked Spotify accounts:"),
             0 => format!("No Spotify account is linked. Connect one at {}.", self.connect_url),
             1 => "One Spotify account is linked:".to_owned(),
             many => format!("{many} Spotify accounts are linked:"),
@@ -134,13 +139,19 @@ impl Status {
             text.push_str(&format!("\n- {}", account.line()));
         }
         text.push_str(&format!(
-            "\nThis client may: {}. Quota mode: {}. Server time: {}.",
+            "\nThis client may: {}. {}Server time: {}.",
             self.scopes.join(", "),
-            self.quota_mode,
+            self.quota_mode.map(|mode| format!("Quota mode: {mode}. ")).unwrap_or_default(),
             self.server.time
         ));
         text
     }
+}
+
+/// The quota mode of every account's app, where they have one and it is known.
+fn of_all(accounts: &[AccountStatus]) -> Option<&'static str> {
+    let mode = accounts.first()?.app.quota_mode;
+    mode.filter(|_| accounts.iter().all(|account| account.app.quota_mode == mode))
 }
 
 impl AccountStatus {
@@ -155,7 +166,7 @@ impl AccountStatus {
 
     fn of((link, app): (&Link, &AppStanding), now: Timestamp, reconnect_url: &str) -> Self {
         let left = link.authorized_at.plus(APPROVAL).since(now);
-        let works = link.reconnect.is_none() && !left.is_zero();
+        let works = link.reconnect.is_none() && app.in_use && !left.is_zero();
         let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
         let days = works.then_some(left.as_secs() / 86_400);
         let missing_permissions = missing(link);

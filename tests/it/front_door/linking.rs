@@ -29,6 +29,16 @@ async fn page_for(listener: &Listener, alias: &str) -> String {
     content["url"].as_str().unwrap().to_owned()
 }
 
+/// On the page that a tool gave, in a browser where nobody is logged in: who reads that they log in first, does.
+async fn log_in_first(browser: &Browser, url: &str) -> Page {
+    let page = browser.open(url).await;
+    assert!(page.text.contains("the new one comes after"), "{}", page.text);
+    let spotify = browser.open(&format!("{url}&login=yes")).await;
+    assert!(browser.is_spotify(&spotify.url), "{}", spotify.text);
+    assert!(page.text.contains("&amp;login=yes") || page.text.contains("&#38;login=yes"), "{}", page.text);
+    spotify
+}
+
 /// From the page through Spotify, where this person agrees.
 async fn link_on(browser: &Browser, page: &Page, alias: &str, person: &str) -> Page {
     let spotify = browser.submit(page, PAGE, &[("alias", alias)]).await;
@@ -131,11 +141,9 @@ async fn somebody_elses_page_is_refused_and_stays_its_owners() {
 
     // In a browser where nobody is logged in, the way to it leads through a login as its owner.
     let stranger = server.browser();
-    let spotify = stranger.open(&url).await;
-    assert!(stranger.is_spotify(&spotify.url), "{}", spotify.text);
     for other in ["ben", "user0002"] {
         stranger.forget("sandbox");
-        let spotify = stranger.open(&url).await;
+        let spotify = log_in_first(&stranger, &url).await;
         let refused = stranger.agree_as(&spotify, other).await;
         assert_eq!(refused.code(), "WRONG_ACCOUNT", "{other}");
         assert_eq!(status(&stranger).await["authenticated"], false, "{other} is not logged in by it");
@@ -144,7 +152,7 @@ async fn somebody_elses_page_is_refused_and_stays_its_owners() {
     assert_eq!(raw.number("SELECT COUNT(*) FROM linked_accounts").await, 2);
     assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2, "nobody new came by it");
     let elsewhere = server.browser();
-    let spotify = elsewhere.open(&url).await;
+    let spotify = log_in_first(&elsewhere, &url).await;
     let page = elsewhere.agree_as(&spotify, "ada").await;
     assert_eq!((page.url.path(), page.status), (PAGE, StatusCode::OK), "{}", page.text);
     let page = link_on(&elsewhere, &page, "work", "user0001").await;
@@ -162,7 +170,7 @@ async fn the_page_of_one_who_has_disconnected_lets_only_them_in() {
     let page = ada.browser.open("/account").await;
     ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
     let stranger = server.browser();
-    let spotify = stranger.open(&url).await;
+    let spotify = log_in_first(&stranger, &url).await;
     let refused = stranger.agree_as(&spotify, "user0001").await;
     assert_eq!(refused.code(), "WRONG_ACCOUNT");
     assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM users").await, 1);
@@ -236,10 +244,11 @@ async fn a_link_is_finished_by_who_began_it_or_not_at_all() {
     // Refused at Spotify: nothing either.
     let page = ben.browser.open(PAGE).await;
     let spotify = ben.browser.submit(&page, PAGE, &[("alias", "x")]).await;
-    assert_eq!(
-        ben.browser.submit(&spotify, "/authorize", &[("decision", "deny")]).await.code(),
-        "SPOTIFY_DENIED"
-    );
+    let denied = ben.browser.submit(&spotify, "/authorize", &[("decision", "deny")]).await;
+    assert_eq!(denied.code(), "SPOTIFY_DENIED");
+    assert!(denied.text.contains("href=\"/account/link?alias=x\""), "{}", denied.text);
+    let again = ben.browser.open("/account/link?alias=x").await;
+    assert!(again.text.contains("value=\"x\""), "{}", again.text);
     assert_eq!(raw.number("SELECT COUNT(*) FROM linked_accounts").await, 3);
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::api_keys::{call, command, made, refusal, result};
+use super::quotas::used_up;
 use super::status;
 use crate::support::browser::Page;
 use crate::support::database::at_both;
@@ -312,6 +313,33 @@ async fn calls_are_added_up_by_whatever_is_asked_for() {
         for arguments in [&["usage", "--since", "yesterday"][..], &["usage", "--by", "colour"][..]] {
             assert_eq!(refusal(&server, arguments).await, (2, "USAGE".to_owned()));
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_how_apps_stand() {
+    at_both(async |place| {
+        let server = Setup::on(place).env("SPOTIFY_MCP__SPOTIFY__SEATS", "3").start().await;
+        let (ada, _ben) = (server.listener("ada").await, server.listener("ben").await);
+        let apps = result(&server, &["usage", "--apps"]).await;
+        let [app] = &apps.as_array().unwrap()[..] else { panic!("{apps}") };
+        assert_eq!((&app["name"], &app["client_id"]), (&json!("app ient"), &json!("sandbox-client")));
+        assert_eq!((&app["linked"], &app["seats"]), (&json!(2), &json!(3)));
+        assert_eq!((&app["quota_mode"], &app["own"]), (&json!("development"), &json!(false)));
+        assert_eq!(app["closed"], json!([]));
+        server.inject("GET /v1/search*", 1, used_up(48_925));
+        ada.call("search_tracks", json!({"query": "rain"})).await.error();
+        let apps = result(&server, &["usage", "--apps"]).await;
+        assert_eq!(apps[0]["closed"][0]["calls"], "search", "{apps}");
+        let opens = apps[0]["closed"][0]["opens_at"].as_str().unwrap();
+        let table = text(&server, &["usage", "--apps"]).await;
+        assert!(table.contains("2 of 3") && table.contains(&format!("search until {opens}")), "{table}");
+        fits(&table);
+        let shown = result(&server, &["users", "show", "ada"]).await;
+        assert_eq!(shown["accounts"][0]["app"]["name"], "app ient", "{shown}");
+        assert!(text(&server, &["users", "show", "ada"]).await.contains("through app ient"));
+        assert_eq!(refusal(&server, &["usage", "--apps", "--tool", "play"]).await.0, 2);
     })
     .await;
 }

@@ -121,6 +121,7 @@ impl AccountBook for Pretend {
         let standing = AppStanding {
             name: Some("app 1".to_owned()),
             own: None,
+            in_use: true,
             quota: Some(QuotaMode::Development),
             seats: Some((1, 5)),
             closed: Vec::new(),

@@ -96,7 +96,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     };
     if output.items.is_empty() {
         let none = CallError::Api(ApiError::NotFound);
-        return Err(ToolError::upstream(none, session.reconnect_url));
+        return Err(session.told(none));
     }
     if input.expand {
         output.expand(&session).await;
@@ -120,7 +120,7 @@ async fn one_by_one(session: &Session<'_>, wanted: &[ThingUri]) -> Result<Output
             Ok(thing) => output.take(uri, Some(&thing)),
             Err(CallError::Api(ApiError::NotFound)) => output.take(uri, None),
             Err(error) => {
-                let failure = ToolError::upstream(error, session.reconnect_url);
+                let failure = session.told(error);
                 return output.stop(failure, &wanted[at..]);
             }
         }
@@ -150,7 +150,7 @@ async fn in_batches(session: &Session<'_>, wanted: &[ThingUri]) -> Result<Output
                 found.extend(places.into_iter().zip(things));
             }
             Err(error) => {
-                output.failure = Some(ToolError::upstream(error, session.reconnect_url));
+                output.failure = Some(session.told(error));
                 break;
             }
         }
@@ -195,7 +195,7 @@ impl Output {
                     self.inside.push(Inside { of: item.uri.clone(), items, total: page.total });
                 }
                 Err(error) => {
-                    self.failure.get_or_insert(ToolError::upstream(error, session.reconnect_url));
+                    self.failure.get_or_insert(session.told(error));
                     return;
                 }
             }

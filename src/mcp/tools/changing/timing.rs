@@ -42,10 +42,8 @@ where
     }
     match timeout(session.writing_time_left().saturating_sub(SPARE), session.attempt(work)).await {
         Ok(Ok(answer)) => Sent::Confirmed(answer),
-        Ok(Err(error)) if is_ambiguous(&error) => {
-            Sent::Lost(ToolError::upstream(error, session.reconnect_url))
-        }
-        Ok(Err(error)) => Sent::Refused(ToolError::upstream(error, session.reconnect_url)),
+        Ok(Err(error)) if is_ambiguous(&error) => Sent::Lost(session.told(error)),
+        Ok(Err(error)) => Sent::Refused(session.told(error)),
         Err(_) => Sent::Lost(ToolError::new(
             "AMBIGUOUS_WRITE",
             "The change was sent, and Spotify did not confirm it in time. Look first whether it is there.",

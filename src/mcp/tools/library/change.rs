@@ -98,7 +98,7 @@ async fn check(context: Context<'_>, arguments: Arguments) -> Result<Answer, Too
                 checked.items.extend(portion.iter().zip(found).map(|(uri, saved)| Item::of(uri, saved)))
             }
             Err(error) => {
-                let failure = ToolError::upstream(error, shelf.session.reconnect_url);
+                let failure = shelf.session.told(error);
                 if checked.items.is_empty() {
                     return Err(failure);
                 }

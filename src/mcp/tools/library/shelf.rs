@@ -87,7 +87,7 @@ impl<'a> Shelf<'a> {
             Ok(there) => there,
             // Who may change and not look changes what cannot be undone.
             Err(CallError::Api(ApiError::ScopeMissing)) => return in_order(self, what, uris).await,
-            Err(error) => return Err(ToolError::upstream(error, self.session.reconnect_url)),
+            Err(error) => return Err(self.session.told(error)),
         };
         let saves = what == Library::Save;
         let places: Vec<_> = (0..uris.len()).filter(|at| there[*at] != saves).collect();
@@ -152,7 +152,7 @@ async fn in_order(shelf: &Shelf<'_>, what: Library, uris: &[LibraryUri]) -> Resu
         match sent {
             Err(error) if !there => {
                 let status = if is_ambiguous(&error) { Status::Ambiguous } else { Status::Partial };
-                let failure = ToolError::upstream(error, shelf.session.reconnect_url);
+                let failure = shelf.session.told(error);
                 if changed.done == 0 && status == Status::Partial {
                     return Err(failure);
                 }

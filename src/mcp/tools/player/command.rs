@@ -63,7 +63,7 @@ pub(super) async fn look_after(
         Ok(()) => Ok(Commanded::of(see(session, &wanted, &LOOKS_AFTER).await, Status::Accepted, None)),
         Err(lost) if is_ambiguous(&lost) => {
             let seen = see(session, &wanted, &LOOKS_AFTER).await;
-            Ok(Commanded::of(seen, Status::Ambiguous, Some(ToolError::upstream(lost, session.reconnect_url))))
+            Ok(Commanded::of(seen, Status::Ambiguous, Some(session.told(lost))))
         }
         // Spotify refuses to pause what is paused: the person has what they wanted.
         Err(refused @ CallError::Api(ApiError::Restricted)) => {
@@ -106,7 +106,7 @@ pub(super) async fn see(
 /// An error that Spotify answered. Where it wants a device, the devices that there are.
 pub(super) async fn refusal(session: &Session<'_>, error: CallError) -> ToolError {
     let idle = matches!(error, CallError::Api(ApiError::NoActiveDevice));
-    let mut refusal = ToolError::upstream(error, session.reconnect_url);
+    let mut refusal = session.told(error);
     if idle
         && session.time_left() > session.longest_call
         && let Ok(devices) = devices(session).await

@@ -152,7 +152,7 @@ async fn add_in_order(session: &Session<'_>, items: &[ItemUri]) -> Result<AddOut
                 output.added += 1;
                 continue;
             }
-            output.stop(Status::Ambiguous, ToolError::upstream(error, session.reconnect_url));
+            output.stop(Status::Ambiguous, session.told(error));
         } else {
             output.stop(Status::Partial, refusal(session, error).await);
         }

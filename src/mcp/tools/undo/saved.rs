@@ -99,7 +99,7 @@ impl Case<'_> {
         (what, uris): (Library, &[LibraryUri]),
     ) -> Result<String, ToolError> {
         let there = shelf.look(uris).await;
-        let there = there.map_err(|error| ToolError::upstream(error, self.session.reconnect_url))?;
+        let there = there.map_err(|error| self.session.told(error))?;
         let removes = what == Library::Remove;
         let still = uris.iter().zip(&there).filter(|(_, there)| **there == removes);
         let still: Vec<_> = still.map(|(uri, _)| uri.clone()).collect();

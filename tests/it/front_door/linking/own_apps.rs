@@ -8,6 +8,7 @@ use spotify_mcp::spotify::sandbox::{Filter, NewApp, NewSecret};
 
 use super::{PAGE, accounts, link_on, named, page_for};
 use crate::front_door::api_keys::command;
+use crate::front_door::quotas::used_up;
 use crate::support::browser::{Browser, Page};
 use crate::support::database::{Place, at_both};
 use crate::support::listener::Listener;
@@ -177,6 +178,9 @@ async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
         assert!(page.text.contains(&format!("href=\"{OWN}\"")), "{}", page.text);
         let form = browser.open(OWN).await;
         assert_eq!(types(&browser, &form, OWN, ("", "")).await.status, StatusCode::BAD_REQUEST);
+        let refused = types(&browser, &form, OWN, (OPERATORS, "")).await;
+        assert!(refused.text.contains("log in without typing it"), "{}", refused.text);
+        assert!(refused.text.contains("href=\"/auth/login\"") && !refused.text.contains("both fields empty"));
         let other = server.browser();
         let spotify = types(&other, &other.open(OWN).await, OWN, (MINE, "not-the-one")).await;
         assert!(other.is_spotify(&spotify.url), "whether a secret fits is told to who has been there alone");
@@ -256,6 +260,38 @@ async fn a_login_in_another_browser_leaves_ones_own_app_as_it_is() {
 }
 
 #[tokio::test]
+async fn errors_of_ones_own_app_say_so() {
+    let server = server(Place::sqlite()).await;
+    let ada = server.listener("ada").await;
+    link_own(&ada, "user0001", (MINE, SECRET)).await;
+    let said = async |account: &str| {
+        let asked = json!({"query": "rain", "limit": 1, "account": account});
+        let error = ada.call("search_tracks", asked).await.result()["structuredContent"]["error"].clone();
+        let text = |field: &str| error[field].as_str().unwrap_or_else(|| panic!("{error}")).to_owned();
+        (text("code"), text("message"))
+    };
+    server.control().change_app(MINE, &json!({"allow_list": ["nobody"]})).unwrap();
+    let (code, message) = said("work").await;
+    assert!(code == "NOT_ALLOWLISTED" && message.contains("own Spotify app does not list"), "{message}");
+    assert!(!message.contains("operator"), "{message}");
+    server.control().change_app(MINE, &json!({"allow_list": ["user0001"], "owner_premium": false})).unwrap();
+    let (code, message) = said("work").await;
+    assert!(
+        code == "FORBIDDEN" && message.contains("they renew it") && !message.contains("operator"),
+        "{message}"
+    );
+    server.control().change_app(MINE, &json!({"owner_premium": true})).unwrap();
+    server.control().change_app(OPERATORS, &json!({"allow_list": ["nobody"]})).unwrap();
+    let (code, message) = said("main").await;
+    assert!(code == "NOT_ALLOWLISTED" && message.contains("Ask the operator"), "{message}");
+    assert!(message.contains(&format!("{}{OWN}", server.origin)), "{message}");
+    server.inject("GET /v1/search*", 1, used_up(48_925));
+    let (code, message) = said("work").await;
+    assert!(code == "QUOTA_EXCEEDED" && message.contains("person's own app"), "{message}");
+    assert!(!message.contains("this server"), "{message}");
+}
+
+#[tokio::test]
 async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
     let server = server(Place::sqlite()).await;
     let ada = server.listener("ada").await;
@@ -266,7 +302,9 @@ async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
     };
     another("second");
     server.control().advance(Duration::from_secs(3700));
-    assert_eq!(plays(&ada, "work").await["error"]["code"], "RECONNECT_REQUIRED");
+    let refused = plays(&ada, "work").await["error"].clone();
+    assert_eq!(refused["code"], "RECONNECT_REQUIRED");
+    assert!(refused["message"].as_str().unwrap().contains("person's own app"), "{refused}");
     let page = ada.browser.open("/account").await;
     assert!(page.text.contains("no longer knows your own app"), "{}", page.text);
     let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "second")).await;
@@ -303,10 +341,18 @@ async fn an_operator_who_takes_none_says_so() {
     let page = ada.browser.open(PAGE).await;
     assert!(!page.text.contains("client_id"), "{}", page.text);
     assert_eq!(types(&ada.browser, &page, PAGE, (MINE, SECRET)).await.code(), "NO_OWN_APPS");
+    // What was linked through one has to be connected again, at once.
+    let refused = plays(&ada, "work").await["error"].clone();
+    assert_eq!(refused["code"], "RECONNECT_REQUIRED");
+    assert!(refused["message"].as_str().unwrap().contains("in use no more"), "{refused}");
+    let shown = ada.browser.open("/account").await;
+    assert!(shown.text.contains("in use no more") && shown.text.contains(">Reconnect<"), "{}", shown.text);
+    let status = ada.call("get_status", json!({"account": "work"})).await.content();
+    let work = &status["accounts"][0];
+    assert_eq!((&work["state"], &work["app"]["in_use"]), (&json!("reconnect_required"), &json!(false)));
     let refused = link_on(&ada.browser, &page, "second", "ben").await;
     assert_eq!(refused.code(), "NO_SEAT");
     assert!(!refused.text.contains(OWN), "{}", refused.text);
-    // What was linked through one has to be connected again.
     server.control().advance(Duration::from_secs(3700));
     assert_eq!(plays(&ada, "work").await["error"]["code"], "RECONNECT_REQUIRED");
     assert!(plays(&ada, "main").await.to_string().contains("adaZ"));

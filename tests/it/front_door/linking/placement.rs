@@ -136,7 +136,7 @@ async fn who_is_not_listed_at_one_app_goes_on_to_the_other() {
         server.control().clear_journal();
         let (page, asked) = comes(&server, "chiara").await;
         assert_eq!((page.code(), asked), ("NOT_ALLOWLISTED", 2));
-        assert!(page.text.contains(">app 1</"), "the one with more room: {}", page.text);
+        assert!(page.text.contains(">app ient</"), "the one with more room: {}", page.text);
         assert_eq!(server.asked("/api/token", 200), 2, "each app once");
         // The operator does as they were told.
         lists(&server, "sandbox-client", json!(["ada", "chiara"]));
@@ -148,7 +148,7 @@ async fn who_is_not_listed_at_one_app_goes_on_to_the_other() {
         let brought = agrees(&browser, page, "user0001").await.0.brought();
         assert_eq!(brought["error"], "access_denied");
         assert!(brought["error_description"].contains("NOT_ALLOWLISTED"), "{brought:?}");
-        assert!(brought["error_description"].contains("'app 1'"), "{brought:?}");
+        assert!(brought["error_description"].contains("'app ient'"), "{brought:?}");
     })
     .await;
 }
@@ -201,6 +201,47 @@ async fn a_race_for_the_last_seats_of_two_apps_fills_both_and_no_more() {
         assert_eq!((of_kitchen, filled.len()), (3, 5));
     })
     .await;
+}
+
+#[tokio::test]
+async fn whose_app_the_operator_took_away_connects_again_through_another() {
+    for seats in [1, 2] {
+        let mut server = server(Place::sqlite(), (5, 5)).await;
+        let ada = server.listener("ada").await;
+        server.stop().await;
+        let kitchen = json!([{"client_id": KITCHEN, "name": "Kitchen", "seats": seats}]).to_string();
+        server.environment.remove("SPOTIFY_CLIENT_ID");
+        server.environment.remove("SPOTIFY_MCP__SPOTIFY__SEATS");
+        server.environment.insert("SPOTIFY_MCP__SPOTIFY__APPS".to_owned(), kitchen);
+        server.environment.insert("SPOTIFY_MCP__SPOTIFY__OWN_APPS".to_owned(), "true".to_owned());
+        server.start().await;
+        let error =
+            ada.call("get_current_track", json!({})).await.result()["structuredContent"]["error"].clone();
+        assert!(error["message"].as_str().unwrap().contains("in use no more"), "{error}");
+        let status = ada.call("get_status", json!({})).await;
+        let text = status.result()["content"][0]["text"].as_str().unwrap().to_owned();
+        let app = &status.content()["accounts"][0]["app"];
+        assert_eq!((&app["own"], &app["in_use"]), (&json!(false), &json!(false)), "{app}");
+        assert!(
+            !text.contains("your own") && text.contains("through an app, which is in use no more"),
+            "{text}"
+        );
+        if seats == 2 {
+            comes(&server, "ben").await;
+            comes(&server, "chiara").await;
+        }
+        let page = ada.browser.open("/auth/login").await;
+        let (page, asked) = agrees(&ada.browser, page, "ada").await;
+        assert_eq!(asked, 1);
+        if seats == 2 {
+            assert_eq!(page.code(), "NO_SEAT");
+            assert!(page.text.contains("You have an account here"), "{}", page.text);
+            continue;
+        }
+        assert_eq!(page.url.path(), "/account", "{}", page.text);
+        assert_eq!(filled(&server).await, [format!("{KITCHEN} ada")]);
+        ada.call("get_current_track", json!({})).await.content();
+    }
 }
 
 #[tokio::test]

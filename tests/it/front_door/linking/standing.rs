@@ -6,6 +6,8 @@ use super::own_apps::{MINE, SECRET, link_own, server};
 use crate::front_door::quotas::used_up;
 use crate::support::database::at_both;
 use crate::support::listener::Listener;
+use crate::support::server::Setup;
+use spotify_mcp::spotify::sandbox::CLIENT_ID;
 
 async fn account(listener: &Listener, tool: &str, alias: &str) -> Value {
     let content = listener.call(tool, json!({})).await.content();
@@ -28,7 +30,7 @@ async fn each_account_tells_its_app_and_what_there_is_to_do() {
 
         for tool in ["get_status", "list_my_accounts"] {
             let main = account(&ada, tool, "main").await;
-            let app = json!({"name": "app 1", "own": false, "quota_mode": "development", "seats": {"taken": 1, "of": 1}});
+            let app = json!({"name": "app 0b0b", "own": false, "in_use": true, "quota_mode": "development", "seats": {"taken": 1, "of": 1}});
             assert_eq!((&main["app"], &main["days_until_reconnect"]), (&app, &json!(18)), "{main}");
             let to_do = main["to_do"].as_array().unwrap();
             assert_eq!(to_do.len(), 1, "{main}");
@@ -38,6 +40,7 @@ async fn each_account_tells_its_app_and_what_there_is_to_do() {
             let work = account(&ada, tool, "work").await;
             assert_eq!((&work["app"]["name"], &work["app"]["own"]), (&json!("your own"), &json!(true)), "{work}");
             assert_eq!((&work["app"]["client_id"], &work["app"]["seats"]), (&json!("…cdef"), &Value::Null));
+            assert!(work["app"].get("quota_mode").is_none(), "nobody has said so: {work}");
             assert_eq!(work["app"]["closed"].as_array().unwrap().len(), 1, "{work}");
             assert_eq!(work["app"]["closed"][0]["calls"], "search");
             let opens = work["app"]["closed"][0]["opens_at"].as_str().unwrap();
@@ -48,7 +51,12 @@ async fn each_account_tells_its_app_and_what_there_is_to_do() {
         }
         let told = ada.call("get_status", json!({"account": "work"})).await.result();
         let text = told["content"][0]["text"].as_str().unwrap();
-        assert!(text.contains("through your own app (…cdef), development") && text.contains("wait until"), "{text}");
+        assert!(text.contains("through your own app (…cdef);") && text.contains("wait until"), "{text}");
+        assert!(text.starts_with("1 of 2 linked Spotify accounts:"), "{text}");
+        let all = ada.call("get_status", json!({})).await.content();
+        assert!(all.get("quota_mode").is_none(), "not the same for both: {all}");
+        let one = ada.call("get_status", json!({"account": "main"})).await.content();
+        assert_eq!(one["quota_mode"], "development");
         assert!(!told.to_string().contains(MINE) && !told.to_string().contains(SECRET), "{told}");
         // Where it says to go, the person is sent to Spotify for that very account.
         let main = account(&ada, "get_status", "main").await;
@@ -59,4 +67,28 @@ async fn each_account_tells_its_app_and_what_there_is_to_do() {
         assert!(account(&ada, "get_status", "main").await.get("to_do").is_none());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_tool_that_lacks_a_permission_names_it_and_where_to_go() {
+    let server = Setup::default().start().await;
+    server.control().change_app(CLIENT_ID, &json!({"withheld": "playlist-modify-private"})).unwrap();
+    let ada = server.listener("ada").await;
+    let create = async || {
+        let answer = ada.call("create_playlist", json!({"name": "Rain"})).await.result();
+        answer["structuredContent"]["error"].clone()
+    };
+    let error = create().await;
+    assert_eq!(error["code"], "SCOPE_MISSING", "{error}");
+    let to_do = account(&ada, "get_status", "main").await["to_do"].to_string();
+    let message = error["message"].as_str().unwrap();
+    let url = message.split(' ').find(|word| word.starts_with("http")).unwrap();
+    assert!(to_do.contains(url) && url.contains("?link=l_"), "{message} {to_do}");
+    assert!(message.contains("playlist-modify-private is missing"), "{message}");
+    server.control().change_app(CLIENT_ID, &json!({"withheld": ""})).unwrap();
+    let spotify = ada.browser.open(url).await;
+    assert!(ada.browser.is_spotify(&spotify.url), "{}", spotify.text);
+    let page = ada.browser.agree_as(&spotify, "ada").await;
+    assert_eq!(page.url.query(), Some("done=reconnected"), "{}", page.text);
+    assert!(create().await.is_null());
 }

@@ -1,0 +1,104 @@
+//! Spotify apps as an operator needs to see them: whose they are, how full, and which quotas have run out until when.
+//!
+//! Asks the database alone. Of people's own apps the last digits of the client id are told, as to themselves.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::administer::{Desk, broken};
+use super::output::Refused;
+use super::table::columns_with_names;
+use crate::ambient::Timestamp;
+use crate::domain::event::clean;
+use crate::domain::own_app::shortened;
+use crate::failure::Failure;
+use crate::store::AppInUse;
+use crate::vault::OPERATOR;
+
+/// Prints all of them.
+pub(super) async fn print(desk: &Desk) -> Result<(), Refused> {
+    let apps = all(desk).await.map_err(|failure| broken(&failure))?;
+    desk.output.result(&table(&apps), &Value::Array(apps));
+    Ok(())
+}
+
+/// The app of each linked account, by our id for it: what it is called, and whose it is.
+pub(super) async fn by_id(desk: &Desk) -> Result<BTreeMap<String, Value>, Failure> {
+    let rows = desk.store.apps_in_use().await?;
+    Ok(rows.iter().map(|row| (row.id.clone(), Value::Object(whose(desk, row)))).collect())
+}
+
+async fn all(desk: &Desk) -> Result<Vec<Value>, Failure> {
+    let quotas = desk.store.quotas().await?;
+    let now = desk.clock.now();
+    let one = |row: &AppInUse| {
+        let pool = if row.is_own() { Some(row.id.as_str()) } else { developer(desk, row) };
+        let closed = quotas.iter().filter(|quota| Some(quota.pool.as_str()) == pool);
+        let closed = closed.filter_map(|quota| {
+            let until = quota.closed_until.filter(|until| *until > now.secs())?;
+            Some(json!({"calls": quota.bucket, "opens_at": Timestamp::from_secs(until).rfc3339()}))
+        });
+        let mut told = whose(desk, row);
+        told.insert("quota_mode".to_owned(), json!((!row.is_own()).then_some(&row.quota_mode)));
+        told.insert("linked".to_owned(), json!(row.linked));
+        told.insert("seats".to_owned(), json!(row.seats));
+        told.insert("closed".to_owned(), json!(closed.collect::<Vec<_>>()));
+        Value::Object(told)
+    };
+    let rows = desk.store.apps_in_use().await?;
+    Ok(rows.iter().filter(|row| row.linked > 0 || !row.is_removed()).map(one).collect())
+}
+
+fn whose(desk: &Desk, row: &AppInUse) -> serde_json::Map<String, Value> {
+    let configured = desk.config.spotify.apps.iter().find(|app| app.client_id == row.client_id);
+    let id = if row.is_own() { shortened(&row.client_id) } else { row.client_id.clone() };
+    let fields = [
+        ("name", json!(configured.map(|app| &app.name))),
+        ("client_id", json!(id)),
+        ("own", json!(row.is_own())),
+        ("removed", json!(row.is_removed())),
+    ];
+    fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
+}
+
+/// As quotas are counted: extended quota has none by the day.
+fn developer<'a>(desk: &'a Desk, row: &AppInUse) -> Option<&'a str> {
+    let configured = desk.config.spotify.apps.iter().find(|app| app.client_id == row.client_id);
+    let named = configured.and_then(|app| app.developer.as_deref());
+    (row.quota_mode != "extended").then(|| named.unwrap_or(OPERATOR))
+}
+
+/// What an operator calls it.
+pub(super) fn called(app: &Value) -> String {
+    let id = clean(app["client_id"].as_str().unwrap_or_default());
+    match (app["own"] == true, app["name"].as_str()) {
+        (true, _) => format!("own app {id}"),
+        (false, Some(name)) => clean(name),
+        (false, None) => id,
+    }
+}
+
+fn table(apps: &[Value]) -> String {
+    if apps.is_empty() {
+        return "No Spotify app is in use.\n".to_owned();
+    }
+    let closed = |app: &Value| {
+        let all = app["closed"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |value: &Value| clean(value.as_str().unwrap_or_default());
+        let one = |closed: &Value| format!("{} until {}", text(&closed["calls"]), text(&closed["opens_at"]));
+        all.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let line = |app: &Value| {
+        let mode = match (app["removed"] == true, app["quota_mode"].as_str()) {
+            (true, _) => "removed".to_owned(),
+            (false, mode) => mode.unwrap_or("-").to_owned(),
+        };
+        let taken = match app["seats"].as_i64() {
+            Some(seats) => format!("{} of {seats}", app["linked"]),
+            None => app["linked"].to_string(),
+        };
+        [called(app), mode, taken, closed(app)]
+    };
+    columns_with_names(&["APP", "MODE", "ACCOUNTS", "CLOSED"], 0, &apps.iter().map(line).collect::<Vec<_>>())
+}
