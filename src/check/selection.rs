@@ -54,10 +54,19 @@ impl Selection {
         self.only.is_empty() || self.only.iter().any(|word| is_called(check, word))
     }
 
-    /// Whether `--skip` leaves nothing of what the area and `--only` ask.
-    pub fn skips_all(&self, catalogue: &Catalogue) -> bool {
-        let asked = |check: &&Check| self.is_of_area(check) && self.names(check);
-        catalogue.checks.iter().filter(asked).all(|check| self.skips(check))
+    /// What leaves nothing of what the area and `--only` ask; `None` where something is left. Where nobody names a check,
+    /// what `--offline` and a missing `--probe` take out was not asked.
+    pub fn emptied_by(&self, catalogue: &Catalogue) -> Option<String> {
+        let asked = || catalogue.checks.iter().filter(|check| self.is_of_area(check) && self.names(check));
+        if asked().all(|check| self.skips(check)) {
+            return Some("--skip takes out everything that is asked".to_owned());
+        }
+        let first = asked().find_map(|check| match self.asks(check) {
+            Asked::Without(why) => Some(format!("nothing is left of what is asked: {} ({why})", check.id)),
+            Asked::Yes | Asked::No => None,
+        });
+        let is_named = !self.only.is_empty();
+        first.filter(|_| is_named && asked().all(|check| self.asks(check) != Asked::Yes))
     }
 
     fn is_of_area(&self, check: &Check) -> bool {

@@ -104,6 +104,11 @@ pub fn parse(root: &serde_json::Map<String, Value>, catalogue: &Catalogue) -> Re
     if problems.is_empty() { Ok(Waivers { list }) } else { Err(problems) }
 }
 
+/// How many characters of a text can be seen.
+fn visible(text: &str) -> usize {
+    super::finding::words(text).chars().filter(|c| !c.is_whitespace()).count()
+}
+
 impl Waiver {
     fn read(entry: Entry, catalogue: &Catalogue) -> Result<Self, Vec<String>> {
         let is_print =
@@ -111,8 +116,8 @@ impl Waiver {
         let ends = after(&entry.expires);
         let all = [
             (catalogue.check(&entry.id).is_some(), format!("there is no check {}", entry.id)),
-            (!entry.owner.trim().is_empty(), "it needs an owner".to_owned()),
-            (entry.reason.trim().len() >= 10, "it needs a reason of at least 10 characters".to_owned()),
+            (visible(&entry.owner) > 0, "it needs an owner".to_owned()),
+            (visible(&entry.reason) >= 10, "it needs a reason of at least 10 characters".to_owned()),
             (
                 entry.fingerprint.as_ref().is_none_or(is_print),
                 "its fingerprint is not the 32 digits that a report says".to_owned(),

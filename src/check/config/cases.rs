@@ -54,7 +54,7 @@ pub(super) fn loaded(more: &[(&str, &str)], dice: &Dice) -> Result<Facts, String
         strays: Vec::new(),
         files: vec![file(Role::Configuration, &path.display().to_string(), there(0o600))],
         me: 1000,
-        residue: Vec::new(),
+        residue: files::Residue::default(),
         vectors: self_tests::vectors(),
         binding: self_tests::binding(dice),
         scopes_unneeded: Vec::new(),
@@ -166,7 +166,7 @@ const CHANGES: &[Change] = &[
         facts.problems.push(problem("CONFIG_MISSING", "spotify.client_id"));
     }),
     ("SMC2012", "the memory of a dead process lies in the data directory", |facts, _| {
-        facts.residue.push("/var/lib/spotify-mcp/core.17".into());
+        facts.residue.found.push("/var/lib/spotify-mcp/core.17".into());
     }),
     ("SMC2017", "calls need no credential", |facts, _| facts.config.auth.multi_user = false),
     ("SMC3001", "access tokens live for two days", |facts, _| {

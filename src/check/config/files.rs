@@ -174,9 +174,21 @@ fn above(folders: &[&Path]) -> Vec<Above> {
 /// Names that crashes, editors and copies leave behind, beside files with secrets.
 const LEFT_BEHIND: [&str; 9] = [".swp", ".swo", "~", ".orig", ".rej", ".old", ".save", ".new", ".bak"];
 
+/// What lies beside files with secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Residue {
+    /// Memory of processes, and copies.
+    pub found: Vec<PathBuf>,
+    /// Folders that cannot be listed, not all of them; why.
+    pub unseen: Vec<(PathBuf, String)>,
+}
+
+/// Most names of a folder that are looked at.
+const MOST_NAMES: usize = 10_000;
+
 /// Memory of processes, and copies of files with secrets, in the folders of these files. The previous text of a sealed
 /// file is ciphertext and no such copy.
-pub fn residue(files: &[FileSeen], sealed: Option<&Path>) -> Vec<PathBuf> {
+pub fn residue(files: &[FileSeen], sealed: Option<&Path>) -> Residue {
     let mut folders: Vec<PathBuf> = files
         .iter()
         .map(|file| if file.role == Role::Folder { file.path.clone() } else { folder_of(&file.path) })
@@ -189,10 +201,25 @@ pub fn residue(files: &[FileSeen], sealed: Option<&Path>) -> Vec<PathBuf> {
         .filter(|file| Some(file.path.as_path()) != sealed)
         .filter_map(|file| file.path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .collect();
-    let mut found = Vec::new();
+    let (mut found, mut unseen) = (Vec::new(), Vec::new());
     for folder in folders {
-        let Ok(entries) = folder.read_dir() else { continue };
-        for entry in entries.flatten().take(10_000) {
+        let entries = match folder.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                unseen.push((folder, io_cause(&error)));
+                continue;
+            }
+        };
+        let mut entries: Vec<_> = entries.take(MOST_NAMES + 1).collect();
+        if entries.len() > MOST_NAMES {
+            entries.truncate(MOST_NAMES);
+            unseen.push((folder.clone(), format!("it holds more than {MOST_NAMES} names")));
+        }
+        if let Some(Err(error)) = entries.iter().find(|entry| entry.is_err()) {
+            unseen.push((folder, io_cause(error)));
+        }
+        for entry in entries.into_iter().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if is_core(&name) || names.iter().any(|of| is_copy(&name, of)) {
                 found.push(entry.path());
@@ -200,7 +227,7 @@ pub fn residue(files: &[FileSeen], sealed: Option<&Path>) -> Vec<PathBuf> {
         }
     }
     found.sort();
-    found
+    Residue { found, unseen }
 }
 
 /// `core`, `core.1234`, `spotify-mcp.core`, `vgcore.1234`.

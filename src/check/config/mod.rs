@@ -75,7 +75,7 @@ pub struct Facts {
     /// The user that looks.
     pub me: u32,
     /// Memory of dead processes, and copies of files with secrets.
-    pub residue: Vec<PathBuf>,
+    pub residue: files::Residue,
     /// Published vectors of every primitive.
     pub vectors: Vec<SelfTest>,
     /// Whether a sealed value opens in its own place alone.

@@ -6,6 +6,15 @@ use crate::check::finding::counted;
 use crate::check::{Ground, Severity, Source, State, Verdict};
 use crate::config::{LogLevel, Problem, shown};
 
+/// Secrets that stand in files which cannot be read here: whether they are sound is not known.
+fn unread(facts: &Facts) -> impl Iterator<Item = Verdict> + '_ {
+    let unread = facts.problems.iter().filter(|problem| problem.code == "CONFIG_FILE_UNREADABLE");
+    unread.map(|problem| {
+        let seen = format!("what {} says cannot be judged: {}", problem.key, problem.why);
+        Verdict::error(place_of(problem), seen).about(problem.key.clone())
+    })
+}
+
 /// SMC2002.
 pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
     let strays = facts.strays.iter().map(|stray| {
@@ -22,6 +31,7 @@ pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdic
             Some(Verdict::fail(Source::File { path, line }, seen).about(secret.key.clone()))
         })
         .chain(strays)
+        .chain(unread(facts))
         .collect();
     if !clear.is_empty() {
         return clear;
@@ -89,6 +99,7 @@ pub fn no_known_credentials(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> 
                 "take the client id of your own app from https://developer.spotify.com/dashboard",
             ));
     }
+    found.extend(unread(facts));
     if found.is_empty() {
         let count = counted(facts.secrets.len(), "secret", "secrets");
         let seen = format!("{count}, none of them known, a placeholder or trivial");

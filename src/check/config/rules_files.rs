@@ -170,7 +170,13 @@ pub fn nothing_left_behind(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> 
             .about(path.display().to_string())
             .mended_by(format!("look at it, then: shred -u {}", path.display()))
     };
-    let found: Vec<Verdict> = facts.residue.iter().map(one).collect();
+    let mut found: Vec<Verdict> = facts.residue.found.iter().map(one).collect();
+    found.extend(facts.residue.unseen.iter().map(|(folder, why)| {
+        Verdict::error(
+            Source::file(folder),
+            format!("what lies in {} cannot be seen: {why}", folder.display()),
+        )
+    }));
     if !found.is_empty() {
         return found;
     }

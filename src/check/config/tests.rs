@@ -44,6 +44,22 @@ fn a_file_that_cannot_be_read_is_no_pass_of_anything_that_it_would_say() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_read_and_a_folder_that_cannot_be_listed_are_no_pass() {
+    let unread = changed(|facts| {
+        facts.problems = vec![problem("CONFIG_FILE_UNREADABLE", "spotify.client_secret")];
+        facts.residue.unseen = vec![("/etc/spotify-mcp".into(), "permission denied".to_owned())];
+    });
+    for id in ["SMC2002", "SMC2005", "SMC2012"] {
+        assert_eq!(state(RULES, id, &unread), State::Error, "{id}");
+    }
+    let both = Facts {
+        residue: files::Residue { found: vec!["/d/core".into()], ..unread.residue },
+        ..sound()
+    };
+    assert_eq!(state(RULES, "SMC2012", &both), State::Fail, "what is seen counts");
+}
+
+#[test]
 fn a_derivation_that_cannot_be_seen_is_not_none() {
     let unseen = changed(|facts| {
         facts.derivations.clear();

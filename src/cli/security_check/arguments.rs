@@ -83,7 +83,12 @@ fn present(flag: &str, path: &Path) -> Result<(), Refused> {
 fn web(flag: &str, said: &str) -> Result<Url, Refused> {
     let url = Url::parse(said).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     match url {
-        Some(url) if url.username().is_empty() && url.password().is_none() => Ok(url),
+        Some(url) if !url.username().is_empty() || url.password().is_some() => Err(with_credentials(flag)),
+        Some(url) if url.query().is_some() || url.fragment().is_some() => {
+            let text = format!("a query stands in {flag}, where others on this machine can see it");
+            Err(Refused::usage("USAGE", text, "write the address without it: nothing was sent"))
+        }
+        Some(url) => Ok(url),
         None if !said.contains('@') => {
             let text = format!("{flag} {}: this is no http or https URL", clean(said));
             Err(Refused::usage("USAGE", text, "write it whole, for example https://music.example.com"))

@@ -82,6 +82,7 @@ pub struct Ask {
 pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit, Refused> {
     let said: &[Form] = if global.forms_are_said { &global.forms } else { &[] };
     let plan = outputs::plan(said, &ask.output)?;
+    outputs::free(&plan)?;
     let live = arguments::live(area, ask)?;
     let catalogue = inputs::catalogue(ask.policies.as_deref())?;
     let selection = selection(area, ask, &catalogue)?;
@@ -219,14 +220,14 @@ fn something(selection: &Selection, catalogue: &Catalogue) -> Result<(), Refused
             format!("ask 'spotify-mcp security-check {}' for it, or 'compliance'", area.name()),
         ));
     }
-    if !selection.skips_all(catalogue) {
-        return Ok(());
+    match selection.emptied_by(catalogue) {
+        None => Ok(()),
+        Some(why) => Err(Refused::usage(
+            "NOTHING_ASKED",
+            why,
+            "'spotify-mcp security-check --list' shows each check with its area and tags, and what it needs",
+        )),
     }
-    Err(Refused::usage(
-        "NOTHING_ASKED",
-        "--skip takes out everything that is asked",
-        "'spotify-mcp security-check --list' shows each check with its area and tags",
-    ))
 }
 
 /// Every word of a selection calls a check.

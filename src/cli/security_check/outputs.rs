@@ -2,7 +2,7 @@
 //! owner's eyes alone. Never: writing through a symbolic link.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +89,45 @@ fn unnamed(path: &Path) -> Refused {
     )
 }
 
+/// A mistyped name must not cost a key, a database or a configuration: only an earlier report is replaced.
+pub(super) fn free(plan: &Plan) -> Result<(), Refused> {
+    plan.files.iter().try_for_each(|(_, path)| {
+        if is_ours(path) {
+            return Ok(());
+        }
+        let text = format!("{} is there and is no report of this program", path.display());
+        Err(Refused::usage("OUTPUT_TAKEN", text, "name another file for --output, or remove that one first"))
+    })
+}
+
+/// Whether nothing is there, or what was written by an earlier run. What cannot be looked at is found out by writing.
+fn is_ours(path: &Path) -> bool {
+    if !path.metadata().is_ok_and(|known| known.is_file() && known.len() > 0) {
+        return true;
+    }
+    let Ok(file) = OpenOptions::new().read(true).open(path) else { return true };
+    let mut head = Vec::new();
+    if file.take(HEAD).read_to_end(&mut head).is_err() {
+        return true;
+    }
+    let head = String::from_utf8_lossy(&head);
+    BEGINNINGS.iter().any(|begins| head.starts_with(begins))
+}
+
+/// So much of a file shows whose it is, in bytes.
+const HEAD: u64 = 256;
+/// How reports and bills of materials begin, in each form.
+const BEGINNINGS: [&str; 8] = [
+    "security-check ",
+    "# Security report: ",
+    "{\n  \"asked\": ",
+    "{\n  \"$schema\": \"https://docs.oasis-open.org/sarif/",
+    "{\n  \"assessment-results\": {",
+    "{\n  \"plan-of-action-and-milestones\": {",
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"spotify-mcp security-check ",
+    "{\n  \"bomFormat\": \"CycloneDX\"",
+];
+
 /// Puts a text in the place of a file, or makes it; mode 0600.
 pub(super) fn write(path: &Path, text: &str, dice: &Dice) -> Result<(), Refused> {
     put(path, text, dice).map_err(|why| {
@@ -102,6 +141,7 @@ fn put(path: &Path, text: &str, dice: &Dice) -> Result<(), String> {
     match path.symlink_metadata() {
         Ok(known) if known.file_type().is_symlink() => return Err("it is a symbolic link".to_owned()),
         Ok(known) if !known.is_file() => return Err("it is no file (for standard output write -)".to_owned()),
+        Ok(_) if !is_ours(path) => return Err("it is there and is no report of this program".to_owned()),
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(io_cause(&error)),

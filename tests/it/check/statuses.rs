@@ -97,11 +97,38 @@ fn what_is_asked_wrongly_is_two_and_says_what_to_do() {
         (&["compliance", "--policies", "."], "POLICIES_INVALID"),
         (&["compliance", "--live", "https://a.example", "--offline"], "USAGE"),
         (&["attest", "sleep", "--by", "ada", "--evidence", "none"], "TASK_UNKNOWN"),
+        (&["compliance", "--offline", "--only", "SMC3004"], "NOTHING_ASKED"),
+        (&["compliance", "--only", "SMC3005"], "NOTHING_ASKED"),
     ] {
         let (status, said) = here.status(arguments);
         assert_eq!(status, 2, "{arguments:?}: {said}");
         assert!(said.contains(code) && said.contains("help: "), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn only_an_earlier_report_is_replaced() {
+    let here = Here::new();
+    let config = "[telemetry]\nlog_level = \"info\"\n";
+    let outputs =
+        ["r.json", "r.sarif", "r.oscal.json", "r.poam.json", "r.xml", "r.md", "r.txt", "made-before.json"];
+    here.file("made-before.json", "");
+    for _ in 0..2 {
+        for output in outputs {
+            let (status, said) =
+                here.status(&["config", "--offline", "--only", "SMC2003", "--output", output]);
+            assert_eq!(status, 0, "{output}: {said}");
+        }
+    }
+    here.file("server.toml", config);
+    here.file("key", "c2VjcmV0");
+    for taken in ["server.toml", "key"] {
+        let asked =
+            ["config", "--offline", "--only", "SMC2003", "--config", "server.toml", "--format", "json"];
+        let (status, said) = here.status(&[&asked[..], &["--output", taken]].concat());
+        assert!(status == 2 && said.contains("OUTPUT_TAKEN"), "{taken}: {status} {said}");
+    }
+    assert_eq!(std::fs::read_to_string(here.0.join("server.toml")).unwrap(), config);
 }
 
 #[test]
@@ -125,6 +152,7 @@ fn an_argument_that_would_be_ignored_is_two() {
         (&["network", "--address", "bogus"], "no HOST:PORT"),
         (&["network", "--address", "bogus", "--offline"], "USAGE"),
         (&["network", "--live", "music.example.com"], "no http or https URL"),
+        (&["network", "--live", "https://music.example.com/?t=hunter2"], "a query stands in --live"),
     ] {
         let (status, said) = here.status(arguments);
         assert!(
