@@ -52,10 +52,8 @@ fn a_secret_that_cannot_be_read_and_a_folder_that_cannot_be_listed_are_no_pass()
     for id in ["SMC2002", "SMC2005", "SMC2012"] {
         assert_eq!(state(RULES, id, &unread), State::Error, "{id}");
     }
-    let both = Facts {
-        residue: files::Residue { found: vec!["/d/core".into()], ..unread.residue },
-        ..sound()
-    };
+    let both =
+        Facts { residue: files::Residue { found: vec!["/d/core".into()], ..unread.residue }, ..sound() };
     assert_eq!(state(RULES, "SMC2012", &both), State::Fail, "what is seen counts");
 }
 

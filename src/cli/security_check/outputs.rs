@@ -102,7 +102,7 @@ pub(super) fn free(plan: &Plan) -> Result<(), Refused> {
 
 /// Whether nothing is there, or what was written by an earlier run. What cannot be looked at is found out by writing.
 fn is_ours(path: &Path) -> bool {
-    if !path.metadata().is_ok_and(|known| known.is_file() && known.len() > 0) {
+    if !path.symlink_metadata().is_ok_and(|known| known.is_file() && known.len() > 0) {
         return true;
     }
     let Ok(file) = OpenOptions::new().read(true).open(path) else { return true };
