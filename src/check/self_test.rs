@@ -1,7 +1,7 @@
 //! The self-test: every check on facts on which it passes, and on the same facts with one thing wrong, on which it fails.
 //!
 //! The rules are the very ones that judge a server; the facts are made up, by each area's `cases`, or gathered from files
-//! that [`sandbox`] writes. Never: a check that is taken for shown because it was not tried.
+//! that `sandbox` writes. Never: a check that is taken for shown because it was not tried.
 
 mod sandbox;
 
