@@ -20,7 +20,7 @@ pub type Told<'a> = dyn Fn(EventCode) -> Event + Send + Sync + 'a;
 impl App {
     /// Whether an account answers no more until the person logs in at Spotify with it.
     pub fn is_lost(&self, link: &Link) -> bool {
-        let in_use = self.vault.apps().in_use(&link.app, link.own_client_id.is_some());
+        let in_use = self.vault.apps().in_use(&link.app, link.own_app.is_some());
         link.reconnect.is_some() || !in_use
     }
 

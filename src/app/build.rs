@@ -135,7 +135,10 @@ async fn open_vault(
     let now = (clock.now(), dice);
     let own = config.spotify.own_apps;
     let apps = Apps::register((store, keys), accounts_url(config), credentials(config), own, now).await?;
-    Ok(Vault::new(store.clone(), keys.clone(), accounts, apps, (clock.clone(), dice.clone()), writer))
+    let vault =
+        Vault::new(store.clone(), keys.clone(), accounts, apps, (clock.clone(), dice.clone()), writer);
+    vault.seal_own_apps().await?;
+    Ok(vault)
 }
 
 async fn open_store(config: &Config, mode: Mode) -> Result<Store, BuildError> {

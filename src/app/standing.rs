@@ -3,7 +3,6 @@
 
 use super::App;
 use crate::ambient::Timestamp;
-use crate::domain::own_app::shortened;
 use crate::failure::Failure;
 use crate::spotify::QuotaMode;
 use crate::spotify::quota::Bucket;
@@ -39,15 +38,15 @@ impl App {
         let taken = self.store.seats_taken_by_app().await?;
         let standing = |link: &Link| {
             let operators = apps.get(&link.app);
-            let own = link.own_client_id.as_ref().filter(|_| operators.is_none());
+            let own = link.own_app.as_ref().filter(|_| operators.is_none());
             let closed = self.vault.pool_of(&link.app).map(|pool| self.quotas.gate.closed(&pool, now));
             let seats = operators.as_ref().and_then(|app| app.seats);
             let taken = taken.get(&link.app).copied().unwrap_or_default();
             AppStanding {
-                in_use: apps.in_use(&link.app, link.own_client_id.is_some()),
+                in_use: apps.in_use(&link.app, link.own_app.is_some()),
                 quota: operators.as_ref().map(|app| app.quota),
                 name: operators.map(|app| app.name),
-                own: own.map(|id| shortened(id)),
+                own: own.cloned(),
                 seats: seats.map(|seats| (taken, seats.unsigned_abs())),
                 closed: closed.into_iter().flatten().map(|(bucket, wait)| (bucket, now.plus(wait))).collect(),
             }

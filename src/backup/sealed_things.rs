@@ -165,7 +165,7 @@ async fn data_keys(things: &mut SealedThings, store: &Store, root: &RootKey) -> 
 }
 
 async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Result<(), Failure> {
-    for kind in [ACCESS, REFRESH, OWN_SECRET] {
+    for kind in [ACCESS, REFRESH, OWN_SECRET, OWN_ID] {
         things.kinds.entry(kind).or_default();
     }
     let mut after = String::new();
@@ -175,14 +175,16 @@ async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Res
         after.clone_from(&last.id);
         for (link, beside) in &rows {
             let key = data_key(root, (&link.data_key_id, &link.user_id), beside.as_deref());
-            let [access, refresh, own_secret] = match &key {
+            let [access, refresh, own_secret, own_id] = match &key {
                 Ok(key) => link_opens(key, link).map(|opens| opens.map(|opens| opens.map_err(under_its_own))),
                 Err(why) => {
-                    let sealed = [&link.access_token, &link.refresh_token, &link.own_client_secret];
+                    let own = [&link.own_client_secret, &link.sealed_client_id];
+                    let sealed = [&link.access_token, &link.refresh_token, own[0], own[1]];
                     sealed.map(|sealed| sealed.as_ref().map(|_| Err(*why)))
                 }
             };
-            for (kind, opens) in [(ACCESS, access), (REFRESH, refresh), (OWN_SECRET, own_secret)] {
+            let kinds = [(ACCESS, access), (REFRESH, refresh), (OWN_SECRET, own_secret), (OWN_ID, own_id)];
+            for (kind, opens) in kinds {
                 if let Some(opens) = opens {
                     things.note(kind, &link.id, opens);
                 }
@@ -195,6 +197,7 @@ async fn tokens(things: &mut SealedThings, store: &Store, root: &RootKey) -> Res
 const ACCESS: &str = "linked_accounts.access_token";
 const REFRESH: &str = "linked_accounts.refresh_token";
 const OWN_SECRET: &str = "linked_accounts.own_client_secret";
+const OWN_ID: &str = "linked_accounts.sealed_client_id";
 
 async fn signing_keys(things: &mut SealedThings, store: &Store, root: &RootKey) -> Result<(), Failure> {
     const KIND: &str = "api_keys.signing_key";

@@ -10,7 +10,6 @@ use crate::app::App;
 use crate::crypto::token::Token;
 use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
-use crate::domain::own_app::shortened;
 use crate::failure::Failure;
 use crate::oauth::{Params, Visitor, cookies, sessions, tickets};
 use crate::store::{BrowserSession, ConnectedClient, Link};
@@ -238,13 +237,13 @@ pub(super) fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -
 }
 
 fn link_row(app: &App, link: Link) -> LinkRow {
-    let is_in_use = app.vault.apps().in_use(&link.app, link.own_client_id.is_some());
+    let is_in_use = app.vault.apps().in_use(&link.app, link.own_app.is_some());
     LinkRow {
         id: link.id,
         alias: Untrusted::new(&link.alias),
         display_name: Untrusted::new(&link.display_name),
         primary: link.primary,
-        own_app: link.own_client_id.map(|id| Untrusted::new(&shortened(&id))),
+        own_app: link.own_app.as_deref().map(Untrusted::new),
         state: match link.reconnect {
             _ if !is_in_use => LinkState::AppGone,
             Some((_, why)) if why == OWN_APP_REFUSED => LinkState::OwnAppRefused,

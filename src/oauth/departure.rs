@@ -177,7 +177,7 @@ pub async fn depart(
     let home = home(app, purpose, user).await?;
     let own = match (purpose, &home) {
         (Purpose::Own(own) | Purpose::Link(_, Some(own)), _) => Some(own.clone()),
-        (_, Some(link)) if link.own_client_id.is_some() => app.vault.own_app(&link.id).await?,
+        (_, Some(link)) if link.own_app.is_some() => app.vault.own_app(&link.id).await?,
         _ => None,
     };
     let through = match own {

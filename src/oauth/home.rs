@@ -38,13 +38,15 @@ pub(super) async fn home_of(
 ) -> Result<Home, Failure> {
     let apps = app.vault.apps();
     let operators = apps.get(&known.app);
-    let own = match (&operators, &known.own_client_id) {
+    let own = match (&operators, &known.own_app) {
         (None, Some(_)) => app.vault.own_app(&known.id).await?,
         _ => None,
     };
     let here = match &login.own {
         // One that was just typed is what they want; else it may be that of another account of theirs.
-        Some(typed) => back.kept.meant.is_none() || known.own_client_id.as_ref() == Some(&typed.client_id),
+        Some(typed) => {
+            back.kept.meant.is_none() || own.as_ref().is_some_and(|own| own.client_id == typed.client_id)
+        }
         None => known.app == login.app,
     };
     let mut account = Settled {

@@ -86,9 +86,14 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     };
     let back = Returned { login, state, kept };
     if back.login.purpose == LINK {
+        app.store.drop_login(state).await?;
         return linking::arrive(app, params, &back, visitor).await;
     }
-    match complete(app, params, &back, visitor).await {
+    let completed = complete(app, params, &back, visitor).await;
+    if completed.is_err() {
+        app.store.drop_login(state).await?;
+    }
+    match completed {
         Ok(linked) => welcome(app, linked, (request, &back), visitor).await,
         Err(Stop::Problem(why)) => problem(app, (why, None), request.as_ref(), visitor).await,
         Err(Stop::Seatless(who)) => elsewhere(app, &back, (&who, None), visitor).await,

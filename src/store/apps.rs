@@ -6,7 +6,7 @@ use crate::ambient::Timestamp;
 use crate::domain::AppId;
 use crate::failure::Failure;
 
-use super::{Store, corrupt, reading, writing};
+use super::{Store, corrupt, reading, transaction, writing};
 
 /// A Spotify app of the operator.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct App {
     pub accounts_url: String,
     /// Its client id at Spotify.
     pub client_id: String,
+    /// What stands in its place where the app is a person's own.
+    pub own_name: String,
     /// The name of its client secret; `None` for an app without one.
     pub secret_id: Option<String>,
     /// `development`, `development_legacy` or `extended`.
@@ -44,31 +46,12 @@ pub struct AppRow {
     pub retired_at: Option<i64>,
 }
 
-/// A person's own app, kept with the account that is linked through it.
-#[derive(Clone, Debug)]
-pub struct SealedOwnApp {
-    /// Its client id.
-    pub client_id: String,
-    /// Its secret's envelope, where it has one.
-    pub client_secret: Option<Vec<u8>>,
-    /// When it came, for which the secret is sealed.
-    pub since: i64,
-}
-
-impl SealedOwnApp {
-    /// Client id, sealed secret and time, as a link's columns.
-    pub(super) fn columns(own: Option<&Self>) -> (Option<&str>, Option<&[u8]>, Option<i64>) {
-        let secret = own.and_then(|own| own.client_secret.as_deref());
-        (own.map(|own| own.client_id.as_str()), secret, own.map(|own| own.since))
-    }
-}
-
 /// A Spotify app with how many accounts are linked through it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct AppInUse {
     /// Our id for the app.
     pub id: String,
-    /// Its client id at Spotify.
+    /// Its client id at Spotify; of a person's own the keyed name, which ends as that does.
     pub client_id: String,
     /// As the configuration says it.
     pub quota_mode: String,
@@ -109,11 +92,18 @@ impl Store {
                     THEN COALESCE(spotify_apps.secret_id, spotify_apps.former_secret_id)
                     ELSE spotify_apps.former_secret_id END
             RETURNING id";
-        let id: String = writing!(self, pool => sqlx::query_scalar(sql)
-            .bind(app.id.as_str()).bind(&app.accounts_url).bind(&app.client_id)
-            .bind(&app.quota_mode).bind(app.seats).bind(now.secs())
-            .bind(&app.secret_id).bind(app.secret_id.as_ref().map(|_| now.secs()))
-            .fetch_one(pool).await)?;
+        // Somebody brought it before the operator had it.
+        let known = "UPDATE spotify_apps SET client_id = $2 WHERE accounts_url = $1 AND client_id = $3
+            AND NOT EXISTS (SELECT 1 FROM spotify_apps o WHERE o.accounts_url = $1 AND o.client_id = $2)";
+        let id: String = transaction!(self, tx => {
+            sqlx::query(known).bind(&app.accounts_url).bind(&app.client_id).bind(&app.own_name)
+                .execute(&mut *tx).await?;
+            sqlx::query_scalar(sql)
+                .bind(app.id.as_str()).bind(&app.accounts_url).bind(&app.client_id)
+                .bind(&app.quota_mode).bind(app.seats).bind(now.secs())
+                .bind(&app.secret_id).bind(app.secret_id.as_ref().map(|_| now.secs()))
+                .fetch_one(&mut *tx).await?
+        });
         id.parse().map_err(corrupt)
     }
 
@@ -190,27 +180,6 @@ impl Store {
     }
 }
 
-/// The row of a person's own app: theirs alone, or that of others who bring the same one. `None` where it is in use as the
-/// operator's.
-macro_rules! bring_app {
-    ($tx:ident, $id:expr, $accounts_url:expr, $client_id:expr, $now:expr) => {{
-        let id: Option<String> = sqlx::query_scalar(
-            "INSERT INTO spotify_apps (id, accounts_url, client_id, quota_mode, touched_at, brought_at)
-            VALUES ($1, $2, $3, 'development', $4, $4)
-            ON CONFLICT (accounts_url, client_id) DO UPDATE SET touched_at = excluded.touched_at
-                WHERE spotify_apps.brought_at IS NOT NULL OR spotify_apps.retired_at IS NOT NULL
-            RETURNING id",
-        )
-        .bind($id.as_str())
-        .bind($accounts_url)
-        .bind($client_id)
-        .bind($now)
-        .fetch_optional(&mut *$tx)
-        .await?;
-        id
-    }};
-}
-
 /// Locks an app's row, and tells whether it has a seat for this link: a free one, or the one it sits on. A
 /// statement of its own asks, because only a statement that begins after the lock sees who sat down before it.
 macro_rules! take_seat {
@@ -237,10 +206,10 @@ macro_rules! take_seat {
 macro_rules! place {
     ($tx:ident, $save:expr, $link:expr, $now:expr) => {
         match &$save.own {
-            Some(own) => bring_app!($tx, $save.app, &$save.accounts_url, &own.client_id, $now),
+            Some(own) => bring_app!($tx, $save.app, &$save.accounts_url, own, $now),
             None => take_seat!($tx, $save.app, $link, $now).then(|| $save.app.to_string()),
         }
     };
 }
 
-pub(super) use {bring_app, place, take_seat};
+pub(super) use {place, take_seat};

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ambient::Timestamp;
 use crate::domain::UserId;
+use crate::domain::own_app::shortened;
 use crate::failure::Failure;
 
 use super::Store;
@@ -22,8 +23,10 @@ enum As {
     Words,
     /// As it stands in the database.
     Json,
+    /// The last digits of the client id of the account's app.
+    Ending,
 }
-use As::{Json, Millis, Number, Text, Time, Words};
+use As::{Ending, Json, Millis, Number, Text, Time, Words};
 
 /// A section: its name, its columns, and where they come from, with the person's id as `$1`.
 type Section = (&'static str, &'static [(&'static str, As)], &'static str);
@@ -46,7 +49,7 @@ const SECTIONS: [Section; 18] = [
         &[
             ("id", Text),
             ("app_id", Text),
-            ("own_client_id", Text),
+            ("own_client_id", Ending),
             ("own_app_since", Time),
             ("accounts_url", Text),
             ("identity", Text),
@@ -222,7 +225,7 @@ impl Store {
     pub async fn holdings(&self, user: &UserId) -> Result<Option<Value>, Failure> {
         let mut document = Map::new();
         for (name, columns, from) in SECTIONS {
-            let names: Vec<_> = columns.iter().map(|(column, _)| *column).collect();
+            let names: Vec<_> = columns.iter().map(source).collect();
             let rows = self.held(&names, from, user).await?;
             let mut rows: Vec<_> = rows.into_iter().map(|row| written(columns, row)).collect();
             let value = if name == "person" {
@@ -234,6 +237,14 @@ impl Store {
             document.insert(name.to_owned(), value);
         }
         Ok(Some(Value::Object(document)))
+    }
+}
+
+/// What is selected for a column.
+const fn source((column, form): &(&'static str, As)) -> &'static str {
+    match form {
+        Ending => "(SELECT client_id FROM spotify_apps a WHERE a.id = app_id AND own_app_since IS NOT NULL)",
+        _ => column,
     }
 }
 
@@ -252,6 +263,7 @@ fn one(form: As, text: String) -> Value {
         Millis => json!(Timestamp::from_millis(number()).rfc3339()),
         Number => json!(number()),
         Words => json!(text.split_whitespace().collect::<Vec<_>>()),
+        Ending => Value::String(shortened(&text)),
         Json => serde_json::from_str(&text).unwrap_or(Value::String(text)),
     }
 }

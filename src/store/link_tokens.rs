@@ -4,7 +4,9 @@ use crate::ambient::Timestamp;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, SealedOwnApp, Store, corrupt, count_seals, reading, record, transaction, writing};
+use super::{
+    OwnClientId, Recorded, SealedOwnApp, Store, corrupt, count_seals, reading, record, transaction, writing,
+};
 
 /// The sealed tokens of a link.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ impl Store {
     pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
         let sql = "SELECT l.user_id, COALESCE(u.payer, u.id) AS payer, l.app_id, l.data_key_id, l.token_version, l.access_token,
                 l.access_expires_at, l.refresh_token, l.scope, l.reconnect_reason, l.own_client_id,
-                l.own_client_secret, l.own_app_since
+                l.sealed_client_id, l.own_client_secret, l.own_app_since
             FROM linked_accounts l JOIN users u ON u.id = l.user_id WHERE l.id = $1";
         let row: Option<TokensRow> =
             reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
@@ -140,17 +142,20 @@ struct TokensRow {
     scope: String,
     reconnect_reason: Option<String>,
     own_client_id: Option<String>,
+    sealed_client_id: Option<Vec<u8>>,
     own_client_secret: Option<Vec<u8>>,
     own_app_since: Option<i64>,
 }
 
 impl TokensRow {
     fn parse(self) -> Result<LinkTokens, Failure> {
+        let sealed = self.sealed_client_id.map(OwnClientId::Sealed);
+        let own_client_id = sealed.or(self.own_client_id.map(OwnClientId::Unsealed));
         Ok(LinkTokens {
             user: self.user_id.parse().map_err(corrupt)?,
             payer: self.payer,
             app: self.app_id.parse().map_err(corrupt)?,
-            own: self.own_client_id.map(|client_id| SealedOwnApp {
+            own: own_client_id.map(|client_id| SealedOwnApp {
                 client_id,
                 client_secret: self.own_client_secret,
                 since: self.own_app_since.unwrap_or_default(),

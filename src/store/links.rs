@@ -1,15 +1,14 @@
-//! Linked Spotify accounts: who has which, first and further logins with one, disconnecting.
+//! Linked Spotify accounts: who has which, first and further logins with one.
 
 use crate::ambient::Timestamp;
-use crate::crypto::token::TokenHash;
 use crate::domain::linking::MOST_ACCOUNTS;
+use crate::domain::own_app::shortened;
 use crate::domain::{AppId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::apps::{SealedOwnApp, bring_app, place, take_seat};
-use super::naming::NAMED_AS_PRIMARY;
+use super::apps::{place, take_seat};
+use super::own_apps::{BroughtApp, bring_app};
 use super::retry::is_unique_violation;
-use super::tombstones::bury;
 use super::{
     DataKeyRow, Recorded, Store, corrupt, count_seals, data_key_is_active, end_cached, lock_person, reading,
     record, transaction,
@@ -24,8 +23,8 @@ pub struct Link {
     pub user: UserId,
     /// Through which app.
     pub app: AppId,
-    /// The client id of that app, where it is the person's own.
-    pub own_client_id: Option<String>,
+    /// How that app's client id may be shown, where it is the person's own: its last digits.
+    pub own_app: Option<String>,
     /// Spotify's immutable account id, or `id:` and the user id.
     pub identity: String,
     /// Spotify's user id.
@@ -69,7 +68,7 @@ pub struct SaveLink {
     /// Through which app; of one that nobody brought before, the id that it gets.
     pub app: AppId,
     /// The app, where it is the person's own: it takes no seat.
-    pub own: Option<SealedOwnApp>,
+    pub own: Option<BroughtApp>,
     /// The accounts service.
     pub accounts_url: String,
     /// See [`Link::identity`].
@@ -160,13 +159,13 @@ impl Store {
         let link =
             "INSERT INTO linked_accounts (id, user_id, app_id, accounts_url, identity, spotify_user_id,
                 display_name, alias, primary_since, scope, authorized_at, data_key_id, token_version,
-                access_token, access_expires_at, refresh_token, created_at, own_client_id, own_client_secret,
+                access_token, access_expires_at, refresh_token, created_at, sealed_client_id, own_client_secret,
                 own_app_since)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
                 (SELECT $10 WHERE NOT EXISTS
                     (SELECT 1 FROM linked_accounts WHERE user_id = $2 AND primary_since IS NOT NULL)),
                 $9, $10, $11, 1, $12, $13, $14, $10, $15, $16, $17)";
-        let (now, own) = (save.now.secs(), SealedOwnApp::columns(save.own.as_ref()));
+        let (now, own) = (save.now.secs(), BroughtApp::columns(save.own.as_ref()));
         let saved = transaction!(self, tx => {
             if new.new_user {
                 sqlx::query(user)
@@ -222,14 +221,14 @@ impl Store {
             "UPDATE linked_accounts SET app_id = $3, identity = $4, spotify_user_id = $5, display_name = $6,
                 scope = $7, authorized_at = $8, data_key_id = $9, token_version = token_version + 1,
                 access_token = $10, access_expires_at = $11, refresh_token = $12,
-                own_client_id = $13, own_client_secret = $14, own_app_since = $15,
+                own_client_id = NULL, sealed_client_id = $13, own_client_secret = $14, own_app_since = $15,
                 lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL
             WHERE id = $1 AND token_version = $2";
         let seen = "UPDATE users SET last_seen_at = $3, display_name = CASE WHEN
                 EXISTS (SELECT 1 FROM linked_accounts WHERE id = $1 AND primary_since IS NOT NULL)
                 THEN $4 ELSE display_name END
             WHERE id = (SELECT user_id FROM linked_accounts WHERE id = $1 AND token_version = $2)";
-        let (now, own) = (save.now.secs(), SealedOwnApp::columns(save.own.as_ref()));
+        let (now, own) = (save.now.secs(), BroughtApp::columns(save.own.as_ref()));
         let saved = transaction!(self, tx => {
             let person = sqlx::query(seen)
                 .bind(id.as_str()).bind(version).bind(now).bind(&save.display_name)
@@ -267,45 +266,6 @@ impl Store {
         });
         Ok(saved)
     }
-
-    /// Removes a linked account with its tokens at once, from the files too. Where it was the primary one, the one linked
-    /// first becomes it, and the person is called as that one is. Where it was the last, the name from Spotify goes too, and `former` tells who may come back. `false` where there is none.
-    pub async fn unlink(
-        &self,
-        user: &UserId,
-        id: &LinkId,
-        (former, now): (Option<TokenHash>, Timestamp),
-        events: &[Recorded],
-    ) -> Result<bool, Failure> {
-        let promote = "UPDATE linked_accounts SET primary_since = $2
-            WHERE id = (SELECT id FROM linked_accounts WHERE user_id = $1 ORDER BY created_at, id LIMIT 1)
-            AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1 AND primary_since IS NOT NULL)";
-        let gone = transaction!(self, tx => {
-            if !lock_person!(tx, user) {
-                return Ok(false);
-            }
-            let gone = sqlx::query("DELETE FROM linked_accounts WHERE id = $1 AND user_id = $2")
-                .bind(id.as_str()).bind(user.as_str())
-                .execute(&mut *tx).await?.rows_affected() == 1;
-            if gone {
-                sqlx::query(promote).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
-                sqlx::query(NAMED_AS_PRIMARY).bind(user.as_str()).execute(&mut *tx).await?;
-                sqlx::query(AFTER_THE_LAST)
-                    .bind(user.as_str())
-                    .bind(former.as_ref().map(|hash| &hash.as_bytes()[..]))
-                    .execute(&mut *tx).await?;
-                bury!(tx, id.as_str(), now);
-                end_cached!(tx);
-                record!(tx, events);
-            }
-            gone
-        });
-        if gone {
-            self.drop_unused_apps().await;
-            self.empty_log().await;
-        }
-        Ok(gone)
-    }
 }
 
 /// A person who links an account is called as their primary one is; the first is that.
@@ -316,8 +276,8 @@ const KNOWN_PERSON: &str =
 
 /// How many envelopes a login brings.
 fn seals(save: &SaveLink) -> i64 {
-    let secret = save.own.as_ref().is_some_and(|own| own.client_secret.is_some());
-    1 + i64::from(save.refresh.is_some()) + i64::from(secret)
+    let own = save.own.as_ref().map_or(0, |own| 1 + i64::from(own.client_secret.is_some()));
+    1 + i64::from(save.refresh.is_some()) + own
 }
 
 macro_rules! add_data_key {
@@ -354,12 +314,9 @@ macro_rules! wrapped_in_time {
 }
 use wrapped_in_time;
 
-/// Of a person without any linked account no name from Spotify stays, and nobody else's account may take their place.
-const AFTER_THE_LAST: &str = "UPDATE users SET display_name = '', former_identity = $2 WHERE id = $1
-    AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)";
-
 const SELECT: &str =
-    "SELECT id, user_id, app_id, own_client_id, identity, spotify_user_id, display_name, alias, primary_since, scope,
+    "SELECT id, user_id, app_id, CASE WHEN own_app_since IS NOT NULL
+        THEN (SELECT client_id FROM spotify_apps a WHERE a.id = app_id) END AS own_app, identity, spotify_user_id, display_name, alias, primary_since, scope,
     authorized_at, reconnect_since, reconnect_reason, token_version FROM linked_accounts";
 
 #[derive(sqlx::FromRow)]
@@ -367,7 +324,7 @@ struct LinkRow {
     id: String,
     user_id: String,
     app_id: String,
-    own_client_id: Option<String>,
+    own_app: Option<String>,
     identity: String,
     spotify_user_id: String,
     display_name: String,
@@ -386,7 +343,7 @@ impl LinkRow {
             id: self.id.parse().map_err(corrupt)?,
             user: self.user_id.parse().map_err(corrupt)?,
             app: self.app_id.parse().map_err(corrupt)?,
-            own_client_id: self.own_client_id,
+            own_app: self.own_app.as_deref().map(shortened),
             identity: self.identity,
             spotify_user_id: self.spotify_user_id,
             display_name: self.display_name,

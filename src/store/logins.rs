@@ -213,6 +213,15 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Removes a login that was taken and that nothing comes from any more: what is sealed in it goes too.
+    pub async fn drop_login(&self, state: TokenHash) -> Result<(), Failure> {
+        let sql = "DELETE FROM logins WHERE state_hash = $1 AND used_at IS NOT NULL";
+        writing!(self, pool => sqlx::query(sql).bind(&state.as_bytes()[..]).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+}
+
 /// `None` for none.
 fn written(apps: &[AppId]) -> Option<String> {
     let ids: Vec<_> = apps.iter().map(AppId::as_str).collect();

@@ -45,6 +45,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (35, "told advisories", include_str!("migrations/0035_told_advisories.sql")),
     (36, "undoing", include_str!("migrations/0036_undoing.sql")),
     (37, "payers", include_str!("migrations/0037_payers.sql")),
+    (38, "sealed client ids", include_str!("migrations/0038_sealed_client_ids.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

@@ -84,7 +84,7 @@ pub struct Oldest {
     pub access_token: Option<i64>,
 }
 
-const SEALED: [(&str, &str, &str); 14] = [
+const SEALED: [(&str, &str, &str); 15] = [
     ("data_keys.wrapped", "data_keys", "wrapped"),
     ("purpose_keys.wrapped", "purpose_keys", "wrapped"),
     ("master_keys.handed_over", "master_keys", "handed_over"),
@@ -95,6 +95,7 @@ const SEALED: [(&str, &str, &str); 14] = [
     ("logins.verifier", "logins", "verifier"),
     ("refresh_tokens.successor", "refresh_tokens", "successor"),
     ("linked_accounts.own_client_secret", "linked_accounts", "own_client_secret"),
+    ("linked_accounts.sealed_client_id", "linked_accounts", "sealed_client_id"),
     ("audit_keys.wrapped", "audit_keys", "wrapped"),
     ("changes.content_key", "changes", "content_key"),
     ("changes.summary", "changes", "summary"),
@@ -125,7 +126,7 @@ const OWNED: [&str; 8] = [
         + (SELECT COUNT(*) FROM changes c JOIN data_keys k ON k.id = c.data_key_id WHERE k.user_id <> c.user_id)",
     "SELECT COUNT(*) FROM (SELECT wrapped FROM data_keys GROUP BY wrapped HAVING COUNT(*) > 1) AS copied",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l LEFT JOIN data_keys k ON k.id = l.data_key_id
-            WHERE k.id IS NULL AND COALESCE(l.access_token, l.refresh_token, l.own_client_secret) IS NOT NULL)
+            WHERE k.id IS NULL AND COALESCE(l.access_token, l.refresh_token, l.own_client_secret, l.sealed_client_id) IS NOT NULL)
         + (SELECT COUNT(*) FROM api_keys a LEFT JOIN data_keys k ON k.id = a.data_key_id
             WHERE k.id IS NULL AND a.signing_key IS NOT NULL)
         + (SELECT COUNT(*) FROM changes c LEFT JOIN data_keys k ON k.id = c.data_key_id WHERE k.id IS NULL)",
@@ -133,7 +134,7 @@ const OWNED: [&str; 8] = [
     "SELECT COUNT(*) FROM data_keys k JOIN master_keys m ON m.id = k.master_key_id WHERE m.state = 'retired'",
     "SELECT (SELECT COUNT(*) FROM linked_accounts l JOIN data_keys k ON k.id = l.data_key_id
             WHERE k.state = 'retired'
-                AND COALESCE(l.access_token, l.refresh_token, l.own_client_secret) IS NOT NULL)
+                AND COALESCE(l.access_token, l.refresh_token, l.own_client_secret, l.sealed_client_id) IS NOT NULL)
         + (SELECT COUNT(*) FROM api_keys a JOIN data_keys k ON k.id = a.data_key_id
             WHERE k.state = 'retired' AND a.signing_key IS NOT NULL)
         + (SELECT COUNT(*) FROM changes c JOIN data_keys k ON k.id = c.data_key_id WHERE k.state = 'retired')",

@@ -25,7 +25,7 @@ pub struct OldDataKey {
     pub state: String,
 }
 
-/// A linked account's sealed tokens, and the sealed secret of the app where that is the person's own.
+/// A linked account's sealed tokens, and the sealed client id and secret of the app where that is the person's own.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct SealedLink {
     /// The link.
@@ -40,9 +40,11 @@ pub struct SealedLink {
     pub access_token: Option<Vec<u8>>,
     /// The refresh token's envelope.
     pub refresh_token: Option<Vec<u8>>,
+    /// The envelope of the app's client id.
+    pub sealed_client_id: Option<Vec<u8>>,
     /// The envelope of the app's secret.
     pub own_client_secret: Option<Vec<u8>>,
-    /// When the app came, for which its secret is sealed.
+    /// When the app came, for which both are sealed.
     pub own_app_since: Option<i64>,
 }
 
@@ -84,7 +86,8 @@ pub type SealedUnder = (Vec<SealedLink>, Vec<SealedApiKey>, Vec<SealedChange>);
 const OLD: &str = "((k.state = 'active' AND COALESCE(k.rotation_id, '') <> $1 AND k.created_at <= $2)
     OR (k.state = 'retired' AND (
         EXISTS (SELECT 1 FROM linked_accounts l WHERE l.user_id = k.user_id AND l.data_key_id = k.id
-            AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL OR l.own_client_secret IS NOT NULL)
+            AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL OR l.own_client_secret IS NOT NULL
+                OR l.sealed_client_id IS NOT NULL)
             AND NOT EXISTS (SELECT 1 FROM rotation_exceptions e
                 WHERE e.rotation_id = $1 AND e.in_table = 'linked_accounts' AND e.row_id = l.id))
         OR EXISTS (SELECT 1 FROM api_keys a WHERE a.user_id = k.user_id AND a.data_key_id = k.id
@@ -97,7 +100,8 @@ const OLD: &str = "((k.state = 'active' AND COALESCE(k.rotation_id, '') <> $1 AN
         WHERE e.rotation_id = $1 AND e.in_table = 'data_keys' AND e.row_id = k.id)";
 
 const LINK: &str =
-    "SELECT id, user_id, data_key_id, token_version, access_token, refresh_token, own_client_secret, own_app_since
+    "SELECT id, user_id, data_key_id, token_version, access_token, refresh_token, own_client_secret, sealed_client_id,
+        own_app_since
     FROM linked_accounts";
 const API_KEY: &str = "SELECT id, user_id, data_key_id, signing_key FROM api_keys";
 const CHANGE: &str = "SELECT id, user_id, link_id, data_key_id, content_key FROM changes";
@@ -118,12 +122,16 @@ macro_rules! write_values {
                 .bind(sealed.access_token.as_deref())
                 .bind(sealed.refresh_token.as_deref())
                 .bind(sealed.own_client_secret.as_deref())
+                .bind(read.sealed_client_id.as_deref())
+                .bind(sealed.sealed_client_id.as_deref())
                 .execute(&mut *$tx)
                 .await?
                 .rows_affected();
             $done.rewritten += changed;
             $done.overtaken += 1 - changed.min(1);
-            seals += (2 + i64::from(sealed.own_client_secret.is_some())) * changed.cast_signed();
+            let own = [&sealed.own_client_secret, &sealed.sealed_client_id];
+            let own = own.into_iter().map(|sealed| i64::from(sealed.is_some())).sum::<i64>();
+            seals += (2 + own) * changed.cast_signed();
         }
         for (read, sealed) in &$person.api_keys {
             let changed = sqlx::query(RESEAL_API_KEY)
@@ -304,10 +312,10 @@ const FRESH: &str = "INSERT INTO data_keys
     VALUES ($1, $2, $3, $4, 'active', $5, 0, $6)";
 const RESEAL_LINK: &str =
     "UPDATE linked_accounts SET data_key_id = $7, access_token = $8, refresh_token = $9,
-        own_client_secret = $10
+        own_client_secret = $10, sealed_client_id = $12
     WHERE id = $1 AND token_version = $2 AND data_key_id = $3
         AND access_token IS NOT DISTINCT FROM $4 AND refresh_token IS NOT DISTINCT FROM $5
-        AND own_client_secret IS NOT DISTINCT FROM $6";
+        AND own_client_secret IS NOT DISTINCT FROM $6 AND sealed_client_id IS NOT DISTINCT FROM $11";
 const RESEAL_API_KEY: &str = "UPDATE api_keys SET data_key_id = $4, signing_key = $5
     WHERE id = $1 AND data_key_id = $2 AND signing_key = $3";
 const RESEAL_CHANGE: &str = "UPDATE changes SET data_key_id = $4, content_key = $5

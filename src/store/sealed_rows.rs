@@ -42,9 +42,10 @@ pub struct WholeChange {
 }
 
 const LINKS: &str = "SELECT l.id, l.user_id, COALESCE(l.data_key_id, '') AS data_key_id, l.token_version,
-        l.access_token, l.refresh_token, l.own_client_secret, l.own_app_since, k.wrapped
+        l.access_token, l.refresh_token, l.own_client_secret, l.sealed_client_id, l.own_app_since, k.wrapped
     FROM linked_accounts l LEFT JOIN data_keys k ON k.id = l.data_key_id
-    WHERE l.id > $1 AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL OR l.own_client_secret IS NOT NULL)
+    WHERE l.id > $1 AND (l.access_token IS NOT NULL OR l.refresh_token IS NOT NULL OR l.own_client_secret IS NOT NULL
+        OR l.sealed_client_id IS NOT NULL)
     ORDER BY l.id LIMIT $2";
 const API_KEYS: &str =
     "SELECT a.id, a.user_id, COALESCE(a.data_key_id, '') AS data_key_id, a.signing_key, k.wrapped

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::own_apps::own_name;
 use super::{KeyRing, Vault};
 use crate::ambient::{Dice, Timestamp};
 use crate::domain::placement::{self, Candidate, Filled};
@@ -180,6 +181,7 @@ async fn registered(
             id: AppId::mint(dice.bytes()),
             accounts_url: accounts_url.to_owned(),
             client_id: credentials.client_id.clone(),
+            own_name: own_name(ring, &credentials.client_id)?,
             secret_id: credentials.client_secret.is_some().then(|| secret_id.clone()),
             quota_mode: quota.name().to_owned(),
             seats,

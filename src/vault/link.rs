@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::ambient::Timestamp;
 use crate::crypto::keys::SealingKey;
 use crate::crypto::token::TokenHash;
 use crate::domain::event::{Event, EventCode};
@@ -10,7 +9,7 @@ use crate::domain::own_app::OwnApp;
 use crate::domain::{AppId, DataKeyId, KeyPurpose, LinkId, UserId};
 use crate::failure::Failure;
 use crate::spotify::TokenSet;
-use crate::store::{DataKeyRow, Link, NewLink, SaveLink, Saved, SealedOwnApp};
+use crate::store::{DataKeyRow, Link, NewLink, SaveLink, Saved};
 
 use super::Vault;
 use super::seal::Column;
@@ -151,11 +150,11 @@ impl Vault {
         let version = link.token_version + 1;
         let known = Ok((linked.link.clone(), link.token_version));
         let save = match opened {
-            Ok(key) => self.sealed(login, (&linked, row.id, &key), version, known),
+            Ok(key) => self.sealed(login, (&linked, row.id, &key), version, known)?,
             // Somebody has been at their key in the database: what it sealed is lost, and they are here again.
             Err(_) => {
                 let (key, fresh) = self.mint_data_key(&linked.user);
-                let save = self.sealed(login, (&linked, fresh.id.clone(), &key), version, known);
+                let save = self.sealed(login, (&linked, fresh.id.clone(), &key), version, known)?;
                 SaveLink { instead: Some((fresh, row.id)), ..save }
             }
         };
@@ -177,7 +176,7 @@ impl Vault {
             new_data_key: row,
             alias: self.free_alias(&linked, login.alias.as_deref()).await?,
         };
-        Ok((self.sealed(login, (&linked, id, &key), 1, Err(new)), linked))
+        Ok((self.sealed(login, (&linked, id, &key), 1, Err(new))?, linked))
     }
 
     async fn key_for(
@@ -215,14 +214,16 @@ impl Vault {
         (linked, data_key, key): (&Linked, DataKeyId, &SealingKey),
         version: i64,
         link: Result<(LinkId, i64), NewLink>,
-    ) -> SaveLink {
+    ) -> Result<SaveLink, Failure> {
         let now = self.0.clock.now();
+        let own = login.own.as_ref();
+        let own = own.map(|own| self.brought(own, (&linked.user, &linked.link, key), now)).transpose()?;
         let at = |column| (column, &linked.user, &linked.link, version);
         let refresh = login.tokens.refresh_token.as_ref();
-        SaveLink {
+        Ok(SaveLink {
             link,
             app: login.app.clone(),
-            own: login.own.as_ref().map(|own| self.sealed_app(own, (linked, key), now)),
+            own,
             accounts_url: self.0.apps.accounts_url().to_owned(),
             identity: identity(login),
             payer: self.payer(&identity(login)),
@@ -235,23 +236,7 @@ impl Vault {
             access_expires_at: now.plus(login.tokens.expires_in),
             refresh: refresh.map(|token| self.seal(key, at(Column::Refresh), token.expose())),
             now,
-        }
-    }
-
-    fn sealed_app(
-        &self,
-        own: &OwnApp,
-        (linked, key): (&Linked, &SealingKey),
-        now: Timestamp,
-    ) -> SealedOwnApp {
-        let since = now.secs();
-        let at = (Column::ClientSecret, &linked.user, &linked.link, since);
-        let secret = own.client_secret.as_ref();
-        SealedOwnApp {
-            client_id: own.client_id.clone(),
-            client_secret: secret.map(|secret| self.seal(key, at, secret.expose())),
-            since,
-        }
+        })
     }
 
     fn events(&self, linked: &Linked, login: &LoginAtSpotify) -> Vec<crate::store::Recorded> {

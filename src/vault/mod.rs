@@ -4,6 +4,7 @@
 mod apps;
 pub mod changes;
 mod link;
+mod own_apps;
 mod proof;
 mod refresh;
 mod ring;

@@ -7,9 +7,9 @@ use crate::store::{SealedApiKey, SealedLink, WholeChange};
 use super::seal::{place, sealed_columns, version_of};
 use super::{changes, signing};
 
-/// Whether the access token, the refresh token and the secret of the person's own app open with a data key; `None` for one
-/// that is not there.
-pub fn link_opens(key: &SealingKey, link: &SealedLink) -> [Option<Result<(), OpenError>>; 3] {
+/// Whether the access token, the refresh token, and secret and client id of the person's own app open with a data key;
+/// `None` for one that is not there.
+pub fn link_opens(key: &SealingKey, link: &SealedLink) -> [Option<Result<(), OpenError>>; 4] {
     sealed_columns(link).map(|(column, sealed)| {
         let place = place(column, &link.user_id, &link.id, version_of(column, link));
         sealed.map(|sealed| envelope::open(key, &place, sealed).map(drop))

@@ -8,13 +8,12 @@ use tokio::sync::Mutex;
 
 use crate::crypto::SecretString;
 use crate::domain::event::{Event, EventCode};
-use crate::domain::own_app::OwnApp;
 use crate::domain::{AppId, LinkId};
 use crate::failure::Failure;
 use crate::spotify::quota::Charge;
 use crate::spotify::token::Holder;
 use crate::spotify::{AccessToken, AccountsError, AppCredentials, QuotaMode, TokenSet};
-use crate::store::{LinkTokens, SealedOwnApp};
+use crate::store::LinkTokens;
 
 use super::seal::Column;
 use super::{APP_REMOVED, CallError, EARLY, OWN_APP_REFUSED, Opened, Vault};
@@ -99,7 +98,7 @@ impl Vault {
     }
 
     /// What a column holds; `None` where it was sealed anew since it was read, so that it has to be read again.
-    async fn opened_column(
+    pub(super) async fn opened_column(
         &self,
         link: &LinkId,
         tokens: &LinkTokens,
@@ -107,7 +106,7 @@ impl Vault {
         sealed: &[u8],
     ) -> Result<Option<SecretString>, CallError> {
         let version = match (column, &tokens.own) {
-            (Column::ClientSecret, Some(own)) => own.since,
+            (Column::ClientSecret | Column::ClientId, Some(own)) => own.since,
             _ => tokens.version,
         };
         let opened = match self.data_key(&tokens.data_key, &tokens.user).await? {
@@ -206,42 +205,6 @@ impl Vault {
                 self.0.accounts.refresh(&now.credentials, old).await
             }
             _ => answer,
-        }
-    }
-
-    /// `None` where the link changed meanwhile.
-    async fn own_credentials(
-        &self,
-        link: &LinkId,
-        tokens: &LinkTokens,
-        own: &SealedOwnApp,
-    ) -> Result<Option<AppCredentials>, CallError> {
-        let client_secret = match own.client_secret.as_deref() {
-            Some(sealed) => match self.opened_column(link, tokens, Column::ClientSecret, sealed).await? {
-                Some(secret) => Some(secret),
-                None => return Ok(None),
-            },
-            None => None,
-        };
-        Ok(Some(AppCredentials { client_id: own.client_id.clone(), client_secret }))
-    }
-
-    /// The person's own app that an account is linked through; `None` where it is not through one that may be used.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn own_app(&self, link: &LinkId) -> Result<Option<OwnApp>, Failure> {
-        let Some(tokens) = self.0.store.link_tokens(link).await? else { return Ok(None) };
-        let Some(own) = tokens.own.as_ref().filter(|_| self.0.apps.own_ones_may_come()) else {
-            return Ok(None);
-        };
-        match self.own_credentials(link, &tokens, own).await {
-            Ok(Some(AppCredentials { client_id, client_secret })) => {
-                Ok(Some(OwnApp { client_id, client_secret }))
-            }
-            Err(CallError::Failure(failure)) => Err(failure),
-            // What does not open was told to the trail; PKCE does without it.
-            _ => Ok(Some(OwnApp { client_id: own.client_id.clone(), client_secret: None })),
         }
     }
 

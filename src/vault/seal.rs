@@ -20,22 +20,25 @@ pub(super) enum Column {
     Refresh,
     /// Of an app that is the person's own.
     ClientSecret,
+    /// Of the same.
+    ClientId,
 }
 
 /// Each sealed column of a link, with what is in it.
-pub(super) fn sealed_columns(link: &SealedLink) -> [(Column, Option<&[u8]>); 3] {
+pub(super) fn sealed_columns(link: &SealedLink) -> [(Column, Option<&[u8]>); 4] {
     [
         (Column::Access, link.access_token.as_deref()),
         (Column::Refresh, link.refresh_token.as_deref()),
         (Column::ClientSecret, link.own_client_secret.as_deref()),
+        (Column::ClientId, link.sealed_client_id.as_deref()),
     ]
 }
 
-/// What a column is sealed for: tokens for their version, an app's secret for the time at which it came.
+/// What a column is sealed for: tokens for their version, an app's id and secret for the time at which it came.
 pub(super) fn version_of(column: Column, link: &SealedLink) -> i64 {
     match column {
         Column::Access | Column::Refresh => link.token_version,
-        Column::ClientSecret => link.own_app_since.unwrap_or_default(),
+        Column::ClientSecret | Column::ClientId => link.own_app_since.unwrap_or_default(),
     }
 }
 
@@ -49,6 +52,7 @@ pub(super) const fn place<'a>(
         Column::Access => "access_token",
         Column::Refresh => "refresh_token",
         Column::ClientSecret => "own_client_secret",
+        Column::ClientId => "sealed_client_id",
     };
     Place { table: "linked_accounts", column, user, row: link, version }
 }

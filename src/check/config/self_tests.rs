@@ -132,33 +132,36 @@ pub fn binding(dice: &Dice) -> Vec<SelfTest> {
         access_token: seal("access_token", b"one"),
         refresh_token: seal("refresh_token", b"two"),
         own_client_secret: seal("own_client_secret", b"three"),
+        sealed_client_id: seal("sealed_client_id", b"four"),
         own_app_since: Some(7),
     };
     let opens =
         |key: &SealingKey, link: &SealedLink| link_opens(key, link).map(|opened| opened == Some(Ok(())));
-    let refused = |name, link: SealedLink| SelfTest { name, holds: opens(&key, &link) == [false; 3] };
+    let refused = |name, link: SealedLink| SelfTest { name, holds: opens(&key, &link) == [false; 4] };
     let cut = |sealed: &Option<Vec<u8>>| sealed.as_ref().map(|bytes| bytes[..bytes.len() - 1].to_vec());
     let swapped = SealedLink {
         access_token: own.refresh_token.clone(),
         refresh_token: own.own_client_secret.clone(),
-        own_client_secret: own.access_token.clone(),
+        own_client_secret: own.sealed_client_id.clone(),
+        sealed_client_id: own.access_token.clone(),
         ..own.clone()
     };
     let shorter = SealedLink {
         access_token: cut(&own.access_token),
         refresh_token: cut(&own.refresh_token),
         own_client_secret: cut(&own.own_client_secret),
+        sealed_client_id: cut(&own.sealed_client_id),
         ..own.clone()
     };
     let older = SealedLink { token_version: 6, own_app_since: Some(6), ..own.clone() };
     vec![
-        SelfTest { name: "its own place", holds: opens(&key, &own) == [true; 3] },
+        SelfTest { name: "its own place", holds: opens(&key, &own) == [true; 4] },
         refused("another person", SealedLink { user_id: "u_2".to_owned(), ..own.clone() }),
         refused("another row", SealedLink { id: "l_2".to_owned(), ..own.clone() }),
         refused("the other column", swapped),
         refused("an older version of its row", older),
         refused("a byte less", shorter),
-        SelfTest { name: "another key", holds: opens(&other, &own) == [false; 3] },
+        SelfTest { name: "another key", holds: opens(&other, &own) == [false; 4] },
     ]
 }
 

@@ -72,7 +72,7 @@ impl About<'_> {
     }
 
     fn is_on_own_app(&self) -> bool {
-        self.link.is_some_and(|link| link.own_client_id.is_some())
+        self.link.is_some_and(|link| link.own_app.is_some())
     }
 
     /// What is said of an account in place of what is true of most; message without code.

@@ -316,12 +316,12 @@ fn data_key_id(id: &crate::crypto::keys::KeyId) -> String {
 fn open_link(
     link: &SealedLink,
     key: &SealingKey,
-) -> Result<[Option<zeroize::Zeroizing<Vec<u8>>>; 3], OpenError> {
-    let [access, refresh, secret] = sealed_columns(link).map(|(column, sealed)| {
+) -> Result<[Option<zeroize::Zeroizing<Vec<u8>>>; 4], OpenError> {
+    let [access, refresh, secret, client_id] = sealed_columns(link).map(|(column, sealed)| {
         let place = place(column, &link.user_id, &link.id, version_of(column, link));
         sealed.map(|sealed| envelope::open(key, &place, sealed)).transpose()
     });
-    Ok([access?, refresh?, secret?])
+    Ok([access?, refresh?, secret?, client_id?])
 }
 
 fn link_anew(
@@ -329,7 +329,7 @@ fn link_anew(
     (old, new): (&SealingKey, &SealingKey),
     dice: &Dice,
 ) -> Result<SealedLink, OpenError> {
-    let [access, refresh, secret] = open_link(link, old)?;
+    let [access, refresh, secret, client_id] = open_link(link, old)?;
     let seal = |column, plain: Option<zeroize::Zeroizing<Vec<u8>>>| {
         let place = place(column, &link.user_id, &link.id, version_of(column, link));
         plain.map(|plain| envelope::seal(new, &place, &plain, &dice.bytes()))
@@ -338,6 +338,7 @@ fn link_anew(
         access_token: seal(Column::Access, access),
         refresh_token: seal(Column::Refresh, refresh),
         own_client_secret: seal(Column::ClientSecret, secret),
+        sealed_client_id: seal(Column::ClientId, client_id),
         ..link.clone()
     })
 }

@@ -4,6 +4,7 @@ mod apart;
 mod ended;
 mod own_apps;
 mod placement;
+mod sealed_ids;
 mod standing;
 
 use futures_util::future::join_all;

@@ -180,7 +180,7 @@ fn link(now: Timestamp) -> Link {
         id: LinkId::mint([7; 16]),
         user: UserId::mint([1; 16]),
         app: AppId::mint([2; 16]),
-        own_client_id: None,
+        own_app: None,
         identity: "account-id-1".to_owned(),
         spotify_user_id: "listener".to_owned(),
         display_name: "Lis\u{202e}tener".to_owned(),

@@ -4,7 +4,7 @@ use std::fs;
 
 use spotify_mcp::domain::AppId;
 use spotify_mcp::domain::event::{Event, EventCode};
-use spotify_mcp::store::{Recorded, SaveLink, SealedOwnApp};
+use spotify_mcp::store::{BroughtApp, Recorded, SaveLink};
 
 use super::fixtures::{Person, at, event, fresh, grant, person, waiting};
 use super::links::refreshed;
@@ -79,9 +79,15 @@ async fn journal(raw: &Raw, person: &Person, name: &str, hash: &str) {
     .await;
 }
 
-fn own_app(name: &str) -> SealedOwnApp {
-    let client_secret = Some(b"sealed secret".to_vec());
-    SealedOwnApp { client_id: format!("own app of {name}"), client_secret, since: 1 }
+fn own_app(name: &str) -> BroughtApp {
+    let (sealed_id, client_secret) = (b"sealed id".to_vec(), Some(b"sealed secret".to_vec()));
+    BroughtApp {
+        name: format!("own app of {name}"),
+        client_id: name.to_owned(),
+        sealed_id,
+        client_secret,
+        since: 1,
+    }
 }
 
 /// Tables that hold rows of people by their id.

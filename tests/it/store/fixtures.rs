@@ -54,6 +54,7 @@ pub async fn app(store: &Store, name: &str, seats: Option<i64>) -> AppId {
         id: AppId::mint(fresh()),
         accounts_url: ACCOUNTS.to_owned(),
         client_id: name.to_owned(),
+        own_name: format!("own:{name}"),
         secret_id: None,
         quota_mode: "development".to_owned(),
         seats,

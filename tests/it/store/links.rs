@@ -16,6 +16,7 @@ async fn an_app_keeps_its_id_and_takes_new_settings() {
             id: AppId::mint(fresh()),
             accounts_url: "https://sandbox.example".to_owned(),
             client_id: "app".to_owned(),
+            own_name: "own:app".to_owned(),
             secret_id: None,
             quota_mode: "extended".to_owned(),
             seats: None,

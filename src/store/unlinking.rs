@@ -1,0 +1,64 @@
+//! Disconnecting a Spotify account: with all that was kept of it, at once.
+
+use crate::ambient::Timestamp;
+use crate::crypto::token::TokenHash;
+use crate::domain::{LinkId, UserId};
+use crate::failure::Failure;
+
+use super::naming::NAMED_AS_PRIMARY;
+use super::tombstones::bury;
+use super::{Recorded, Store, end_cached, lock_person, record, transaction};
+
+impl Store {
+    /// Removes a linked account with its tokens at once, from the files too. Where it was the primary one, the one linked
+    /// first becomes it, and the person is called as that one is. Where it was the last, the name from Spotify goes too, and `former` tells who may come back. `false` where there is none.
+    pub async fn unlink(
+        &self,
+        user: &UserId,
+        id: &LinkId,
+        (former, now): (Option<TokenHash>, Timestamp),
+        events: &[Recorded],
+    ) -> Result<bool, Failure> {
+        let promote = "UPDATE linked_accounts SET primary_since = $2
+            WHERE id = (SELECT id FROM linked_accounts WHERE user_id = $1 ORDER BY created_at, id LIMIT 1)
+            AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1 AND primary_since IS NOT NULL)";
+        let gone = transaction!(self, tx => {
+            if !lock_person!(tx, user) {
+                return Ok(false);
+            }
+            for sql in [ITS_LOGINS, ITS_PAGES] {
+                sqlx::query(sql).bind(id.as_str()).bind(user.as_str()).execute(&mut *tx).await?;
+            }
+            let gone = sqlx::query("DELETE FROM linked_accounts WHERE id = $1 AND user_id = $2")
+                .bind(id.as_str()).bind(user.as_str())
+                .execute(&mut *tx).await?.rows_affected() == 1;
+            if gone {
+                sqlx::query(promote).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
+                sqlx::query(NAMED_AS_PRIMARY).bind(user.as_str()).execute(&mut *tx).await?;
+                sqlx::query(AFTER_THE_LAST)
+                    .bind(user.as_str())
+                    .bind(former.as_ref().map(|hash| &hash.as_bytes()[..]))
+                    .execute(&mut *tx).await?;
+                bury!(tx, id.as_str(), now);
+                end_cached!(tx);
+                record!(tx, events);
+            }
+            gone
+        });
+        if gone {
+            self.drop_unused_apps().await;
+            self.empty_log().await;
+        }
+        Ok(gone)
+    }
+}
+
+/// Of a person without any linked account no name from Spotify stays, and nobody else's account may take their place.
+const AFTER_THE_LAST: &str = "UPDATE users SET display_name = '', former_identity = $2 WHERE id = $1
+    AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1)";
+
+/// What an account was to be called stands where it was linked, too.
+const ITS_LOGINS: &str = "DELETE FROM logins WHERE user_id = $2 AND purpose = 'link'
+    AND alias = (SELECT alias FROM linked_accounts WHERE id = $1 AND user_id = $2)";
+const ITS_PAGES: &str = "DELETE FROM link_pages WHERE user_id = $2
+    AND (used_at IS NOT NULL OR alias = (SELECT alias FROM linked_accounts WHERE id = $1 AND user_id = $2))";
