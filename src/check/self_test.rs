@@ -1,12 +1,13 @@
 //! The self-test: every check on facts on which it passes, and on the same facts with one thing wrong, on which it fails.
 //!
 //! The rules are the very ones that judge a server; the facts are made up, by each area's `cases`, or gathered from files
-//! that `sandbox` writes. Never: a check that is taken for shown because it was not tried.
+//! and listeners of its own. Never: a check that is taken for shown because it was not tried.
 
+mod listeners;
 mod sandbox;
 
 use super::catalogue::{Area, Catalogue, Check};
-use super::finding::{State, Verdict};
+use super::finding::{Seen, State, Verdict};
 use super::profile::Profile;
 use super::rule::{Ground, Rule};
 use super::temporary::Folder;
@@ -56,12 +57,14 @@ pub struct Trial {
 pub enum Proof {
     /// Files in a folder of its own, looked at as a server's are, and the same with one thing in them changed.
     Files,
+    /// TLS servers on loopback, met as any server is, and one of them with a fault.
+    Listeners,
     /// Made-up facts: its rule alone was tried, and not how facts are gathered. Why, where it is known.
     Facts(Option<String>),
 }
 
-/// As [`run`], and on real files wherever that shows a check both ways on this machine.
-pub async fn run_on_files(catalogue: &Catalogue, profile: Profile, dice: &Dice) -> Vec<Trial> {
+/// As [`run`], and on real files and listeners wherever they show a check both ways on this machine.
+pub async fn run_for_real(catalogue: &Catalogue, profile: Profile, dice: &Dice) -> Vec<Trial> {
     let mut trials = run(catalogue, profile, dice);
     let stage = Stage { catalogue, profile };
     match Folder::fresh(dice) {
@@ -70,6 +73,7 @@ pub async fn run_on_files(catalogue: &Catalogue, profile: Profile, dice: &Dice) 
         }
         Ok(folder) => sandbox::try_all(&stage, (&folder.0, dice), &mut trials).await,
     }
+    listeners::try_all(&stage, dice, &mut trials).await;
     trials
 }
 
@@ -139,6 +143,20 @@ impl Stage<'_> {
     }
 }
 
+/// What a check said of something real: sound, and changed.
+type Tried = Seen<(Vec<Verdict>, Vec<Verdict>)>;
+
+impl Proof {
+    /// As reports name it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Listeners => "listeners",
+            Self::Facts(_) => "facts",
+        }
+    }
+}
+
 impl Trial {
     fn unshown(check: &Check, why: &str) -> Self {
         Self {
@@ -151,6 +169,22 @@ impl Trial {
             unshown: Some(why.to_owned()),
             is_off: false,
             proof: Proof::Facts(None),
+        }
+    }
+
+    /// Takes what a check said of something real: sound, and changed. Where that does not show it on this machine,
+    /// made-up facts still do.
+    fn take(&mut self, (mutation, proof): (&str, Proof), tried: Tried) {
+        match tried.map(|(sound, changed)| (fault(&sound, &changed), sound, changed)) {
+            Err(unseen) => self.proof = Proof::Facts(Some(unseen.why)),
+            Ok((Some(why), ..)) => {
+                self.proof = Proof::Facts(Some(format!("on {}, {why}", proof.name())));
+            }
+            Ok((None, sound, changed)) if self.unshown.is_none() => {
+                (self.sound, self.changed) = (sound, changed);
+                (self.mutation, self.proof) = (mutation.to_owned(), proof);
+            }
+            Ok(_) => {}
         }
     }
 

@@ -63,7 +63,7 @@ enum Command {
     Runtime(Ask),
     /// Record that a task which no program can see was done
     Attest(attest::Args),
-    /// Show every check both passing and failing, on made-up facts
+    /// Show every check both passing and failing, on files and listeners of its own or made-up facts
     SelfTest(self_test::Args),
 }
 

@@ -12,6 +12,7 @@ pub mod live;
 pub mod proof;
 mod rules;
 pub mod signing;
+mod staged;
 mod suites;
 mod targets;
 pub mod tls;
@@ -20,6 +21,7 @@ pub mod web;
 pub use cases::cases;
 pub use gather::gather;
 pub use rules::RULES;
+pub use staged::{Staged, staged};
 
 use std::net::SocketAddr;
 

@@ -82,15 +82,15 @@ fn said(answer: &Result<u16, EgressError>) -> String {
 
 /// A throw-away authority and certificates by it. They exist for the moment of the probe, and are trusted by its gate
 /// alone.
-struct Certificates {
-    authority: CertificateDer<'static>,
+pub(super) struct Certificates {
+    pub(super) authority: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
-type Pair = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub(super) type Pair = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 impl Certificates {
-    fn new() -> Result<Self, rcgen::Error> {
+    pub(super) fn new() -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -98,7 +98,7 @@ impl Certificates {
         Ok(Self { authority, issuer: Issuer::new(params, key) })
     }
 
-    fn issue(&self, name: &str, expired: bool, by_itself: bool) -> Result<Pair, rcgen::Error> {
+    pub(super) fn issue(&self, name: &str, expired: bool, by_itself: bool) -> Result<Pair, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new([name.to_owned()])?;
         if expired {
@@ -113,8 +113,8 @@ impl Certificates {
 }
 
 /// A listener of the moment; gone with it.
-struct Local {
-    address: SocketAddr,
+pub(super) struct Local {
+    pub(super) address: SocketAddr,
     task: JoinHandle<()>,
 }
 
@@ -174,7 +174,7 @@ fn trusting(certificates: &Certificates, address: SocketAddr, clock: &Clock) -> 
         .map_err(|error| unseen(error.to_string()))
 }
 
-async fn secured((certificate, key): Pair) -> Seen<Local> {
+pub(super) async fn secured((certificate, key): Pair) -> Seen<Local> {
     let unseen = |error: rustls::Error| Unseen::because(format!("no TLS server for the probe: {error}"));
     let config = ServerConfig::builder_with_provider(Arc::new(certificate::provider()))
         .with_safe_default_protocol_versions()
@@ -195,7 +195,7 @@ async fn secured((certificate, key): Pair) -> Seen<Local> {
 }
 
 /// Answers each connection with these bytes, and counts them.
-async fn answering(bytes: Vec<u8>, asked: Arc<AtomicUsize>) -> Seen<Local> {
+pub(super) async fn answering(bytes: Vec<u8>, asked: Arc<AtomicUsize>) -> Seen<Local> {
     let (listener, address) = bound().await?;
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::{Proof, Stage, Trial, fault};
+use super::{Proof, Stage, Trial, Tried};
 use crate::ambient::{Clock, Dice};
 use crate::check::{Request, Rule, Runs, Unseen, Verdict, config, data};
 use crate::config::{Purpose, Sources, master_key};
@@ -162,36 +162,14 @@ pub(super) async fn try_all(stage: &Stage<'_>, (folder, dice): (&Path, &Dice), t
     for change in CONFIGURED {
         if let Some(trial) = trials.iter_mut().find(|trial| trial.id == change.0 && !trial.is_off) {
             let tried = desk.on_configuration(stage, change).await;
-            take(trial, change.1, desk.without_folder(tried));
+            trial.take((change.1, Proof::Files), desk.without_folder(tried));
         }
     }
     for change in STORED {
         if let Some(trial) = trials.iter_mut().find(|trial| trial.id == change.0 && !trial.is_off) {
             let tried = desk.on_database(stage, change).await;
-            take(trial, change.1, desk.without_folder(tried));
+            trial.take((change.1, Proof::Files), desk.without_folder(tried));
         }
-    }
-}
-
-/// What a check said of files: sound, and changed.
-type Tried = Result<(Vec<Verdict>, Vec<Verdict>), Unseen>;
-
-/// Where files do not show it on this machine, made-up facts still do.
-fn take(trial: &mut Trial, mutation: &str, tried: Tried) {
-    let (sound, changed) = match tried {
-        Ok(tried) => tried,
-        Err(unseen) => {
-            trial.proof = Proof::Facts(Some(unseen.why));
-            return;
-        }
-    };
-    match fault(&sound, &changed) {
-        Some(why) => trial.proof = Proof::Facts(Some(format!("on files, {why}"))),
-        None if trial.unshown.is_none() => {
-            (trial.sound, trial.changed) = (sound, changed);
-            (trial.mutation, trial.proof) = (mutation.to_owned(), Proof::Files);
-        }
-        None => {}
     }
 }
 

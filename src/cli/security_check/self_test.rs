@@ -1,6 +1,6 @@
 //! `security-check self-test`: every check seen passing where nothing is wrong, and failing where one thing is.
 //!
-//! On files of its own or made-up facts, by the policies that a run would judge by. Never: looking at what is on this
+//! On files and listeners of its own or made-up facts, by the policies that a run would judge by. Never: looking at what is on this
 //! machine already.
 
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use crate::cli::output::{Exit, Refused, paragraph};
 /// Help below the options.
 const AFTER: &str = "\
 Each check judges something with nothing against it, then the same with one thing wrong: files that are written to a temporary \
-folder and looked at as a server's would be ('on files'), or made-up facts, where its rule alone is tried ('on facts'). Exit \
+folder and looked at as a server's would be ('on files'), TLS servers on loopback ('on listeners'), or made-up facts, where its rule alone is tried ('on facts'). Exit \
 status: 0 every check passed on the first and failed on the second; 1 one could not be shown, and it is named with the reason; \
 2 wrong usage.
 
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let selection = Selection { only: args.only.clone(), ..Selection::default() };
     super::ask::known(&selection, &catalogue)?;
     let profile = Profile::named(&args.profile).unwrap_or(Profile::Production);
-    let mut trials = runtime()?.block_on(self_test::run_on_files(&catalogue, profile, &Dice::system()));
+    let mut trials = runtime()?.block_on(self_test::run_for_real(&catalogue, profile, &Dice::system()));
     trials.retain(|trial| catalogue.check(&trial.id).is_some_and(|check| selection.names(check)));
     let unshown = trials.iter().filter(|trial| trial.unshown.is_some()).count();
     let text = in_words(&trials, profile, global.verbose > 0);
@@ -64,7 +64,7 @@ fn in_words(trials: &[Trial], profile: Profile, verbose: bool) -> String {
             (Some(why), _) => paragraph(&format!("{}  NOT SHOWN  ", trial.id), why),
             (None, Some(failure)) if verbose => at_length(trial, failure),
             (None, Some(_)) => paragraph(
-                &format!("{}  on {}  passes, and fails where  ", trial.id, name(&trial.proof)),
+                &format!("{}  on {}  passes, and fails where  ", trial.id, trial.proof.name()),
                 &trial.mutation,
             ),
             (None, None) => format!("{}  the profile {} has no such check\n", trial.id, profile.name()),
@@ -73,10 +73,13 @@ fn in_words(trials: &[Trial], profile: Profile, verbose: bool) -> String {
     let tried = trials.iter().filter(|trial| !trial.is_off).count();
     let shown = trials.iter().filter(|trial| trial.is_shown()).count();
     let rules = if tried == 1 { "rule" } else { "rules" };
-    let files = trials.iter().filter(|trial| trial.is_shown() && trial.proof == Proof::Files).count();
+    let on =
+        |name: &str| trials.iter().filter(|trial| trial.is_shown() && trial.proof.name() == name).count();
     let sum = format!(
-        "{shown} of {tried} {rules} seen both passing and failing ({files} on files, {} on facts), by the profile {}",
-        shown - files,
+        "{shown} of {tried} {rules} seen both passing and failing ({} on files, {} on listeners, {} on facts), by the profile {}",
+        on("files"),
+        on("listeners"),
+        on("facts"),
         profile.name()
     );
     text + "\n" + &paragraph("", &sum)
@@ -92,17 +95,11 @@ fn at_length(trial: &Trial, failure: &Verdict) -> String {
             "         tried on     ",
             &match &trial.proof {
                 Proof::Files => "files, looked at as a server's".to_owned(),
+                Proof::Listeners => "listeners on loopback, met as a server".to_owned(),
                 Proof::Facts(None) => "made-up facts".to_owned(),
                 Proof::Facts(Some(why)) => format!("made-up facts: {why}"),
             },
         )
-}
-
-const fn name(proof: &Proof) -> &'static str {
-    match proof {
-        Proof::Files => "files",
-        Proof::Facts(_) => "facts",
-    }
 }
 
 fn in_json(trials: &[Trial], profile: Profile, catalogue: &Catalogue) -> Value {
@@ -113,8 +110,8 @@ fn in_json(trials: &[Trial], profile: Profile, catalogue: &Catalogue) -> Value {
     let trial = |trial: &Trial| {
         json!({
             "id": trial.id, "title": trial.title, "area": trial.area.name(), "mutation": trial.mutation,
-            "proof": name(&trial.proof),
-            "not_on_files_because": match &trial.proof { Proof::Facts(why) => why.as_deref(), Proof::Files => None },
+            "proof": trial.proof.name(),
+            "on_facts_because": match &trial.proof { Proof::Facts(why) => why.as_deref(), _ => None },
             "shown": trial.is_shown(), "off": trial.is_off, "unshown_because": trial.unshown,
             "sound": said(&trial.sound), "changed": said(&trial.changed),
         })
