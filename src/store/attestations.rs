@@ -1,5 +1,7 @@
 //! Tasks that no program can see done, as somebody attested them (`security-check attest`). Only ever added to.
 
+use sha2::{Digest as _, Sha256};
+
 use crate::failure::Failure;
 
 use super::{Recorded, Store, reading, record, transaction};
@@ -17,6 +19,14 @@ pub struct AttestationRow {
     pub evidence: String,
     /// When it was said, in milliseconds.
     pub at: i64,
+}
+
+impl AttestationRow {
+    /// SHA-256 of all of it, as the trail's record has it: nobody changes a word or a time of it unseen.
+    pub fn digest(&self) -> String {
+        let all = serde_json::json!([self.id, self.task, self.by_whom, self.evidence, self.at]);
+        Sha256::digest(all.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 impl Store {

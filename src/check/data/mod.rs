@@ -4,6 +4,7 @@
 //! The database is opened for reading alone: nothing is made, migrated or written. Never: a rule that does input or
 //! output; a key or anybody's value in a fact.
 
+mod attested;
 mod cases;
 mod posture;
 mod rules_audit;
@@ -24,6 +25,7 @@ use crate::ambient::Timestamp;
 use crate::config::{Config, Engine};
 use crate::store::{AttestationRow, UsedRevision, Way};
 
+pub use attested::Vouched;
 pub use cases::cases;
 pub use posture::{Absent, BackupFile, Posture};
 pub use trail::{Anchored, Sample, Trail};
@@ -47,6 +49,8 @@ pub struct Facts {
     pub database: Result<Box<Posture>, Absent>,
     /// What operators attested, the last of each task.
     pub attested: Seen<Vec<AttestationRow>>,
+    /// Attestations that wait in the database to be written into the trail, by their ids.
+    pub unwritten: Seen<Vec<String>>,
     /// The audit trail; `None`: there is none yet.
     pub trail: Seen<Option<Trail>>,
 }
@@ -59,22 +63,29 @@ pub async fn gather(request: &Request, runs: Runs) -> Facts {
     let is_unread = loaded.file_is_unread();
     let looked =
         if is_unread { Err(Absent::unknown()) } else { posture::look(request, seal.lineage(), runs).await };
-    let (database, used, attested, chains) = match looked {
-        Ok(looked) => (Ok(Box::new(looked.posture)), looked.used, looked.attested, looked.chains),
+    let (database, used, (attested, unwritten), chains) = match looked {
+        Ok(looked) => {
+            let told = (looked.attested, looked.unwritten);
+            (Ok(Box::new(looked.posture)), looked.used, told, looked.chains)
+        }
         Err(absent) => {
             let unseen = absent.as_unseen();
-            (Err(absent), Err(unseen.clone()), Err(unseen.clone()), Err(unseen))
+            (Err(absent), Err(unseen.clone()), (Err(unseen.clone()), Err(unseen.clone())), Err(unseen))
         }
     };
     let shared = database.as_ref().is_ok_and(|posture| posture.engine == Engine::Postgres);
-    let trail =
-        if is_unread { Err(Absent::unknown().as_unseen()) } else { trail::look(&config, chains, shared) };
+    let wanted = attested.as_deref().unwrap_or_default();
+    let trail = match is_unread {
+        true => Err(Absent::unknown().as_unseen()),
+        false => trail::look(&config, (chains, shared), wanted),
+    };
     Facts {
         policy_acknowledged: loaded.facts().policy_acknowledged,
         file_is_unread: is_unread,
         seal,
         used,
         attested,
+        unwritten,
         way: Way::of(config.storage.url.expose()).filter(|_| !is_unread),
         config,
         database,

@@ -7,6 +7,7 @@ use crate::check::config::master;
 use crate::check::{Request, Runs, Seen, Unseen};
 use crate::config::Engine;
 use crate::crypto::keys::RootKey;
+use crate::domain::event::EventCode;
 use crate::failure::Failure;
 use crate::reading::io_cause;
 use crate::store::{
@@ -131,6 +132,8 @@ pub struct Looked {
     pub used: Seen<Option<UsedRevision>>,
     /// The last attestation of each task.
     pub attested: Seen<Vec<AttestationRow>>,
+    /// Attestations that wait to be written into the trail, by their ids.
+    pub unwritten: Seen<Vec<String>>,
     /// How far each chain of the trail was signed, and told to places outside.
     pub chains: Seen<Vec<Chain>>,
 }
@@ -157,6 +160,7 @@ pub async fn look(request: &Request, lineage: Option<&str>, runs: Runs) -> Resul
             None => Ok(None),
         },
         attested: told(store.last_attestations().await),
+        unwritten: told(unwritten(&store).await),
         chains: told(chains(&store).await),
         posture: posture(&store, url, roots).await,
     };
@@ -215,6 +219,15 @@ async fn rotations(store: &Store) -> Result<Vec<(RotationRow, usize)>, Failure> 
         found.push((row, left));
     }
     Ok(found)
+}
+
+/// Events of the outbox that are looked at.
+const WAITING: i64 = 10_000;
+
+async fn unwritten(store: &Store) -> Result<Vec<String>, Failure> {
+    let waiting = store.outbox(WAITING).await?.into_iter().map(|recorded| recorded.event);
+    let ours = waiting.filter(|event| event.code() == EventCode::TaskAttested);
+    Ok(ours.filter_map(|event| event.details().get("attestation").cloned()).collect())
 }
 
 async fn chains(store: &Store) -> Result<Vec<Chain>, Failure> {

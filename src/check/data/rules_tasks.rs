@@ -3,8 +3,10 @@
 
 use super::{Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
-use crate::check::{Ground, Source, Verdict};
+use crate::check::{Ground, Profile, Source, Verdict};
+use crate::config::Engine;
 use crate::domain::rotation::{Kind, State};
+use crate::store::AttestationRow;
 
 fn at(place: &str) -> Source {
     Source::Database(place.to_owned())
@@ -28,7 +30,7 @@ fn judged(facts: &Facts, ground: &Ground<'_>, task: &str) -> Result<Vec<Verdict>
                 let days = days_since(Timestamp::from_millis(last.at), ground)?;
                 let seen = format!("{} ago, by {}: {}", self::days(days), last.by_whom, last.evidence);
                 if days <= most {
-                    Verdict::pass(place(), seen)
+                    standing(facts, ground.profile, last, (seen, fix))
                 } else {
                     Verdict::fail(place(), seen).expecting(format!("within {most} days")).mended_by(fix)
                 }
@@ -46,6 +48,50 @@ fn judged(facts: &Facts, ground: &Ground<'_>, task: &str) -> Result<Vec<Verdict>
         }
         .about(task),
     ])
+}
+
+/// Whether the audit trail says the same: whoever may write to the database alone has attested nothing.
+fn standing(facts: &Facts, profile: Profile, row: &AttestationRow, (seen, fix): (String, String)) -> Verdict {
+    let unsure = |why: &str| Verdict::error(at("attestations"), format!("{seen}; {why}"));
+    let wrong = |why: &str| {
+        let expected = "a record of it in the audit trail (task_attested), as 'attest' writes it";
+        Verdict::fail(at("attestations"), format!("{seen}; {why}")).expecting(expected).mended_by(&fix)
+    };
+    let trail = match &facts.trail {
+        Err(unseen) => {
+            return unsure(&format!("the audit trail that would say so is not seen: {}", unseen.why));
+        }
+        // Servers on other hosts may have theirs.
+        Ok(None) if posture(facts, profile).is_ok_and(|posture| posture.engine == Engine::Postgres) => {
+            return unsure("there is no audit trail here that would say so");
+        }
+        Ok(None) => return wrong("it stands in the database alone, without an audit trail"),
+        Ok(Some(trail)) => trail,
+    };
+    if let Some(problem) = trail.problems.first().or(trail.doubts.first()) {
+        return unsure(&format!("the audit trail that would say so is not sound (SMC6001): {problem}"));
+    }
+    let (signed, _) = trail.signed.unwrap_or_default();
+    match trail.attested.iter().find(|record| record.id == row.id) {
+        Some(record) if record.digest != row.digest() => {
+            wrong(&format!("record {} of the audit trail is of other words or another time", record.seq))
+        }
+        Some(record) if record.seq > signed => {
+            unsure(&format!("record {} of the audit trail says so, and is not signed yet", record.seq))
+        }
+        Some(record) => Verdict::pass(at("attestations"), format!("{seen} (record {})", record.seq)),
+        None if facts.unwritten.iter().flatten().any(|id| *id == row.id) => {
+            unsure("it waits to be written into the audit trail: start the server, then look again")
+        }
+        None if trail.others > 0 => unsure(&format!(
+            "this audit trail has no record of it, and another server's may have: there are {} more",
+            trail.others
+        )),
+        None if trail.is_shortened && trail.began.is_none_or(|began| began.millis() > row.at) => {
+            unsure("the audit trail's records of that time were removed when their time was over")
+        }
+        None => wrong("it stands in the database alone: the audit trail has no record of it"),
+    }
 }
 
 /// What was never done and need not have been: no evidence of anything.

@@ -281,6 +281,77 @@ fn what_was_never_done_is_evidence_of_nothing() {
     }
 }
 
+/// Whoever may write to the database has attested nothing: the trail has to say the same.
+#[test]
+fn an_attestation_counts_where_the_trail_says_the_same() {
+    let with = |change: fn(&mut Facts)| {
+        let mut facts = sound();
+        change(&mut facts);
+        verdicts(RULES, "SMC9008", &facts, Profile::Production).remove(0)
+    };
+    assert!(with(|_| {}).observed.ends_with("by ada: ticket 7 (record 50)"));
+    let of = |verdict: &Verdict| (verdict.state, verdict.observed.clone());
+    let cases: [(fn(&mut Facts), State, &str); 11] = [
+        (|facts| trail_in(facts).attested.clear(), State::Fail, "in the database alone"),
+        (|facts| row_in(facts).by_whom = "Mallory".into(), State::Fail, "of other words or another time"),
+        (|facts| row_in(facts).evidence = "nothing".into(), State::Fail, "of other words"),
+        (|facts| row_in(facts).at += 1, State::Fail, "another time"),
+        (|facts| facts.trail = Ok(None), State::Error, "no audit trail here"),
+        (
+            |facts| {
+                facts.trail = Ok(None);
+                facts.database.iter_mut().for_each(|seen| seen.engine = Engine::Sqlite);
+            },
+            State::Fail,
+            "in the database alone, without an audit trail",
+        ),
+        (|facts| facts.trail = Err(Unseen::because("permission denied")), State::Error, "permission denied"),
+        (|facts| trail_in(facts).problems.push("AUDIT_HASH: x".into()), State::Error, "SMC6001"),
+        (|facts| trail_in(facts).signed = Some((49, None)), State::Error, "not signed yet"),
+        (
+            |facts| {
+                trail_in(facts).attested.clear();
+                facts.unwritten = Ok(vec!["penetration-test".into()]);
+            },
+            State::Error,
+            "waits to be written",
+        ),
+        (
+            |facts| {
+                trail_in(facts).attested.clear();
+                trail_in(facts).others = 1;
+            },
+            State::Error,
+            "another server's",
+        ),
+    ];
+    for (change, state, words) in cases {
+        let (seen, said) = of(&with(change));
+        assert!(seen == state && said.contains(words), "{seen:?}: {said}");
+    }
+    // What was removed in its time is not known; what ought still to be there is missed.
+    let removed: fn(&mut Facts) = |facts| {
+        let trail = trail_in(facts);
+        trail.attested.clear();
+        (trail.is_shortened, trail.began) = (true, Some(Timestamp::from_secs(ago(DAY / 2))));
+    };
+    assert_eq!(with(removed).state, State::Error);
+    let older: fn(&mut Facts) = |facts| {
+        let trail = trail_in(facts);
+        trail.attested.clear();
+        (trail.is_shortened, trail.began) = (true, Some(Timestamp::from_secs(ago(2 * DAY))));
+    };
+    assert_eq!(with(older).state, State::Fail);
+}
+
+fn trail_in(facts: &mut Facts) -> &mut Trail {
+    facts.trail.as_mut().unwrap().as_mut().unwrap()
+}
+
+fn row_in(facts: &mut Facts) -> &mut AttestationRow {
+    facts.attested.as_mut().unwrap().iter_mut().find(|row| row.task == "penetration-test").unwrap()
+}
+
 #[test]
 fn what_is_said_to_come_later_than_now_never_passes() {
     let ahead = -400 * DAY;
@@ -294,7 +365,8 @@ fn what_is_said_to_come_later_than_now_never_passes() {
     for (id, facts) in cases {
         assert_eq!(state(RULES, id, &facts), State::Error, "{id}");
     }
-    let other_zone = Facts { attested: Ok(cases::tasks(-3_600)), ..sound() };
+    let ahead = cases::tasks(-3_600);
+    let other_zone = Facts { trail: Ok(Some(cases::trail_of(&ahead))), attested: Ok(ahead), ..sound() };
     assert_eq!(state(RULES, "SMC9001", &other_zone), State::Pass);
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::attested::{self, Vouched, written_at};
 use super::posture::Chain;
 use crate::ambient::Timestamp;
 use crate::audit::line::chain_of;
@@ -19,6 +20,7 @@ use crate::check::{Seen, Unseen};
 use crate::config::Config;
 use crate::domain::event::EventCode;
 use crate::reading::io_cause;
+use crate::store::AttestationRow;
 
 /// What the trail shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,12 @@ pub struct Trail {
     pub problems: Vec<String>,
     /// What cannot be told: code and words.
     pub doubts: Vec<String>,
+    /// Its oldest segments were removed when their time was over.
+    pub is_shortened: bool,
+    /// Trails of other servers with this database.
+    pub others: usize,
+    /// What it says of attestations.
+    pub attested: Vec<Vouched>,
     /// Up to which record the newest checkpoint speaks, and when it was signed.
     pub signed: Option<(u64, Option<Timestamp>)>,
     /// Up to which record each place outside was told.
@@ -64,15 +72,23 @@ pub struct Sample {
 }
 
 /// Looks at the trail of this configuration; `None`: there is none.
-pub fn look(config: &Config, chains: Seen<Vec<Chain>>, shared: bool) -> Seen<Option<Trail>> {
+pub fn look(
+    config: &Config,
+    (chains, shared): (Seen<Vec<Chain>>, bool),
+    wanted: &[AttestationRow],
+) -> Seen<Option<Trail>> {
     let dir = &config.audit.dir;
     let beside = || file_is_beside(dir, config.audit.anchors.file.as_deref()?);
-    read(dir, chains, shared)
+    read(dir, (chains, shared), wanted)
         .map(|trail| trail.map(|trail| Trail { file_is_beside: beside(), ..trail }))
         .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), io_cause(&error))))
 }
 
-fn read(dir: &Path, chains: Seen<Vec<Chain>>, shared: bool) -> io::Result<Option<Trail>> {
+fn read(
+    dir: &Path,
+    (chains, shared): (Seen<Vec<Chain>>, bool),
+    wanted: &[AttestationRow],
+) -> io::Result<Option<Trail>> {
     // What is claimed is read before the records: a server that goes on only adds to them.
     let (mut claims, beside) = survey::checkpoints(dir)?;
     let segments = survey::segments(dir)?;
@@ -86,7 +102,18 @@ fn read(dir: &Path, chains: Seen<Vec<Chain>>, shared: bool) -> io::Result<Option
         None => None,
     };
     let chain = named.or_else(|| oldest.as_deref().and_then(chain_of)).unwrap_or_default();
-    let mut trail = Trail { began: oldest.as_deref().and_then(written_at), ..Trail::default() };
+    let is_other = |known: &&Chain| known.mark.size > 0 && known.mark.chain_uid != chain;
+    let others = match shared {
+        true => chains.iter().flatten().filter(is_other).count(),
+        false => survey::beside(dir).len(),
+    };
+    let mut trail = Trail {
+        began: oldest.as_deref().and_then(written_at),
+        is_shortened: segments.first().is_some_and(|first| first.number > 1),
+        others,
+        attested: attested::find(&segments, wanted)?,
+        ..Trail::default()
+    };
     let known = chains.as_ref().ok().and_then(|all| all.iter().find(|known| known.mark.chain_uid == chain));
     if let Err(unseen) = &chains {
         trail.doubts.push(format!("AUDIT_NO_MARK: {unseen}"));
@@ -144,11 +171,6 @@ fn file_is_beside(dir: &Path, file: &Path) -> Option<bool> {
     let device = |path: &Path| path.metadata().ok().map(|seen| seen.dev());
     let of_file = device(file).or_else(|| device(file.parent()?))?;
     Some(of_file == device(dir)?)
-}
-
-fn written_at(line: &[u8]) -> Option<Timestamp> {
-    let record = serde_json::from_slice::<Value>(line).ok()?;
-    record.get("time").and_then(Value::as_i64).map(Timestamp::from_millis)
 }
 
 /// The end of a segment that is looked at, in bytes.

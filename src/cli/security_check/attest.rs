@@ -2,6 +2,8 @@
 //!
 //! Stored with its event in one transaction. Never: a task that the policies do not name, or an earlier time.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::inputs;
@@ -53,6 +55,7 @@ pub(super) fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
     let task = task(&catalogue, &args.task)?;
     let by_whom = said("--by", &args.by, LONGEST.0)?;
     let evidence = said("--evidence", &args.evidence, LONGEST.1)?;
+    followed(&by_whom, &evidence)?;
     let place = Place { global, sandbox: args.sandbox };
     at_database(&place, async |desk| record(desk, task, (&by_whom, &evidence), args.dry_run).await)
 }
@@ -74,6 +77,27 @@ fn said(option: &str, text: &str, most: usize) -> Result<String, Refused> {
     Err(Refused::usage("ATTESTATION_INVALID", why, "write one line that says who, or what shows it"))
 }
 
+/// A name has two letters that differ; what shows it eight characters, four letters or digits among them that differ.
+fn followed(by_whom: &str, evidence: &str) -> Result<(), Refused> {
+    let different = |text: &str, counts: fn(char) -> bool| {
+        text.to_lowercase().chars().filter(|letter| counts(*letter)).collect::<BTreeSet<_>>().len()
+    };
+    let (why, next) = if different(by_whom, char::is_alphabetic) < 2 {
+        (
+            "--by names nobody: a name has two different letters at least",
+            "write who did it, or saw it done, so that somebody can ask them",
+        )
+    } else if evidence.chars().count() < 8 || different(evidence, char::is_alphanumeric) < 4 {
+        (
+            "--evidence is too short to be followed: eight characters at least, four letters or digits among them that differ",
+            "write what an auditor can look up: a ticket's number, a report and its date, a place",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Refused::usage("ATTESTATION_INVALID", why, next))
+}
+
 async fn record(
     desk: &Desk,
     task: &Task,
@@ -90,7 +114,10 @@ async fn record(
     };
     if !dry_run {
         // The name and what shows it stay in the database: the trail keeps no words that name people.
-        let event = Event::new(EventCode::TaskAttested).subject(&task.id).detail("attestation", &row.id);
+        let event = Event::new(EventCode::TaskAttested)
+            .subject(&task.id)
+            .detail("attestation", &row.id)
+            .detail("digest", row.digest());
         desk.store.attest(&row, &[desk.stamp(event)]).await.map_err(|failure| broken(&failure))?;
     }
     let next = i64::from(task.every.days());

@@ -55,9 +55,18 @@ async fn an_attestation_is_stored_and_recorded_and_an_empty_one_is_refused() {
     let text = recorded(&server, "task_attested").await.to_string();
     assert!(text.contains("restore-test") && text.contains(done["id"].as_str().unwrap()), "{text}");
     assert!(!text.contains("ticket 4711"), "the trail names no people and no tickets: {text}");
-    for (by, evidence) in [(" ", "ticket"), ("ada", ""), ("a\u{202e}da", "ticket")] {
+    for (by, evidence) in [
+        (" ", "ticket 4711"),
+        ("ada", ""),
+        ("a\u{202e}da", "ticket 4711"),
+        ("x", "ticket 4711"),
+        ("xx", "ticket 4711"),
+        ("ada", "y"),
+        ("ada", "yyyyyyyy"),
+        ("ada", "#1 . . ."),
+    ] {
         let output = command(&server, &attest(by, evidence)).await;
-        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(output.status.code(), Some(2), "{by} {evidence}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("ATTESTATION_INVALID"));
     }
     assert_eq!(raw.number("SELECT COUNT(*) FROM attestations").await, 1);

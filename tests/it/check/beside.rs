@@ -1,6 +1,7 @@
 //! `security-check config` with the database and the trail of a server: beside it while it runs, and after it has ended.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -97,6 +98,25 @@ fn a_clean_server_is_clean_while_it_runs_and_afterwards_and_a_look_leaves_no_tra
     assert_eq!(status, 0, "{out}{err}");
     let attested = desk.check("server.toml", &["--only", "SMC9001"]);
     assert!(attested.of("SMC9001")[0].2.contains("by ada: ticket 7"), "{}", attested.words);
+    assert_eq!((attested.status, attested.state("SMC9001").as_str()), (0, "pass"), "{}", attested.words);
+
+    // What somebody wrote into the database alone counts for nothing, and neither do words that were changed there.
+    let file = desk.path.join("data/spotify-mcp.db");
+    let genuine = fs::read(&file).unwrap();
+    for (sql, words) in [
+        (
+            "INSERT INTO attestations (id, task, by_whom, evidence, at)
+                SELECT 'att_0', 'penetration-test', 'Mallory', 'nothing', at FROM attestations",
+            "in the database alone",
+        ),
+        ("UPDATE attestations SET by_whom = 'Mallory'", "of other words"),
+    ] {
+        with_sqlite(&file, &[sql]);
+        let forged = desk.check("server.toml", &["--only", "SMC9001,SMC9008", "--fail-on", "low"]);
+        assert_eq!(forged.status, 1, "{}", forged.words);
+        assert!(forged.words.contains(words) && forged.words.contains("Mallory"), "{}", forged.words);
+        fs::write(&file, &genuine).unwrap();
+    }
 
     // Another key than the database's: nothing of it is opened, and that is said.
     desk.write("master.key", &crate::support::server::master_key("another"), 0o600);
@@ -153,17 +173,30 @@ fn a_key_that_a_thief_of_the_data_has_too_is_beside_them_wherever_it_is_named() 
     assert_eq!(desk.check("server.toml", &["--only", "SMC1002"]).state("SMC1002"), "pass");
 }
 
+/// As somebody who may write to the file.
+fn with_sqlite(file: &Path, statements: &[&str]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite://{}?mode=rw", file.display());
+        let raw = Raw::Sqlite(sqlx::SqlitePool::connect(&url).await.unwrap());
+        for sql in statements {
+            raw.run(sql).await;
+        }
+        if let Raw::Sqlite(pool) = raw {
+            pool.close().await;
+        }
+    });
+}
+
 #[test]
 fn what_somebody_did_to_the_database_is_found() {
     let desk = Desk::new();
     Running::start(&desk, &[]).stop();
     let file = desk.path.join("data/spotify-mcp.db");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let url = format!("sqlite://{}?mode=rw", file.display());
-        let raw = Raw::Sqlite(sqlx::SqlitePool::connect(&url).await.unwrap());
-        // A token in the clear, an old master key, a changed schema, a code that nobody removed.
-        for sql in [
+    // A token in the clear, an old master key, a changed schema, a code that nobody removed.
+    with_sqlite(
+        &file,
+        &[
             "INSERT INTO users (id, display_name, created_at, last_seen_at) VALUES ('u_1', 'x', 1, 1)",
             "INSERT INTO data_keys (id, user_id, master_key_id, wrapped, state, created_at, seal_count)
                 VALUES ('k_1', 'u_1', 'gone', 'sentinel-of-a-token', 'active', 1, 5000000000)",
@@ -171,13 +204,8 @@ fn what_somebody_did_to_the_database_is_found() {
                 VALUES ('short', 'u_1', 'c', 'r', 'c', 'r', 's', 1, 0)",
             "UPDATE master_keys SET created_at = 1",
             "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 3",
-        ] {
-            raw.run(sql).await;
-        }
-        if let Raw::Sqlite(pool) = raw {
-            pool.close().await;
-        }
-    });
+        ],
+    );
     let said = desk.check("server.toml", &[]);
     assert_eq!(said.status, 1, "{}", said.words);
     for id in ["SMC1003", "SMC1005", "SMC1006", "SMC3003", "SMC5005", "SMC5006", "SMC5007", "SMC9010"] {
