@@ -284,14 +284,15 @@ fn what_was_never_done_is_evidence_of_nothing() {
 /// Whoever may write to the database has attested nothing: the trail has to say the same.
 #[test]
 fn an_attestation_counts_where_the_trail_says_the_same() {
-    let with = |change: fn(&mut Facts)| {
+    type Changed = fn(&mut Facts);
+    let with = |change: Changed| {
         let mut facts = sound();
         change(&mut facts);
         verdicts(RULES, "SMC9008", &facts, Profile::Production).remove(0)
     };
     assert!(with(|_| {}).observed.ends_with("by ada: ticket 7 (record 50)"));
     let of = |verdict: &Verdict| (verdict.state, verdict.observed.clone());
-    let cases: [(fn(&mut Facts), State, &str); 11] = [
+    let cases: [(Changed, State, &str); 11] = [
         (|facts| trail_in(facts).attested.clear(), State::Fail, "in the database alone"),
         (|facts| row_in(facts).by_whom = "Mallory".into(), State::Fail, "of other words or another time"),
         (|facts| row_in(facts).evidence = "nothing".into(), State::Fail, "of other words"),
@@ -330,13 +331,13 @@ fn an_attestation_counts_where_the_trail_says_the_same() {
         assert!(seen == state && said.contains(words), "{seen:?}: {said}");
     }
     // What was removed in its time is not known; what ought still to be there is missed.
-    let removed: fn(&mut Facts) = |facts| {
+    let removed: Changed = |facts| {
         let trail = trail_in(facts);
         trail.attested.clear();
         (trail.is_shortened, trail.began) = (true, Some(Timestamp::from_secs(ago(DAY / 2))));
     };
     assert_eq!(with(removed).state, State::Error);
-    let older: fn(&mut Facts) = |facts| {
+    let older: Changed = |facts| {
         let trail = trail_in(facts);
         trail.attested.clear();
         (trail.is_shortened, trail.began) = (true, Some(Timestamp::from_secs(ago(2 * DAY))));

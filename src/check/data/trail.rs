@@ -120,25 +120,10 @@ fn read(
     }
     let newest = claims.last().map(|claim| (claim.checkpoint.size, claim.at.clone()));
     trail.signed = newest.map(|(size, at)| (size, at.as_deref().and_then(Timestamp::parse_rfc3339)));
-    let mut keys: Vec<Verifier> = Vec::new();
-    if let Some(Chain { mark, told }) = known {
-        keys.extend([&mark.first_key, &mark.key].into_iter().filter_map(|text| Verifier::parse(text)));
-        keys.dedup();
-        match Claim::parse(&mark.note, Source::Database) {
-            Ok(claim) => claims.push(claim),
-            Err(_) => {
-                trail.problems.push("AUDIT_MARK_UNREADABLE: the database's mark is no checkpoint".to_owned())
-            }
-        }
-        trail.anchored = told
-            .iter()
-            .map(|(place, size, at)| Anchored {
-                place: place.clone(),
-                size: size.unsigned_abs(),
-                at: Timestamp::from_millis(*at),
-            })
-            .collect();
-    }
+    let keys = match known {
+        Some(known) => trail.take(known, &mut claims),
+        None => Vec::new(),
+    };
     if segments.is_empty() && claims.is_empty() {
         let what = "AUDIT_TRUNCATED: the database knows a trail that was signed, and nothing of it is here";
         trail.problems.push(what.to_owned());
@@ -156,6 +141,28 @@ fn read(
     }
     trail.room = room(dir);
     Ok(Some(trail))
+}
+
+impl Trail {
+    /// What the database knows of it: the keys that sign it, up to where it was signed, and who was told.
+    fn take(&mut self, Chain { mark, told }: &Chain, claims: &mut Vec<Claim>) -> Vec<Verifier> {
+        let mut keys: Vec<Verifier> =
+            [&mark.first_key, &mark.key].into_iter().filter_map(|text| Verifier::parse(text)).collect();
+        keys.dedup();
+        match Claim::parse(&mark.note, Source::Database) {
+            Ok(claim) => claims.push(claim),
+            Err(_) => {
+                self.problems.push("AUDIT_MARK_UNREADABLE: the database's mark is no checkpoint".to_owned())
+            }
+        }
+        let anchored = |(place, size, at): &(String, i64, i64)| Anchored {
+            place: place.clone(),
+            size: size.unsigned_abs(),
+            at: Timestamp::from_millis(*at),
+        };
+        self.anchored = told.iter().map(anchored).collect();
+        keys
+    }
 }
 
 /// Whether the database knows a trail that ought to be here. Servers that share one have a trail each, on their own hosts.

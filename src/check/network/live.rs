@@ -51,6 +51,12 @@ pub struct Live {
     pub expired: Seen<Reply>,
     /// A call whose credential stands in the address.
     pub in_address: Seen<Reply>,
+    /// The stream of messages, without a credential.
+    pub stream: Seen<Reply>,
+    /// The end of a session, without a credential.
+    pub ending: Seen<Reply>,
+    /// A method that the protocol has not, without a credential.
+    pub put: Seen<Reply>,
     /// The authorization server's metadata, with forwarded headers that claim this machine and another host.
     pub forwarded: Seen<Reply>,
     /// Metrics, without a credential, by somebody whose headers claim to be on this machine.
@@ -67,6 +73,34 @@ pub struct Live {
     pub wide: Seen<Reply>,
     /// The landing page over plain HTTP, at port 80.
     pub plain: Seen<Plain>,
+}
+
+/// How a call without a right to it must be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// 401, with the way to a token.
+    Missing,
+    /// The same, and that the token is no good.
+    Presented,
+    /// As one that is missing, or because there is no such method.
+    OfMethod,
+}
+
+impl Live {
+    /// What was asked without a right to it.
+    pub const fn refused(&self) -> [(&'static str, &Seen<Reply>, Refusal); 9] {
+        [
+            ("without a token", &self.anonymous, Refusal::Missing),
+            ("with an invented token", &self.invented, Refusal::Presented),
+            ("with a token that nobody signed", &self.unsigned, Refusal::Presented),
+            ("with a token for another server", &self.foreign, Refusal::Presented),
+            ("with a token whose time is over", &self.expired, Refusal::Presented),
+            ("with a token in the address", &self.in_address, Refusal::Missing),
+            ("GET without a token", &self.stream, Refusal::OfMethod),
+            ("DELETE without a token", &self.ending, Refusal::OfMethod),
+            ("PUT without a token", &self.put, Refusal::OfMethod),
+        ]
+    }
 }
 
 /// What stands at port 80 beside a server of https.
@@ -122,6 +156,7 @@ pub async fn look(url: &Url, place: &Place) -> Live {
     }
     let forwarded = |path| FORGED.iter().fold(get(path), |ask, (name, value)| ask.header(*name, *value));
     let other_host = Request::builder().method("GET").uri("/").header("host", "foreign.invalid");
+    let put = place.about("PUT", "/mcp").header("content-type", "application/json");
     let bearer = format!("Bearer {INVENTED}");
     let origin = url.as_str().trim_end_matches('/');
     let ours = format!("{origin}/mcp");
@@ -144,6 +179,9 @@ pub async fn look(url: &Url, place: &Place) -> Live {
         foreign: asked.send(call("/mcp").header("authorization", &for_another), INITIALIZE).await,
         expired: asked.send(call("/mcp").header("authorization", &over), INITIALIZE).await,
         in_address: asked.send(call("/mcp?access_token=invented"), INITIALIZE).await,
+        stream: asked.send(get("/mcp").header("accept", "text/event-stream"), "").await,
+        ending: asked.send(place.about("DELETE", "/mcp").header("mcp-session-id", INVENTED), "").await,
+        put: asked.send(put, INITIALIZE).await,
         forwarded: asked.send(forwarded("/.well-known/oauth-authorization-server"), "").await,
         forwarded_metrics: asked.send(forwarded("/metrics"), "").await,
         other_host: asked.send(other_host, "").await,

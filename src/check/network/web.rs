@@ -100,16 +100,23 @@ where
         Ok(answer) => {
             let (head, body) = answer.into_parts();
             let status = head.status.as_u16();
-            // What is longer is not waited for, and what it holds is not known.
-            let body = Limited::new(body, LONGEST).collect().await.map_err(|error| {
-                Unseen::because(format!(
-                    "answered {status} with a body that was not read to its end: {error}"
-                ))
-            });
-            body.map(|body| {
-                let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-                Reply { status, headers: head.headers, body }
-            })
+            let is_stream = head
+                .headers
+                .get(header::CONTENT_TYPE)
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+            // A stream has no end; what is longer is not waited for, and what it holds is not known.
+            let body = match is_stream {
+                true => Ok(String::new()),
+                false => Limited::new(body, LONGEST)
+                    .collect()
+                    .await
+                    .map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()),
+            };
+            let unread = |error| {
+                let what = format!("answered {status} with a body that was not read to its end: {error}");
+                Unseen::because(what)
+            };
+            body.map(|body| Reply { status, headers: head.headers, body }).map_err(unread)
         }
         Err(unseen) => Err(unseen),
     };

@@ -41,6 +41,18 @@ enum Fault {
     Forwarded,
     /// When a token ends is not looked at, nor its signature.
     Expired,
+    /// Anybody may listen.
+    OpenStream,
+    /// Anybody may end sessions.
+    OpenEnd,
+    /// A refusal tells of people and of the database.
+    TellingRefusal,
+    /// Caches before it may keep its answers.
+    KeptByCaches,
+    /// A policy that lets forms be sent anywhere.
+    OpenForms,
+    /// A second address for tokens, of another host.
+    ForeignAlias,
 }
 
 async fn serve(fault: Fault) -> SocketAddr {
@@ -89,6 +101,26 @@ async fn head(stream: &mut TcpStream) -> Option<String> {
     Some(head)
 }
 
+/// The headers of every answer.
+fn always(fault: Fault) -> String {
+    let scripts = match fault {
+        Fault::OpenScripts => "; script-src * 'unsafe-inline'",
+        Fault::OpenForms => "; form-action http: https:",
+        _ => "",
+    };
+    let mut always = format!(
+        "x-content-type-options: nosniff\r\ncache-control: no-store\r\nserver: sound\r\n\
+         content-security-policy: default-src 'none'{scripts}; frame-ancestors 'none'\r\nconnection: close\r\n"
+    );
+    if fault == Fault::SecondBanner {
+        always.push_str("server: nginx/1.2.3 PHP/5.3\r\n");
+    }
+    if fault == Fault::KeptByCaches {
+        always.push_str("cdn-cache-control: public, max-age=3600\r\n");
+    }
+    always
+}
+
 fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
     let mut ours = format!("http://{address}");
     if fault == Fault::Forwarded && head.contains("\r\nx-forwarded-host: ") {
@@ -98,14 +130,7 @@ fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
     let has = |header: &str| head.contains(&format!("\r\n{header}: "));
     let has_origin = has("origin");
     let json = "content-type: application/json\r\naccess-control-allow-origin: *\r\n";
-    let scripts = if fault == Fault::OpenScripts { "; script-src * 'unsafe-inline'" } else { "" };
-    let mut always = format!(
-        "x-content-type-options: nosniff\r\ncache-control: no-store\r\nserver: sound\r\n\
-         content-security-policy: default-src 'none'{scripts}; frame-ancestors 'none'\r\nconnection: close\r\n"
-    );
-    if fault == Fault::SecondBanner {
-        always.push_str("server: nginx/1.2.3 PHP/5.3\r\n");
-    }
+    let always = always(fault);
     let reply = |status: u16, more: &str, body: &str| {
         let length = body.len();
         format!("HTTP/1.1 {status} x\r\n{always}{more}content-length: {length}\r\n\r\n{body}").into_bytes()
@@ -134,6 +159,17 @@ fn answer(head: &str, address: SocketAddr, fault: Fault) -> Vec<u8> {
             ),
             _ => reply(403, "access-control-allow-origin: *\r\n", ""),
         },
+        ["get", "/mcp"] if fault == Fault::OpenStream => {
+            // It goes on without an end.
+            b"HTTP/1.1 200 x\r\ncontent-type: text/event-stream\r\ncontent-length: 1000\r\n\r\n:\n".to_vec()
+        }
+        ["delete", "/mcp"] if fault == Fault::OpenEnd => reply(204, "", ""),
+        ["put", "/mcp"] => reply(405, "", ""),
+        ["get" | "delete", "/mcp"] => reply(401, &challenge(""), ""),
+        ["post", "/mcp"] if fault == Fault::TellingRefusal && has("authorization") => {
+            let body = r#"{"users":["ada@example.org"],"db":"mysql://root:hunter2@db/x"}"#;
+            reply(401, &challenge("error=\"invalid_token\", "), body)
+        }
         ["post", "/mcp"] if takes(head, fault) => reply(200, "", "{}"),
         ["post", "/mcp"] if has("authorization") => reply(401, &challenge("error=\"invalid_token\", "), ""),
         ["post", "/mcp" | "/mcp?access_token=invented"] => reply(401, &challenge(""), ""),
@@ -173,9 +209,13 @@ fn resource(ours: &str, fault: Fault) -> String {
 fn metadata(ours: &str, fault: Fault) -> String {
     let types = if fault == Fault::Implicit { r#""code","token""# } else { r#""code""# };
     let there = if fault == Fault::ForeignRevocation { "http://evil.example" } else { ours };
+    let aliases = match fault {
+        Fault::ForeignAlias => r#""mtls_endpoint_aliases":{"token_endpoint":"http://evil.example/token"},"#,
+        _ => "",
+    };
     format!(
         r#"{{"issuer":"{ours}","authorization_endpoint":"{ours}/authorize","token_endpoint":"{ours}/token",
-        "revocation_endpoint":"{there}/revoke","response_types_supported":[{types}],
+        "revocation_endpoint":"{there}/revoke",{aliases}"response_types_supported":[{types}],
         "response_modes_supported":["query"],"code_challenge_methods_supported":["S256"],
         "grant_types_supported":["authorization_code","refresh_token"]}}"#
     )
@@ -225,6 +265,12 @@ async fn each_fault_that_a_stranger_can_see_is_found_and_only_it() {
         (Fault::Forwarded, "SMC4009", "fail"),
         (Fault::Foreign, "SMC3004", "fail"),
         (Fault::Expired, "SMC3004", "fail"),
+        (Fault::OpenStream, "SMC3004", "fail"),
+        (Fault::OpenEnd, "SMC3004", "fail"),
+        (Fault::TellingRefusal, "SMC4010", "fail"),
+        (Fault::KeptByCaches, "SMC4010", "fail"),
+        (Fault::OpenForms, "SMC4010", "fail"),
+        (Fault::ForeignAlias, "SMC4012", "fail"),
     ] {
         let judged = looked(fault).await;
         assert_eq!(judged.state(id), state, "{fault:?}: {:#?}", judged.findings(id));

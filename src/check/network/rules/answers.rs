@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use super::{csp, flawless, living, unanswered};
-use crate::check::finding::{Source, Verdict};
+use super::{csp, flawless, living, telling, unanswered};
+use crate::check::finding::{Seen, Source, Verdict};
 use crate::check::network::Facts;
 use crate::check::network::live::{Live, Plain};
 use crate::check::network::web::Reply;
@@ -26,8 +26,28 @@ pub(super) fn headers(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             };
             verdicts.push(verdict.about(what));
         }
+        verdicts.push(refusals(source, live).about("what is said to whoever is refused"));
         verdicts
     })
+}
+
+/// Whoever may not call learns nothing of people, secrets or where the program failed.
+fn refusals(source: Source, live: &Live) -> Verdict {
+    let asked = live.refused().map(|(what, reply, _)| (what, reply));
+    if let Some(verdict) = unanswered(&source, &asked) {
+        return verdict;
+    }
+    let flaw = |(what, reply): &(&str, &Seen<Reply>)| {
+        let body = &reply.as_ref().ok()?.body;
+        let told = match (telling::tells(body), telling::names_people(body)) {
+            (true, _) => "a version, a secret or where the program failed",
+            (_, true) => "a person's address",
+            _ => return None,
+        };
+        Some(format!("{what}: the body tells {told}"))
+    };
+    let flaws: Vec<String> = asked.iter().filter_map(flaw).collect();
+    flawless(source, &flaws, "nothing of people, secrets or where the program failed")
 }
 
 fn header_flaws(live: &Live, reply: &Reply) -> Vec<String> {
@@ -46,6 +66,12 @@ fn header_flaws(live: &Live, reply: &Reply) -> Vec<String> {
     let caching = directives("cache-control");
     let is_kept = caching.iter().any(|word| word == "public" || word.starts_with("s-maxage"));
     lacks(caching.iter().any(|word| word == "no-store") && !is_kept, "may be kept (no no-store, or public)");
+    for name in OF_CACHES {
+        let words = directives(name);
+        let is_refused =
+            words.iter().any(|word| matches!(word.as_str(), "no-store" | "private" | "max-age=0"));
+        lacks(words.is_empty() || is_refused, &format!("may be kept ({name}, which outranks cache-control)"));
+    }
     // Of several policies each holds.
     let policies = directives("content-security-policy");
     let any = |holds: fn(&str) -> bool| policies.iter().any(|policy| holds(policy));
@@ -59,26 +85,15 @@ fn header_flaws(live: &Live, reply: &Reply) -> Vec<String> {
             }
         }
     }
-    if TELLING.iter().any(|words| reply.body.contains(words)) {
+    if telling::tells(&reply.body) {
         flaws.push("the body tells a version, a secret or where the program failed".to_owned());
     }
     flaws
 }
 
-/// What no body of an answer says: our version, where a program failed, addresses of databases with a password.
-const TELLING: [&str; 11] = [
-    concat!("spotify-mcp/", env!("CARGO_PKG_VERSION")),
-    "panicked at",
-    "stack backtrace:",
-    "Traceback (most recent call last)",
-    "Exception in thread",
-    "Caused by: java.",
-    "goroutine 1 [running]",
-    "Fatal error: Uncaught",
-    "postgres://",
-    "postgresql://",
-    "BEGIN PRIVATE KEY",
-];
+/// What caches that stand before a server heed in the place of `cache-control` (RFC 9213, and those of engines).
+const OF_CACHES: [&str; 4] =
+    ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "edge-control"];
 
 /// Browsers heed it for `max-age` seconds (RFC 6797 section 6.1.1).
 fn strict_for_months(reply: &Reply) -> bool {

@@ -1,5 +1,7 @@
 //! What one content security policy lets in (Content Security Policy Level 3 sections 2.3 and 6.7). Pure.
 
+use std::str::SplitAsciiWhitespace;
+
 /// The sources of a directive, in lower case; of several of its name the first counts.
 pub(super) fn sources<'a>(policy: &'a str, directive: &str) -> Vec<&'a str> {
     let all = policy.split(';').map(str::split_ascii_whitespace);
@@ -19,9 +21,25 @@ pub(super) fn is_closed(policy: &str) -> bool {
             || exact.iter().any(|begin| source.starts_with(begin))
     };
     let runs_own = RUNNING.iter().all(|directive| sources(policy, directive).iter().all(is_own));
-    let mut directives = policy.split(';');
-    let wild = |directive: &str| directive.split_ascii_whitespace().any(|word| word == "*");
-    sources(policy, "default-src") == ["'none'"] && runs_own && !directives.any(wild)
+    let mut directives = policy.split(';').map(str::split_ascii_whitespace);
+    let is_open = |mut words: SplitAsciiWhitespace<'_>| {
+        let name = words.next().unwrap_or_default();
+        words.any(|source| is_wide(name, source))
+    };
+    sources(policy, "default-src") == ["'none'"] && runs_own && !directives.any(is_open)
+}
+
+/// Directives of what is only shown: it may stand in the page itself.
+const SHOWN: [&str; 3] = ["img-src", "media-src", "font-src"];
+
+/// A source that is everybody, whatever has a scheme, or whatever somebody wrote into the page.
+fn is_wide(directive: &str, source: &str) -> bool {
+    let host = source.split_once("://").map_or(source, |(_, host)| host);
+    match source {
+        "'unsafe-inline'" | "'unsafe-eval'" | "'unsafe-hashes'" | "'wasm-unsafe-eval'" => true,
+        "data:" | "blob:" => !SHOWN.contains(&directive),
+        _ => source.ends_with(':') || host.starts_with('*') && host.matches('.').count() < 2,
+    }
 }
 
 #[cfg(test)]
@@ -40,11 +58,20 @@ mod tests {
             "default-src 'none'; script-src 'unsafe-eval'",
             "default-src 'none'; script-src https:",
             "default-src 'none'; connect-src *",
+            "default-src 'none'; connect-src https:",
+            "default-src 'none'; style-src 'unsafe-inline'",
+            "default-src 'none'; form-action http: https:",
+            "default-src 'none'; frame-src wss:",
+            "default-src 'none'; connect-src https://*",
+            "default-src 'none'; connect-src *.example",
+            "default-src 'none'; style-src data:",
             "default-src *; default-src 'none'",
             "x-default-src 'none'",
         ] {
             assert!(!is_closed(open), "{open}");
         }
+        let named = "default-src 'none'; connect-src https://api.example *.music.example; form-action 'self'; img-src data:";
+        assert!(is_closed(named));
         assert_eq!(sources("frame-ancestors 'none' https://evil.example", "frame-ancestors").len(), 2);
         assert!(sources("sandbox", "sandbox").is_empty());
     }

@@ -5,6 +5,7 @@ mod csp;
 mod declared;
 mod protocol;
 mod proven;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -6,21 +6,14 @@ use url::Url;
 use super::{flawless, living, unanswered};
 use crate::check::finding::{State, Verdict};
 use crate::check::network::Facts;
-use crate::check::network::live::Live;
+use crate::check::network::live::{Live, Refusal};
 use crate::check::network::web::Reply;
 use crate::check::rule::Ground;
 
 /// SMC3004: without a good token 401, with the way to one.
 pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
     living(facts, |source, live| {
-        let asked = [
-            ("without a token", &live.anonymous, false),
-            ("with an invented token", &live.invented, true),
-            ("with a token that nobody signed", &live.unsigned, true),
-            ("with a token for another server", &live.foreign, true),
-            ("with a token whose time is over", &live.expired, true),
-            ("with a token in the address", &live.in_address, false),
-        ];
+        let asked = live.refused();
         if let Some(verdict) = unanswered(&source, &asked.map(|(what, reply, _)| (what, reply))) {
             return vec![verdict];
         }
@@ -29,13 +22,13 @@ pub(super) fn challenge(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
             asked.iter().filter_map(|(what, reply, presented)| Some((what, reply.as_ref().ok()?, presented)))
         {
             flaws.extend(
-                challenge_flaws(live, reply, *presented).into_iter().map(|flaw| format!("{what}: {flaw}")),
+                refusal_flaws(live, reply, *presented).into_iter().map(|flaw| format!("{what}: {flaw}")),
             );
         }
         let verdict = flawless(
             source,
             &flaws,
-            "401 with the resource's metadata: no token, one invented, unsigned, for another server, past its time or in the address",
+            "401 with the resource's metadata: no token, one invented, unsigned, for another server, past its time or in the address; GET, DELETE and PUT without a token are refused",
         );
         // What is served under another name than it was asked for is no fault of its tokens.
         vec![match calls_itself(live) {
@@ -58,6 +51,15 @@ fn calls_itself(live: &Live) -> Option<String> {
     let metadata = challenge.split("resource_metadata=\"").nth(1)?.split('"').next()?;
     let origin = Url::parse(metadata).ok()?.origin().ascii_serialization();
     (origin != live.origin && origin != "null").then_some(origin)
+}
+
+fn refusal_flaws(live: &Live, reply: &Reply, refusal: Refusal) -> Vec<String> {
+    match refusal {
+        // That a method is not there at all is a refusal too.
+        Refusal::OfMethod if matches!(reply.status, 403..=405 | 501) => Vec::new(),
+        Refusal::OfMethod | Refusal::Missing => challenge_flaws(live, reply, false),
+        Refusal::Presented => challenge_flaws(live, reply, true),
+    }
 }
 
 fn challenge_flaws(live: &Live, reply: &Reply, presented: bool) -> Vec<String> {
@@ -165,6 +167,10 @@ fn server_flaws(document: &Value, origin: &str) -> Vec<String> {
         }
     }
     flaws.extend(strangers(document, origin));
+    // What it says would outrank the rest (RFC 8414 section 2.1), and is not ours.
+    if !document["signed_metadata"].is_null() {
+        flaws.push("signed metadata outranks what is said".to_owned());
+    }
     if document["code_challenge_methods_supported"] != json!(["S256"]) {
         flaws.push("PKCE is not S256 alone".to_owned());
     }
@@ -187,12 +193,45 @@ fn server_flaws(document: &Value, origin: &str) -> Vec<String> {
     flaws
 }
 
-/// Addresses of a document to which clients send secrets, or from which they take keys, that are not below this origin.
+/// Addresses of a document to which clients send secrets, or from which they take keys, that are not below this origin;
+/// with those inside of its members, such as `mtls_endpoint_aliases`.
 fn strangers(document: &Value, origin: &str) -> Vec<String> {
     let below = format!("{origin}/");
     let is_asked = |name: &str| name.ends_with("_endpoint") || name == "jwks_uri";
-    let is_elsewhere = |at: &Value| at.as_str().is_none_or(|at| !at.starts_with(&below));
-    let all = document.as_object().into_iter().flatten();
-    let elsewhere = all.filter(|(name, at)| is_asked(name) && is_elsewhere(at));
-    elsewhere.map(|(name, _)| format!("{name} is of another origin")).collect()
+    let is_below = |at: &str| at.starts_with(&below);
+    let mut found = Vec::new();
+    for (name, value) in document.as_object().into_iter().flatten() {
+        match value {
+            _ if is_asked(name) && !value.as_str().is_some_and(is_below) => {
+                found.push(format!("{name} is of another origin"));
+            }
+            Value::String(at) if leads_to_code(at) => found.push(format!("{name} is no address of the web")),
+            Value::Object(_) => found.extend(
+                addresses(value, name)
+                    .into_iter()
+                    .filter(|(_, at)| !is_below(at) && *at != origin)
+                    .map(|(path, _)| format!("{path} is of another origin")),
+            ),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn leads_to_code(at: &str) -> bool {
+    Url::parse(at).is_ok_and(|url| matches!(url.scheme(), "javascript" | "data" | "vbscript" | "file"))
+}
+
+/// Every address inside of a value, with where it stands.
+fn addresses<'a>(value: &'a Value, path: &str) -> Vec<(String, &'a str)> {
+    match value {
+        Value::String(at) if Url::parse(at).is_ok_and(|url| !url.cannot_be_a_base()) => {
+            vec![(path.to_owned(), at.as_str())]
+        }
+        Value::Array(all) => all.iter().flat_map(|one| addresses(one, path)).collect(),
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, one)| addresses(one, &format!("{path}.{name}"))).collect()
+        }
+        _ => Vec::new(),
+    }
 }

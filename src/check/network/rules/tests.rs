@@ -76,6 +76,9 @@ fn what_cannot_be_reached_is_an_error_and_never_a_pass() {
                 &mut live.foreign,
                 &mut live.expired,
                 &mut live.in_address,
+                &mut live.stream,
+                &mut live.ending,
+                &mut live.put,
                 &mut live.forwarded,
                 &mut live.other_host,
                 &mut live.other_origin,
@@ -334,6 +337,13 @@ fn each_flaw_of_an_answer_is_named() {
         ("strict-transport-security", "max-age=60", "half a year"),
         ("server", "nginx/1.18.0", "nginx/1.18.0"),
         ("cache-control", "no-store, public", "no-store"),
+        ("cdn-cache-control", "public, max-age=3600", "cdn-cache-control"),
+        ("surrogate-control", "max-age=3600", "surrogate-control"),
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'unsafe-inline' https:; connect-src https:; form-action http: https:; frame-ancestors 'none'",
+            "closed content",
+        ),
         (
             "content-security-policy",
             "default-src 'none'; script-src * 'unsafe-inline'; frame-ancestors 'none'",
@@ -421,6 +431,36 @@ fn a_challenge_is_held_to_its_words() {
 }
 
 #[test]
+fn every_method_is_refused_without_a_token() {
+    let get =
+        on_live("SMC3004", |live| live.stream = sound(200, &[("content-type", "text/event-stream")], ""));
+    assert!(get.observed.contains("GET without a token: answered 200"), "{}", get.observed);
+    let delete = on_live("SMC3004", |live| live.ending = sound(204, &[], ""));
+    assert!(delete.observed.contains("DELETE without a token: answered 204"), "{}", delete.observed);
+    let put = |status| on_live("SMC3004", |live| live.put = sound(status, &[], ""));
+    assert!(put(200).observed.contains("PUT without a token: answered 200"), "{}", put(200).observed);
+    assert_eq!((put(400).state, put(405).state, put(404).state), (State::Fail, State::Pass, State::Pass));
+    assert_eq!(on_live("SMC3004", |live| live.anonymous = sound(405, &[], "")).state, State::Fail);
+}
+
+#[test]
+fn whoever_is_refused_learns_nothing_of_others() {
+    let told = |body: &str| {
+        let mut live = live();
+        live.invented.as_mut().unwrap().body = body.to_owned();
+        let said = said("SMC4010", &Facts { live: Some(Ok(live)), ..passing() });
+        said.into_iter().find(|verdict| verdict.subject.starts_with("what is said to whoever")).unwrap()
+    };
+    assert_eq!(told("{\"error\":\"invalid_token\"}").state, State::Pass);
+    for body in
+        ["{\"users\":[\"ada@example.org\"]}", "mysql://root:hunter2@db/x", "  File \"/x.py\", line 3, in f"]
+    {
+        let verdict = told(body);
+        assert!(verdict.state == State::Fail && verdict.observed.contains("invented token: the body tells"));
+    }
+}
+
+#[test]
 fn discovery_is_held_to_this_origin() {
     for (from, to, word) in [
         (r#""issuer":"https://music"#, r#""issuer":"https://other"#, "issuer"),
@@ -435,6 +475,14 @@ fn discovery_is_held_to_this_origin() {
             r#""revocation_endpoint":"https://evil.example/revoke","issuer""#,
             "revocation_endpoint",
         ),
+        (
+            r#""issuer""#,
+            r#""mtls_endpoint_aliases":{"token_endpoint":"http://evil.example/token"},"issuer""#,
+            "mtls_endpoint_aliases.token_endpoint",
+        ),
+        (r#""issuer""#, r#""x":{"y":[{"z":"https://evil.example"}]},"issuer""#, "x.y.z"),
+        (r#""issuer""#, r#""signed_metadata":"a.b.c","issuer""#, "signed metadata"),
+        (r#""issuer""#, r#""service_documentation":"javascript:alert(1)","issuer""#, "no address of the web"),
         (r#""issuer""#, r#""jwks_uri":"https://music.example.evil/keys","issuer""#, "jwks_uri"),
         ("{", "<", "no JSON"),
     ] {
