@@ -6,7 +6,7 @@ use url::Url;
 
 use super::build::Build;
 use super::gather::{Setting, one_line};
-use super::problem::{Origin, Wrong};
+use super::problem::{Origin, Problem, Wrong};
 use super::value::{RawApp, Value};
 use super::{QuotaMode, SpotifyApp, SpotifyConfig, file};
 use crate::crypto::SecretString;
@@ -101,7 +101,9 @@ impl Build<'_> {
                 Some(SecretString::new(one_line(&text)))
             }
             Err(wrong) => {
-                self.problem("spotify.apps", wrong.coded("CONFIG_FILE_UNREADABLE"));
+                let origin = Origin::SecretFile { path, named_by: "client_secret_file".to_owned() };
+                let problem = Problem::new("CONFIG_FILE_UNREADABLE", "spotify.apps", origin, wrong);
+                self.gathered.problems.push(problem);
                 None
             }
         }

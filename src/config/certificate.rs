@@ -124,7 +124,7 @@ fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, Wrong> {
             _ => "name a regular file that exists and that this user may read",
         };
         let why = format!("{} cannot be read: {}", path.display(), io_cause(&error));
-        Wrong::new(why, fix).coded("TLS_FILE_UNREADABLE")
+        Wrong::new(why, fix).coded("TLS_FILE_UNREADABLE").of_file(&error)
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Node};
 
 use super::build::Build;
 use super::gather::{Setting, one_line};
-use super::problem::{Origin, Wrong};
+use super::problem::{Origin, Problem, Wrong};
 use super::quoting::{quoted, shown};
 use super::value::{Value, type_of};
 use super::{ServerConfig, file};
@@ -190,10 +190,16 @@ impl Build<'_> {
             _ => Path::new(""),
         };
         let path = base.join(name);
-        let read = file::read_text(&path, 65_536).map_err(|wrong| wrong.coded("CONFIG_FILE_UNREADABLE"));
-        let judged = read.and_then(|text| judge_secret(one_line(&text)).map(|()| text));
-        match judged {
-            Ok(text) => {
+        let text = match file::read_text(&path, 65_536) {
+            Ok(text) => text,
+            Err(wrong) => {
+                let origin = Origin::SecretFile { path, named_by: "secret_file".to_owned() };
+                self.gathered.problems.push(Problem::new("CONFIG_FILE_UNREADABLE", KEY, origin, wrong));
+                return None;
+            }
+        };
+        match judge_secret(one_line(&text)) {
+            Ok(()) => {
                 self.gathered.secret_files.insert(path);
                 Some(SecretString::new(one_line(&text)))
             }

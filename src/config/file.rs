@@ -36,7 +36,7 @@ pub fn read_text(path: &Path, max: usize) -> Result<String, Wrong> {
             ErrorKind::FileTooLarge => "name the right file",
             _ => "name a regular file that exists and that this user may read",
         };
-        Wrong::new(format!("{} cannot be read: {}", path.display(), io_cause(&error)), fix)
+        Wrong::new(format!("{} cannot be read: {}", path.display(), io_cause(&error)), fix).of_file(&error)
     })
 }
 

@@ -30,8 +30,8 @@ pub struct Gathered {
     pub problems: Vec<Problem>,
     /// What works and should be known.
     pub notices: Vec<Problem>,
-    /// The configuration file was named, and nothing could be read from it.
-    pub file_is_unread: bool,
+    /// A configuration or dotenv file that was named, and nothing could be read from it.
+    pub unread: Option<PathBuf>,
     /// The configuration file is sealed: which one it is.
     pub sealed: Option<SealedFile>,
     /// The configuration file that was named.
@@ -120,6 +120,7 @@ impl Gathered {
         let text = match file::read_text(path, MAX_DOTENV_BYTES) {
             Ok(text) => text,
             Err(wrong) => {
+                self.unread = Some(path.to_owned());
                 self.problems.push(Problem::new("CONFIG_FILE_UNREADABLE", "--env-file", about(None), wrong));
                 return Variables::new();
             }
@@ -131,6 +132,7 @@ impl Gathered {
                 set.map(|(name, value)| (name.clone(), (value, named(name)))).collect()
             }
             Err(lines) => {
+                self.unread = Some(path.to_owned());
                 for line in lines {
                     let wrong =
                         Wrong::new("the line is not NAME=VALUE", "write NAME=VALUE, or # before a comment");
@@ -161,7 +163,7 @@ impl Gathered {
         self.problems.extend(problems);
         match tree {
             Some(tree) => self.take_tree(&path, tree),
-            None => self.file_is_unread = true,
+            None => self.unread = Some(path),
         }
     }
 

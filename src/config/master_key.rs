@@ -115,15 +115,24 @@ pub fn find(said: &MasterKeyConfig, data_dir: &Path) -> Result<Option<MasterKey>
         return Ok(Some(MasterKey::Passphrase { passphrase, kdf: said.kdf, said: said_at }));
     }
     let path = generated_path(data_dir);
-    if path.symlink_metadata().is_ok() {
-        return found(key_file(&path, true)?, KeyPlace::BesideData(path));
+    match path.symlink_metadata() {
+        Ok(_) => found(key_file(&path, true)?, KeyPlace::BesideData(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(unseen(&path, &error)),
+        Err(_) => Ok(None),
     }
-    Ok(None)
 }
 
 /// Where the generated key lies.
 pub fn generated_path(data_dir: &Path) -> PathBuf {
     data_dir.join("master.key")
+}
+
+/// Whether there is one cannot be seen.
+fn unseen(path: &Path, error: &std::io::Error) -> KeyRefusal {
+    let why = format!("whether a key lies there cannot be seen: {}", io_cause(error));
+    let wrong = Wrong::new(why, "let this user into the data directory, or set DATA_DIR");
+    let wrong = wrong.coded("MASTER_KEY_UNREADABLE").of_file(error);
+    KeyRefusal { place: path.display().to_string(), wrong }
 }
 
 fn make(config: &Config, dice: &Dice) -> Result<MasterKey, KeyRefusal> {

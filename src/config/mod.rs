@@ -125,7 +125,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
     let signup_is_said = gathered.values.contains_key("auth.signup");
     let mut facts = facts::gather(&config, sources.purpose, signup_is_said, gathered.secret_files.iter());
     // A file that cannot be read may well say it.
-    facts.policy_acknowledged |= gathered.file_is_unread;
+    facts.policy_acknowledged |= gathered.unread.is_some();
     let serving_alone = |judgement: &Judgement| {
         matches!(sources.purpose, Purpose::Administer { .. }) && judgement.verdict != Verdict::Refuse
     };
@@ -135,8 +135,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
         gathered.judge_certificate(files, &config);
     }
     // What a file that cannot be read would have said is not known to be missing.
-    let unfit = if gathered.file_is_unread { Vec::new() } else { unfit(&config, sources.purpose) };
-    for problem in unfit {
+    let unfit = if gathered.unread.is_some() { Vec::new() } else { unfit(&config, sources.purpose) };
+    // A passphrase that cannot be read is no missing key.
+    let is_key =
+        |problem: &Problem| problem.code == "CONFIG_FILE_UNREADABLE" && problem.key == "security.passphrase";
+    let has_key = gathered.problems.iter().any(is_key);
+    for problem in unfit.into_iter().filter(|problem| !has_key || problem.code != "MASTER_KEY_MISSING") {
         gathered.refuse(problem);
     }
     Ok(Loaded { config, gathered, derived, facts })
@@ -228,9 +232,9 @@ impl Loaded {
         &self.gathered.problems
     }
 
-    /// Whether the configuration file was named and could not be read at all.
-    pub const fn file_is_unread(&self) -> bool {
-        self.gathered.file_is_unread
+    /// The configuration or dotenv file that was named and could not be read at all: what holds is not known.
+    pub fn unread(&self) -> Option<&Path> {
+        self.gathered.unread.as_deref()
     }
 
     /// What the policy was asked about.
@@ -304,7 +308,8 @@ fn unfit(config: &Config, purpose: Purpose) -> Vec<Problem> {
         problems.push(Problem::new("CONFIG_MISSING", "spotify.client_id", Origin::Default, wrong));
     }
     let is_development = config.security.environment == crate::policy::Environment::Development;
-    let lies_there = master_key::generated_path(&config.storage.data_dir).exists();
+    // Where that cannot be seen, it may.
+    let lies_there = master_key::generated_path(&config.storage.data_dir).try_exists().unwrap_or(true);
     if facts::no_key_is_said(config) && !is_development && !lies_there {
         problems.push(Problem::with_value("security.master_key", Origin::Default, master_key::missing()));
     }

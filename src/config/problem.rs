@@ -71,12 +71,15 @@ pub struct Problem {
     pub why: String,
     /// What to write instead.
     pub fix: String,
+    /// A file that this user may not read; a server of another user may.
+    pub is_closed: bool,
 }
 
 impl Problem {
     /// A problem with one key.
     pub fn new(code: &str, key: impl Into<String>, origin: Origin, wrong: Wrong) -> Self {
-        Self { code: code.to_owned(), key: key.into(), origin, why: wrong.why, fix: wrong.fix }
+        let Wrong { why, fix, is_closed, .. } = wrong;
+        Self { code: code.to_owned(), key: key.into(), origin, why, fix, is_closed }
     }
 
     /// A problem with the value of one key, under the code of what is wrong.
@@ -96,6 +99,8 @@ pub struct Wrong {
     pub fix: String,
     /// What else is wrong with the same value.
     pub more: Vec<Wrong>,
+    /// As [`Problem::is_closed`].
+    pub is_closed: bool,
 }
 
 impl Wrong {
@@ -109,7 +114,14 @@ impl Wrong {
 
     /// Both halves.
     pub fn new(why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { code: "CONFIG_VALUE", why: why.into(), fix: fix.into(), more: Vec::new() }
+        Self { code: "CONFIG_VALUE", why: why.into(), fix: fix.into(), more: Vec::new(), is_closed: false }
+    }
+
+    /// The same of a file that was refused so.
+    #[must_use]
+    pub fn of_file(mut self, error: &std::io::Error) -> Self {
+        self.is_closed = error.kind() == std::io::ErrorKind::PermissionDenied;
+        self
     }
 
     /// The same under a more exact code.

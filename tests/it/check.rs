@@ -6,6 +6,7 @@ mod concealed;
 mod configured;
 mod confined;
 mod documented;
+mod hidden;
 mod live_faults;
 mod network;
 mod outputs;

@@ -41,7 +41,7 @@ pub(super) fn loaded(more: &[(&str, &str)], dice: &Dice) -> Result<Facts, String
     Ok(Facts {
         config: loaded.as_far_as_valid().clone(),
         file: Some(path.clone()),
-        file_is_unread: false,
+        unread: None,
         problems: loaded.problems().to_vec(),
         notices: loaded.notices().to_vec(),
         asked: loaded.facts().clone(),
@@ -72,7 +72,15 @@ pub(super) fn secret(key: &str, value: &str, dice: &Dice) -> Secret {
 }
 
 pub(super) fn there(mode: u32) -> There {
-    There { mode, uid: 1000, acl: Ok(Vec::new()), leads_to: None, above: Vec::new(), in_shared_folder: false }
+    There {
+        mode,
+        uid: 1000,
+        acl: Ok(Vec::new()),
+        leads_to: None,
+        above: Vec::new(),
+        links: Vec::new(),
+        in_shared_folder: false,
+    }
 }
 
 pub(super) fn file(role: Role, path: &str, there: There) -> FileSeen {
@@ -118,7 +126,13 @@ const CHANGES: &[Change] = &[
     ("SMC1001", "the master key is too short", |facts, _| {
         let text = |text: &str| text.to_owned();
         let (place, code) = (text("environment"), text("MASTER_KEY_TOO_SHORT"));
-        facts.master = Master::Refused { place, code, why: text("it is too short"), fix: text("make one") };
+        facts.master = Master::Refused {
+            place,
+            code,
+            why: text("it is too short"),
+            fix: text("make one"),
+            is_closed: false,
+        };
     }),
     ("SMC1002", "the master key stands in a plain configuration", |facts, _| {
         facts.master = key_at(Place::PlainFile("/etc/spotify-mcp/server.toml".into()));

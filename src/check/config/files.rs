@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::acl::{self, Granted};
 use super::places;
+use super::way::{self, Above, Link, Lost};
 use crate::check::Seen;
 use crate::config::Loaded;
 use crate::reading::io_cause;
@@ -92,26 +93,12 @@ pub struct There {
     pub acl: Seen<Vec<Granted>>,
     /// Where it leads, where it is a symbolic link out of its own folder.
     pub leads_to: Option<PathBuf>,
-    /// Every folder above it, as it is named and as it is, from the nearest up: who may write there may put something in
-    /// its place.
+    /// Every folder on the way to it, from the nearest up: who may write there may put something in its place.
     pub above: Vec<Above>,
+    /// Every symbolic link on the way.
+    pub links: Vec<Link>,
     /// Its own folder may be written by everybody, who cannot remove what is not theirs (`/tmp`).
     pub in_shared_folder: bool,
-}
-
-/// A folder above a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Above {
-    /// Which.
-    pub path: PathBuf,
-    /// Permission bits, with set-id and sticky.
-    pub mode: u32,
-    /// Whose.
-    pub uid: u32,
-    /// Of which group.
-    pub gid: u32,
-    /// Whom its access control list names beside them.
-    pub acl: Seen<Vec<Granted>>,
 }
 
 /// Looks at every file that the configuration leads to.
@@ -129,46 +116,26 @@ pub fn look(loaded: &Loaded) -> Vec<FileSeen> {
 
 /// What there is at a path.
 pub fn found(path: &Path) -> Found {
-    let own = match path.symlink_metadata() {
-        Ok(own) => own,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::Nothing,
-        Err(error) => return Found::Unseen(io_cause(&error)),
+    let way = match way::go(path) {
+        Ok(way) => way,
+        Err(Lost::Nothing) => return Found::Nothing,
+        Err(Lost::Unseen(why)) => return Found::Unseen(why),
     };
-    let (file, real) = match path.metadata().and_then(|file| Ok((file, path.canonicalize()?))) {
-        Ok(seen) => seen,
-        Err(error) => return Found::Unseen(format!("where it leads cannot be seen: {}", io_cause(&error))),
-    };
-    let folder = folder_of(path);
-    let home = folder.canonicalize().unwrap_or_else(|_| folder.clone());
-    let is_away = own.is_symlink() && !real.starts_with(&home);
-    let shared = folder.metadata().is_ok_and(|folder| folder.mode() & 0o1002 == 0o1002);
+    let is_away = way.is_link && !way.real.starts_with(&way.home);
+    let shared = way.above.iter().any(|folder| folder.path == way.home && folder.mode & 0o1002 == 0o1002);
     Found::There(There {
-        mode: file.permissions().mode() & 0o7777,
-        uid: file.uid(),
-        acl: acl::of(path),
-        leads_to: is_away.then(|| real.clone()),
-        above: above(&[&folder, &home, &folder_of(&real)]),
+        mode: way.end.permissions().mode() & 0o7777,
+        uid: way.end.uid(),
+        acl: acl::of(&way.real),
+        leads_to: is_away.then_some(way.real),
+        above: way.above,
+        links: way.links,
         in_shared_folder: shared,
     })
 }
 
 fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
-}
-
-/// These folders and those above them, each once. One that cannot be looked at is passed over: what is below it was seen.
-fn above(folders: &[&Path]) -> Vec<Above> {
-    let mut all: Vec<Above> = Vec::new();
-    for folder in folders.iter().filter_map(|folder| std::path::absolute(folder).ok()) {
-        for path in folder.ancestors() {
-            let Ok(seen) = path.metadata() else { continue };
-            if !all.iter().any(|one| one.path == path) {
-                let (mode, acl) = (seen.mode() & 0o7777, acl::of(path));
-                all.push(Above { path: path.to_owned(), mode, uid: seen.uid(), gid: seen.gid(), acl });
-            }
-        }
-    }
-    all
 }
 
 /// Names that crashes, editors and copies leave behind, beside files with secrets.

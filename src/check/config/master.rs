@@ -10,7 +10,7 @@ use super::secrets::Concealed;
 use crate::ambient::Dice;
 use crate::check::{Runs, Seen, Unseen};
 use crate::config::master_key::{self, KeyPlace, KeyRefusal, MasterKey};
-use crate::config::{Config, Loaded, Origin, Problem};
+use crate::config::{Config, Loaded, Origin, Problem, Wrong};
 use crate::crypto::kdf::Kdf;
 use crate::crypto::keys::RootKey;
 use crate::reading::{self, io_cause};
@@ -30,6 +30,8 @@ pub enum Master {
         why: String,
         /// What to do.
         fix: String,
+        /// This user may not read it; a server of another user may.
+        is_closed: bool,
     },
     /// A program prints one, and was not run: no check that was asked needs it.
     Unrun,
@@ -80,6 +82,7 @@ pub fn look(loaded: &Loaded, dice: &Dice, runs: Runs) -> Master {
             code: problem.code.clone(),
             why: problem.why.clone(),
             fix: problem.fix.clone(),
+            is_closed: problem.is_closed,
         };
     }
     if !may_find(loaded, runs) {
@@ -95,7 +98,8 @@ pub fn look(loaded: &Loaded, dice: &Dice, runs: Runs) -> Master {
             Master::Passphrase { place, words: Concealed::of(passphrase.expose(), dice) }
         }
         Err(KeyRefusal { place, wrong }) => {
-            Master::Refused { place, code: wrong.code.to_owned(), why: wrong.why, fix: wrong.fix }
+            let Wrong { code, why, fix, is_closed, .. } = wrong;
+            Master::Refused { place, code: code.to_owned(), why, fix, is_closed }
         }
     }
 }
@@ -134,10 +138,17 @@ fn find(loaded: &Loaded) -> Result<Option<MasterKey>, KeyRefusal> {
     master_key::find(&config.security.master_key, &config.storage.data_dir)
 }
 
-/// What is wrong with the key's own text. Where it lies, and that there is none, is judged by its place.
+/// What is wrong with the key's own text, or with a passphrase where nothing else says a key. Where it lies, and that there
+/// is none, is judged by its place.
 fn refused(loaded: &Loaded) -> Option<&Problem> {
     let of_place = ["MASTER_KEY_BESIDE_DATA", "MASTER_KEY_MISSING"];
-    loaded.problems().iter().find(|problem| problem.key == KEY && !of_place.contains(&problem.code.as_str()))
+    let said = &loaded.as_far_as_valid().security.master_key;
+    let other = said.value.is_some() || said.credential.is_some() || !said.command.is_empty();
+    let is_key = |problem: &Problem| {
+        problem.key == KEY && !of_place.contains(&problem.code.as_str())
+            || problem.key == "security.passphrase" && !other
+    };
+    loaded.problems().iter().find(|problem| is_key(problem))
 }
 
 fn place_of(place: &KeyPlace, loaded: &Loaded) -> Place {

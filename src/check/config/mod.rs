@@ -20,6 +20,7 @@ mod self_tests;
 #[cfg(test)]
 mod tests;
 mod trivial;
+mod way;
 
 use std::path::PathBuf;
 
@@ -32,11 +33,12 @@ use crate::policy::environment;
 
 pub use acl::{Granted, Who};
 pub use cases::cases;
-pub use files::{Above, FileSeen, Found, Role, There};
+pub use files::{FileSeen, Found, Role, There};
 pub use master::{Master, Place};
 pub use seal::Seal;
 pub use secrets::{Concealed, Secret};
 pub use self_tests::SelfTest;
+pub use way::{Above, Link};
 
 /// The key that says the master key.
 const KEY: &str = "security.master_key";
@@ -48,8 +50,8 @@ pub struct Facts {
     pub config: Config,
     /// The configuration file that was named.
     pub file: Option<PathBuf>,
-    /// It was named, and nothing of it could be read: `config` is nothing but defaults.
-    pub file_is_unread: bool,
+    /// It or the dotenv file, of which nothing could be read: `config` is not what holds.
+    pub unread: Option<PathBuf>,
     /// What `serve` would refuse.
     pub problems: Vec<Problem>,
     /// What `serve` would warn of.
@@ -100,7 +102,7 @@ pub async fn gather(request: &Request, runs: Runs) -> Facts {
         secrets: secrets::all(loaded, &seal.ends(), dice),
         strays: loaded.strays(),
         file: loaded.file().map(ToOwned::to_owned),
-        file_is_unread: loaded.file_is_unread(),
+        unread: loaded.unread().map(ToOwned::to_owned),
         problems: loaded.problems().to_vec(),
         notices: loaded.notices().to_vec(),
         asked: loaded.facts().clone(),
@@ -169,8 +171,9 @@ pub const RULES: &[Rule<Facts>] = &[
 ];
 
 fn unread(facts: &Facts) -> Option<Vec<Verdict>> {
-    let path = facts.file.as_ref().filter(|_| facts.file_is_unread)?;
-    let why = "the configuration file cannot be read, so what it says is not known (see SMC2001, SMC2011)";
+    let path = facts.unread.as_ref()?;
+    let why =
+        "a file of the configuration cannot be read, so what it says is not known (see SMC2001, SMC2011)";
     Some(vec![Verdict::error(Source::file(path), why)])
 }
 

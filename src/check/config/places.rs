@@ -1,11 +1,12 @@
 //! Where the files of a server are: what it reads, what it writes, and which programs it runs. Never: what is in them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::files::Role;
 use crate::audit::CHECKPOINTS;
 use crate::audit::reader::segments;
-use crate::config::{Config, Loaded, master_key};
+use crate::config::{Config, Loaded, Origin, master_key};
 use crate::reading::io_cause;
 use crate::store::Store;
 
@@ -29,6 +30,7 @@ pub fn all(loaded: &Loaded) -> Vec<Place> {
         add(if plain { Role::ConfigurationWithSecrets } else { Role::Configuration }, path);
     }
     secret_files.iter().for_each(|path| add(Role::Secret, path));
+    closed(loaded).for_each(|path| add(Role::Secret, path));
     loaded.env_file().into_iter().for_each(|path| add(Role::Configuration, path));
     config.security.master_key.credential.iter().for_each(|path| add(Role::Secret, path));
     if let Some(tls) = &config.server.tls {
@@ -40,6 +42,14 @@ pub fn all(loaded: &Loaded) -> Vec<Place> {
     }
     all.extend(written(config));
     all
+}
+
+/// Files of secrets that are there and that this user may not read.
+fn closed(loaded: &Loaded) -> impl Iterator<Item = &Path> {
+    loaded.problems().iter().filter(|problem| problem.is_closed).filter_map(|problem| match &problem.origin {
+        Origin::SecretFile { path, .. } => Some(path.as_path()),
+        _ => None,
+    })
 }
 
 /// The program of a command, and what it is told to run: its arguments that are files.
@@ -81,8 +91,22 @@ fn written(config: &Config) -> Vec<Place> {
     all.extend(records(trail));
     all.extend(older(&backups, |_| true));
     all.extend(logs(config.telemetry.log_file.as_deref()));
-    all.retain(|(_, path, unseen)| unseen.is_some() || path.symlink_metadata().is_ok());
-    all
+    all.into_iter().filter_map(there).collect()
+}
+
+/// What is there; of what cannot be seen, its folder.
+fn there((role, path, unseen): Place) -> Option<Place> {
+    if unseen.is_some() {
+        return Some((role, path, unseen));
+    }
+    match path.symlink_metadata() {
+        Ok(_) => Some((role, path, None)),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => {
+            let folder = path.parent().unwrap_or(&path);
+            Some((Role::Data, folder.join("*"), Some(in_it(&error))))
+        }
+    }
 }
 
 /// The trail's segments: that which is written to, and older ones.
@@ -107,8 +131,9 @@ fn older(folder: &Path, is_one: impl Fn(&str) -> bool) -> Vec<Place> {
         Ok(entries) => entries,
         Err(error) => return unseen(folder, &error),
     };
+    let mut hidden = Vec::new();
     let mut all: Vec<Place> = entries
-        .flatten()
+        .filter_map(|entry| entry.map_err(|error| hidden = unseen(folder, &error)).ok())
         .filter(|entry| entry.file_name().to_str().is_some_and(&is_one))
         .take(MOST + 1)
         .map(|entry| (Role::Older, entry.path(), None))
@@ -117,6 +142,7 @@ fn older(folder: &Path, is_one: impl Fn(&str) -> bool) -> Vec<Place> {
         all.truncate(MOST);
         all.push(too_many(folder));
     }
+    all.extend(hidden);
     all.sort_by(|one, other| one.1.cmp(&other.1));
     all
 }
@@ -142,11 +168,14 @@ fn too_many(folder: &Path) -> Place {
 
 /// A folder that is not there has nothing in it.
 fn unseen(folder: &Path, error: &std::io::Error) -> Vec<Place> {
-    if error.kind() == std::io::ErrorKind::NotFound {
+    if error.kind() == ErrorKind::NotFound {
         return Vec::new();
     }
-    let why = format!("what is in it cannot be seen: {}", io_cause(error));
-    vec![(Role::Older, folder.join("*"), Some(why))]
+    vec![(Role::Older, folder.join("*"), Some(in_it(error)))]
+}
+
+fn in_it(error: &std::io::Error) -> String {
+    format!("what is in its folder cannot be seen: {}", io_cause(error))
 }
 
 #[cfg(test)]

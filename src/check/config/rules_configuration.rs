@@ -3,7 +3,7 @@
 use super::{Facts, place, place_of};
 use crate::app;
 use crate::check::finding::counted;
-use crate::check::{Ground, Severity, Source, State, Verdict};
+use crate::check::{Ground, Severity, Source, Verdict};
 use crate::config::{LogLevel, Problem, shown};
 
 /// Secrets that stand in files which cannot be read here: whether they are sound is not known.
@@ -66,12 +66,14 @@ pub fn no_stray_keys(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
     let stray =
         stray.map(|notice| told(notice, Verdict::fail(place_of(notice), seen(notice)).severe(Severity::Low)));
     let found: Vec<Verdict> = unknown.chain(stray).collect();
-    match (&facts.file, found.is_empty()) {
+    match (&facts.unread, found.is_empty()) {
         (_, false) => found,
-        (Some(path), true) if facts.file_is_unread => {
-            vec![Verdict::error(Source::file(path), "the configuration file cannot be read")]
+        (Some(path), true) => {
+            vec![Verdict::error(Source::file(path), "a file of the configuration cannot be read")]
         }
-        _ => vec![Verdict::pass(Source::key("--config"), "every key is known, said once, and used")],
+        (None, true) => {
+            vec![Verdict::pass(Source::key("--config"), "every key is known, said once, and used")]
+        }
     }
 }
 
@@ -225,28 +227,27 @@ pub fn would_start(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
             None => known == code,
         })
     };
+    // A server may be allowed to read what this user is not.
+    let is_unseen = |problem: &Problem| {
+        problem.is_closed || (problem.code == "CONFIG_FILE_UNREADABLE" && facts.unread.is_some())
+    };
     let told = |problem: &Problem| {
-        Verdict::fail(
-            place_of(problem),
-            format!("{}: {} ({}): {}", problem.code, problem.key, problem.origin, problem.why),
-        )
-        .about(format!("{} {}", problem.code, problem.key))
-        .because(problem.why.clone())
-        .mended_by(problem.fix.clone())
+        let seen = format!("{}: {} ({}): {}", problem.code, problem.key, problem.origin, problem.why);
+        let verdict = match is_unseen(problem) {
+            true => Verdict::error(place_of(problem), seen),
+            false => Verdict::fail(place_of(problem), seen),
+        };
+        verdict
+            .about(format!("{} {}", problem.code, problem.key))
+            .because(problem.why.clone())
+            .mended_by(problem.fix.clone())
     };
     let of = |list: &'_ [Problem]| -> Vec<Verdict> {
         list.iter().filter(|problem| !is_elsewhere(&problem.code)).map(told).collect()
     };
-    let mut found = of(&facts.problems);
-    if facts.file_is_unread {
-        // Whose rules hold stands in the file too: the mildest are not to be assumed. A server may be allowed to read
-        // what this user is not.
-        let one = |verdict: Verdict| match verdict.subject.starts_with("CONFIG_FILE_UNREADABLE") {
-            true => Verdict { state: State::Error, ..verdict },
-            false => verdict,
-        };
-        found = found.into_iter().map(|verdict| one(verdict).severe(Severity::High)).collect();
-    }
+    // What keeps a server from starting is no smaller thing on somebody's own machine.
+    let mut found: Vec<Verdict> =
+        of(&facts.problems).into_iter().map(|verdict| verdict.severe(Severity::High)).collect();
     found.extend(never_reached(facts));
     found.extend(of(&facts.notices).into_iter().map(|verdict| verdict.severe(Severity::Low)));
     if found.is_empty() {

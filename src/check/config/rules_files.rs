@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::Facts;
 use super::acl::{Granted, Who};
-use super::files::{Above, FileSeen, Found, Role, There};
+use super::files::{FileSeen, Found, Role, There};
+use super::way::{Above, Link};
 use crate::check::{Ground, Severity, Source, State, Verdict};
 
 /// SMC2004.
@@ -97,6 +98,7 @@ fn wrong(
         ));
     }
     let open = there.above.iter().filter_map(|folder| open_folder(folder, owners));
+    let open = open.chain(there.links.iter().filter_map(|link| foreign_link(link, owners)));
     // One that says no severity of its own is the graver.
     if let Some(found) = open.min_by_key(|(.., severity)| severity.is_some()) {
         return Some(found);
@@ -161,6 +163,21 @@ fn open_folder(folder: &Above, owners: &[u32]) -> Option<(String, String, Option
         }
         _ => None,
     }
+}
+
+/// Whose link it is decides where it leads, where others keep theirs in its folder too.
+fn foreign_link(link: &Link, owners: &[u32]) -> Option<(String, String, Option<Severity>)> {
+    let (path, uid) = (link.path.display(), link.uid);
+    if !link.in_shared_folder || owners.contains(&uid) {
+        return None;
+    }
+    let seen = format!("user {uid} may replace it: the symbolic link {path} on the way to it is theirs");
+    Some((
+        seen,
+        "name the place itself instead of that link, or put the link into a folder of its owner's alone"
+            .to_owned(),
+        None,
+    ))
 }
 
 /// SMC2012.

@@ -16,6 +16,9 @@ pub fn master_key_sound(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
             Verdict::not_applicable(at(), "there is none yet: development makes one at the first start")
         }
         Master::None => Verdict::fail(at(), "no source has a master key"),
+        Master::Refused { place, why, is_closed: true, .. } => {
+            Verdict::error(at(), format!("from {place}, which cannot be seen here: {why}"))
+        }
         Master::Refused { place, why, fix, .. } => {
             Verdict::fail(at(), format!("from {place}: {why}")).mended_by(fix.clone())
         }
@@ -91,7 +94,16 @@ pub fn bound_to_place(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
 /// SMC1008.
 pub fn derivation_strong(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     let place = || Source::key("security.passphrase");
-    let unseen = facts.kept_unseen.as_ref().map(|unseen| Verdict::error(place(), unseen.why.clone()));
+    // A key of its own is derived from nothing.
+    let is_key = facts.problems.iter().any(|problem| problem.key == KEY);
+    let hidden = match &facts.master {
+        Master::Refused { place, is_closed: true, .. } if !is_key => Some(format!(
+            "whether a key is derived from a passphrase cannot be seen: {place} is closed to this user"
+        )),
+        _ => None,
+    };
+    let unseen = facts.kept_unseen.as_ref().map(|unseen| unseen.why.clone()).or(hidden);
+    let unseen = unseen.map(|why| Verdict::error(place(), why));
     if facts.derivations.is_empty() && unseen.is_none() {
         let why = "no key is derived from a passphrase";
         return vec![Verdict::not_applicable(place(), why)];

@@ -28,7 +28,7 @@ fn changed(change: impl FnOnce(&mut Facts)) -> Facts {
 #[test]
 fn a_file_that_cannot_be_read_is_no_pass_of_anything_that_it_would_say() {
     let unread = changed(|facts| {
-        facts.file_is_unread = true;
+        facts.unread = Some("/c.toml".into());
         facts.seal = Seal::Unseen("/c.toml".into(), "it is away".into());
         facts.problems = vec![problem("CONFIG_FILE_UNREADABLE", "the file")];
     });
@@ -55,6 +55,35 @@ fn a_secret_that_cannot_be_read_and_a_folder_that_cannot_be_listed_are_no_pass()
     let both =
         Facts { residue: files::Residue { found: vec!["/d/core".into()], ..unread.residue }, ..sound() };
     assert_eq!(state(RULES, "SMC2012", &both), State::Fail, "what is seen counts");
+}
+
+#[test]
+fn what_is_closed_to_this_user_is_neither_good_nor_bad() {
+    let shut = |key: &str| Problem { is_closed: true, ..problem("CONFIG_FILE_UNREADABLE", key) };
+    let closed = changed(|facts| {
+        facts.problems = vec![shut("security.passphrase")];
+        facts.derivations.clear();
+        let text = |text: &str| text.to_owned();
+        facts.master = Master::Refused {
+            place: text("/k"),
+            code: text("CONFIG_FILE_UNREADABLE"),
+            why: text("permission denied"),
+            fix: text("name another"),
+            is_closed: true,
+        };
+    });
+    for id in ["SMC1001", "SMC1002", "SMC1008", "SMC2011"] {
+        assert_eq!(state(RULES, id, &closed), State::Error, "{id}");
+    }
+    // A file that is not there is not there for the server either.
+    let away = changed(|facts| facts.problems = vec![problem("CONFIG_FILE_UNREADABLE", KEY)]);
+    assert_eq!(state(RULES, "SMC2011", &away), State::Fail);
+    // What keeps a server from starting does so in every environment.
+    let missing = changed(|facts| facts.problems = vec![problem("CONFIG_MISSING", "spotify.client_id")]);
+    for profile in Profile::ALL {
+        let said = verdicts(RULES, "SMC2011", &missing, profile).remove(0);
+        assert_eq!((said.state, said.severity), (State::Fail, Some(Severity::High)), "{profile:?}");
+    }
 }
 
 #[test]
@@ -231,6 +260,22 @@ fn each_way_in_which_a_file_stands_open_is_seen() {
     assert_eq!(state(RULES, "SMC2004", &elsewhere), State::NotApplicable);
     let gone = changed(|facts| facts.files[0].found = Found::Nothing);
     assert_eq!(state(RULES, "SMC2004", &gone), State::Error);
+}
+
+#[test]
+fn who_owns_a_link_in_a_shared_folder_leads_it_elsewhere() {
+    for (uid, in_shared_folder, expected) in [
+        (1001, true, State::Fail),
+        (1001, false, State::Pass),
+        (1000, true, State::Pass),
+        (0, true, State::Pass),
+    ] {
+        let links = vec![Link { path: "/tmp/l".into(), uid, in_shared_folder }];
+        let facts = changed(|facts| {
+            facts.files = vec![file(Role::Secret, "/tmp/l/k", There { links, ..there(0o600) })];
+        });
+        assert_eq!(state(RULES, "SMC2004", &facts), expected, "{uid} {in_shared_folder}");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub async fn gather(request: &Request, runs: Runs) -> Facts {
     let loaded = &request.loaded;
     let config = loaded.as_far_as_valid().clone();
     let seal = super::config::seal::look(loaded);
-    let is_unread = loaded.file_is_unread();
+    let is_unread = loaded.unread().is_some();
     let looked =
         if is_unread { Err(Absent::unknown()) } else { posture::look(request, seal.lineage(), runs).await };
     let (database, used, (attested, unwritten), chains) = match looked {

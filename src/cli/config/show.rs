@@ -22,7 +22,7 @@ pub fn run(_args: &Args, global: &Global) -> Result<Exit, Refused> {
     let output = global.output();
     let loaded = configured::load_any(global, Vec::new(), Purpose::Inspect)?;
     // Without the file that was asked for, the values of everything else would mislead.
-    if !loaded.file_is_unread() {
+    if loaded.unread().is_none() {
         let rows = loaded.rows();
         output.result(&table(&rows), &document(&rows));
     }

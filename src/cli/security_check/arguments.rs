@@ -1,6 +1,7 @@
 //! Arguments before anything is looked at: what would be ignored, is not there or cannot be meant is refused, so that no
 //! run is quieter than it was asked to be. Never: repeating a password that stands in one.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use url::{Host, Url};
@@ -9,6 +10,7 @@ use super::ask::Ask;
 use crate::check::Area;
 use crate::cli::output::{Refused, io_cause};
 use crate::domain::event::clean;
+use crate::reading;
 
 /// A flag, whether it was given, and the areas that take it.
 type Taken = (&'static str, bool, &'static [Area]);
@@ -72,11 +74,23 @@ fn there(ask: &Ask) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A dotenv file that is none would drop out of all that is judged. One that this user may not read is judged as that.
+pub(super) fn dotenv(path: Option<&Path>) -> Result<(), Refused> {
+    match path.map(|path| (path, reading::open(path))) {
+        Some((path, Err(error))) if error.kind() != ErrorKind::PermissionDenied => {
+            Err(missing("--env-file", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn present(flag: &str, path: &Path) -> Result<(), Refused> {
-    path.metadata().map(drop).map_err(|error| {
-        let text = format!("{flag} {}: {}", clean(&path.to_string_lossy()), io_cause(&error));
-        Refused::usage("INPUT_MISSING", text, "name one that is there; nothing was judged")
-    })
+    path.metadata().map(drop).map_err(|error| missing(flag, path, &error))
+}
+
+fn missing(flag: &str, path: &Path, error: &std::io::Error) -> Refused {
+    let text = format!("{flag} {}: {}", clean(&path.to_string_lossy()), io_cause(error));
+    Refused::usage("INPUT_MISSING", text, "name one that is there; nothing was judged")
 }
 
 /// An address of the web without a name or password in it.

@@ -84,6 +84,7 @@ pub(super) fn run(area: Option<Area>, ask: &Ask, global: &Global) -> Result<Exit
     let plan = outputs::plan(said, &ask.output)?;
     outputs::free(&plan)?;
     let live = arguments::live(area, ask)?;
+    arguments::dotenv(global.env_file.as_deref())?;
     let catalogue = inputs::catalogue(ask.policies.as_deref())?;
     let selection = selection(area, ask, &catalogue)?;
     something(&selection, &catalogue)?;
@@ -275,7 +276,7 @@ fn request(
 /// The environment's; where a file does not say it because it cannot be read, or has to say it and does not, not the mildest.
 fn profile_of(loaded: &Loaded, ask: &Ask) -> Profile {
     let is_unnamed = |problem: &Problem| problem.code == "ENVIRONMENT_UNNAMED_OFF_LOOPBACK";
-    let is_unknown = loaded.file_is_unread() || loaded.problems().iter().any(is_unnamed);
+    let is_unknown = loaded.unread().is_some() || loaded.problems().iter().any(is_unnamed);
     if is_unknown && ask.environment.is_none() {
         return Profile::Production;
     }

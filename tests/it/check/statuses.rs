@@ -148,6 +148,8 @@ fn an_argument_that_would_be_ignored_is_two() {
         (&["deps", "--offline", "--lockfile", "/nope"], "INPUT_MISSING"),
         (&["deps", "--offline", "--registry-index", "/nope"], "INPUT_MISSING"),
         (&["network", "--ca", "/nope"], "INPUT_MISSING"),
+        (&["config", "--env-file", "/nope"], "INPUT_MISSING"),
+        (&["deps", "--offline", "--env-file", "."], "INPUT_MISSING"),
         (&["runtime", "--system-root", "/nope"], "INPUT_MISSING"),
         (&["network", "--address", "bogus"], "no HOST:PORT"),
         (&["network", "--address", "bogus", "--offline"], "USAGE"),
