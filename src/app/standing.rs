@@ -1,11 +1,13 @@
 //! How the Spotify app stands that an account is linked through: whose it is, its places, what has run out. Asks nobody
 //! upstream.
 
+use std::sync::Arc;
+
 use super::App;
 use crate::ambient::Timestamp;
 use crate::failure::Failure;
 use crate::spotify::QuotaMode;
-use crate::spotify::quota::Bucket;
+use crate::spotify::quota::{Bucket, Charge, Used};
 use crate::store::Link;
 
 /// An app as it stands now.
@@ -23,23 +25,26 @@ pub struct AppStanding {
     pub seats: Option<(u64, u64)>,
     /// The kinds of calls that Spotify answers no more of, and until when.
     pub closed: Vec<(Bucket, Timestamp)>,
+    /// How the person stands with the daily quotas that they share with others; empty where there are none.
+    pub used: Vec<(Bucket, Used)>,
 }
 
 impl App {
-    /// The app of each link, in their order.
+    /// The app of each link of a person, in their order.
     ///
     /// # Errors
     /// Where the database does not answer.
     pub async fn standings(&self, links: &[Link]) -> Result<Vec<AppStanding>, Failure> {
-        if links.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = links.first() else { return Ok(Vec::new()) };
+        let payer: Arc<str> = self.store.payer_of(&first.user).await?.unwrap_or_default().into();
         let (apps, now) = (self.vault.apps(), self.now());
         let taken = self.store.seats_taken_by_app().await?;
         let standing = |link: &Link| {
             let operators = apps.get(&link.app);
             let own = link.own_app.as_ref().filter(|_| operators.is_none());
-            let closed = self.vault.pool_of(&link.app).map(|pool| self.quotas.gate.closed(&pool, now));
+            let pool = self.vault.pool_of(&link.app);
+            let closed = pool.as_ref().map(|pool| self.quotas.gate.closed(pool, now));
+            let used = pool.map(|pool| self.quotas.gate.used(&Charge { pool, payer: payer.clone() }, now));
             let seats = operators.as_ref().and_then(|app| app.seats);
             let taken = taken.get(&link.app).copied().unwrap_or_default();
             AppStanding {
@@ -48,6 +53,7 @@ impl App {
                 name: operators.map(|app| app.name),
                 own: own.cloned(),
                 seats: seats.map(|seats| (taken, seats.unsigned_abs())),
+                used: used.unwrap_or_default(),
                 closed: closed.into_iter().flatten().map(|(bucket, wait)| (bucket, now.plus(wait))).collect(),
             }
         };

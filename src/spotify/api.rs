@@ -266,10 +266,24 @@ impl Api {
     /// What Spotify would refuse for hours is not asked, and nobody takes what others have not had.
     fn admit(&self, token: &AccessToken, bucket: Bucket) -> Result<(), ApiError> {
         let Some(charge) = token.charge() else { return Ok(()) };
-        self.quotas.admit(charge, bucket, self.clock.now()).map_err(|held| match held {
-            Held::UsedUp(wait) => ApiError::QuotaExceeded { retry_after: Some(wait) },
-            Held::Share => ApiError::ShareUsed,
-        })
+        self.quotas.admit(charge, bucket, self.clock.now()).map_err(not_asked)
+    }
+
+    /// Whether so many more calls about playlists would be sent, for what must not stop half way.
+    ///
+    /// # Errors
+    /// What the first one that is not sent would be told.
+    pub fn has_room(&self, token: &AccessToken, calls: usize) -> Result<(), ApiError> {
+        let Some(charge) = token.charge() else { return Ok(()) };
+        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+        self.quotas.has_room((charge, Bucket::Playlists), calls, self.clock.now()).map_err(not_asked)
+    }
+}
+
+const fn not_asked(held: Held) -> ApiError {
+    match held {
+        Held::UsedUp(wait) => ApiError::QuotaExceeded { retry_after: Some(wait) },
+        Held::Share(wait) => ApiError::ShareUsed { retry_after: wait },
     }
 }
 

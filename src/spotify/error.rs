@@ -57,7 +57,10 @@ pub enum ApiError {
     },
     /// Not sent: this person had their share of a quota that others have not had theirs of.
     #[error("your share of this server's daily Spotify quota is used up for this kind of request")]
-    ShareUsed,
+    ShareUsed {
+        /// When the first of their calls count no more.
+        retry_after: Duration,
+    },
     /// Not sent: the operator lets an app send only so many requests in 30 seconds.
     #[error("this server sends no more requests to Spotify for the moment")]
     Paced {
@@ -110,7 +113,7 @@ impl ApiError {
             Self::NotFound => "NOT_FOUND",
             Self::InvalidArgument(_) => "INVALID_ARGUMENT",
             Self::RateLimited { .. } | Self::Paced { .. } => "RATE_LIMITED",
-            Self::QuotaExceeded { .. } | Self::ShareUsed => "QUOTA_EXCEEDED",
+            Self::QuotaExceeded { .. } | Self::ShareUsed { .. } => "QUOTA_EXCEEDED",
             Self::Timeout => "UPSTREAM_TIMEOUT",
             Self::AmbiguousWrite { .. } => "AMBIGUOUS_WRITE",
             Self::Upstream { .. }
@@ -129,11 +132,9 @@ impl ApiError {
             | Self::Upstream { retry_after, .. } => {
                 retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
             }
-            Self::Paced { retry_after } => {
+            Self::Paced { retry_after } | Self::ShareUsed { retry_after } => {
                 Some(retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0))
             }
-            // The window rolls by the hour.
-            Self::ShareUsed => Some(3_600),
             _ => None,
         }
     }
@@ -165,8 +166,8 @@ impl ApiError {
             Self::QuotaExceeded { .. } => {
                 "Do not try again before the time stated: asking earlier lengthens the wait."
             }
-            Self::ShareUsed => {
-                "The rest is kept for the others who use this server: come back in an hour, ask for less at once, or \
+            Self::ShareUsed { .. } => {
+                "The rest is kept for the others who use this server: come back at the time stated, or \
                  connect with a Spotify client id of your own."
             }
             Self::Upstream { .. } | Self::Broken | Self::Timeout | Self::Unreachable(_) => {

@@ -1,7 +1,7 @@
 //! What is known of Spotify's daily quotas, shared by all servers and kept over restarts.
 
 use crate::ambient::Timestamp;
-use crate::domain::AppId;
+use crate::domain::{AppId, UserId};
 use crate::failure::Failure;
 
 use super::{Store, corrupt, reading, transaction};
@@ -93,6 +93,12 @@ impl Store {
         let sql = "SELECT pool, bucket, payer, hour, calls FROM quota_calls WHERE hour >= $1
             ORDER BY pool, bucket, payer, hour";
         Ok(reading!(self, pool => sqlx::query_as(sql).bind(since_hour).fetch_all(pool).await)?)
+    }
+
+    /// Under which name a person's calls are counted; `None` where they are gone.
+    pub async fn payer_of(&self, user: &UserId) -> Result<Option<String>, Failure> {
+        let sql = "SELECT COALESCE(payer, id) FROM users WHERE id = $1";
+        Ok(reading!(self, pool => sqlx::query_scalar(sql).bind(user.as_str()).fetch_optional(pool).await)?)
     }
 
     /// Whom the calls of each app are made for, of the accounts that were used since.

@@ -7,7 +7,7 @@ use crate::ambient::Timestamp;
 use crate::app::AppStanding;
 use crate::domain::Scope;
 use crate::spotify::QuotaMode;
-use crate::spotify::quota::Bucket;
+use crate::spotify::quota::{Bucket, Used};
 use crate::store::Link;
 use crate::vault::OWN_APP_REFUSED;
 
@@ -35,6 +35,9 @@ pub(super) struct AppStatus {
     /// Calls of which Spotify answers no more for now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     closed: Vec<Closed>,
+    /// Requests to Spotify of the last 24 hours, where the day's quota is shared with others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shares: Vec<Share>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -50,6 +53,16 @@ struct Closed {
     calls: &'static str,
     /// When it opens (RFC 3339, UTC).
     opens_at: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Share {
+    /// As in closed.
+    calls: &'static str,
+    /// How many the person made, with all accounts of this app.
+    made: u64,
+    /// How many are theirs.
+    of: u64,
 }
 
 /// A permission that Spotify did not grant.
@@ -76,6 +89,7 @@ impl AppStatus {
             quota_mode: app.quota.map(QuotaMode::name),
             seats: app.seats.map(|(taken, of)| Seats { taken, of }),
             closed: app.closed.iter().map(closed).collect(),
+            shares: app.used.iter().filter_map(Share::of).collect(),
         }
     }
 
@@ -90,7 +104,25 @@ impl AppStatus {
         let gone = if self.in_use { "" } else { ", which is in use no more" };
         let seats =
             self.seats.as_ref().map(|seats| format!(", {} of {} places taken", seats.taken, seats.of));
-        format!("{name}{gone}{mode}{}", seats.unwrap_or_default())
+        let made: Vec<_> = self.shares.iter().filter(|share| share.made > 0).map(Share::told).collect();
+        let made = match made.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; of the person's share of the day's requests to Spotify were made: {}",
+                made.join(", ")
+            ),
+        };
+        format!("{name}{gone}{mode}{}{made}", seats.unwrap_or_default())
+    }
+}
+
+impl Share {
+    fn of((bucket, used): &(Bucket, Used)) -> Option<Self> {
+        used.share.map(|of| Self { calls: bucket.name(), made: used.made, of })
+    }
+
+    fn told(&self) -> String {
+        format!("{} of {} for {}", self.made, self.of, Bucket::named(self.calls).map_or("", words))
     }
 }
 

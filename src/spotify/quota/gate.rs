@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Bucket;
-use super::ledger::{HourOfCalls, Ledger, Lesson};
+use super::ledger::{Assumed, HourOfCalls, Ledger, Lesson, Used};
 use crate::ambient::Timestamp;
 
 /// How long nothing is asked where Spotify does not say.
@@ -29,8 +29,8 @@ pub struct Charge {
 pub enum Held {
     /// Spotify said that the quota is used up, and when to come back.
     UsedUp(Duration),
-    /// This person had their share; others have not had theirs.
-    Share,
+    /// This person had their share; others have not had theirs. In that time the first calls of theirs count no more.
+    Share(Duration),
 }
 
 /// How one developer account stands with one bucket.
@@ -53,19 +53,42 @@ pub struct QuotaGate(Arc<Mutex<Books>>);
 #[derive(Default)]
 struct Books {
     ledgers: HashMap<(Arc<str>, Bucket), Ledger>,
-    /// How many calls of a kind fit into a day, as far as the operator knows.
-    assumed: Option<u64>,
+    /// What is taken for granted of quotas.
+    assuming: Assuming,
     /// Who has a share, by developer account.
     people: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     /// Closed, and learned from, since it was last taken.
     changed: Vec<(Arc<str>, Bucket)>,
 }
 
+/// What is taken for granted of quotas of which nothing was learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Assuming {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// So many calls of a kind fit into a day.
+    All(u64),
+    /// That one person leaves enough to others by [`Bucket::careful`].
+    Careful,
+}
+
+impl Assuming {
+    const fn of(self, bucket: Bucket) -> Assumed {
+        match self {
+            Self::Nothing => Assumed::Nothing,
+            Self::All(calls) => Assumed::All(calls),
+            Self::Careful => Assumed::Each(bucket.careful()),
+        }
+    }
+}
+
 impl QuotaGate {
-    /// Where so many calls of a kind fit into a day, as far as the operator knows; 0: nobody does.
+    /// Where so many calls of a kind fit into a day, as far as the operator knows; 0: nobody knows, and whoever shares
+    /// with others has [`Bucket::careful`] calls of a kind.
     pub fn assuming(calls: u64) -> Self {
-        let books = Books { assumed: (calls > 0).then_some(calls), ..Books::default() };
-        Self(Arc::new(Mutex::new(books)))
+        let assuming = if calls == 0 { Assuming::Careful } else { Assuming::All(calls) };
+        Self(Arc::new(Mutex::new(Books { assuming, ..Books::default() })))
     }
 
     /// Whether a call may be made; it is counted where it may.
@@ -74,16 +97,30 @@ impl QuotaGate {
     /// Why not.
     pub fn admit(&self, charge: &Charge, bucket: Bucket, now: Timestamp) -> Result<(), Held> {
         let mut books = self.lock();
-        let people = books.people.get(&charge.pool).cloned().unwrap_or_default();
-        let ledger = books.ledger(&charge.pool, bucket);
-        if let Some(wait) = ledger.closed_until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
-            return Err(Held::UsedUp(wait));
-        }
-        if !ledger.is_fair(&charge.payer, &people, now) {
-            return Err(Held::Share);
-        }
-        ledger.count(&charge.payer, now);
+        books.has_room((charge, bucket), 1, now)?;
+        books.ledger(&charge.pool, bucket).count(&charge.payer, now);
         Ok(())
+    }
+
+    /// Whether so many calls may be made: for what must not stop half way.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn has_room(
+        &self,
+        (charge, bucket): (&Charge, Bucket),
+        calls: u64,
+        now: Timestamp,
+    ) -> Result<(), Held> {
+        self.lock().has_room((charge, bucket), calls, now)
+    }
+
+    /// How a person stands with each kind of calls.
+    pub fn used(&self, charge: &Charge, now: Timestamp) -> Vec<(Bucket, Used)> {
+        let mut books = self.lock();
+        let people = books.people_of(charge);
+        let mut used = |bucket| books.ledger(&charge.pool, bucket).used(&charge.payer, &people, now);
+        Bucket::ALL.into_iter().map(|bucket| (bucket, used(bucket))).collect()
     }
 
     /// Spotify said that the quota is used up.
@@ -117,7 +154,8 @@ impl QuotaGate {
         changed.into_iter().filter_map(state).collect()
     }
 
-    /// The calls that are to be stored, by developer account and bucket: of those alone where something ran out.
+    /// The calls that are to be stored, by developer account and bucket: of those alone where something ran out or is
+    /// taken for granted.
     pub fn take_unstored(&self, now: Timestamp) -> Vec<(String, Bucket, Vec<HourOfCalls>)> {
         let mut books = self.lock();
         let of = |((pool, bucket), ledger): (&(Arc<str>, Bucket), &mut Ledger)| {
@@ -146,10 +184,10 @@ impl QuotaGate {
         self.lock().ledger(&pool.into(), bucket).recall_calls(stored);
     }
 
-    /// Whether it matters who has a share: anything ran out lately, or the operator says how much there is.
+    /// Whether it matters who has a share: anything ran out lately, or something is taken for granted.
     pub fn is_watching(&self, now: Timestamp) -> bool {
         let books = self.lock();
-        books.assumed.is_some() || books.ledgers.values().any(|ledger| ledger.is_watched(now))
+        books.assuming != Assuming::Nothing || books.ledgers.values().any(|ledger| ledger.is_watched(now))
     }
 
     /// Who is there, by developer account: they have a share before they ask for anything.
@@ -163,6 +201,27 @@ impl QuotaGate {
 }
 
 impl Books {
+    fn has_room(
+        &mut self,
+        (charge, bucket): (&Charge, Bucket),
+        calls: u64,
+        now: Timestamp,
+    ) -> Result<(), Held> {
+        let people = self.people_of(charge);
+        let ledger = self.ledger(&charge.pool, bucket);
+        if let Some(wait) = ledger.closed_until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
+            return Err(Held::UsedUp(wait));
+        }
+        match ledger.is_fair((&charge.payer, calls), &people, now) {
+            true => Ok(()),
+            false => Err(Held::Share(ledger.frees_at(&charge.payer, now).since(now))),
+        }
+    }
+
+    fn people_of(&self, charge: &Charge) -> Arc<[Arc<str>]> {
+        self.people.get(&charge.pool).cloned().unwrap_or_default()
+    }
+
     fn ledger(&mut self, pool: &Arc<str>, bucket: Bucket) -> &mut Ledger {
         if self.ledgers.len() >= ACCOUNTS * Bucket::ALL.len()
             && !self.ledgers.contains_key(&(pool.clone(), bucket))
@@ -170,7 +229,7 @@ impl Books {
             // What is closed stays known; who made how many calls is only lost where nothing has run out.
             self.ledgers.retain(|_, ledger| ledger.closed_until.is_some());
         }
-        let assumed = self.assumed;
+        let assumed = self.assuming.of(bucket);
         self.ledgers.entry((pool.clone(), bucket)).or_insert_with(|| Ledger::assuming(assumed))
     }
 }

@@ -27,14 +27,35 @@ pub struct Lesson {
     pub at: Timestamp,
 }
 
+/// What is taken for granted of a quota of which nothing was learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Assumed {
+    /// Nothing: nobody is held back.
+    #[default]
+    Nothing,
+    /// So many calls fit into a day, as far as the operator knows.
+    All(u64),
+    /// So many calls in a day leave enough to others, whoever makes them; one alone leaves nothing to anybody.
+    Each(u64),
+}
+
+/// How one person stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// How many calls they made in the last day.
+    pub made: u64,
+    /// How many are theirs in a day, where others have a share as well and the size is known or assumed.
+    pub share: Option<u64>,
+}
+
 /// Calls by hour and payer.
 #[derive(Default)]
 pub(super) struct Ledger {
     hours: VecDeque<(i64, HashMap<Arc<str>, Calls>)>,
     /// What it taught that it ran out.
     learned: Option<Lesson>,
-    /// How many calls fit into a day as far as the operator knows, where nothing was learned.
-    assumed: Option<u64>,
+    /// What is taken for granted where nothing was learned.
+    assumed: Assumed,
     /// Until when Spotify wants no more.
     pub(super) closed_until: Option<Timestamp>,
 }
@@ -60,22 +81,58 @@ pub struct HourOfCalls {
 }
 
 impl Ledger {
-    /// One that counts from the start, where the operator says how many calls fit into a day.
-    pub(super) fn assuming(assumed: Option<u64>) -> Self {
+    /// One that counts from the start, where anything is taken for granted.
+    pub(super) fn assuming(assumed: Assumed) -> Self {
         Self { assumed, ..Self::default() }
     }
 
-    /// Whether a call of this payer is fair now, beside whoever called in the last day and these, who all have a share.
-    pub(super) fn is_fair(&mut self, payer: &str, people: &[Arc<str>], now: Timestamp) -> bool {
+    /// Whether so many calls of this payer are fair now, beside whoever called in the last day and these, who all have a
+    /// share.
+    pub(super) fn is_fair(
+        &mut self,
+        (payer, calls): (&str, u64),
+        people: &[Arc<str>],
+        now: Timestamp,
+    ) -> bool {
         self.forget(now);
-        let Some(size) = self.size(now) else { return true };
+        let is_careful = |each| self.made_by(payer).saturating_add(calls) <= each;
+        match (self.known(now), self.assumed) {
+            (None, Assumed::Each(each)) if is_careful(each) => return true,
+            (None, Assumed::Nothing) => return true,
+            _ => {}
+        }
+        let (mine, others) = self.had(payer, people);
+        let size = self.size_for(others.len(), now);
+        is_fair(mine.saturating_add(calls).saturating_sub(1), &others, size)
+    }
+
+    /// How a payer stands beside these and whoever called in the last day.
+    pub(super) fn used(&mut self, payer: &str, people: &[Arc<str>], now: Timestamp) -> Used {
+        self.forget(now);
+        let (made, others) = self.had(payer, people);
+        let size = self.size_for(others.len(), now).filter(|_| !others.is_empty());
+        Used { made, share: size.map(|size| size / (others.len() as u64 + 1)) }
+    }
+
+    /// When the first calls of a payer that count now are a day old.
+    pub(super) fn frees_at(&self, payer: &str, now: Timestamp) -> Timestamp {
+        let first = self.hours.iter().find(|(_, people)| people.contains_key(payer));
+        let hour = first.map_or_else(|| hour(now) - HOURS + 1, |(hour, _)| *hour);
+        Timestamp::from_secs((hour + HOURS).saturating_mul(3_600))
+    }
+
+    /// What this payer had in the last day, and everybody else.
+    fn had(&self, payer: &str, people: &[Arc<str>]) -> (u64, Vec<u64>) {
         let mut had: HashMap<&str, u64> = people.iter().take(PEOPLE).map(|who| (&**who, 0)).collect();
         for (who, calls) in self.hours.iter().flat_map(|(_, people)| people) {
             *had.entry(who).or_default() += calls.all;
         }
         let mine = had.remove(payer).unwrap_or_default();
-        let others: Vec<u64> = had.into_values().collect();
-        is_fair(mine, &others, Some(size))
+        (mine, had.into_values().collect())
+    }
+
+    fn made_by(&self, payer: &str) -> u64 {
+        self.hours.iter().filter_map(|(_, people)| people.get(payer)).map(|calls| calls.all).sum()
     }
 
     /// Counts a call.
@@ -97,16 +154,28 @@ impl Ledger {
         self.closed_until = self.closed_until.max(Some(until));
     }
 
-    /// How large the quota is, as far as that was learned, or else is assumed. Where as much has been had, it may be larger: nothing is held
-    /// back any more, and Spotify says when it has run out.
-    pub(super) fn size(&self, now: Timestamp) -> Option<u64> {
-        let size = self.lesson(now).and_then(|lesson| lesson.size).or(self.assumed);
+    /// How large the quota is for a person beside so many others, as far as that was learned, or else is assumed. Where as
+    /// much has been had, it may be larger: nothing is held back any more, and Spotify says when it has run out.
+    fn size_for(&self, others: usize, now: Timestamp) -> Option<u64> {
+        let size = match (self.known(now), self.assumed) {
+            (None, Assumed::Each(each)) if others > 0 => Some(each.saturating_mul(others as u64 + 1)),
+            (known, _) => known,
+        };
         size.filter(|size| self.all() < *size)
     }
 
-    /// Whether calls are counted together with other servers: it ran out lately, or the operator says what fits.
+    /// How large the whole quota is, as far as anybody knows.
+    fn known(&self, now: Timestamp) -> Option<u64> {
+        let all = match self.assumed {
+            Assumed::All(size) => Some(size),
+            Assumed::Nothing | Assumed::Each(_) => None,
+        };
+        self.lesson(now).and_then(|lesson| lesson.size).or(all)
+    }
+
+    /// Whether calls are counted together with other servers: it ran out lately, or something is taken for granted.
     pub(super) fn is_watched(&self, now: Timestamp) -> bool {
-        self.assumed.is_some() || self.lesson(now).is_some()
+        self.assumed != Assumed::Nothing || self.lesson(now).is_some()
     }
 
     fn lesson(&self, now: Timestamp) -> Option<Lesson> {
@@ -126,7 +195,8 @@ impl Ledger {
         }
     }
 
-    /// The calls that are to be stored, which count as stored from now on. Where nothing has run out lately, none are.
+    /// The calls that are to be stored, which count as stored from now on. Where nothing has run out lately and nothing is
+    /// taken for granted, none are.
     pub(super) fn take_unstored(&mut self, now: Timestamp) -> Vec<HourOfCalls> {
         self.forget(now);
         if !self.is_watched(now) {
@@ -190,6 +260,14 @@ mod tests {
         NOON.plus(Duration::from_secs(hours * 3600))
     }
 
+    fn is_fair(ledger: &mut Ledger, payer: &str, people: &[Arc<str>], now: Timestamp) -> bool {
+        ledger.is_fair((payer, 1), people, now)
+    }
+
+    fn size(ledger: &Ledger, now: Timestamp) -> Option<u64> {
+        ledger.size_for(1, now)
+    }
+
     /// That ran out at noon for the first time, and of which 100 calls of a day later were had when it did again.
     fn learned() -> Ledger {
         let (ada, ben): (Arc<str>, Arc<str>) = ("ada".into(), "ben".into());
@@ -209,16 +287,19 @@ mod tests {
         // A day later everything has been forgotten but the size.
         let next = later(49);
         ledger.forget(next);
-        assert_eq!(ledger.size(next), Some(100));
+        assert_eq!(size(&ledger, next), Some(100));
         (0..50).for_each(|_| ledger.count(&ada, next));
         ledger.count(&ben, next);
-        assert!(!ledger.is_fair("ada", &[], next) && ledger.is_fair("ben", &[], next));
-        assert!(ledger.is_fair("eve", &[], next), "whoever comes now has a share too");
+        assert!(!is_fair(&mut ledger, "ada", &[], next) && is_fair(&mut ledger, "ben", &[], next));
+        assert!(is_fair(&mut ledger, "eve", &[], next), "whoever comes now has a share too");
         // It was not that small after all.
         (0..49).for_each(|_| ledger.count(&ben, next));
-        assert_eq!(ledger.size(next), None);
-        assert!(ledger.is_fair("ada", &[], next), "as much was had, and Spotify says no more when it does");
-        assert_eq!(ledger.size(later(24 * 16)), None, "what was learned is not believed for ever");
+        assert_eq!(size(&ledger, next), None);
+        assert!(
+            is_fair(&mut ledger, "ada", &[], next),
+            "as much was had, and Spotify says no more when it does"
+        );
+        assert_eq!(size(&ledger, later(24 * 16)), None, "what was learned is not believed for ever");
     }
 
     #[test]
@@ -227,12 +308,12 @@ mod tests {
         let mut ledger = learned();
         let next = later(49);
         let people: Vec<Arc<str>> = ["ada", "ben", "eve", "kim"].map(Arc::from).into();
-        while ledger.is_fair("ada", &people, next) {
+        while is_fair(&mut ledger, "ada", &people, next) {
             ledger.count(&ada, next);
         }
         assert_eq!(ledger.all(), 25);
-        assert!(people[1..].iter().all(|who| ledger.is_fair(who, &people, next)));
-        while ledger.is_fair("ada", &[], next) {
+        assert!(people[1..].iter().all(|who| is_fair(&mut ledger, who, &people, next)));
+        while is_fair(&mut ledger, "ada", &[], next) {
             ledger.count(&ada, next);
             assert!(ledger.all() <= 100, "alone she may have all of it, and then Spotify is asked");
             if ledger.all() == 100 {
@@ -245,19 +326,46 @@ mod tests {
     #[test]
     fn what_the_operator_knows_counts_until_it_is_known_better() {
         let ada: Arc<str> = "ada".into();
-        let mut ledger = Ledger::assuming(Some(40));
+        let mut ledger = Ledger::assuming(Assumed::All(40));
         let people: Vec<Arc<str>> = ["ada", "ben"].map(Arc::from).into();
-        while ledger.is_fair("ada", &people, NOON) {
+        while is_fair(&mut ledger, "ada", &people, NOON) {
             ledger.count(&ada, NOON);
         }
         assert_eq!(ledger.all(), 20);
         assert_eq!(ledger.take_unstored(NOON).len(), 1, "counted from the start");
         ledger.ran_out(later(1), NOON);
-        assert_eq!(ledger.size(NOON), Some(40), "nobody knows what was used before");
+        assert_eq!(size(&ledger, NOON), Some(40), "nobody knows what was used before");
         ledger.ran_out(later(48), later(24));
         ledger.forget(later(48));
         assert_eq!(ledger.learned().and_then(|lesson| lesson.size), Some(0));
-        assert_eq!(ledger.size(later(48)), None, "less than nothing is no size");
+        assert_eq!(size(&ledger, later(48)), None, "less than nothing is no size");
+    }
+
+    #[test]
+    fn until_a_size_is_known_one_of_several_has_a_careful_budget_and_one_alone_has_none() {
+        let (ada, ben): (Arc<str>, Arc<str>) = ("ada".into(), "ben".into());
+        let mut ledger = Ledger::assuming(Assumed::Each(10));
+        let both = [ada.clone(), ben.clone()];
+        (0..30).for_each(|_| {
+            assert!(is_fair(&mut ledger, "ada", &[], NOON), "nobody else is there");
+            ledger.count(&ada, NOON);
+        });
+        assert_eq!(ledger.used("ada", &[], NOON), Used { made: 30, share: None });
+        assert!(is_fair(&mut ledger, "ada", &both, NOON), "so much was had that there may be more");
+
+        let mut ledger = Ledger::assuming(Assumed::Each(10));
+        assert!(ledger.is_fair(("ada", 10), &both, NOON) && !ledger.is_fair(("ada", 11), &both, NOON));
+        assert!(ledger.is_fair(("ada", 500), &[], NOON));
+        while is_fair(&mut ledger, "ada", &both, NOON) {
+            ledger.count(&ada, NOON);
+        }
+        assert_eq!(ledger.used("ada", &both, NOON), Used { made: 10, share: Some(10) });
+        assert_eq!(ledger.frees_at("ada", later(3)), later(24));
+        assert!(is_fair(&mut ledger, "ben", &both, NOON));
+        ledger.recall(None, Some(Lesson { size: Some(100), at: NOON }));
+        assert!(is_fair(&mut ledger, "ada", &both, NOON), "what was learned is better");
+        ledger.ran_out(later(1), later(24));
+        assert!(ledger.used("ada", &both, later(25)).share.is_some());
     }
 
     #[test]
@@ -271,7 +379,7 @@ mod tests {
             assert_eq!(ledger.learned(), Some(Lesson { size: None, at: NOON }));
             ledger.count(&ben, later(hours));
             (0..50).for_each(|_| {
-                assert!(ledger.is_fair("ada", &[], later(hours)));
+                assert!(is_fair(&mut ledger, "ada", &[], later(hours)));
                 ledger.count(&ada, later(hours));
             });
         }

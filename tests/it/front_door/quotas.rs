@@ -215,6 +215,37 @@ async fn where_the_operator_knows_the_size_shares_hold_before_anything_runs_out(
 }
 
 #[tokio::test]
+async fn where_nothing_is_known_one_of_several_leaves_enough_and_one_alone_is_not_held_back() {
+    let mut server = Setup::default().start().await;
+    let ada = server.listener("ada").await;
+    let titles: Vec<_> =
+        (0..50).map(|n| json!({"title": format!("Title {n}"), "artist": "Nobody"})).collect();
+    let searched = |server: &TestServer| server.asked(SEARCH, 200);
+    while searched(&server) < 450 {
+        let matched = ada.call("match_tracks", json!({ "items": titles })).await.content();
+        assert_eq!(matched["matches"].as_array().map(Vec::len), Some(50), "alone: {matched}");
+    }
+    let ben = server.listener("ben").await;
+    // Counted anew, with ben linked.
+    learn(&mut server, "NULL", "DELETE FROM quotas").await;
+    let before = searched(&server);
+    for _ in 0..6 {
+        let matched = ada.call("match_tracks", json!({ "items": titles })).await.result();
+        if matched["structuredContent"]["error"]["code"] == "QUOTA_EXCEEDED" {
+            break;
+        }
+    }
+    assert_eq!(searched(&server) - before, 200, "requests count, not calls");
+    let refused = search(&ada).await["error"].clone();
+    let wait = refused["retry_after_seconds"].as_u64().unwrap();
+    assert!((82_000..=86_400).contains(&wait), "until the first of them are a day old: {refused}");
+    let status = ada.call("get_status", json!({})).await.content();
+    let shares = status["accounts"][0]["app"]["shares"].as_array().unwrap();
+    assert!(shares.contains(&json!({"calls": "search", "made": 200, "of": 200})), "{shares:?}");
+    assert_eq!(answered(&ben, 30).await.0, 30);
+}
+
+#[tokio::test]
 async fn what_was_counted_for_a_part_of_a_day_holds_nobody_back() {
     at_both(async |place| {
         let mut server = Setup::on(place).start().await;

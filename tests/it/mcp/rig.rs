@@ -125,6 +125,7 @@ impl AccountBook for Pretend {
             quota: Some(QuotaMode::Development),
             seats: Some((1, 5)),
             closed: Vec::new(),
+            used: Vec::new(),
         };
         Box::pin(async move { Ok(vec![standing; links.len()]) })
     }

@@ -47,6 +47,10 @@ pub(in crate::mcp::tools) async fn apply(
     if puts_back && !session.has_time_to_write(steps.len()) {
         return applied.stopped(Status::Partial, too_slow(steps.len()));
     }
+    let has_room = |token| std::future::ready(session.api.has_room(&token, steps.len()));
+    if puts_back && let Err(failure) = session.call(has_room).await {
+        return applied.stopped(Status::Partial, failure);
+    }
     for step in steps {
         match sent(session, id, step).await {
             Sent::Confirmed(answer) => {
