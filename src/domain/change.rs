@@ -2,6 +2,8 @@
 //!
 //! Everything in here is sealed before it is stored. Never: what the change was not about.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// Longest JSON of a [`PreImage`] that is kept, in bytes: a playlist of 11,000 rows fits.
@@ -10,6 +12,49 @@ pub const LARGEST: usize = 640 * 1024;
 pub const MOST: i64 = 100;
 /// Most bytes of all changes of one person.
 pub const MOST_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Changes of one playlist's details within so long of each other are one.
+pub const TOGETHER: Duration = Duration::from_secs(120);
+
+/// Tools whose changes take something away: what they took is known to nobody else.
+const TAKING: [&str; 5] = [
+    "deduplicate_playlist",
+    "remove_from_library",
+    "remove_tracks_from_playlist",
+    "undo_change",
+    "unfollow_playlist",
+];
+
+/// A change that is kept, as far as it matters for which ones go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// By which tool.
+    pub tool: String,
+    /// Whether it was undone.
+    pub is_undone: bool,
+    /// How large it is.
+    pub bytes: i64,
+}
+
+/// Which of a person's changes, the newest first, are beyond what is kept: of those that were undone the oldest go first,
+/// then of those that took nothing away, then of the others. The newest always stays.
+pub fn too_many(kept: &[Kept]) -> Vec<usize> {
+    let mut count = i64::try_from(kept.len()).unwrap_or(i64::MAX);
+    let mut bytes: i64 = kept.iter().map(|change| change.bytes).sum();
+    let worth = |at: &usize| match &kept[*at] {
+        Kept { is_undone: true, .. } => 0,
+        Kept { tool, .. } if !TAKING.contains(&tool.as_str()) => 1,
+        _ => 2,
+    };
+    let mut order: Vec<usize> = (1..kept.len()).rev().collect();
+    order.sort_by_key(worth);
+    let is_beyond = |at: &usize| {
+        let is_beyond = count > MOST || bytes > MOST_BYTES;
+        (count, bytes) = (count - 1, bytes - kept[*at].bytes);
+        is_beyond
+    };
+    order.into_iter().take_while(is_beyond).collect()
+}
 
 /// How far a change came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +107,18 @@ pub struct Details {
     pub public: Option<bool>,
     /// Open to others' changes.
     pub collaborative: Option<bool>,
+}
+
+impl Details {
+    /// These, and of what they leave open the others.
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            name: self.name.or(others.name),
+            description: self.description.or(others.description),
+            public: self.public.or(others.public),
+            collaborative: self.collaborative.or(others.collaborative),
+        }
+    }
 }
 
 /// What there was before, in the form that undoing needs.
@@ -151,6 +208,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_took_something_away_is_forgotten_last_and_the_newest_never() {
+        let of = |tool: &str, bytes| Kept { tool: tool.to_owned(), is_undone: false, bytes };
+        let (adds, takes) =
+            (|bytes| of("add_tracks_to_playlist", bytes), |bytes| of("unfollow_playlist", bytes));
+        assert!(too_many(&[adds(1), takes(2), adds(3)]).is_empty());
+        assert_eq!(too_many(&[adds(MOST_BYTES - 1), takes(1), adds(1)]), [2]);
+        assert_eq!(too_many(&[adds(MOST_BYTES - 1), adds(1), takes(1)]), [1]);
+        assert_eq!(too_many(&[adds(MOST_BYTES + 1), takes(1)]), [1]);
+        assert!(too_many(&[adds(MOST_BYTES + 1)]).is_empty());
+        let mut many = vec![adds(1); 102];
+        assert_eq!(too_many(&many), [101, 100]);
+        (many[101], many[100]) = (takes(1), takes(1));
+        assert_eq!(too_many(&many), [99, 98]);
+        many[5].is_undone = true;
+        assert_eq!(too_many(&many), [5, 99]);
+        assert_eq!(too_many(&vec![takes(1); 101]), [100]);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(super) enum Question {
         url: String,
         /// Of this question alone.
         id: String,
+        /// Binds the reply to whoever was shown it: comes back with it.
+        state: Option<String>,
     },
 }
 
@@ -127,7 +129,7 @@ impl Question {
                     "required": [BOX],
                 },
             }),
-            Self::Open { message, url, id } => {
+            Self::Open { message, url, id, .. } => {
                 json!({"mode": "url", "message": message, "url": url, "elicitationId": id})
             }
         };
@@ -144,7 +146,7 @@ impl Question {
     fn state(&self) -> Option<String> {
         match self {
             Self::Agree { state, .. } => Some(state.clone()),
-            Self::Open { .. } => None,
+            Self::Open { state, .. } => state.clone(),
         }
     }
 }
@@ -191,7 +193,8 @@ mod tests {
         assert_eq!((&asked["mode"], &asked["message"]), (&json!("form"), &json!("Remove 3?")));
         assert_eq!(asked["requestedSchema"]["required"], json!(["agree"]));
         let url = "https://h/account/link?page=p".to_owned();
-        let open = Question::Open { message: "Open it".to_owned(), url: url.clone(), id: "p".to_owned() };
+        let (message, id) = ("Open it".to_owned(), "p".to_owned());
+        let open = Question::Open { message, url: url.clone(), id, state: None };
         let result = serde_json::to_value(open.required().unwrap()).unwrap();
         assert_eq!(result["inputRequests"]["person"]["params"]["url"], url);
         assert!(result.get("requestState").is_none());

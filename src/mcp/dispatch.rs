@@ -51,6 +51,8 @@ pub(super) struct Call<'a> {
     pub(super) policy: Option<&'a ToolPolicy>,
     /// Which linked accounts its work comes to use.
     pub(super) used: &'a Used,
+    /// Whether it brings the reply to what the person was asked.
+    pub(super) asked: bool,
 }
 
 /// What a tool answered, as the trail sees it.
@@ -100,12 +102,14 @@ pub(super) async fn call(
     going: &Going,
 ) -> Result<Called, ErrorData> {
     let used = Used::default();
-    let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name), used: &used };
+    let asked = asking.reply().is_some();
+    let call = Call { caller, tool: tool.name, policy: server.policies.of(tool.name), used: &used, asked };
     let work = |deadline| {
         let context = Context { server, caller, deadline, used: &used, asking, going };
         async move {
             let _turn = turn(call, server, deadline).await?;
             let answered = several::run(context, tool, arguments).await;
+            let answered = answered.map(|answer| answer.remarking(&going.remarks()));
             asking.take().map_or_else(|| answered.map(Said::Answer), |question| Ok(Said::Asks(question)))
         }
     };
@@ -161,6 +165,15 @@ pub(super) async fn guarded<A: Outcome, W: Future<Output = Result<A, ToolError>>
         Ended::TimedOut => Ended::Done(Err(ToolError::timeout())),
         other => other,
     };
+    // A question is no call: that is counted and told when the reply comes.
+    if let Ended::Done(Ok(answer)) = &ended
+        && answer.asks()
+    {
+        return Ok(match ended {
+            Ended::Done(outcome) => outcome,
+            _ => Err(ToolError::timeout()),
+        });
+    }
     let failed = !matches!(&ended, Ended::Done(Ok(_)));
     server.usage.count(&call.caller.user, call.tool, failed, server.clock.now());
     let event = note(call, &ended, began);
@@ -200,6 +213,7 @@ fn note<A: Outcome>(call: Call<'_>, ended: &Ended<Result<A, ToolError>>, began: 
         .operation(format!("tools/call {tool}"))
         .detail("tool", tool)
         .detail("duration_ms", began.elapsed().as_millis().to_string());
+    let event = if call.asked { event.detail("asked", "person") } else { event };
     let used = call.used.all();
     let event = match (used.as_slice(), &caller.link) {
         ([one], _) => event.link(one),
@@ -210,7 +224,6 @@ fn note<A: Outcome>(call: Call<'_>, ended: &Ended<Result<A, ToolError>>, began: 
             .fold(event, |event, (n, link)| event.detail(&format!("link_{n}"), link.as_str())),
     };
     match ended {
-        Ended::Done(Ok(answer)) if answer.asks() => event.detail("asked", "person"),
         Ended::Done(Ok(answer)) => match answer.code() {
             None => event,
             Some(code) => event.failed().status(code),

@@ -26,17 +26,29 @@ pub(crate) const GRACE: Duration = Duration::from_secs(180);
 pub(crate) struct Going {
     unwanted: CancellationToken,
     begun: AtomicBool,
+    remarks: std::sync::Mutex<Vec<String>>,
 }
 
 impl Going {
     /// Until this is cancelled, where nothing has begun then.
     pub(crate) fn until(unwanted: CancellationToken) -> Self {
-        Self { unwanted, begun: AtomicBool::new(false) }
+        Self { unwanted, ..Self::default() }
     }
 
     /// From now on it goes to its end.
     pub(crate) fn begin(&self) {
         self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// What whoever called has to know beside the answer: one sentence.
+    pub(crate) fn remark(&self, sentence: String) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
+    }
+
+    /// What was remarked, to be told behind the answer.
+    pub(crate) fn remarks(&self) -> String {
+        let remarks = std::mem::take(&mut *self.remarks.lock().unwrap_or_else(PoisonError::into_inner));
+        remarks.into_iter().map(|sentence| format!("\n{sentence}")).collect()
     }
 
     /// Whether it does.

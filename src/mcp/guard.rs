@@ -51,7 +51,7 @@ impl CallGuard {
             return Err(ErrorData::internal_error("internal error", None));
         };
         let used = Used::default();
-        let call = Call { caller, tool, policy: Some(policy), used: &used };
+        let call = Call { caller, tool, policy: Some(policy), used: &used, asked: false };
         let work = async { Ok(Foreign(work.await)) };
         let going = Going::until(context.ct.clone());
         match dispatch::guarded(&self.server, call, &going, |_| work).await? {

@@ -39,6 +39,9 @@ impl Server {
 impl Inner {
     /// What a message runs; `None` where it runs nothing and leaves nothing behind.
     fn class_of(&self, message: &Message<'_>) -> Option<ToolClass> {
+        if message.reply.is_some() {
+            return Some(ToolClass::Look);
+        }
         match message.method.as_deref()? {
             "tools/call" => {
                 let policy = message.name.as_deref().and_then(|tool| self.policies.of(tool));

@@ -87,8 +87,9 @@ fn length(arguments: Option<&JsonObject>) -> Result<u64, ErrorData> {
 fn build_playlist(arguments: Option<&JsonObject>) -> Result<String, ErrorData> {
     let theme = needed(arguments, "theme")?;
     let length = length(arguments)?;
+    let tracks = if length == 1 { "track" } else { "tracks" };
     Ok(format!(
-        "Build a Spotify playlist of {length} tracks for this theme: {theme}\n\n\
+        "Build a Spotify playlist of {length} {tracks} for this theme: {theme}\n\n\
          1. Think of fitting tracks, and find them with match_tracks, up to 50 titles with their artists in one call; take \
          only tracks that were found, and others in place of those that were not.\n\
          2. Show me the list and a name for the playlist, and wait until I agree.\n\

@@ -156,14 +156,14 @@ impl Server {
             Ok(message) => message,
             Err(malformed) => return Ok(refuse(StatusCode::BAD_REQUEST, &malformed)),
         };
-        if let Some((question, result)) = &message.reply {
-            return Ok(Box::pin(self.reply(&parts, &message, (question, result))).await);
-        }
         // Before the scope is decided: a refusal for want of one leaves as much behind as a call.
         let budget = match self.count(&mut parts, &message).await {
             Ok(budget) => budget,
             Err(refused) => return Ok(refused),
         };
+        if let Some((question, result)) = &message.reply {
+            return Ok(Box::pin(self.reply(&parts, &message, (question, result))).await);
+        }
         let granted = parts.extensions.get::<Arc<Caller>>().map_or(ScopeSet::EMPTY, |caller| caller.scopes);
         if let Some(needed) = self.scope_of(&message).filter(|needed| !granted.allows(*needed)) {
             return Err(NotServed::InsufficientScope(InsufficientScope { needed, granted }));

@@ -58,15 +58,19 @@ pub fn clean(text: &str, max: usize) -> String {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len().min(max.saturating_mul(4)));
-    let (mut length, mut gap) = (0, false);
+    let (mut length, mut gap, mut marks) = (0, false, 0);
     for c in text.chars().filter(|c| !is_hidden(*c)) {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        if marks > MARKS {
+            continue;
+        }
         if c.is_whitespace() || c.is_control() {
             gap = length > 0;
             continue;
         }
         let needed = 1 + usize::from(gap);
         if length + needed > max {
-            return cut(out, length, max);
+            return without_ids(cut(out, length, max));
         }
         if gap {
             out.push(' ');
@@ -75,7 +79,56 @@ pub fn clean(text: &str, max: usize) -> String {
         out.push(c);
         length += needed;
     }
+    without_ids(out)
+}
+
+/// Most marks above, below and in one letter: what writing systems need, and no tower of them.
+const MARKS: usize = 4;
+
+/// Marks that stand on another letter.
+const fn is_mark(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}'
+        | '\u{64b}'..='\u{65f}' | '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e4}' | '\u{e31}' | '\u{e34}'..='\u{e3a}'
+        | '\u{e47}'..='\u{e4e}' | '\u{eb4}'..='\u{ebc}' | '\u{ec8}'..='\u{ecd}' | '\u{f71}'..='\u{f84}'
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20f0}' | '\u{302a}'..='\u{302d}'
+        | '\u{3099}'..='\u{309a}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Answers name things by ids in square brackets: where a stranger's text has something like it, the brackets are round.
+fn without_ids(text: String) -> String {
+    if !text.contains('[') {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before);
+        let end = after.find(|c: char| c == ']' || c == '[' || c.is_whitespace()).unwrap_or(after.len());
+        let (token, behind) = after.split_at(end);
+        match is_like_an_id(token) {
+            true => {
+                out.push('(');
+                out.push_str(token);
+                rest = behind.strip_prefix(']').inspect(|_| out.push(')')).unwrap_or(behind);
+            }
+            false => {
+                out.push('[');
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
     out
+}
+
+/// An id, a URI, or the beginning of one.
+fn is_like_an_id(token: &str) -> bool {
+    const IDS: usize = 20;
+    let is_word = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    token.to_ascii_lowercase().starts_with("spotify")
+        || token.contains(':')
+        || (is_word && token.len() >= IDS)
 }
 
 /// Ends a text that is too long with an ellipsis, within `max` characters.
@@ -94,6 +147,7 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
         && !text.starts_with(' ')
         && !text.ends_with(' ')
+        && !text.contains('[')
         && !text.contains("  ")
 }
 
@@ -142,6 +196,32 @@ mod tests {
         assert_eq!(clean("  line\r\none\u{2028}two\0 ", 300), "line one two");
         assert_eq!(clean("pay\u{200b}pal\u{feff}\u{2066}", 300), "paypal");
         assert_eq!(clean("\u{e000}\u{10ffff}\u{fffe}", 300), "");
+    }
+
+    #[test]
+    fn what_looks_like_an_id_of_ours_is_none() {
+        let id = "4uLU6hMCjMI75M1A2tKUQC";
+        for (hostile, shown) in [
+            (format!("Song [spotify:track:{id}]"), format!("Song (spotify:track:{id})")),
+            (format!("a [SPOTIFY:track:{id}] b [{id}]"), format!("a (SPOTIFY:track:{id}) b ({id})")),
+            (format!("[[spotify:track:{id}]]"), format!("[(spotify:track:{id})]")),
+            ("cut off [spotify:tr".to_owned(), "cut off (spotify:tr".to_owned()),
+            (format!("[ch_{}]", "0".repeat(32)), format!("(ch_{})", "0".repeat(32))),
+        ] {
+            assert_eq!(clean(&hostile, 300), shown);
+        }
+        for name in ["Song [Live]", "[31m<b>hi", "Remix [feat. X] [2011]", "[Remastered]", "a]b[c"] {
+            assert_eq!(clean(name, 300), name);
+        }
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let tower = format!("e{} x", "\u{301}".repeat(60));
+        assert_eq!(clean(&tower, 300), format!("e{} x", "\u{301}".repeat(MARKS)));
+        for name in ["Việt Nam", "שָׁלוֹם", "ที่นี่", "مُحَمَّد"] {
+            assert_eq!(clean(name, 300), name);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Never found by anybody but their person: every statement names the user too.
 
 use crate::ambient::Timestamp;
-use crate::domain::change::{MOST, MOST_BYTES};
+use crate::domain::change::{Kept, too_many};
 use crate::domain::{ChangeId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
@@ -37,8 +37,8 @@ pub struct NewChange {
 /// How writing a change down ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// It is there; the person's oldest went where there were too many.
-    Done,
+    /// It is there; where there were too many of the person, so many others went that could still be undone.
+    Done(usize),
     /// The data key has been replaced: seal again.
     KeyReplaced,
     /// The person or the account is gone.
@@ -95,7 +95,7 @@ const COLUMNS: &str = "id, user_id, link_id, tool, data_key_id, content_key, ver
     expires_at, undone_at, undoing_until";
 
 impl Store {
-    /// Writes a change down. Of too many of one person, or too large ones, the oldest go.
+    /// Writes a change down. Of too many of one person, or too large ones, some go ([`too_many`]).
     ///
     /// # Errors
     /// Where the database fails.
@@ -105,7 +105,8 @@ impl Store {
             "INSERT INTO changes (id, user_id, link_id, tool, data_key_id, content_key, version, summary,
                 pre_image, created_at, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10)";
-        let sizes = "SELECT id, CAST(length(pre_image) + length(summary) AS BIGINT) FROM changes
+        let kept =
+            "SELECT id, tool, undone_at, CAST(length(pre_image) + length(summary) AS BIGINT) FROM changes
             WHERE user_id = $1 ORDER BY created_at DESC, id DESC";
         let begun = transaction!(self, tx => {
             if !lock_person!(tx, change.user) {
@@ -126,13 +127,15 @@ impl Store {
                 .bind(&change.pre_image[..]).bind(change.now.millis()).bind(change.expires_at.secs())
                 .execute(&mut *tx).await?;
             count_seals!(tx, change.data_key, 1);
-            let sizes: Vec<(String, i64)> = sqlx::query_as(sizes)
+            let rows: Vec<(String, String, Option<i64>, i64)> = sqlx::query_as(kept)
                 .bind(change.user.as_str())
                 .fetch_all(&mut *tx).await?;
-            for id in beyond(&sizes) {
-                sqlx::query("DELETE FROM changes WHERE id = $1").bind(id).execute(&mut *tx).await?;
+            let (ids, kept): (Vec<_>, Vec<_>) = rows.into_iter().map(kept_as).unzip();
+            let gone = too_many(&kept);
+            for at in &gone {
+                sqlx::query("DELETE FROM changes WHERE id = $1").bind(&ids[*at]).execute(&mut *tx).await?;
             }
-            Begun::Done
+            Begun::Done(gone.iter().filter(|at| !kept[**at].is_undone).count())
         });
         Ok(begun)
     }
@@ -246,18 +249,8 @@ impl Store {
     }
 }
 
-/// Which of a person's changes, the newest first, are beyond what is kept. The newest always stays.
-fn beyond(sizes: &[(String, i64)]) -> Vec<&str> {
-    let (mut count, mut bytes) = (0, 0);
-    let mut gone = Vec::new();
-    for (id, size) in sizes {
-        count += 1;
-        bytes += size;
-        if count > 1 && (count > MOST || bytes > MOST_BYTES) {
-            gone.push(id.as_str());
-        }
-    }
-    gone
+fn kept_as((id, tool, undone, bytes): (String, String, Option<i64>, i64)) -> (String, Kept) {
+    (id, Kept { tool, is_undone: undone.is_some(), bytes })
 }
 
 #[derive(sqlx::FromRow)]
@@ -300,21 +293,5 @@ impl Row {
             undone_at: self.undone_at.map(Timestamp::from_secs),
             undoing_until: self.undoing_until.map(Timestamp::from_secs),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_oldest_beyond_the_bounds_go_and_the_newest_stays() {
-        let of = |sizes: &[i64]| {
-            sizes.iter().enumerate().map(|(n, size)| (format!("c{n}"), *size)).collect::<Vec<_>>()
-        };
-        assert!(beyond(&of(&[1, 2, 3])).is_empty());
-        assert_eq!(beyond(&of(&[MOST_BYTES - 1, 1, 1])), ["c2"]);
-        assert_eq!(beyond(&of(&[MOST_BYTES + 1, 1])), ["c1"]);
-        assert_eq!(beyond(&of(&vec![1; 102])), ["c100", "c101"]);
     }
 }

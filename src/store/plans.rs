@@ -36,7 +36,7 @@ pub struct NewPlan {
 /// What became of using a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanUse {
-    /// It was good, and is used up now.
+    /// It was good, and is used up now (or would be).
     Taken,
     /// There is none of this id for this person.
     Unknown,
@@ -106,17 +106,29 @@ impl Store {
         if taken == 1 {
             return Ok(PlanUse::Taken);
         }
+        match self.look_at_plan(plan, now).await? {
+            // It came while this was looked at.
+            PlanUse::Taken => Ok(PlanUse::Unknown),
+            why_not => Ok(why_not),
+        }
+    }
+
+    /// What would become of using a plan up; it stays as it is.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn look_at_plan(&self, plan: &NewPlan, now: Timestamp) -> Result<PlanUse, Failure> {
         let sql = "SELECT link_id, tool, asked, state, expires_at, used_at FROM plans
             WHERE id = $1 AND user_id = $2";
         let row: Option<Row> = reading!(self, pool => sqlx::query_as(sql)
             .bind(plan.id.as_str()).bind(plan.user.as_str())
             .fetch_optional(pool).await)?;
-        Ok(row.map_or(PlanUse::Unknown, |row| row.why_not(plan, now)))
+        Ok(row.map_or(PlanUse::Unknown, |row| row.would_be(plan, now)))
     }
 }
 
 impl Row {
-    fn why_not(&self, plan: &NewPlan, now: Timestamp) -> PlanUse {
+    fn would_be(&self, plan: &NewPlan, now: Timestamp) -> PlanUse {
         if self.link_id != plan.link.as_str() || self.tool != plan.tool || self.asked != plan.asked {
             PlanUse::OtherArguments
         } else if self.used_at.is_some() {
@@ -126,8 +138,7 @@ impl Row {
         } else if self.state != plan.state {
             PlanUse::OtherState
         } else {
-            // It came while this was looked at.
-            PlanUse::Unknown
+            PlanUse::Taken
         }
     }
 }

@@ -38,12 +38,23 @@ pub struct OpenChange {
     user: UserId,
     link: LinkId,
     key: SealingKey,
+    forgotten: usize,
 }
 
 impl OpenChange {
     /// Its id.
     pub const fn id(&self) -> &ChangeId {
         &self.id
+    }
+
+    /// Whose.
+    pub const fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// How many others that could still be undone were forgotten for it.
+    pub const fn forgotten(&self) -> usize {
+        self.forgotten
     }
 }
 
@@ -133,11 +144,12 @@ impl Changes {
                 content_key: Vec::new(),
             };
             let content_key = seal_content_key(&data_key, &named, &content, &inner.dice);
-            let open = OpenChange {
+            let mut open = OpenChange {
                 key: SealingKey::new(id.key_id(), content),
                 id,
                 user: user.clone(),
                 link: link.clone(),
+                forgotten: 0,
             };
             let now = inner.clock.now();
             let change = NewChange {
@@ -158,7 +170,10 @@ impl Changes {
                 expires_at: now.plus(self.kept),
             };
             match inner.store.begin_change(&change).await? {
-                Begun::Done => return Ok(Some(open)),
+                Begun::Done(forgotten) => {
+                    open.forgotten = forgotten;
+                    return Ok(Some(open));
+                }
                 Begun::KeyReplaced => inner.ring.learn().await?,
                 Begun::Nobody => return Err(Failure::new("the account of a change is gone")),
             }
@@ -180,7 +195,15 @@ impl Changes {
     /// # Errors
     /// Where the database fails.
     pub async fn forget(&self, open: &OpenChange) -> Result<(), Failure> {
-        self.vault.0.store.forget_change((&open.id, &open.user)).await
+        self.forget_of((&open.id, &open.user)).await
+    }
+
+    /// Forgets a change that another one holds as well.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn forget_of(&self, of: (&ChangeId, &UserId)) -> Result<(), Failure> {
+        self.vault.0.store.forget_change(of).await
     }
 
     /// A person's changes, the newest first, with how many there are.
@@ -276,6 +299,20 @@ impl Changes {
     ) -> Result<PlanUse, Failure> {
         let now = self.vault.0.clock.now();
         self.vault.0.store.use_plan(&planned.row(id.clone(), of, now), now).await
+    }
+
+    /// What would become of using a plan, which stays as it is.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn look_at(
+        &self,
+        id: &PlanId,
+        of: (&UserId, &LinkId),
+        planned: Planned<'_>,
+    ) -> Result<PlanUse, Failure> {
+        let now = self.vault.0.clock.now();
+        self.vault.0.store.look_at_plan(&planned.row(id.clone(), of, now), now).await
     }
 
     fn seal_summary(&self, open: &OpenChange, version: i64, summary: &Summary) -> Result<Vec<u8>, Failure> {

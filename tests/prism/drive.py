@@ -68,7 +68,7 @@ CALLS = {
     "match_tracks": [{"items": [{"title": "Tainted Love", "artist": "Soft Cell"}]}],
     "pause": [{}],
     "play": [{"uris": [TRACK, OTHER]}, {"context_uri": f"spotify:playlist:{LIST}", "offset": 1}],
-    "remove_from_library": [{"uris": [TRACK, ALBUM]}],
+    "remove_from_library": [{"uris": [TRACK, ALBUM]}, {"uris": [TRACK, ALBUM], "plan_id": "<plan_id>"}],
     "remove_tracks_from_playlist": [
         {"playlist_id": LIST, "positions": [1]},
         {"playlist_id": LIST, "positions": [1], "dry_run": False, "plan_id": "<plan_id>"},
@@ -83,12 +83,15 @@ CALLS = {
     "seek": [{"position_ms": 1000}],
     "set_default_account": [{"account": "<account>"}],
     "set_player": [{"volume": 30, "shuffle": True, "repeat": "context"}],
-    "set_playlist_cover": [{"playlist_id": LIST, "jpeg_base64": COVER}],
+    "set_playlist_cover": [
+        {"playlist_id": LIST, "jpeg_base64": COVER},
+        {"playlist_id": LIST, "jpeg_base64": COVER, "plan_id": "<plan_id>"},
+    ],
     "skip_to_next": [{}],
     "skip_to_previous": [{}],
     "transfer_playback": [{"device": DEVICE}],
     "undo_change": [{"change_id": "<change_id>"}],
-    "unfollow_playlist": [{"playlist_id": LIST}],
+    "unfollow_playlist": [{"playlist_id": LIST}, {"playlist_id": LIST, "plan_id": "<plan_id>"}],
     "unlink_account": [{"account": "<account>"}],
     "update_playlist": [{"playlist_id": LIST, "name": "Another name"}],
 }

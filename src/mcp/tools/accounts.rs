@@ -97,7 +97,7 @@ struct LinkOutput {
 
 async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: LinkInput = parse(arguments)?;
-    if let Some(reply) = context.asking.reply() {
+    if let Some(reply) = agreeing::of_the_page(context, LINK_ACCOUNT.name).await? {
         return shown(reply);
     }
     let alias = input.alias.as_ref().map(|alias| Alias::parse(alias.as_str())).transpose();
@@ -136,7 +136,8 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
              It works once, and for you alone; Spotify then asks there which account to link."
                 .to_owned();
         let id = page.id.as_str().to_owned();
-        return Err(context.asking.ask(Question::Open { message, url, id }));
+        let state = agreeing::bound(context, LINK_ACCOUNT.name).await?;
+        return Err(context.asking.ask(Question::Open { message, url, id, state }));
     }
     let text = format!(
         "Ask the person to open {url} in the browser in which they use this server, within ten minutes. The page works once \
@@ -146,12 +147,12 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     Answer::own(text, &LinkOutput { url: Some(url), expires_at, opened: None })
 }
 
-/// The app showed the page itself.
+/// The app showed the page itself, and this came back.
 fn shown(reply: Reply) -> Result<Answer, ToolError> {
     let opened = matches!(reply, Reply::Accepted { .. });
     let text = if opened {
         "The person was shown the page and went there. Nothing is linked until they have agreed at Spotify; \
-         list_my_accounts shows when they have."
+         list_my_accounts shows when they have. Where no page came up, call again: each call makes another one."
     } else {
         "The person was shown the page and did not go there: nothing is linked. Do not try again unless they ask for it."
     };

@@ -1,18 +1,27 @@
 //! Asking the person before something is taken away, where their client can: once, in plain words, with the numbers.
-//! Where it cannot, the plan that they were shown before stands alone.
+//! Where it cannot, the plan that they were shown before stands alone: no tool takes anything away at its first call.
 //!
 //! A reply counts only for what was asked: for the same person, account, tool, arguments and words, once, for some
 //! minutes. It is a plan of its own, so that any server takes it, and it ends with the account.
 
 use super::super::asking::Question;
 use super::super::upstream::Session;
+use super::changing::planned::{self, Shown, Use};
+use super::things::ThingItem;
 use super::{Context, ToolError};
 use crate::domain::asking::Reply;
 use crate::domain::{LinkId, PlanId};
 use crate::failure::Failure;
 use crate::spotify::text::clean;
+use crate::spotify::uri::ThingUri;
 use crate::store::PlanUse;
 use crate::vault::changes::Planned;
+
+/// What a page is bound to beside its person.
+const SHOWN: &str = "a page was shown";
+
+/// So many of the things that go are named where the person is asked.
+const NAMED: usize = 5;
 
 /// Longest foreign name in a question: what is cut off cannot say anything.
 const LONGEST: usize = 40;
@@ -29,9 +38,68 @@ pub(super) fn was_asked(context: Context<'_>) -> bool {
     context.asking.state().is_some()
 }
 
+/// Whether the person replied, and this is what came of a reply that was no yes.
+pub(super) fn is_no(context: Context<'_>, error: &ToolError) -> bool {
+    context.asking.reply().is_some() && error.code == "DECLINED"
+}
+
 /// Whether the person is to be asked, or was.
 pub(super) fn is_due(context: Context<'_>) -> bool {
     was_asked(context) || context.asking.offers().form
+}
+
+/// Leave to take something away with a tool that has no plan of its own: the person's yes, where their client can ask;
+/// else the plan that they were shown. A plan and what it says, where it has to be shown first.
+///
+/// # Errors
+/// As [`agreed`] and [`planned::take`]: then nothing may be done.
+pub(super) async fn leave(
+    context: Context<'_>,
+    session: &Session<'_>,
+    planned: Planned<'_>,
+    (plan_id, question): (Option<&str>, impl Future<Output = Result<String, ToolError>>),
+) -> Result<Option<(Shown, String)>, ToolError> {
+    if is_due(context) {
+        return agreed(context, &session.link, planned, question.await?).await.map(|()| None);
+    }
+    if plan_id.is_some() {
+        return planned::take(context, session, (plan_id, planned), Use::Take).await.map(|()| None);
+    }
+    let question = question.await?;
+    let Some(id) = planned::keep(context, session, planned).await? else { return Ok(None) };
+    let text = format!(
+        "Plan, nothing changed yet. Ask the person: {question} Where they agree: the same arguments with plan_id {id}, \
+         within {} minutes.",
+        planned::SECONDS / 60
+    );
+    Ok(Some((Shown::of(id), text)))
+}
+
+/// Binds the reply to showing a page to whoever was shown it; `None` where there is nothing to bind it to.
+pub(super) async fn bound(context: Context<'_>, tool: &'static str) -> Result<Option<String>, ToolError> {
+    let (Some(changes), Some(link)) = (context.server.upstream.changes(), &context.caller.link) else {
+        return Ok(None);
+    };
+    let planned = Planned { tool, asked: SHOWN, state: "" };
+    let id = changes.plan((&context.caller.user, link), planned).await;
+    id.map(|id| Some(id.as_str().to_owned())).map_err(|failure| ToolError::internal(&failure))
+}
+
+/// The reply to a page that this person was shown; `None` where they were not, or it was replied before.
+pub(super) async fn of_the_page(
+    context: Context<'_>,
+    tool: &'static str,
+) -> Result<Option<Reply>, ToolError> {
+    let id = context.asking.state().and_then(|state| state.parse::<PlanId>().ok());
+    let (Some(id), Some(changes), Some(link)) = (id, context.server.upstream.changes(), &context.caller.link)
+    else {
+        return Ok(None);
+    };
+    let Some(reply) = context.asking.reply() else { return Ok(None) };
+    let planned = Planned { tool, asked: SHOWN, state: "" };
+    let taken = changes.apply(&id, (&context.caller.user, link), planned).await;
+    let taken = taken.map_err(|failure| ToolError::internal(&failure))?;
+    Ok((taken == PlanUse::Taken).then_some(reply))
 }
 
 /// Goes on where the person agrees, or cannot be asked.
@@ -74,13 +142,33 @@ pub(super) async fn agreed(
     }
     match reply {
         Reply::Accepted { ticked: true } => Ok(()),
-        Reply::Accepted { ticked: false } | Reply::Declined => Err(ToolError::declined(
+        Reply::Accepted { ticked: false } => Err(ToolError::declined(
+            "Nothing was changed: the person was asked and went on without ticking the box, which is no yes. Do not try again \
+             unless they ask for it.",
+        )),
+        Reply::Declined => Err(ToolError::declined(
             "Nothing was changed: the person was asked and said no. Do not try again unless they ask for it.",
         )),
         Reply::Closed => Err(ToolError::declined(
             "Nothing was changed: the person was asked and closed the question, or did not reply in time. Ask them what they want.",
         )),
     }
+}
+
+/// The first of these things by their names, as far as Spotify tells them, for a question: `: "A", "B", ...`.
+pub(super) async fn names(session: &Session<'_>, uris: &[String]) -> String {
+    let (api, mut names) = (session.api, Vec::new());
+    let known = uris.iter().filter_map(|uri| uri.parse::<ThingUri>().ok());
+    for uri in known.take(NAMED) {
+        let uri = &uri;
+        // Where one is not told, the others are not waited for.
+        let Ok(thing) = session.attempt(|token| async move { api.thing(&token, uri).await }).await else {
+            break;
+        };
+        names.extend(ThingItem::of(uri.kind(), &thing).map(|item| quoted(&item.name)));
+    }
+    let more = if uris.len() > names.len() { ", ..." } else { "" };
+    if names.is_empty() { String::new() } else { format!(": {}{more}", names.join(", ")) }
 }
 
 /// By what the person calls the account that is used.

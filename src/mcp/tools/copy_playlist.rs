@@ -9,7 +9,7 @@ use super::amount::{amount, share, were};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::changing::adding::add_noted;
 use super::changing::contents::{Contents, head, read, title};
-use super::create_playlist::{Made, make, note_made};
+use super::create_playlist::{Made, begin_made, finish_made, make};
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::spotify::models::Playlist;
 use crate::spotify::playlists::NewPlaylist;
@@ -105,8 +105,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
             let id: PlaylistId =
                 made.id.as_deref().and_then(|id| id.parse().ok()).ok_or_else(super::create_playlist::lost)?;
             let plan = Plan { items, position: None, rows_before: Some(0) };
+            let noted = begin_made(context, &to, ("copy_playlist", &made)).await;
             let mut added = add_in_order(&to, &id, &plan).await;
-            added.change_id = note_made(context, &to, ("copy_playlist", &made), &added).await;
+            added.change_id = finish_made(noted, &made, &added).await;
             (made, id, added)
         }
     };

@@ -9,6 +9,7 @@ use super::arguments::{PlaylistName, Text, parse, schema_of};
 use super::changing::REPLACES;
 use super::changing::contents::{head, title};
 use super::changing::outcome::{Outcome, Status};
+use super::changing::planned::Shown;
 use super::changing::timing::{Sent, send};
 use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
 use crate::spotify::playlist_edits::COVER;
@@ -18,8 +19,9 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
     name: "set_playlist_cover",
     title: "Set a playlist's cover",
     description: "Gives a playlist that the person made another cover picture: a JPEG in base 64, at most 256 KB of it; \
-                  addresses of pictures are not fetched. The old cover is gone and cannot be brought back by undo_change. It \
-                  may take a while until Spotify shows it.",
+                  addresses of pictures are not fetched. The old cover is gone and cannot be brought back by undo_change. Where \
+                  the client cannot ask the person itself, the first call only plans: show them what it says, then call \
+                  again with its plan_id. It may take a while until Spotify shows the cover.",
     hints: REPLACES,
     input: schema_of::<Input>,
     output: output_of::<Output>,
@@ -33,6 +35,8 @@ pub(super) struct Input {
     playlist_id: PlaylistName,
     /// The picture: a JPEG in base 64 without line breaks.
     jpeg_base64: Text<4, COVER>,
+    /// The plan to apply.
+    plan_id: Option<Text<1, 64>>,
     /// Which linked Spotify account to use: its alias or id. Default: the primary one.
     account: Option<AccountName>,
 }
@@ -48,7 +52,10 @@ struct Output {
     /// Height.
     height: u16,
     #[serde(flatten)]
-    outcome: Outcome,
+    plan: Option<Shown>,
+    /// How it ended; absent in a plan.
+    #[serde(flatten)]
+    outcome: Option<Outcome>,
 }
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
@@ -62,16 +69,28 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let (api, id, base64) = (session.api, &input.playlist_id.0, input.jpeg_base64.as_str());
     let (playlist, _) = head(&session, id).await?;
-    if agreeing::is_due(context) {
+    let mut output = Output {
+        playlist_id: id.as_str().to_owned(),
+        playlist: title(&playlist),
+        width,
+        height,
+        plan: None,
+        outcome: None,
+    };
+    let question = async {
         let account = agreeing::account(context, &session).await?;
-        let question = format!(
+        Ok::<_, ToolError>(format!(
             "Replace the cover of the playlist {} of the Spotify account {account} by a picture of {width} x {height} \
              pixels? The old cover cannot be brought back.",
-            agreeing::quoted(&title(&playlist))
-        );
-        let asked = format!("{} {base64}", id.as_str());
-        let planned = Planned { tool: TOOL.name, asked: &asked, state: "" };
-        agreeing::agreed(context, &session.link, planned, question).await?;
+            agreeing::quoted(&output.playlist)
+        ))
+    };
+    let asked = format!("{} {base64}", id.as_str());
+    let planned = Planned { tool: TOOL.name, asked: &asked, state: "" };
+    let plan_id = input.plan_id.as_ref().map(Text::as_str);
+    if let Some((plan, text)) = agreeing::leave(context, &session, planned, (plan_id, question)).await? {
+        output.plan = Some(plan);
+        return Answer::of(text, &output);
     }
     let sent = send(&session, |token| async move { api.set_cover(&token, id, base64).await }).await;
     let mut outcome = Outcome { status: Status::Accepted, ..Outcome::verified() };
@@ -83,10 +102,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         }
         Sent::Refused(failure) => return Err(failure),
     }
-    let title = title(&playlist);
-    let text = format!("New cover for \"{title}\".{}\n{}", outcome.told(), id.link());
+    let text = format!("New cover for \"{}\".{}\n{}", output.playlist, outcome.told(), id.link());
     let code = outcome.code();
-    let output = Output { playlist_id: id.as_str().to_owned(), playlist: title, width, height, outcome };
+    output.outcome = Some(outcome);
     let mut answer = Answer::of(text, &output)?;
     answer.code = code;
     Ok(answer)

@@ -75,6 +75,10 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         Made::Perhaps(playlist) => (playlist, Added::nothing(Status::Ambiguous)),
     };
     let mut playlist = PlaylistItem::from(&made).ok_or_else(lost)?;
+    let noted = match added.status {
+        Status::Ambiguous => None,
+        _ => begin_made(context, &session, ("create_playlist", &made)).await,
+    };
     if added.status == Status::Accepted && requested > 0 {
         let items = items.into_iter().map(|name| name.0).enumerate().collect();
         let plan = Plan { items, position: None, rows_before: Some(0) };
@@ -84,22 +88,25 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         playlist.total_tracks =
             (added.status != Status::Ambiguous).then(|| u64::try_from(added.added).unwrap_or(u64::MAX));
     }
-    if added.status != Status::Ambiguous {
-        added.change_id = note_made(context, &session, ("create_playlist", &made), &added).await;
-    }
+    added.change_id = finish_made(noted, &made, &added).await;
     answer(Output { playlist, requested, added })
 }
 
-/// Writes down that a playlist was made: it is there, so that a journal that fails changes nothing about that.
-pub(super) async fn note_made(
+/// Writes down that a playlist was made, before anything is put into it. It is there, so that a journal that fails changes
+/// nothing about that.
+pub(super) async fn begin_made(
     context: Context<'_>,
     session: &Session<'_>,
     (tool, made): (&'static str, &Playlist),
-    added: &Added,
-) -> Option<String> {
+) -> Option<Noted> {
     let id: PlaylistId = made.id.as_deref()?.parse().ok()?;
     let about = About { tool, id: &id, playlist: made, done: "playlist made".to_owned() };
-    let noted = Noted::begin(context, session, about, &PreImage::Made).await.ok()?;
+    Noted::begin(context, session, about, &PreImage::Made).await.ok()
+}
+
+/// Writes down what was put into it; for undo_change.
+pub(super) async fn finish_made(noted: Option<Noted>, made: &Playlist, added: &Added) -> Option<String> {
+    let noted = noted?;
     let change = noted.id();
     noted.finish(added.status, added.snapshot_id.clone().or_else(|| made.snapshot_id.clone())).await;
     change
@@ -142,6 +149,8 @@ pub(super) enum Made {
 }
 
 pub(super) async fn make(session: &Session<'_>, new: &NewPlaylist) -> Result<Made, ToolError> {
+    // From here on nobody drops it: what is made is written down.
+    session.going.begin();
     let api = session.api;
     let error: CallError =
         match session.attempt(|token| async move { api.create_playlist(&token, new).await }).await {

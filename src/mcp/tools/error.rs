@@ -119,6 +119,16 @@ impl About<'_> {
     }
 }
 
+/// Seconds as people say them too, where they are many.
+fn in_words(seconds: u64) -> String {
+    let (hours, minutes) = (seconds / 3_600, seconds % 3_600 / 60);
+    match (hours, minutes) {
+        (0, 0 | 1) => format!("{seconds} s"),
+        (0, minutes) => format!("{seconds} s ({minutes} min)"),
+        (hours, minutes) => format!("{seconds} s ({hours} h {minutes} min)"),
+    }
+}
+
 impl JsonSchema for ToolError {
     fn inline_schema() -> bool {
         true
@@ -141,7 +151,8 @@ impl ToolError {
 
     /// As a text: what happened, when to come again, the code.
     pub(crate) fn told(&self) -> String {
-        let wait = self.retry_after_seconds.map(|wait| format!(" Retry after {wait} s.")).unwrap_or_default();
+        let wait = self.retry_after_seconds.map(|wait| format!(" Retry after {}.", in_words(wait)));
+        let wait = wait.unwrap_or_default();
         format!("{}{wait} ({})", self.message, self.code)
     }
 

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::amount::amount;
-use super::arguments::{PlaylistName, parse, schema_of};
+use super::arguments::{PlaylistName, Text, parse, schema_of};
 use super::changing::contents::title;
 use super::changing::journal::{About, Noted};
 use super::changing::outcome::{Outcome, Status, contradicted};
+use super::changing::planned::Shown;
 use super::changing::timing::{Sent, seen, send};
 use super::changing::{REPLACES, SETS};
 use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
@@ -16,6 +17,9 @@ use crate::domain::change::PreImage;
 use crate::spotify::models::Playlist;
 use crate::spotify::uri::PlaylistId;
 use crate::vault::changes::Planned;
+
+/// The name of the tool that takes one out.
+const UNFOLLOW: &str = "unfollow_playlist";
 
 pub(super) const FOLLOW_PLAYLIST: ToolSpec = ToolSpec {
     name: "follow_playlist",
@@ -25,7 +29,7 @@ pub(super) const FOLLOW_PLAYLIST: ToolSpec = ToolSpec {
     hints: SETS,
     input: schema_of::<Input>,
     output: output_of::<Output>,
-    run: |context, arguments| Box::pin(run(context, arguments, true)),
+    run: |context, arguments| Box::pin(follow(context, arguments)),
 };
 
 pub(super) const UNFOLLOW_PLAYLIST: ToolSpec = ToolSpec {
@@ -33,12 +37,24 @@ pub(super) const UNFOLLOW_PLAYLIST: ToolSpec = ToolSpec {
     title: "Unfollow or delete a playlist",
     description: "Takes a playlist out of the person's library. For a playlist that the person made this is what Spotify \
                   calls deleting: it is gone from their library, others who follow it keep it, and undo_change brings it \
-                  back. Ask the person first.",
+                  back. Where the client cannot ask the person itself, the first call only plans: show them what it says, \
+                  then call again with its plan_id.",
     hints: REPLACES,
-    input: schema_of::<Input>,
+    input: schema_of::<LeaveInput>,
     output: output_of::<Output>,
-    run: |context, arguments| Box::pin(run(context, arguments, false)),
+    run: |context, arguments| Box::pin(unfollow(context, arguments)),
 };
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeaveInput {
+    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    playlist_id: PlaylistName,
+    /// The plan to apply.
+    plan_id: Option<Text<1, 64>>,
+    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    account: Option<AccountName>,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,54 +76,90 @@ struct Output {
     /// The page at open.spotify.com.
     url: String,
     #[serde(flatten)]
-    outcome: Outcome,
+    plan: Option<Shown>,
+    /// How it ended; absent in a plan.
+    #[serde(flatten)]
+    outcome: Option<Outcome>,
 }
 
-async fn run(context: Context<'_>, arguments: Arguments, follow: bool) -> Result<Answer, ToolError> {
+async fn follow(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let session = context.session(input.account.as_ref()).await?;
-    let (api, id) = (session.api, &input.playlist_id.0);
-    let playlist = session.call(|token| async move { api.playlist(&token, id).await }).await?;
-    let tool = if follow { "follow_playlist" } else { "unfollow_playlist" };
-    if !follow && agreeing::is_due(context) && is_followed(&session, id).await? {
-        ask(context, &session, (id, &playlist)).await?;
+    let playlist = called(&session, &input.playlist_id.0).await?;
+    change(context, &session, (&input.playlist_id.0, &playlist), true).await
+}
+
+async fn unfollow(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: LeaveInput = parse(arguments)?;
+    let session = context.session(input.account.as_ref()).await?;
+    let id = &input.playlist_id.0;
+    let playlist = called(&session, id).await?;
+    if is_followed(&session, id).await? {
+        let planned = Planned { tool: UNFOLLOW, asked: id.as_str(), state: "" };
+        let plan_id = input.plan_id.as_ref().map(Text::as_str);
+        let question = question(context, &session, &playlist);
+        if let Some((plan, text)) = agreeing::leave(context, &session, planned, (plan_id, question)).await? {
+            let output = Output {
+                playlist_id: id.as_str().to_owned(),
+                playlist: title(&playlist),
+                followed: true,
+                url: id.link(),
+                plan: Some(plan),
+                outcome: None,
+            };
+            return Answer::of(text, &output);
+        }
     }
-    let outcome = set_followed(context, &session, (id, &playlist), (tool, follow)).await?;
+    change(context, &session, (id, &playlist), false).await
+}
+
+async fn called(session: &Session<'_>, id: &PlaylistId) -> Result<Playlist, ToolError> {
+    let api = session.api;
+    session.call(|token| async move { api.playlist(&token, id).await }).await
+}
+
+async fn change(
+    context: Context<'_>,
+    session: &Session<'_>,
+    (id, playlist): (&PlaylistId, &Playlist),
+    follow: bool,
+) -> Result<Answer, ToolError> {
+    let tool = if follow { "follow_playlist" } else { UNFOLLOW };
+    let outcome = set_followed(context, session, (id, playlist), (tool, follow)).await?;
     let did = match (follow, outcome.change_id.is_none() && outcome.status == Status::Verified) {
         (true, true) => "It is in the library",
         (false, true) => "It is not in the library",
         (true, false) => "Put into the library",
         (false, false) => "Taken out of the library",
     };
-    let text = format!("{did}: \"{}\".{}\n{}", title(&playlist), outcome.told(), id.link());
+    let text = format!("{did}: \"{}\".{}\n{}", title(playlist), outcome.told(), id.link());
     let code = outcome.code();
     let output = Output {
         playlist_id: id.as_str().to_owned(),
-        playlist: title(&playlist),
+        playlist: title(playlist),
         followed: follow == (outcome.status != Status::Ambiguous),
         url: id.link(),
-        outcome,
+        plan: None,
+        outcome: Some(outcome),
     };
     let mut answer = Answer::of(text, &output)?;
     answer.code = code;
     Ok(answer)
 }
 
-/// Asks the person before a playlist leaves their library.
-async fn ask(
+/// What the person is asked before a playlist leaves their library.
+async fn question(
     context: Context<'_>,
     session: &Session<'_>,
-    (id, playlist): (&PlaylistId, &Playlist),
-) -> Result<(), ToolError> {
+    playlist: &Playlist,
+) -> Result<String, ToolError> {
     let account = agreeing::account(context, session).await?;
     let rows = playlist.total().map(|rows| format!(" ({})", amount(rows, "track"))).unwrap_or_default();
-    let question = format!(
+    Ok(format!(
         "Take the playlist {}{rows} out of the library of the Spotify account {account}? Where you made it yourself, \
          this is what Spotify calls deleting it.",
         agreeing::quoted(&title(playlist))
-    );
-    let planned = Planned { tool: UNFOLLOW_PLAYLIST.name, asked: id.as_str(), state: "" };
-    agreeing::agreed(context, &session.link, planned, question).await
+    ))
 }
 
 /// Puts a playlist into the library or takes it out, where it is not so already.

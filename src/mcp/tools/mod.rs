@@ -257,6 +257,15 @@ impl Answer {
         Self::own(text, output)
     }
 
+    /// The same with what else there is to know, before the mark.
+    pub(super) fn remarking(mut self, remarks: &str) -> Self {
+        match self.text.strip_suffix(FOOTER) {
+            Some(text) if !remarks.is_empty() => self.text = format!("{text}{remarks}{FOOTER}"),
+            _ => self.text.push_str(remarks),
+        }
+        self
+    }
+
     /// An answer that is all ours.
     pub(super) fn own(text: impl Into<String>, output: &impl Serialize) -> Result<Self, ToolError> {
         let structured = serde_json::to_value(output)
@@ -278,15 +287,15 @@ pub(crate) fn read_arguments(tool: &str, arguments: Arguments) -> Result<(), Too
     match tool {
         "add_to_queue" => parse::<player::AddInput>(arguments).map(drop),
         "add_tracks_to_playlist" => parse::<add_tracks::Input>(arguments).map(drop),
-        "check_library" | "remove_from_library" | "save_to_library" => {
-            parse::<library::ChangeInput>(arguments).map(drop)
-        }
+        "remove_from_library" => parse::<library::RemoveInput>(arguments).map(drop),
+        "check_library" | "save_to_library" => parse::<library::ChangeInput>(arguments).map(drop),
         "compare_playlists" => parse::<compare::Input>(arguments).map(drop),
         "copy_playlist" => parse::<copy_playlist::Input>(arguments).map(drop),
         "create_playlist" => parse::<create_playlist::Input>(arguments).map(drop),
         "deduplicate_playlist" => parse::<deduplicate::Input>(arguments).map(drop),
         "find_in_playlists" => parse::<find_in_playlists::Input>(arguments).map(drop),
-        "follow_playlist" | "unfollow_playlist" => parse::<following::Input>(arguments).map(drop),
+        "follow_playlist" => parse::<following::Input>(arguments).map(drop),
+        "unfollow_playlist" => parse::<following::LeaveInput>(arguments).map(drop),
         "get_current_track" | "get_playback_state" | "get_queue" | "list_devices" | "pause"
         | "skip_to_next" | "skip_to_previous" => parse::<player::Input>(arguments).map(drop),
         "get_items" => parse::<catalog::ItemsInput>(arguments).map(drop),

@@ -5,18 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::arguments::{PlaylistName, Text, parse, schema_of};
-use super::changing::REPLACES;
+use super::changing::SETS;
 use super::changing::contents::{head, title};
 use super::changing::journal::{About, Noted};
 use super::changing::outcome::{Outcome, Status, contradicted};
 use super::changing::timing::{Sent, seen, send};
 use super::items::{Contents, PlaylistItem};
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
-use crate::domain::change::{Details, PreImage};
+use crate::domain::ChangeId;
+use crate::domain::change::{Details, PreImage, TOGETHER};
 use crate::spotify::models::Playlist;
 use crate::spotify::playlist_edits::DetailsChange;
 use crate::spotify::text::unescaped;
 use crate::spotify::uri::PlaylistId;
+use crate::vault::changes::Change;
+
+/// The name of the tool that changes details.
+const UPDATE: &str = "update_playlist";
+/// Among so many of the latest changes one is looked for that another one belongs to.
+const LATELY: u32 = 20;
 
 pub(super) const GET_PLAYLIST: ToolSpec = ToolSpec {
     name: "get_playlist",
@@ -84,7 +91,7 @@ pub(super) const UPDATE_PLAYLIST: ToolSpec = ToolSpec {
     description: "Changes the name, the description or the visibility of a playlist that the person made; what is left out \
                   stays. The old values are overwritten and kept for undo_change. Spotify cannot empty a description. Does \
                   not touch the tracks.",
-    hints: REPLACES,
+    hints: SETS,
     input: schema_of::<UpdateInput>,
     output: output_of::<UpdateOutput>,
     run: |context, arguments| Box::pin(update(context, arguments)),
@@ -130,9 +137,14 @@ async fn update(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
             "Nothing is to be changed: give a name, a description, public or collaborative.",
         ));
     }
+    if change.public == Some(true) && change.collaborative == Some(true) {
+        return Err(ToolError::invalid(
+            "A playlist that others may change cannot be public: give collaborative true with public false.",
+        ));
+    }
     let id = &input.playlist_id.0;
     let (before, _) = head(&session, id).await?;
-    let (now, outcome) = set_details(context, &session, (id, &before), ("update_playlist", change)).await?;
+    let (now, outcome) = set_details(context, &session, (id, &before), (UPDATE, change)).await?;
     let playlist = PlaylistItem::from(&now).ok_or_else(contradicted)?;
     let did = match (outcome.status, outcome.change_id.is_none()) {
         (Status::Ambiguous, _) => "Tried to change",
@@ -172,10 +184,18 @@ pub(super) async fn set_details(
     .into_iter()
     .filter_map(|(name, changed)| changed.then_some(name))
     .collect();
-    let pre_image = PreImage::Details { before: of_these(held, &set), set: set.clone() };
+    let earlier = Earlier::of(context, session, (tool, id, &held)).await;
+    let together = earlier.as_ref().map(|earlier| earlier.id.clone());
+    let pre_image = Earlier::with(earlier, (of_these(held, &set), set.clone()));
     let done = format!("{} changed", names.join(", "));
-    let noted =
+    let mut noted =
         Noted::begin(context, session, About { tool, id, playlist: before, done }, &pre_image).await?;
+    if together.is_some() {
+        context.going.remark(
+            "It is one with the change of its details just before: undoing it undoes both.".to_owned(),
+        );
+    }
+    noted.holds(together);
     let (api, wanted) = (session.api, &change);
     let sent = send(session, |token| async move { api.change_playlist(&token, id, wanted).await }).await;
     let mut failure = match sent {
@@ -202,6 +222,52 @@ pub(super) async fn set_details(
     let outcome = Outcome { status, change_id: noted.id(), snapshot_id: snapshot.clone(), failure };
     noted.finish(status, snapshot).await;
     Ok((now.unwrap_or_else(|| before.clone()), outcome))
+}
+
+/// A change of the same playlist's details a moment ago, with which one more is one.
+struct Earlier {
+    id: ChangeId,
+    before: Details,
+    set: Details,
+}
+
+impl Earlier {
+    /// The one there is; none where somebody else has changed something since.
+    async fn of(
+        context: Context<'_>,
+        session: &Session<'_>,
+        (tool, id, held): (&'static str, &PlaylistId, &Details),
+    ) -> Option<Self> {
+        let changes = context.server.upstream.changes()?;
+        let user = &context.caller.user;
+        let (lately, _) = changes.list((user, Some(&session.link)), (0, LATELY)).await.ok()?;
+        let from = context.server.clock.now().minus(TOGETHER);
+        let is_it = |change: &&Change| {
+            let summary = change.summary.as_ref();
+            let is_whole = change.undone_at.is_none() && !change.undoing_broken_off;
+            change.tool == tool
+                && change.created_at >= from
+                && is_whole
+                && summary.is_some_and(|it| it.playlist == id.as_str() && it.progress.is_whole())
+        };
+        let earlier = lately.iter().find(is_it).filter(|_| tool == UPDATE)?;
+        match changes.find((user, &earlier.id)).await.ok()?? {
+            (change, Some(PreImage::Details { before, set })) if is_set(held, &set) => {
+                Some(Self { id: change.id, before, set })
+            }
+            _ => None,
+        }
+    }
+
+    /// What there was before both, and what both set.
+    fn with(earlier: Option<Self>, (before, set): (Details, Details)) -> PreImage {
+        match earlier {
+            Some(earlier) => {
+                PreImage::Details { before: earlier.before.or(before), set: set.or(earlier.set) }
+            }
+            None => PreImage::Details { before, set },
+        }
+    }
 }
 
 /// What a playlist says of itself, as it would be sent.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{WhichAccounts, parse, schema_of};
+use super::items::to_the_second;
 use super::standing::{AppStatus, Missing, missing, to_do};
 use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, output_of, unknown_account};
 use crate::ambient::Timestamp;
@@ -142,7 +143,7 @@ impl Status {
             "\nThis client may: {}. {}Server time: {}.",
             self.scopes.join(", "),
             self.quota_mode.map(|mode| format!("Quota mode: {mode}. ")).unwrap_or_default(),
-            self.server.time
+            to_the_second(&self.server.time)
         ));
         text
     }

@@ -364,8 +364,7 @@ mod tests {
         assert!(is_fair(&mut ledger, "ben", &both, NOON));
         ledger.recall(None, Some(Lesson { size: Some(100), at: NOON }));
         assert!(is_fair(&mut ledger, "ada", &both, NOON), "what was learned is better");
-        ledger.ran_out(later(1), later(24));
-        assert!(ledger.used("ada", &both, later(25)).share.is_some());
+        assert_eq!(ledger.used("ada", &both, NOON), Used { made: 10, share: Some(50) });
     }
 
     #[test]

@@ -59,6 +59,13 @@ async fn done(who: &Listener, tool: &str, arguments: Value) -> Value {
     who.call(tool, arguments).await.content()
 }
 
+/// How many changes Spotify was asked for.
+fn writes(server: &TestServer) -> usize {
+    let filter = spotify_mcp::spotify::sandbox::Filter { limit: Some(usize::MAX), ..Default::default() };
+    let journal = server.control().journal(&filter);
+    journal.iter().filter(|seen| seen.method != "GET" && seen.path.starts_with("/v1")).count()
+}
+
 /// The message of a call that does not.
 async fn refused(who: &Listener, tool: &str, arguments: Value) -> String {
     let answer = who.call(tool, arguments).await;
@@ -72,6 +79,15 @@ async fn planned_and_done(who: &Listener, tool: &str, arguments: &Value) -> Valu
     let plan = done(who, tool, arguments.clone()).await;
     assert_eq!(plan["dry_run"], true, "{plan}");
     done(who, tool, applying(arguments, &plan)).await
+}
+
+/// Takes something away with a tool that shows a plan first: what it says, then with its id.
+async fn agreed(who: &Listener, tool: &str, arguments: &Value) -> Value {
+    let plan = done(who, tool, arguments.clone()).await;
+    assert!(plan["plan_id"].is_string() && plan["status"].is_null(), "{plan}");
+    let mut arguments = arguments.clone();
+    arguments["plan_id"] = plan["plan_id"].clone();
+    done(who, tool, arguments).await
 }
 
 /// The arguments that apply a plan.

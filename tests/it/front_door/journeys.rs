@@ -73,6 +73,13 @@ async fn done(listener: &Listener, tool: &str, arguments: Value) -> Value {
     listener.call(tool, arguments).await.content()
 }
 
+/// What is taken away is shown first.
+async fn agreed(listener: &Listener, tool: &str, mut arguments: Value) -> Value {
+    let plan = done(listener, tool, arguments.clone()).await;
+    arguments["plan_id"] = plan["plan_id"].clone();
+    done(listener, tool, arguments).await
+}
+
 fn texts(rows: &Value, key: &str) -> Vec<String> {
     rows.as_array().unwrap().iter().map(|row| row[key].as_str().unwrap().to_owned()).collect()
 }
@@ -207,14 +214,14 @@ async fn what_was_heard_is_kept_and_let_go() {
     let (_server, ada) = ada().await;
     let heard = done(&ada, "get_recently_played", json!({"limit": 5})).await;
     let uri = heard["tracks"][0]["uri"].as_str().unwrap().to_owned();
-    done(&ada, "remove_from_library", json!({"uris": [uri]})).await;
+    agreed(&ada, "remove_from_library", json!({"uris": [uri]})).await;
     let kept = done(&ada, "save_to_library", json!({"uris": [uri]})).await;
     assert_eq!(kept["status"], "verified", "{kept}");
     let checked = done(&ada, "check_library", json!({"uris": [uri]})).await;
     assert_eq!(checked["items"][0]["saved"], true, "{checked}");
     let liked = done(&ada, "get_liked_songs", json!({"limit": 1})).await;
     assert_eq!(liked["tracks"][0]["uri"], uri.as_str(), "newest first");
-    done(&ada, "remove_from_library", json!({"uris": [uri]})).await;
+    agreed(&ada, "remove_from_library", json!({"uris": [uri]})).await;
     let checked = done(&ada, "check_library", json!({"uris": [uri]})).await;
     assert_eq!(checked["items"][0]["saved"], false);
 }
@@ -275,7 +282,7 @@ async fn somebody_elses_playlist_is_followed_but_not_read() {
     let seen = done(&ada, "get_playlist", json!({"playlist_id": id})).await;
     assert_eq!(seen["playlist"]["contents"], "forbidden", "never shown as empty: {seen}");
     assert_eq!(ada.call("get_playlist_tracks", json!({"playlist_id": id})).await.error(), "FORBIDDEN");
-    assert_eq!(done(&ada, "unfollow_playlist", json!({"playlist_id": id})).await["followed"], false);
+    assert_eq!(agreed(&ada, "unfollow_playlist", json!({"playlist_id": id})).await["followed"], false);
     let listed = done(&ada, "get_user_playlists", json!({"query": "bens best"})).await;
     assert_eq!(listed["playlists"], json!([]));
 }

@@ -10,7 +10,7 @@ use crate::front_door::api_keys::command;
 use crate::support::database::{Place, at_both};
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
-use spotify_mcp::spotify::sandbox::{CLIENT_ID, Fault, Filter, NewApp};
+use spotify_mcp::spotify::sandbox::{CLIENT_ID, Fault, Filter, NewApp, PlaylistChange};
 
 const SEARCH: &str = "/v1/search";
 
@@ -218,19 +218,21 @@ async fn where_the_operator_knows_the_size_shares_hold_before_anything_runs_out(
 async fn where_nothing_is_known_one_of_several_leaves_enough_and_one_alone_is_not_held_back() {
     let mut server = Setup::default().start().await;
     let ada = server.listener("ada").await;
-    let titles: Vec<_> =
-        (0..50).map(|n| json!({"title": format!("Title {n}"), "artist": "Nobody"})).collect();
+    let titles = |round: usize| -> Vec<Value> {
+        (0..50).map(|n| json!({"title": format!("Title {round} {n}"), "artist": "Nobody"})).collect()
+    };
     let searched = |server: &TestServer| server.asked(SEARCH, 200);
-    while searched(&server) < 450 {
-        let matched = ada.call("match_tracks", json!({ "items": titles })).await.content();
+    for round in 0..9 {
+        let matched = ada.call("match_tracks", json!({ "items": titles(round) })).await.content();
         assert_eq!(matched["matches"].as_array().map(Vec::len), Some(50), "alone: {matched}");
     }
+    assert!(searched(&server) >= 450);
     let ben = server.listener("ben").await;
     // Counted anew, with ben linked.
     learn(&mut server, "NULL", "DELETE FROM quotas").await;
     let before = searched(&server);
-    for _ in 0..6 {
-        let matched = ada.call("match_tracks", json!({ "items": titles })).await.result();
+    for round in 10..16 {
+        let matched = ada.call("match_tracks", json!({ "items": titles(round) })).await.result();
         if matched["structuredContent"]["error"]["code"] == "QUOTA_EXCEEDED" {
             break;
         }
@@ -243,6 +245,28 @@ async fn where_nothing_is_known_one_of_several_leaves_enough_and_one_alone_is_no
     let shares = status["accounts"][0]["app"]["shares"].as_array().unwrap();
     assert!(shares.contains(&json!({"calls": "search", "made": 200, "of": 200})), "{shares:?}");
     assert_eq!(answered(&ben, 30).await.0, 30);
+}
+
+#[tokio::test]
+async fn a_list_is_not_left_half_written_because_a_share_is_used_up() {
+    let mut server = Setup::default().env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "60").start().await;
+    let (ada, _ben) = (server.listener("ada").await, server.listener("ben").await);
+    server.stop().await;
+    server.start().await;
+    // A row that names nothing goes only where all of them are written anew, in ten requests.
+    let mut uris: Vec<_> = (0..1_000).map(|n| format!("spotify:track:{n:022}")).collect();
+    uris[5] = String::new();
+    let change = PlaylistChange { uris: Some(uris.clone()), ..PlaylistChange::default() };
+    let list = server.control().create_playlist("ada", change).unwrap();
+    let tool = "remove_tracks_from_playlist";
+    let plan = ada.call(tool, json!({"playlist_id": list, "positions": [5]})).await.content();
+    let apply = json!({"playlist_id": list, "positions": [5], "dry_run": false, "plan_id": plan["plan_id"]});
+    let refused = ada.call(tool, apply).await.result()["structuredContent"]["error"].clone();
+    assert_eq!(refused["code"], "QUOTA_EXCEEDED", "{refused}");
+    assert_eq!(server.control().playlist(&list).unwrap().uris, uris, "nothing was written");
+    // There was room for some of it.
+    let looked = ada.call("get_playlist", json!({"playlist_id": list})).await.content();
+    assert_eq!(looked["playlist"]["total_tracks"], 1_000, "{looked}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn a_change_is_its_persons_completed_once_and_undone_once() {
         let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
         let (first, second) = (change(&arthur, 1, 10), change(&arthur, 2, 10));
         for new in [&first, &second] {
-            assert_eq!(db.begin_change(new).await.unwrap(), Begun::Done);
+            assert_eq!(db.begin_change(new).await.unwrap(), Begun::Done(0));
         }
         assert_eq!(listed(db, &arthur).await, [second.id.clone(), first.id.clone()], "the newest first");
         assert!(listed(db, &ford).await.is_empty());

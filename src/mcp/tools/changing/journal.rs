@@ -5,7 +5,8 @@
 use super::super::super::upstream::Session;
 use super::super::add_tracks::Status;
 use super::super::{Context, ToolError};
-use crate::domain::change::{PreImage, Progress, Summary};
+use crate::domain::ChangeId;
+use crate::domain::change::{MOST, PreImage, Progress, Summary};
 use crate::spotify::models::Playlist;
 use crate::spotify::uri::PlaylistId;
 use crate::vault::changes::{Changes, OpenChange};
@@ -13,10 +14,22 @@ use crate::vault::changes::{Changes, OpenChange};
 /// Longest title that is kept.
 const TITLE: usize = 200;
 
+/// What is said of changes that were forgotten for this one.
+fn forgotten(changes: usize) -> Option<String> {
+    let which = match changes {
+        0 => return None,
+        1 => "An older change was forgotten for this one and can".to_owned(),
+        some => format!("{some} older changes were forgotten for this one and can"),
+    };
+    Some(format!("{which} no longer be undone: of one person {MOST} are kept, and 4 MB."))
+}
+
 /// A change under way; without a journal, or where nothing is kept, it is not written down.
 pub(in crate::mcp::tools) struct Noted {
     kept: Option<(Changes, OpenChange)>,
     summary: Summary,
+    /// The change that this one holds as well.
+    held: Option<ChangeId>,
 }
 
 /// What a change is about to do.
@@ -89,12 +102,20 @@ impl Noted {
         // From here on nobody drops it: its end is written down too.
         context.going.begin();
         let Some(changes) = context.server.upstream.changes() else {
-            return Ok(Self { kept: None, summary });
+            return Ok(Self { kept: None, summary, held: None });
         };
         let of = (&context.caller.user, &session.link);
         let begun = changes.begin(of, tool, (&summary, pre_image)).await;
         let open = begun.map_err(|failure| ToolError::internal(&failure))?;
-        Ok(Self { kept: open.map(|open| (changes, open)), summary })
+        if let Some(sentence) = open.as_ref().and_then(|open| forgotten(open.forgotten())) {
+            context.going.remark(sentence);
+        }
+        Ok(Self { kept: open.map(|open| (changes, open)), summary, held: None })
+    }
+
+    /// It undoes that change as well, which is forgotten once this one is made.
+    pub(in crate::mcp::tools) fn holds(&mut self, earlier: Option<ChangeId>) {
+        self.held = earlier;
     }
 
     /// Its id, where it was written down.
@@ -115,6 +136,13 @@ impl Noted {
             && let Err(failure) = changes.finish(open, &self.summary).await
         {
             tracing::error!(cause = failure.chain(), "a change could not be completed in the journal");
+            return;
+        }
+        if self.summary.progress.is_whole()
+            && let (Some((changes, open)), Some(held)) = (&self.kept, &self.held)
+            && let Err(failure) = changes.forget_of((held, open.user())).await
+        {
+            tracing::error!(cause = failure.chain(), "a change that another one holds stays in the journal");
         }
     }
 

@@ -11,6 +11,7 @@ use super::super::{Answer, Context, ToolError, agreeing};
 use super::contents::{Contents, requests};
 use super::journal::{About, Noted};
 use super::outcome::Outcome;
+use super::planned::Use;
 use super::{no_way, planned, steps};
 use crate::domain::change::PreImage;
 use crate::domain::edits::{self, Edit};
@@ -104,13 +105,21 @@ pub(in crate::mcp::tools) async fn run(
         let text = removal.plan_told();
         return removal.answer(text);
     }
-    if !agreeing::was_asked(context) {
-        planned::take(context, session, (wanted.plan_id, planned)).await?;
-    }
+    let plan = (wanted.plan_id, planned);
     if agreeing::is_due(context) {
+        if !agreeing::was_asked(context) {
+            // Used up by the reply alone: a question that never came to the person costs no plan.
+            planned::take(context, session, plan, Use::LookAt).await?;
+        }
         let question = removal.question(&agreeing::account(context, session).await?);
-        agreeing::agreed(context, &session.link, planned, question).await?;
+        if let Err(no) = agreeing::agreed(context, &session.link, planned, question).await {
+            if agreeing::is_no(context, &no) {
+                planned::take(context, session, plan, Use::Take).await.ok();
+            }
+            return Err(no);
+        }
     }
+    planned::take(context, session, plan, Use::Take).await?;
     let gone = (0..).zip(goes).filter(|(_, goes)| **goes).map(|(at, _)| at).collect();
     let done = format!("{} removed by {}", amount(removal.removes, "row"), wanted.tool);
     let about = About { tool: wanted.tool, id: wanted.id, playlist: &contents.playlist, done };
@@ -131,6 +140,11 @@ pub(in crate::mcp::tools) async fn run(
         format!("{what} {} from \"{}\".{}", amount(removal.removes, "row"), removal.playlist, outcome.told());
     removal.outcome = Some(outcome);
     removal.answer(text)
+}
+
+/// So many that stay.
+fn stay(some: usize, what: &str) -> String {
+    format!("{} that {}", amount(some, what), if some == 1 { "stays" } else { "stay" })
 }
 
 impl Removal {
@@ -165,12 +179,12 @@ impl Removal {
         let more = if self.removes > named.len() { ", ..." } else { "" };
         let dates = match self.loses_added_at {
             0 => String::new(),
-            some => format!(" {some} tracks that stay will count as added now."),
+            some => format!(" {} will count as added now.", stay(some, "track")),
         };
         format!(
-            "Remove {} of {} tracks from the playlist {} of the Spotify account {account}: {}{more}?{dates}",
+            "Remove {} of {} from the playlist {} of the Spotify account {account}: {}{more}?{dates}",
             self.removes,
-            self.rows_before,
+            amount(self.rows_before, "track"),
             agreeing::quoted(&self.playlist),
             named.join(", "),
         )
@@ -186,7 +200,8 @@ impl Removal {
         let dates = match self.loses_added_at {
             0 => String::new(),
             some => format!(
-                " {some} rows that stay must be written anew: they will count as added now, and that cannot be undone."
+                " {} must be written anew and will count as added now, which cannot be undone.",
+                stay(some, "row")
             ),
         };
         let apply = match &self.plan_id {
@@ -197,11 +212,11 @@ impl Removal {
             None => String::new(),
         };
         format!(
-            "Plan, nothing changed yet: {} of {} rows of \"{}\" would go.{dates} At most {} requests to Spotify.{apply}{list}{more}",
+            "Plan, nothing changed yet: {} of {} of \"{}\" would go.{dates} At most {} to Spotify.{apply}{list}{more}",
             self.removes,
-            self.rows_before,
+            amount(self.rows_before, "row"),
             self.playlist,
-            self.requests.unwrap_or_default(),
+            amount(self.requests.unwrap_or_default() as usize, "request"),
         )
     }
 

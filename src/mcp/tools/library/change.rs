@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::super::upstream::Session;
 use super::super::amount::are;
-use super::super::arguments::{Few, LibraryName, parse, schema_of};
+use super::super::arguments::{Few, LibraryName, Text, parse, schema_of};
+use super::super::changing::planned::Shown;
 use super::super::items::page;
 use super::super::{
     AccountName, Answer, Arguments, Context, Hints, LOOKS, ToolError, ToolSpec, agreeing, output_of,
@@ -16,6 +16,8 @@ use crate::spotify::library::Library;
 use crate::spotify::named::LibraryUri;
 use crate::vault::changes::Planned;
 
+/// The name of the tool that removes.
+const REMOVE: &str = "remove_from_library";
 /// Most things in one call.
 const MOST: usize = 200;
 
@@ -41,20 +43,41 @@ pub(in crate::mcp) const SAVE_TO_LIBRARY: ToolSpec = ToolSpec {
     hints: Hints { read_only: false, destructive: false, idempotent: true, open_world: true },
     input: schema_of::<Input>,
     output: output_of::<Changed>,
-    run: |context, arguments| Box::pin(change(context, arguments, Library::Save)),
+    run: |context, arguments| Box::pin(save(context, arguments)),
 };
 
 pub(in crate::mcp) const REMOVE_FROM_LIBRARY: ToolSpec = ToolSpec {
     name: "remove_from_library",
     title: "Remove from the library",
     description: "Removes up to 200 tracks, albums, shows, episodes and audiobooks from the person's Spotify library, and \
-                  unfollows artists. The time at which they were saved is lost: ask the person first. undo_change \
-                  saves them again. status is as in save_to_library.",
+                  unfollows artists. The time at which they were saved is lost; undo_change saves them again. Where the \
+                  client cannot ask the person itself, the first call only plans: show them what it says, then call again with \
+                  its plan_id. status is as in save_to_library.",
     hints: Hints { read_only: false, destructive: true, idempotent: true, open_world: true },
-    input: schema_of::<Input>,
-    output: output_of::<Changed>,
-    run: |context, arguments| Box::pin(change(context, arguments, Library::Remove)),
+    input: schema_of::<RemoveInput>,
+    output: output_of::<Removed>,
+    run: |context, arguments| Box::pin(remove(context, arguments)),
 };
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::mcp) struct RemoveInput {
+    /// What is meant: URIs, links or track ids.
+    uris: Few<LibraryName, 1, MOST>,
+    /// The plan to apply.
+    plan_id: Option<Text<1, 64>>,
+    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    account: Option<AccountName>,
+}
+
+/// A plan, or what was done.
+#[derive(Serialize, JsonSchema)]
+struct Removed {
+    #[serde(flatten)]
+    plan: Option<Shown>,
+    #[serde(flatten)]
+    changed: Option<Changed>,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -134,32 +157,39 @@ impl Checked {
     }
 }
 
-async fn change(context: Context<'_>, arguments: Arguments, what: Library) -> Result<Answer, ToolError> {
+async fn save(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let shelf = Shelf::of(context, input.account.as_ref()).await?;
     let uris: Vec<_> = input.uris.0.into_iter().map(|name| name.0).collect();
-    let tool = match what {
-        Library::Remove => "remove_from_library",
-        Library::Save | Library::Check => "save_to_library",
-    };
-    if what == Library::Remove && agreeing::is_due(context) {
-        ask(context, &shelf.session, &uris).await?;
-    }
-    let changed = shelf.set(context, (tool, what), &uris).await?;
-    let did = if what == Library::Save { "Saved" } else { "Removed" };
-    let mut answer = Answer::of(format!("{did} {}", changed.told()), &changed)?;
+    let changed = shelf.set(context, ("save_to_library", Library::Save), &uris).await?;
+    let mut answer = Answer::of(format!("Saved {}", changed.told()), &changed)?;
     answer.code = changed.failure.as_ref().map(|failure| failure.code);
     Ok(answer)
 }
 
-/// Asks the person before anything leaves the library.
-async fn ask(context: Context<'_>, session: &Session<'_>, uris: &[LibraryUri]) -> Result<(), ToolError> {
-    let account = agreeing::account(context, session).await?;
-    let question = format!(
-        "Remove {} from the library of the Spotify account {account}? When they were saved is lost.",
-        counted(uris)
-    );
-    let asked: Vec<_> = uris.iter().map(ToString::to_string).collect();
-    let planned = Planned { tool: "remove_from_library", asked: &asked.join(" "), state: "" };
-    agreeing::agreed(context, &session.link, planned, question).await
+async fn remove(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
+    let input: RemoveInput = parse(arguments)?;
+    let shelf = Shelf::of(context, input.account.as_ref()).await?;
+    let uris: Vec<_> = input.uris.0.into_iter().map(|name| name.0).collect();
+    let names: Vec<_> = uris.iter().map(ToString::to_string).collect();
+    let asked = names.join(" ");
+    let planned = Planned { tool: REMOVE, asked: &asked, state: "" };
+    let question = async {
+        let account = agreeing::account(context, &shelf.session).await?;
+        let (what, names) = (counted(&uris), agreeing::names(&shelf.session, &names).await);
+        Ok::<_, ToolError>(format!(
+            "Remove {what} from the library of the Spotify account {account}{names}? When they were saved is lost."
+        ))
+    };
+    let plan_id = input.plan_id.as_ref().map(Text::as_str);
+    let leave = agreeing::leave(context, &shelf.session, planned, (plan_id, question)).await?;
+    if let Some((plan, text)) = leave {
+        return Answer::of(text, &Removed { plan: Some(plan), changed: None });
+    }
+    let changed = shelf.set(context, (REMOVE, Library::Remove), &uris).await?;
+    let (text, code) =
+        (format!("Removed {}", changed.told()), changed.failure.as_ref().map(|failure| failure.code));
+    let mut answer = Answer::of(text, &Removed { plan: None, changed: Some(changed) })?;
+    answer.code = code;
+    Ok(answer)
 }

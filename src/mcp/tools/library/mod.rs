@@ -15,7 +15,7 @@ pub(in crate::mcp::tools) use shelf::{Changed, Shelf, counted};
 /// What the tools read, for the fuzz targets.
 #[cfg(any(test, doc, fuzzing))]
 pub(in crate::mcp) use {
-    change::Input as ChangeInput,
+    change::{Input as ChangeInput, RemoveInput},
     history::{RecentInput, TopInput},
     liked::Input,
     saved::Input as ListInput,

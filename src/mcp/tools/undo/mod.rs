@@ -3,22 +3,21 @@
 //!
 //! An undo is a change itself: written down, proven, and to be undone in turn. Each change is undone once.
 
+mod ending;
 mod rows;
 mod saved;
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
+use self::ending::{begun_or_done, once};
 use self::rows::Since;
-use super::super::going::GRACE;
 use super::super::upstream::Session;
+use super::amount::amount;
 use super::arguments::{Text, parse, schema_of};
 use super::changing::REPLACES;
 use super::changing::contents::{head, read, title};
-use super::changing::outcome::{Outcome, Status};
+use super::changing::outcome::Outcome;
 use super::following::{is_followed, set_followed};
 use super::playlist::{details, is_set, set_details};
 use super::reorder_tracks::move_rows;
@@ -28,7 +27,7 @@ use crate::domain::ChangeId;
 use crate::domain::change::{Details, PreImage, Summary, moved_back};
 use crate::spotify::playlist_edits::{DetailsChange, Move};
 use crate::spotify::uri::PlaylistId;
-use crate::vault::changes::{Changes, Planned, Undoing};
+use crate::vault::changes::{Changes, Planned};
 
 pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
     name: "undo_change",
@@ -45,8 +44,6 @@ pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
 
 /// The tool's name in the journal.
 const NAME: &str = "undo_change";
-/// Nobody else begins to undo a change for so long after the call that does has run out of time.
-const SPARE: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +107,20 @@ struct Way {
     act: Act,
 }
 
+impl Way {
+    /// What undoing would do, to these.
+    fn told(&self, names: &str, force: bool) -> String {
+        format!(
+            "Nothing changed yet. Undoing would do this to \"{}\"{names}: {} About {} to Spotify. To do it: dry_run \
+             false{}, after the person agreed.",
+            self.title,
+            self.effect,
+            amount(self.requests as usize, "request"),
+            if force { " and force true" } else { "" }
+        )
+    }
+}
+
 enum Act {
     Rows(Box<rows::Plan>),
     Move(Box<super::changing::contents::Contents>, Move),
@@ -141,19 +152,18 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         requests: input.dry_run.then_some(way.requests),
         outcome: None,
     };
+    let back = match &way.act {
+        Act::Rows(plan) if input.dry_run || agreeing::is_due(context) => plan.back(),
+        _ => &[],
+    };
+    let names = agreeing::names(&case.session, back).await;
     if input.dry_run {
-        let forced = if input.force { " and force true" } else { "" };
-        let text = format!(
-            "Nothing changed yet. Undoing would do this to \"{}\": {} About {} requests to Spotify. To do it: dry_run \
-             false{forced}, after the person agreed.",
-            way.title, way.effect, way.requests
-        );
-        return Answer::of(text, &output);
+        return Answer::of(way.told(&names, input.force), &output);
     }
     if agreeing::is_due(context) {
         let account = agreeing::account(context, &case.session).await?;
         let question = format!(
-            "Undo a change of the playlist {} of the Spotify account {account}? This happens: {}",
+            "Undo a change of the playlist {} of the Spotify account {account}{names}? This happens: {}",
             agreeing::quoted(&way.title),
             way.effect
         );
@@ -209,42 +219,6 @@ async fn found<'a>(
     }
     let (made_at, undoing_broken_off) = (change.created_at, change.undoing_broken_off);
     Ok(Found { session, summary, pre_image, made_at, undoing_broken_off })
-}
-
-/// Undoes where nobody else does or did; an undoing that was refused or broken off can be tried again.
-async fn once<T>(
-    context: Context<'_>,
-    (journal, id, broken_off_before): (&Changes, &ChangeId, bool),
-    act: impl Future<Output = Result<(Status, T), ToolError>>,
-) -> Result<T, ToolError> {
-    let of = (id, &context.caller.user);
-    // As long as the call may last; where the server dies meanwhile, the right comes back by itself.
-    let at_most = context.deadline.saturating_duration_since(Instant::now()) + GRACE + SPARE;
-    let claimed = journal.claim_undo(of, at_most).await.map_err(|failure| ToolError::internal(&failure))?;
-    if !claimed {
-        return Err(ToolError::invalid(
-            "That change is being undone already, or was undone before. Look at list_changes in a few minutes.",
-        ));
-    }
-    let done = act.await;
-    let undoing = match &done {
-        Ok((Status::Verified | Status::Accepted, _)) => Undoing::Done,
-        Ok((Status::Partial | Status::Ambiguous, _)) => Undoing::BrokenOff,
-        Err(_) if broken_off_before => Undoing::BrokenOff,
-        Err(_) => Undoing::NotBegun,
-    };
-    if let Err(failure) = journal.release_undo(of, undoing).await {
-        tracing::error!(cause = failure.chain(), "how undoing a change ended could not be written down");
-    }
-    done.map(|(_, outcome)| outcome)
-}
-
-/// How to begin the sentence about it.
-const fn begun_or_done(status: Status) -> &'static str {
-    match status {
-        Status::Verified | Status::Accepted => "Undone",
-        Status::Partial | Status::Ambiguous => "Began to undo, and it can be undone again,",
-    }
 }
 
 /// Of whoever else's, long ago or never: one answer for all.
@@ -309,7 +283,11 @@ impl Case<'_> {
         let (from, to) = moved_back(start, length, before);
         Ok(Way {
             title: contents.title(),
-            effect: format!("{length} rows go back from position {from} to before position {to}."),
+            effect: format!(
+                "{} {} back from position {from} to before position {to}.",
+                amount(length as usize, "row"),
+                if length == 1 { "goes" } else { "go" }
+            ),
             requests: 1 + 2 * super::changing::contents::requests(contents.rows.len()),
             act: Act::Move(Box::new(contents), Move { start: from, length, before: to }),
         })
@@ -336,7 +314,7 @@ impl Case<'_> {
         let kept = if blank { " The description stays: Spotify cannot empty one." } else { "" };
         Ok(Way {
             title: title(&playlist),
-            effect: format!("the old {} come back.{kept}", names(&change)),
+            effect: format!("what was there before comes back: {}.{kept}", names(&change)),
             requests: 3,
             act: Act::Details(change),
         })

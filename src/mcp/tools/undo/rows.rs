@@ -23,7 +23,8 @@ const CLOCKS_APART: Duration = Duration::from_secs(60);
 pub(super) struct Plan {
     contents: Contents,
     way: Restoration,
-    back: usize,
+    /// Which rows come back.
+    back: Vec<String>,
     out: usize,
 }
 
@@ -62,7 +63,7 @@ pub(super) fn plan(
         _ => rows.clone(),
     };
     let way = restoration(&rows, &target).map_err(no_way)?;
-    let (back, out) = (surplus(&target, &rows), surplus(&rows, &target));
+    let (back, out) = (beyond(&target, &rows), surplus(&rows, &target));
     Ok(Plan { contents, way, back, out })
 }
 
@@ -116,7 +117,7 @@ pub(super) fn told(pre_image: &PreImage, contents: &Contents, since: Since) -> S
 
 impl Plan {
     pub(super) fn effect(&self) -> String {
-        let mut said = match (self.back, self.out) {
+        let mut said = match (self.back.len(), self.out) {
             (0, 0) if self.way.edit.steps.is_empty() => "nothing is left to be done.".to_owned(),
             (0, 0) => "the rows go back into their order.".to_owned(),
             (1, 0) => "1 track comes back.".to_owned(),
@@ -137,8 +138,13 @@ impl Plan {
         said
     }
 
+    /// Which rows come back, by their URIs.
+    pub(super) fn back(&self) -> &[String] {
+        &self.back
+    }
+
     pub(super) fn requests(&self) -> u32 {
-        let reading = 2 * requests(self.contents.rows.len().saturating_add(self.back));
+        let reading = 2 * requests(self.contents.rows.len().saturating_add(self.back.len()));
         reading.saturating_add(u32::try_from(self.way.edit.steps.len()).unwrap_or(u32::MAX))
     }
 
@@ -152,8 +158,11 @@ impl Plan {
             return Ok(Outcome::verified());
         }
         let pre_image = PreImage::Restored { before: self.contents.uris() };
-        let done =
-            format!("a change undone: {} back, {} out", amount(self.back, "row"), amount(self.out, "row"));
+        let done = format!(
+            "a change undone: {} back, {} out",
+            amount(self.back.len(), "row"),
+            amount(self.out, "row")
+        );
         let about = About { tool: NAME, id, playlist: &self.contents.playlist, done };
         let noted = Noted::begin(context, session, about, &pre_image).await?;
         let applied = steps::apply(session, id, (&self.contents, &self.way.edit.steps)).await;
@@ -217,16 +226,20 @@ fn without(rows: &[String], may_go: &[bool], (at, added): (usize, &[String])) ->
 
 /// How many rows of `of` are not in `than`, copies counted.
 fn surplus(of: &[String], than: &[String]) -> usize {
+    beyond(of, than).len()
+}
+
+/// The rows of one list that the other one does not have, each copy by itself.
+fn beyond(of: &[String], than: &[String]) -> Vec<String> {
     let mut known = counted(than);
-    of.iter()
-        .filter(|row| match known.get_mut(*row).filter(|copies| **copies > 0) {
-            Some(copies) => {
-                *copies -= 1;
-                false
-            }
-            None => true,
-        })
-        .count()
+    let is_beyond = |row: &&String| match known.get_mut(*row).filter(|copies| **copies > 0) {
+        Some(copies) => {
+            *copies -= 1;
+            false
+        }
+        None => true,
+    };
+    of.iter().filter(is_beyond).cloned().collect()
 }
 
 fn counted(rows: &[String]) -> HashMap<&String, usize> {

@@ -57,10 +57,14 @@ impl Case<'_> {
             requests: self.input.dry_run.then_some(requests),
             outcome: None,
         };
+        let names = match self.input.dry_run || agreeing::is_due(context) {
+            true => agreeing::names(&self.session, &change.uris).await,
+            false => String::new(),
+        };
         if self.input.dry_run {
             let forced = if self.input.force { " and force true" } else { "" };
             let text = format!(
-                "Nothing changed yet. Undoing would do this to the library: {effect} About {requests} requests to Spotify. \
+                "Nothing changed yet. Undoing would do this to the library{names}: {effect} About {requests} requests to Spotify. \
                  To do it: dry_run false{forced}, after the person agreed."
             );
             return Answer::of(text, &output);
@@ -68,7 +72,7 @@ impl Case<'_> {
         if agreeing::is_due(context) {
             let account = agreeing::account(context, &self.session).await?;
             let question = format!(
-                "Undo a change of the library of the Spotify account {account}? This happens: {effect}"
+                "Undo a change of the library of the Spotify account {account}{names}? This happens: {effect}"
             );
             let asked = format!("{} {}", self.id.as_str(), self.input.force);
             let planned = Planned { tool: NAME, asked: &asked, state: "" };

@@ -54,6 +54,33 @@ async fn nothing_is_taken_away_before_the_person_agrees_whatever_the_tool() {
 }
 
 #[tokio::test]
+async fn the_question_names_what_goes_and_the_call_counts_once() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let found = ada.call("search_tracks", json!({"query": "rain", "limit": 7})).await.content();
+    let tracks = found["tracks"].as_array().unwrap().clone();
+    let uris: Vec<_> = tracks.iter().map(|track| track["uri"].clone()).collect();
+    let saved = ada.call("save_to_library", json!({"uris": uris})).await.content();
+    assert_eq!(saved["status"], "verified");
+    let (tool, wanted) = ("remove_from_library", json!({"uris": uris}));
+    let (asked, state) = question(&call(&ada, &json!({}), tool, &wanted, json!({})).await);
+    let message = asked["message"].as_str().unwrap();
+    for (at, track) in tracks.iter().enumerate() {
+        let cut: String = track["name"].as_str().unwrap().chars().take(30).collect();
+        assert_eq!(
+            message.contains(&cut),
+            at < 5 || tracks[..5].iter().any(|one| one["name"] == track["name"]),
+            "{message}"
+        );
+    }
+    assert!(message.contains(", ...") || tracks.len() <= 5, "{message}");
+    let done = call(&ada, &json!({}), tool, &wanted, replied(&state, yes())).await.content();
+    assert_eq!(done["status"], "verified", "{done}");
+    let usage = ada.call("get_usage", json!({"tool": tool})).await.content();
+    assert_eq!(usage["calls"], 1, "{usage}");
+}
+
+#[tokio::test]
 async fn a_playlists_name_does_not_write_the_question() {
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;
@@ -158,16 +185,12 @@ async fn an_account_is_linked_on_a_page_that_the_client_shows() {
     let ada = server.listener("ada").await;
     let (tool, offers, alias) = ("link_account", json!({"form": {}, "url": {}}), json!({"alias": "work"}));
     let (asked, state) = question(&call(&ada, &offers, tool, &alias, json!({})).await);
-    assert_eq!((&asked["mode"], &state), (&json!("url"), &Value::Null));
+    assert_eq!(asked["mode"], "url");
     let url = asked["url"].as_str().unwrap();
     assert!(url.starts_with(&format!("{}/account/link?page=", server.origin)), "{url}");
     let opened =
         call(&ada, &offers, tool, &alias, replied(&state, json!({"action": "accept"}))).await.content();
     assert_eq!(opened, json!({"opened": true}));
-    for no in [json!({"action": "decline"}), json!({"action": "cancel"})] {
-        let declined = call(&ada, &offers, tool, &alias, replied(&state, no)).await.content();
-        assert_eq!(declined, json!({"opened": false}));
-    }
     // Somebody else who gets the address links nothing.
     let stranger = server.listener("ben").await;
     let page = stranger.browser.open(url).await;
@@ -177,4 +200,14 @@ async fn an_account_is_linked_on_a_page_that_the_client_shows() {
     // Forms alone are no pages.
     let told = call(&ada, &json!({}), tool, &json!({"alias": "other"}), json!({})).await.content();
     assert!(told["url"].as_str().unwrap().contains("/account/link?page="), "{told}");
+    for no in [json!({"action": "decline"}), json!({"action": "cancel"})] {
+        let (_, state) = question(&call(&ada, &offers, tool, &alias, json!({})).await);
+        let declined = call(&ada, &offers, tool, &alias, replied(&state, no)).await.content();
+        assert_eq!(declined, json!({"opened": false}));
+    }
+    // A reply to what nobody was asked says nothing: the page is shown.
+    for nothing in [&state, &Value::Null, &json!(format!("pl_{}", "0".repeat(32)))] {
+        let shown = call(&ada, &offers, tool, &alias, replied(nothing, json!({"action": "accept"}))).await;
+        assert_eq!(question(&shown).0["mode"], "url");
+    }
 }

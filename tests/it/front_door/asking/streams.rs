@@ -238,3 +238,19 @@ async fn a_page_is_shown_within_the_call() {
     assert_eq!(accepted, StatusCode::ACCEPTED);
     assert_eq!(reading.result().await["structuredContent"], json!({"opened": true}));
 }
+
+#[tokio::test]
+async fn replies_count_as_calls_do() {
+    let server = Setup::default().env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "20").start().await;
+    let ada = server.listener("ada").await;
+    let session = Session::open(&ada, &json!({})).await;
+    let nobodys = json!({"id": format!("qn_{}", "0".repeat(32))});
+    let mut refused = 0;
+    for _ in 0..45 {
+        match session.reply(&server.origin, &nobodys, &yes()).await {
+            StatusCode::TOO_MANY_REQUESTS => refused += 1,
+            status => assert_eq!(status, StatusCode::BAD_REQUEST),
+        }
+    }
+    assert!(refused >= 4, "a minute may begin in between: {refused}");
+}

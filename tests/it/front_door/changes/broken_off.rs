@@ -253,3 +253,19 @@ async fn changes_of_one_person_come_one_after_the_other() {
     let failed = [one, other].iter().filter(|answer| answer.result()["isError"] == true).count();
     assert_eq!((failed, held(&server, &list)), (1, after));
 }
+
+#[tokio::test]
+async fn a_copy_that_nobody_waits_for_is_on_record_from_the_start_and_whole_in_the_end() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", (0..250).map(uri).collect());
+    inject(&server, "POST /v1/playlists/*", (1, 1), Fault::Delay { millis: 4000 });
+    let copying = json!({"playlist_id": list, "name": "Copy"});
+    assert!(ada.give_up("copy_playlist", copying, Duration::from_millis(2000)).await, "it was quicker");
+    let change = comes_to(&ada, "begun").await;
+    assert_eq!((&change["tool"], &change["playlist"]), (&json!("copy_playlist"), &json!("Copy")), "{change}");
+    let change = comes_to(&ada, "accepted").await;
+    assert_eq!(held(&server, change["playlist_id"].as_str().unwrap()).len(), 250);
+    let gone = undone(&ada, &change, false).await.content();
+    assert_eq!(gone["status"], "verified", "{gone}");
+}

@@ -141,7 +141,7 @@ async fn a_cover_is_a_jpeg_of_a_bounded_size_and_nothing_is_fetched() {
         assert!(told.contains(why), "{told}");
     }
     assert_eq!(server.control().playlist(&list).unwrap().cover, 0);
-    let output = done(&ada, "set_playlist_cover", set(STANDARD.encode(picture(190_000)))).await;
+    let output = agreed(&ada, "set_playlist_cover", &set(STANDARD.encode(picture(190_000)))).await;
     assert_eq!((&output["status"], &output["width"]), (&json!("accepted"), &json!(3)), "{output}");
     assert!(output["change_id"].is_null());
     assert_ne!(server.control().playlist(&list).unwrap().cover, 0);

@@ -108,6 +108,63 @@ async fn with_the_account_or_the_person_goes_what_was_written_down() {
 }
 
 #[tokio::test]
+async fn small_changes_flush_nothing_that_took_something_away() {
+    at_both(async |place| {
+        let server =
+            Setup::on(place).env("SPOTIFY_MCP__LIMITS__WRITES_PER_USER_PER_MINUTE", "0").start().await;
+        let ada = server.listener("ada").await;
+        let (list, change) = removal(&server, &ada, "ada").await;
+        let rename = async |list: &str, n: usize| {
+            let answer =
+                ada.call("update_playlist", json!({"playlist_id": list, "name": format!("Name {n}")})).await;
+            let text = answer.result()["content"][0]["text"].as_str().unwrap().to_owned();
+            (answer.content(), text)
+        };
+        // Of one playlist they are one, with what was there before the first.
+        let (first, text) = rename(&list, 0).await;
+        assert!(!text.contains("undoes both"), "{text}");
+        for n in 1..12 {
+            assert!(rename(&list, n).await.1.contains("undoing it undoes both"));
+        }
+        let public = json!({"playlist_id": list, "public": true});
+        let last = change_id(&done(&ada, "update_playlist", public).await);
+        assert_eq!(done(&ada, "list_changes", json!({})).await["total"], 2);
+        assert_eq!(
+            ada.call("undo_change", json!({"change_id": change_id(&first)})).await.error(),
+            "NOT_FOUND"
+        );
+        assert_eq!(
+            done(&ada, "undo_change", json!({"change_id": last, "dry_run": false})).await["status"],
+            "verified"
+        );
+        let now = server.control().playlist(&list).unwrap();
+        assert_eq!((now.name.as_str(), now.public), ("Unmistakable Title", false));
+
+        // What somebody else did in between stays apart.
+        rename(&list, 20).await;
+        let theirs = PlaylistChange { name: Some("Theirs".to_owned()), ..PlaylistChange::default() };
+        server.control().change_playlist(&list, theirs).unwrap();
+        let (own, text) = rename(&list, 21).await;
+        assert!(!text.contains("undoes both"), "{text}");
+        done(&ada, "undo_change", json!({"change_id": change_id(&own), "dry_run": false})).await;
+        assert_eq!(server.control().playlist(&list).unwrap().name, "Theirs");
+
+        // Of many playlists they are many, and go first; what was undone before all of them.
+        let mut forgotten = 0;
+        for n in 0..105 {
+            let other = filled(&server, "ada", uris(&[n]));
+            forgotten += usize::from(rename(&other, n).await.1.contains("forgotten for this one"));
+        }
+        assert!((6..=12).contains(&forgotten), "{forgotten}");
+        assert_eq!(done(&ada, "list_changes", json!({})).await["total"], 100);
+        let back = done(&ada, "undo_change", json!({"change_id": change, "dry_run": false})).await;
+        assert_eq!(back["status"], "verified", "{back}");
+        assert_eq!(held(&server, &list), uris(&[1, 2, 3]));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_server_that_keeps_nothing_changes_and_says_that_nothing_can_be_undone() {
     let server = Setup::default().env("SPOTIFY_MCP__LIMITS__UNDO_DAYS", "0").start().await;
     let ada = server.listener("ada").await;

@@ -45,7 +45,7 @@ async fn only_what_a_change_did_is_undone_in_every_mode() {
         undo(&ada, &change_id(&undone), json!({})).await.content();
         assert_eq!(kept(&ada, &[1, 2, 3, 4]).await, [1, 2, 3, 4]);
 
-        let removed = done(&ada, REMOVE, json!({"uris": uris(&[2, 3, 9])})).await;
+        let removed = agreed(&ada, REMOVE, &json!({"uris": uris(&[2, 3, 9])})).await;
         assert_eq!(kept(&ada, &[1, 2, 3, 4, 9]).await, [1, 4]);
         undo(&ada, &change_id(&removed), json!({})).await.content();
         assert_eq!(kept(&ada, &[1, 2, 3, 4, 9]).await, [1, 2, 3, 4], "9 was never there");
@@ -61,7 +61,7 @@ async fn what_happened_since_is_told_and_only_the_rest_is_undone_where_it_is_for
     let server = TestServer::new().await;
     let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
     let saved = done(&ada, SAVE, json!({"uris": uris(&[1, 2, 3])})).await;
-    done(&ada, REMOVE, json!({"uris": uris(&[2])})).await;
+    agreed(&ada, REMOVE, &json!({"uris": uris(&[2])})).await;
     let change = change_id(&saved);
     let told = refused(&ada, "undo_change", json!({"change_id": change})).await;
     assert!(told.contains("1 of 3 are not in the library any more"), "{told}");

@@ -65,7 +65,7 @@ async fn playlists_are_followed_and_left_in_every_regime_also_where_the_new_way_
         assert!(again["change_id"].is_null() && again["status"] == "verified", "{again}");
         let listed = done(&ada, "get_user_playlists", json!({"limit": 50})).await.to_string();
         assert!(listed.contains(&bens), "{mode}");
-        let output = done(&ada, "unfollow_playlist", named).await;
+        let output = agreed(&ada, "unfollow_playlist", &named).await;
         assert_eq!((&output["status"], &output["followed"]), (&json!("verified"), &json!(false)), "{mode}");
         let undone = json!({"change_id": change_id(&output), "dry_run": false});
         assert_eq!(done(&ada, "undo_change", undone).await["status"], "verified");
@@ -155,7 +155,9 @@ async fn strangers_names_are_cleaned_wherever_these_tools_show_them() {
     let named = json!({"playlist_id": list});
     let mut answers = vec![ada.call("get_playlist", named.clone()).await.text];
     answers.push(ada.call("deduplicate_playlist", named.clone()).await.text);
-    answers.push(ada.call("unfollow_playlist", named).await.text);
+    let plan = ada.call("unfollow_playlist", named.clone()).await;
+    let apply = json!({"playlist_id": list, "plan_id": plan.content()["plan_id"]});
+    answers.extend([plan.text, ada.call("unfollow_playlist", apply).await.text]);
     answers
         .push(ada.call("find_in_playlists", json!({"track_uri": uri(1), "playlist_ids": [list]})).await.text);
     answers.push(ada.call("list_changes", json!({})).await.text);

@@ -50,6 +50,55 @@ async fn a_destructive_change_is_applied_only_as_it_was_planned() {
 }
 
 #[tokio::test]
+async fn what_has_no_dry_run_is_shown_first_too_where_nobody_can_be_asked() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let list = filled(&server, "ada", uris(&[1, 2]));
+    let song =
+        ada.call("search_tracks", json!({"query": "rain", "limit": 1})).await.content()["tracks"][0].clone();
+    done(&ada, "save_to_library", json!({"uris": [song["uri"]]})).await;
+    let picture = "/9j/4AAEAQL//8AACwgAAgADAQERAP/aAAIHB//Z";
+    let cases = [
+        (
+            "set_playlist_cover",
+            json!({"playlist_id": list, "jpeg_base64": picture}),
+            "cannot be brought back",
+        ),
+        ("remove_from_library", json!({"uris": [song["uri"]]}), song["name"].as_str().unwrap()),
+        ("unfollow_playlist", json!({"playlist_id": list}), "\"Mine\" (2 tracks)"),
+    ];
+    for (tool, arguments, shown) in cases {
+        let before = writes(&server);
+        let answer = ada.call(tool, arguments.clone()).await;
+        let plan = answer.content();
+        let text = answer.result()["content"][0]["text"].as_str().unwrap().to_owned();
+        assert!(text.contains(shown) && text.contains(plan["plan_id"].as_str().unwrap()), "{tool}: {text}");
+        let mut apply = arguments.clone();
+        apply["plan_id"] = plan["plan_id"].clone();
+        // For somebody else, for something else and invented it is none.
+        let mut other = apply.clone();
+        match tool {
+            "remove_from_library" => other["uris"] = json!([uri(9)]),
+            _ => other["playlist_id"] = json!(filled(&server, "ada", uris(&[3]))),
+        }
+        assert!(refused(&ada, tool, other).await.contains("other arguments"), "{tool}");
+        if tool == "remove_from_library" {
+            assert!(refused(&ben, tool, apply.clone()).await.contains("no such plan"), "{tool}");
+        }
+        assert_eq!(writes(&server), before, "{tool}: nothing was changed");
+        let status = done(&ada, tool, apply.clone()).await["status"].clone();
+        assert!(["verified", "accepted"].contains(&status.as_str().unwrap()), "{tool}: {status}");
+        if tool != "unfollow_playlist" {
+            let again = refused(&ada, tool, apply).await;
+            assert!(again.contains("used before") && again.contains("without plan_id"), "{again}");
+        }
+    }
+    // What is not there any more needs no plan.
+    let gone = done(&ada, "unfollow_playlist", json!({"playlist_id": list})).await;
+    assert_eq!((&gone["status"], &gone["plan_id"]), (&json!("verified"), &Value::Null));
+}
+
+#[tokio::test]
 async fn of_two_who_apply_a_plan_at_once_one_does() {
     crate::support::database::at_both(async |place| {
         let server = Setup::on(place).start().await;

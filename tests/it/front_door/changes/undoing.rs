@@ -44,7 +44,7 @@ async fn every_kind_of_change_is_taken_back_and_so_is_the_undoing() {
         let now = server.control().playlist(&list).unwrap();
         assert_eq!((now.name.as_str(), now.public), ("Mine", false));
 
-        let left = done(&ada, "unfollow_playlist", json!({"playlist_id": list})).await;
+        let left = agreed(&ada, "unfollow_playlist", &json!({"playlist_id": list})).await;
         assert_eq!(undo(&ada, &change_id(&left)).await["status"], "verified");
         let made = done(&ada, "create_playlist", json!({"name": "Made", "track_uris": [uri(1)]})).await;
         let made_id = made["playlist"]["id"].as_str().unwrap().to_owned();
