@@ -182,6 +182,7 @@ fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
         client_id: Untrusted::field(if refused.is_some() { "0123456789abcdef" } else { "" }, 64),
         refused,
         alone: false,
+        open: false,
     }
 }
 

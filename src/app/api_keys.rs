@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use crate::ambient::Timestamp;
 use crate::crypto::Key;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
-use crate::domain::ApiKeyId;
+use crate::domain::{ApiKeyId, UserId};
 use crate::failure::Failure;
 use crate::store::{KeyGrant, Store};
 use crate::vault::{KeyRing, open_signing_key};
@@ -58,13 +58,13 @@ impl ApiKeys {
         if let Some(known) = self.known.get(&hash).filter(|_| revocation.memory_is_good()) {
             return alive(known, now);
         }
-        let epoch = revocation.epoch();
+        let epoch = revocation.account_epoch();
         let grant =
             Box::pin(store.key_grant(hash)).await.map_err(Refused::Unavailable)?.ok_or(Refused::Invalid)?;
         let known = alive(Arc::new(KnownKey { grant, signing: None, noted_at: AtomicI64::new(0) }), now)?;
         self.known.insert(hash, known.clone());
         // Read before something ended and remembered after memory was dropped: not to be kept.
-        if revocation.epoch() != epoch {
+        if revocation.account_epoch() != epoch {
             self.known.remove(&hash);
         }
         Ok(known)
@@ -80,7 +80,7 @@ impl ApiKeys {
         if let Some(known) = self.signers.get(id).filter(|_| revocation.memory_is_good()) {
             return alive(known, now);
         }
-        let epoch = revocation.epoch();
+        let epoch = revocation.account_epoch();
         let mut grant = signer_grant(store, id).await?;
         let mut signing = Box::pin(open_signing_key(store, keys, &grant)).await;
         if signing.is_err() {
@@ -94,7 +94,7 @@ impl ApiKeys {
         let signing = signing.map_err(Refused::Unavailable)?;
         let known = alive(Arc::new(KnownKey { grant, signing, noted_at: AtomicI64::new(0) }), now)?;
         self.signers.insert(id.clone(), known.clone());
-        if revocation.epoch() != epoch {
+        if revocation.account_epoch() != epoch {
             self.signers.remove(id);
         }
         Ok(known)
@@ -123,6 +123,12 @@ impl ApiKeys {
             }
         }
         written
+    }
+
+    /// Forgets what these people hold: their accounts have changed.
+    pub fn forget_of(&self, people: &[UserId]) {
+        self.known.retain(|_, known| !people.contains(&known.grant.user));
+        self.signers.retain(|_, known| !people.contains(&known.grant.user));
     }
 
     /// Forgets everything: something has ended somewhere.

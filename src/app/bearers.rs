@@ -7,6 +7,7 @@ use quick_cache::sync::Cache;
 
 use crate::ambient::Timestamp;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
+use crate::domain::UserId;
 use crate::failure::Failure;
 use crate::store::{AccessGrant, Store};
 
@@ -90,7 +91,7 @@ impl Bearers {
         {
             return alive(grant, now);
         }
-        let epoch = revocation.epoch();
+        let epoch = revocation.account_epoch();
         // Apart: a future holds room for all that it may wait for, and the way through here is the common one.
         let grant = Box::pin(store.access_grant(hash))
             .await
@@ -99,10 +100,16 @@ impl Bearers {
         let grant = alive(Arc::new(grant), now)?;
         self.known.insert(hash, grant.clone());
         // Read before something ended and remembered after memory was dropped: not to be kept.
-        if revocation.epoch() != epoch {
+        if revocation.account_epoch() != epoch {
             self.known.remove(&hash);
         }
         Ok(grant)
+    }
+
+    /// Forgets what these people hold: their accounts have changed.
+    pub fn forget_of(&self, people: &[UserId]) {
+        self.known.retain(|_, grant| !people.contains(&grant.user));
+        self.forgotten.fetch_add(1, Ordering::Release);
     }
 
     /// Forgets everything: something has ended somewhere.

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::policy::Environment;
 use crate::spotify::{Accounts, Api, AppCredentials, BaseUrl, QuotaMode};
 use crate::store::{MasterKeyMismatch, OpenStoreError, Recorded, Revision, Store};
-use crate::vault::{Apps, ConfiguredApp, KeyRing, OPERATOR, SpotifyApp, Standing, Vault};
+use crate::vault::{Allowed, Apps, ConfiguredApp, KeyRing, OPERATOR, SpotifyApp, Standing, Vault};
 
 use super::{ApiKeys, App, Bearers, Clients, Limits, McpSessions, Probes, Quotas, Revocation};
 
@@ -133,8 +133,8 @@ async fn open_vault(
     writer: &str,
 ) -> Result<Vault, BuildError> {
     let now = (clock.now(), dice);
-    let own = config.spotify.own_apps;
-    let apps = Apps::register((store, keys), accounts_url(config), credentials(config), own, now).await?;
+    let apps = (accounts_url(config), credentials(config));
+    let apps = Apps::register((store, keys), apps.0, apps.1, allowed(config), now).await?;
     let vault =
         Vault::new(store.clone(), keys.clone(), accounts, apps, (clock.clone(), dice.clone()), writer);
     vault.seal_own_apps().await?;
@@ -304,13 +304,13 @@ impl App {
     /// Where the database fails.
     pub async fn register_apps(&self, config: &Config) -> Result<OtherApps, Failure> {
         let configured = credentials(config);
-        let (mode, own) = (narrowest(&configured), config.spotify.own_apps);
-        Ok(OtherApps { apps: self.vault.register_apps(configured).await?, mode, own })
+        let (mode, allowed) = (narrowest(&configured), allowed(config));
+        Ok(OtherApps { apps: self.vault.register_apps(configured).await?, mode, allowed })
     }
 
     /// Puts registered apps in the place of those in use.
     pub fn take_over_apps(&self, other: OtherApps) {
-        self.vault.apps().take_over(other.apps, other.own);
+        self.vault.apps().take_over(other.apps, other.allowed);
         // What was open may be an app's that is in use no more, or of another mode.
         self.vault.forget_all();
         self.api.set_mode(other.mode);
@@ -321,7 +321,7 @@ impl App {
 pub struct OtherApps {
     apps: Arc<[SpotifyApp]>,
     mode: QuotaMode,
-    own: bool,
+    allowed: Allowed,
 }
 
 impl OtherApps {
@@ -330,6 +330,12 @@ impl OtherApps {
         let names = |apps: &[SpotifyApp]| apps.iter().map(|app| app.secret_id.clone()).collect::<Vec<_>>();
         names(&self.apps) != names(&app.vault.apps().all())
     }
+}
+
+/// Alone on a server, a person takes nobody's place.
+fn allowed(config: &Config) -> Allowed {
+    let each = config.spotify.seats_per_person.filter(|_| config.auth.multi_user);
+    Allowed { own: config.spotify.own_apps, each }
 }
 
 /// The Spotify apps of a configuration.

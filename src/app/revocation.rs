@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::ambient::Clock;
+use crate::domain::UserId;
 use crate::failure::Failure;
 use crate::store::{Reading, Store};
 
@@ -30,6 +31,7 @@ pub struct Closed {
 pub struct Revocation {
     epoch: AtomicI64,
     sessions: AtomicI64,
+    accounts: AtomicI64,
     frozen: AtomicBool,
     locked: watch::Sender<bool>,
     /// One reading at a time takes effect.
@@ -42,23 +44,32 @@ pub struct Revocation {
 }
 
 /// What has ended since the last reading.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Moved {
     /// Anything that servers remember.
     pub(super) epoch: bool,
     /// Only sessions of 2025-era clients.
     pub(super) sessions: bool,
+    /// Only what is remembered of these people.
+    pub(super) people: Vec<UserId>,
+}
+
+impl Moved {
+    /// Whether anything has.
+    pub(super) const fn is_any(&self) -> bool {
+        self.epoch || self.sessions || !self.people.is_empty()
+    }
 }
 
 impl Revocation {
     /// Starts from a reading that has just been made.
     pub fn new(reading: Reading, clock: Clock) -> Self {
         let read_at = AtomicU64::new(up(&clock));
-        let Reading { epoch, sessions, frozen, locked } = reading;
-        let (epoch, sessions) = (AtomicI64::new(epoch), AtomicI64::new(sessions));
+        let Reading { epoch, sessions, accounts, frozen, locked } = reading;
+        let [epoch, sessions, accounts] = [epoch, sessions, accounts].map(AtomicI64::new);
         let (frozen, locked) = (AtomicBool::new(frozen), watch::Sender::new(locked));
         let (turn, news) = (Mutex::new(()), watch::Sender::new(0));
-        Self { epoch, sessions, frozen, locked, turn, read_at, news, clock }
+        Self { epoch, sessions, accounts, frozen, locked, turn, read_at, news, clock }
     }
 
     /// Whether what is remembered may be used without asking the database.
@@ -110,6 +121,12 @@ impl Revocation {
         self.epoch.load(Ordering::Acquire)
     }
 
+    /// The epoch and the counter of changes of accounts as last read: changes whenever a remembered credential may stand for
+    /// something else.
+    pub fn account_epoch(&self) -> (i64, i64) {
+        (self.epoch(), self.accounts.load(Ordering::Acquire))
+    }
+
     /// The epoch and the sessions' counter as last read: changes whenever a remembered session may have ended.
     pub fn session_epoch(&self) -> (i64, i64) {
         (self.epoch(), self.sessions.load(Ordering::Acquire))
@@ -117,10 +134,19 @@ impl Revocation {
 
     /// Reads both, and has what may have ended forgotten before this reading makes memory good: after a gap, what is
     /// remembered from before it must not count for an instant.
-    pub(super) async fn read(&self, store: &Store, forget: impl FnOnce(Moved) + Send) -> Moved {
+    pub(super) async fn read(&self, store: &Store, forget: impl FnOnce(&Moved) + Send) -> Moved {
         let began = up(&self.clock);
-        match store.revocations().await {
-            Ok(Reading { epoch, sessions, frozen, locked }) => {
+        let known = self.accounts.load(Ordering::Acquire);
+        let read = async {
+            let reading = store.revocations().await?;
+            let people = match reading.accounts == known {
+                true => Some(Vec::new()),
+                false => store.people_changed(known).await?,
+            };
+            Ok::<_, Failure>((reading, people))
+        };
+        match read.await {
+            Ok((Reading { epoch, sessions, accounts, frozen, locked }, people)) => {
                 // Whoever reads at the same time finds nothing moved, and must not be done before it is forgotten.
                 let _one = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 // Told only where it changed: connections are broken off each time.
@@ -136,11 +162,14 @@ impl Revocation {
                         "an emergency is dealt with, or is over: while it is, nothing is issued"
                     );
                 }
+                self.accounts.store(accounts, Ordering::Release);
                 let moved = Moved {
-                    epoch: self.epoch.swap(epoch, Ordering::AcqRel) != epoch,
+                    // Where there are too many to name, everybody.
+                    epoch: self.epoch.swap(epoch, Ordering::AcqRel) != epoch || people.is_none(),
                     sessions: self.sessions.swap(sessions, Ordering::AcqRel) != sessions,
+                    people: people.unwrap_or_default(),
                 };
-                forget(moved);
+                forget(&moved);
                 self.read_at.store(began, Ordering::Release);
                 moved
             }
@@ -163,7 +192,7 @@ mod tests {
     #[test]
     fn an_old_reading_grows_old_whatever_the_wall_clock_says() {
         let (clock, hand) = Clock::moved_by_hand(crate::ambient::Timestamp::from_secs(1_000));
-        let reading = Reading { epoch: 1, sessions: 1, frozen: false, locked: false };
+        let reading = Reading { epoch: 1, sessions: 1, accounts: 0, frozen: false, locked: false };
         let revocation = Revocation::new(reading, clock);
         assert!(revocation.memory_is_good());
         hand.advance(Duration::from_millis(999));

@@ -61,11 +61,17 @@ impl App {
 
     /// Reads the epoch now and drops memory where it moved: what this server itself ended is dead at once.
     pub async fn notice_revocations(&self) {
-        let forget = |moved: Moved| {
+        let forget = |moved: &Moved| {
             if moved.epoch {
-                self.forget();
-            } else if moved.sessions {
+                return self.forget();
+            }
+            if moved.sessions {
                 self.mcp_sessions.forget_all();
+            }
+            if !moved.people.is_empty() {
+                self.bearers.forget_of(&moved.people);
+                self.api_keys.forget_of(&moved.people);
+                self.vault.forget_of(&moved.people);
             }
         };
         let moved = self.revocation.read(&self.store, forget).await;
@@ -83,7 +89,7 @@ impl App {
                 );
             }
         }
-        if moved.epoch || moved.sessions || !self.revocation.memory_is_good() {
+        if moved.is_any() || !self.revocation.memory_is_good() {
             self.revocation.tell();
         }
     }

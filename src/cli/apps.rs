@@ -10,7 +10,7 @@ use super::administer::{Desk, broken};
 use super::output::Refused;
 use super::table::columns_with_names;
 use crate::ambient::Timestamp;
-use crate::domain::event::clean;
+use crate::domain::event::{Event, EventCode, clean};
 use crate::domain::own_app::shortened;
 use crate::failure::Failure;
 use crate::store::AppInUse;
@@ -27,6 +27,54 @@ pub(super) async fn print(desk: &Desk) -> Result<(), Refused> {
 pub(super) async fn by_id(desk: &Desk) -> Result<BTreeMap<String, Value>, Failure> {
     let rows = desk.store.apps_in_use().await?;
     Ok(rows.iter().map(|row| (row.id.clone(), Value::Object(whose(desk, row)))).collect())
+}
+
+/// Has Spotify asked again for what has run out of the app that is named.
+pub(super) async fn reopen(desk: &Desk, named: &str, dry_run: bool) -> Result<(), Refused> {
+    let failed = |failure: Failure| broken(&failure);
+    let rows = desk.store.apps_in_use().await.map_err(failed)?;
+    let is_named = |row: &&AppInUse| {
+        let told = Value::Object(whose(desk, row));
+        [called(&told).as_str(), told["client_id"].as_str().unwrap_or_default(), &row.id].contains(&named)
+    };
+    let found: Vec<_> = rows.iter().filter(is_named).collect();
+    let [row] = found[..] else {
+        let why = if found.is_empty() {
+            "no Spotify app is called so"
+        } else {
+            "several Spotify apps are called so"
+        };
+        return Err(Refused::usage(
+            "APP_UNKNOWN",
+            why,
+            "'spotify-mcp usage --apps' lists them; name one by its client id",
+        ));
+    };
+    let Some(pool) = (if row.is_own() { Some(row.id.as_str()) } else { developer(desk, row) }) else {
+        return Err(Refused::usage(
+            "APP_UNKNOWN",
+            "an app with extended quota has no daily quota that could run out",
+            "'spotify-mcp usage --apps' shows what has run out",
+        ));
+    };
+    let now = desk.clock.now();
+    let opened = if dry_run {
+        let closed = desk.store.quotas().await.map_err(failed)?.into_iter();
+        let closed = closed.filter(|quota| quota.pool == pool && quota.closed_until > Some(now.secs()));
+        closed.map(|quota| quota.bucket).collect()
+    } else {
+        let event = desk.stamp(Event::new(EventCode::QuotaReopened).subject(pool));
+        desk.store.reopen_quotas(pool, now, &[event]).await.map_err(failed)?
+    };
+    let text = match (opened.is_empty(), dry_run) {
+        (true, _) => "Nothing has run out there: nothing was changed.\n".to_owned(),
+        (false, true) => format!("Spotify would be asked again for: {}.\n", opened.join(", ")),
+        (false, false) => {
+            format!("Every server asks Spotify again within ten seconds for: {}.\n", opened.join(", "))
+        }
+    };
+    desk.output.result(&text, &json!({"developer": pool, "reopened": opened, "dry_run": dry_run}));
+    Ok(())
 }
 
 async fn all(desk: &Desk) -> Result<Vec<Value>, Failure> {

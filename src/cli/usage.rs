@@ -21,14 +21,17 @@ Counts calls of tools and how many of them failed, by UTC day; a server writes i
 person who is deleted takes their counts with them. Names are what Spotify says.
 
 With --apps, the Spotify apps instead: how many accounts are linked through each, of how many places, and which daily \
-quotas of Spotify's have run out until when.
+quotas of Spotify's have run out until when. Where Spotify named a time that cannot be right, --reopen has it asked \
+again at once, for all apps of that developer account, on every server within seconds; where it was right, Spotify says \
+so again.
 
 Examples:
   spotify-mcp usage
   spotify-mcp usage --by day,tool --since 2026-11-01 --format json
   spotify-mcp usage --since 7d
   spotify-mcp usage --user ada --by tool
-  spotify-mcp usage --apps")]
+  spotify-mcp usage --apps
+  spotify-mcp usage --apps --reopen 'House app'")]
 pub struct Args {
     /// What to add up by: user, tool, day, or several with commas between
     #[arg(
@@ -56,6 +59,15 @@ pub struct Args {
     /// The Spotify apps instead: places taken, quotas that have run out
     #[arg(long, conflicts_with_all = ["by", "user", "tool", "since", "until", "limit", "offset"])]
     apps: bool,
+    /// Ask Spotify again for what has run out: the app's name, its client id, or how --apps calls it
+    #[arg(long, value_name = "APP", requires = "apps")]
+    reopen: Option<String>,
+    /// Say what would be asked again, and change nothing
+    #[arg(long, requires = "reopen")]
+    dry_run: bool,
+    /// Accepted as by every command that changes something; nothing is asked here
+    #[arg(short, long, requires = "reopen")]
+    yes: bool,
     /// The database of 'serve --sandbox' instead
     #[arg(long)]
     sandbox: bool,
@@ -88,6 +100,10 @@ pub fn run(args: &Args, global: &Global) -> Result<Exit, Refused> {
         }
     }
     at_database(&Place { global, sandbox: args.sandbox }, async |desk| {
+        if let Some(named) = &args.reopen {
+            apps::reopen(desk, named, args.dry_run).await?;
+            return Ok(Exit::Done);
+        }
         if args.apps {
             apps::print(desk).await?;
             return Ok(Exit::Done);

@@ -18,6 +18,10 @@ impl Build<'_> {
         SpotifyConfig {
             apps: self.apps(),
             own_apps: self.flag("spotify.own_apps"),
+            seats_per_person: match self.count("spotify.seats_per_person") {
+                0 => None,
+                most => u32::try_from(most).ok(),
+            },
             daily_quota: self.count("spotify.daily_quota"),
             redirect_uri: self.redirect_uri(public_url),
             accounts_url: self.url("spotify.accounts_url"),

@@ -56,6 +56,8 @@ pub struct SpotifyConfig {
     pub apps: Vec<SpotifyApp>,
     /// Whether people may bring Spotify apps of their own.
     pub own_apps: bool,
+    /// How many places of an app's accounts of one person take; `None`: as many as there are.
+    pub seats_per_person: Option<u32>,
     /// How many calls of a kind fit into a day, as far as the operator knows; 0: it is not known.
     pub daily_quota: u64,
     /// Where Spotify sends the browser back; its path is where the callback is mounted.

@@ -147,7 +147,7 @@ codes! {
     AccountUnlinked, "account_unlinked", AccountChange / 99, Low, "A Spotify account was unlinked";
     AccountLinkRequested, "account_link_requested", AccountChange / 99, Informational, "A one-time page for linking another Spotify account was opened";
     AccountRenamed, "account_renamed", AccountChange / 99, Informational, "A linked Spotify account was given another name";
-    AccountDefaultChanged, "account_default_changed", AccountChange / 99, Informational, "Another linked Spotify account became the primary one";
+    AccountDefaultChanged, "account_default_changed", AccountChange / 99, Informational, "Another linked Spotify account became the default one";
     AccountMismatch, "account_mismatch", Authentication / 1, Medium, "Another Spotify account came back than was asked for";
     ReconnectRequired, "reconnect_required", AccountChange / 99, Low, "Spotify no longer accepts a link: its owner must reconnect";
     TokenRefreshedUpstream, "token_refreshed_upstream", Authentication / 5, Informational, "A Spotify token was refreshed";
@@ -205,6 +205,7 @@ codes! {
     IncidentStarted, "incident_started", ApplicationLifecycle / 99, High, "An operator began to respond to an incident";
     IncidentStep, "incident_step", ApplicationLifecycle / 99, Medium, "A step of the response to an incident is done";
     IncidentEnded, "incident_ended", ApplicationLifecycle / 99, High, "The response to an incident came to its end";
+    QuotaReopened, "quota_reopened", EntityManagement / 3, Low, "An operator had Spotify asked again before a quota's time was over";
     TaskAttested, "task_attested", EntityManagement / 3, Low, "Somebody attested that a task which no program can see was done";
     SecurityChecked, "security_checked", ApplicationLifecycle / 99, Low, "The evidence of a security check was written, with what it came to";
     LockdownBegan, "lockdown_began", ApplicationLifecycle / 7, Critical, "Every server was told to answer nothing but probes of its health";

@@ -17,7 +17,9 @@ use crate::failure::Failure;
 use crate::oauth::login::{self, Departure, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, linking as linked};
 use crate::store::{BrowserSession, LinkPage, Renamed};
-use crate::web::{BadName, Done, LinkAnother, Problem, Untrusted, link_another, link_first, not_renamed};
+use crate::web::{
+    BadName, Done, LinkAnother, OwnAppFields, Problem, Untrusted, link_another, link_first, not_renamed,
+};
 
 use super::account::{Posted, by, csrf, finish, logged_in, to_login};
 use super::limited::no_departure;
@@ -48,7 +50,7 @@ pub(super) async fn show(
     let query = Params::parse(query.unwrap_or_default().as_bytes());
     let shown = match query.get("page") {
         Some(id) => one_time(&http, id, query.get("login").is_some(), &visitor).await,
-        None => own(&http, query.get("alias"), &visitor).await,
+        None => own(&http, (query.get("alias"), query.get("own").is_some()), &visitor).await,
     };
     answer(&http, shown, &visitor).await
 }
@@ -65,10 +67,14 @@ async fn answer(http: &Http, shown: Result<Shown, Failure>, visitor: &Visitor) -
 }
 
 /// From the account page; or from where an account could not be linked, with the name that it was to get.
-async fn own(http: &Http, alias: Option<&str>, visitor: &Visitor) -> Result<Shown, Failure> {
+async fn own(
+    http: &Http,
+    (alias, brings): (Option<&str>, bool),
+    visitor: &Visitor,
+) -> Result<Shown, Failure> {
     let Some((session, token)) = logged_in(&http.app, visitor).await? else { return Ok(Shown::LogIn) };
     let alias = alias.map(str::to_owned);
-    form(http, (&session, &token), Wanted { alias, ..Wanted::default() }).await
+    form(http, (&session, &token), Wanted { alias, brings, ..Wanted::default() }).await
 }
 
 /// From a tool's answer. `goes`: whoever is not logged in has read that they have to as themselves.
@@ -106,6 +112,8 @@ struct Wanted {
     refused: Option<BadName>,
     /// The client id that was typed, and why the app is not taken.
     own: (String, Option<BadOwnApp>),
+    /// Whether they came to bring one.
+    brings: bool,
 }
 
 async fn form(
@@ -129,7 +137,10 @@ async fn form(
         linked: links.iter().map(|link| Untrusted::new(&link.alias)).collect(),
         alias: Untrusted::field(alias, SHOWN),
         refused: wanted.refused,
-        own: app.vault.apps().own_ones_may_come().then(|| fields(http, typed, *refused)),
+        own: app.vault.apps().own_ones_may_come().then(|| {
+            let open = wanted.brings;
+            OwnAppFields { open, ..fields(http, typed, *refused) }
+        }),
     };
     let status =
         if view.refused.is_some() || refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -179,6 +190,7 @@ async fn left(
                 alias: posted.get("alias").map(str::to_owned),
                 refused: Some(why),
                 own: (typed.to_owned(), None),
+                brings: false,
             };
             return form(http, (session, &token), wanted).await;
         }
@@ -189,7 +201,8 @@ async fn left(
             let Some(token) = visitor.cookies.session.clone() else { return Ok(Shown::LogIn) };
             let typed = posted.get("client_id").unwrap_or_default().to_owned();
             let alias = posted.get("alias").map(str::to_owned);
-            let wanted = Wanted { page: waiting, alias, refused: None, own: (typed, Some(why)) };
+            let wanted =
+                Wanted { page: waiting, alias, refused: None, own: (typed, Some(why)), brings: true };
             return form(http, (session, &token), wanted).await;
         }
         Own::NotTaken(shown) => return Ok(shown),

@@ -15,6 +15,7 @@ use crate::oauth::{Params, Visitor, sessions};
 use crate::web::{Done, NoPlace, Notice, Problem, no_place, notice, problem_with_way, routes};
 
 use super::limited::no_departure;
+use super::own_app;
 use super::reply::{failed_json, failed_page, page, redirect};
 use super::{Http, Shared};
 
@@ -94,7 +95,20 @@ pub(super) async fn callback(
             }
         },
         Ok(Arrival::Problem(why)) => not_arrived(&http, &why, None, &visitor),
-        Ok(Arrival::NotLinked { why, alias }) => {
+        Ok(Arrival::NotThroughOwn(why, typed)) => {
+            own_app::again(&http, problem_of(&why), (&typed.client_id, None), &visitor)
+                .unwrap_or_else(|failure| failed_page(&http, &failure, &visitor))
+        }
+        Ok(Arrival::NotLinked { why, alias, own: Some(typed) }) => {
+            let again = own_app::again(
+                &http,
+                problem_of(&why),
+                (&typed.client_id, Some(alias.as_deref().unwrap_or_default())),
+                &visitor,
+            );
+            again.unwrap_or_else(|failure| failed_page(&http, &failure, &visitor))
+        }
+        Ok(Arrival::NotLinked { why, alias, own: None }) => {
             let written = |alias: String| byte_serialize(alias.as_bytes()).collect::<String>();
             let alias = alias.map(|alias| format!("?alias={}", written(alias))).unwrap_or_default();
             not_arrived(&http, &why, Some(&format!("{}{alias}", routes::LINK)), &visitor)
@@ -106,9 +120,11 @@ pub(super) async fn callback(
 /// `again`: where linking an account is tried once more.
 fn not_arrived(http: &Http, why: &LoginProblem, again: Option<&str>, visitor: &Visitor) -> Response {
     let place = match why {
-        LoginProblem::NoSeat { own, moved } => NoPlace { app: None, own: *own, again, moved: *moved },
+        LoginProblem::NoSeat { own, moved, places, each } => {
+            NoPlace { own: *own, again, moved: *moved, places: *places, each: *each, app: None }
+        }
         LoginProblem::NotAllowlisted { app, own } => {
-            NoPlace { app: app.as_deref(), own: *own, again, moved: false }
+            NoPlace { app: app.as_deref(), own: *own, again, ..NoPlace::default() }
         }
         LoginProblem::Denied if again.is_some() => {
             let way = (again.unwrap_or(routes::LINK), "Try again");

@@ -11,8 +11,9 @@ use crate::domain::own_app::{BadOwnApp, OwnApp};
 use crate::failure::Failure;
 use crate::oauth::login::{self, Departure, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, forms, sessions};
-use crate::web::{OwnAppFields, Problem, Untrusted, own_app, routes};
+use crate::web::{OwnAppAgain, OwnAppFields, Problem, Untrusted, own_app, own_app_again, routes};
 
+use super::account::csrf;
 use super::limited::no_departure;
 use super::pages::same_origin;
 use super::reply::{failed_page, page, redirect, set_cookies};
@@ -104,6 +105,35 @@ fn shown(
     Ok(response)
 }
 
+/// Why an app did not answer for whoever typed it, with the way to try it again; `alias` where an account was to be linked.
+pub(super) fn again(
+    http: &Http,
+    why: Problem,
+    (typed, alias): (&str, Option<&str>),
+    visitor: &Visitor,
+) -> Result<Response, Failure> {
+    let of_session = match (alias, &visitor.cookies.session) {
+        (Some(_), Some(token)) => Some(csrf(&http.app, token)?),
+        _ => None,
+    };
+    let (csrf, action, set_cookie) = match of_session {
+        Some(csrf) => (csrf, routes::LINK, None),
+        None => {
+            let form = forms::begin(&http.app, visitor)?;
+            (form.csrf, routes::OWN_APP, form.set_cookie)
+        }
+    };
+    let view = OwnAppAgain {
+        csrf: &csrf,
+        action,
+        alias: alias.map(|alias| Untrusted::field(alias, SHOWN)),
+        client_id: Untrusted::field(typed, SHOWN),
+    };
+    let mut response = own_app_again(&http.site, why, &view, &visitor.request).into_response();
+    set_cookies(response.headers_mut(), set_cookie.as_slice());
+    Ok(response)
+}
+
 /// What was typed comes back, except where it is of no use.
 pub(super) fn fields<'a>(http: &'a Http, typed: &str, refused: Option<BadOwnApp>) -> OwnAppFields<'a> {
     let typed = if refused == Some(BadOwnApp::Operators) { "" } else { typed };
@@ -112,5 +142,6 @@ pub(super) fn fields<'a>(http: &'a Http, typed: &str, refused: Option<BadOwnApp>
         client_id: Untrusted::field(typed, SHOWN),
         refused,
         alone: false,
+        open: false,
     }
 }

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::tools::{ALL, Answer, Arguments, Context, FOOTER, ToolError, ToolSpec, is_named, unknown_account};
+use super::tools::{ALL, Answer, Arguments, Context, FOOTER, ToolError, ToolSpec, the_one_named};
 use crate::domain::LinkId;
 use crate::domain::linking::{ALL_ACCOUNTS, MOST_ACCOUNTS};
 use crate::policy::{ToolClass, ToolPolicies, Toolset};
@@ -157,7 +157,7 @@ async fn chosen(context: Context<'_>, asked: Asked) -> Result<Vec<Link>, ToolErr
     };
     let mut chosen: Vec<Link> = Vec::with_capacity(names.len());
     for name in &names {
-        let link = links.iter().find(|link| is_named(link, name)).ok_or_else(|| unknown_account(&links))?;
+        let link = the_one_named(&links, name)?;
         if chosen.iter().all(|known| known.id != link.id) {
             chosen.push(link.clone());
         }

@@ -244,6 +244,8 @@ pub(super) enum Seatless {
     Unknown,
     /// No seat is left there; the app that an account of theirs is linked through, where one is.
     Known(Option<AppId>),
+    /// They have as many seats there as one person takes; else the same.
+    HasEnough(Option<AppId>),
 }
 
 /// Sends a browser that one app has no place for on to the next, with all that it came with; `None` where there is none.
@@ -258,7 +260,9 @@ pub(super) async fn go_on(
     let tried = &errand.tried;
     let of = match seatless {
         Seatless::Unknown => Wayfarer { home: None, tried, may_sit: true },
-        Seatless::Known(home) => Wayfarer { home: home.as_ref(), tried, may_sit: false },
+        Seatless::Known(home) | Seatless::HasEnough(home) => {
+            Wayfarer { home: home.as_ref(), tried, may_sit: false }
+        }
     };
     let Some(spotify) = app.vault.apps().next(&app.store, of).await? else { return Ok(None) };
     send(app, errand, Through::operators(spotify), visitor).await.map(Some)

@@ -43,7 +43,10 @@ pub(super) async fn arrive(
     };
     // The page that it began on is spent: they go on from one with the same name.
     Ok(match arrival? {
-        Arrival::Problem(why) => Arrival::NotLinked { why, alias: login.alias.clone() },
+        Arrival::Problem(why) => {
+            let own = back.typed().filter(|_| why.is_of_own_app());
+            Arrival::NotLinked { why, alias: login.alias.clone(), own }
+        }
         other => other,
     })
 }
@@ -62,6 +65,7 @@ async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) ->
         Ok(_) => Ok(outcome),
         Err(LinkError::SomebodyElses) => Err(Stop::Problem(LoginProblem::SomebodyElses)),
         Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
+        Err(LinkError::HasEnough) => Err(Stop::Seatless(Seatless::HasEnough(home))),
         Err(LinkError::TooMany) => Err(Stop::Problem(LoginProblem::TooManyAccounts)),
         Err(LinkError::Gone) => Err(Stop::Problem(LoginProblem::SessionEnded)),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),

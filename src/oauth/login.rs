@@ -10,7 +10,7 @@ use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Linking;
-use crate::domain::own_app::opens_the_door;
+use crate::domain::own_app::{OwnApp, opens_the_door};
 use crate::failure::Failure;
 use crate::policy::Environment;
 use crate::store::{FromLogin, Login, NewCode};
@@ -61,7 +61,11 @@ pub enum Arrival {
         why: LoginProblem,
         /// What it was to be called.
         alias: Option<String>,
+        /// The person's own app, where they typed it and it did not answer for them.
+        own: Option<OwnApp>,
     },
+    /// The same of a login through a person's own app: why, and the app.
+    NotThroughOwn(LoginProblem, OwnApp),
     /// To Spotify once more: that app has no place for them, another may have.
     Onward(Departure),
     /// A page that says what went wrong.
@@ -95,7 +99,13 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
     }
     match completed {
         Ok(linked) => welcome(app, linked, (request, &back), visitor).await,
-        Err(Stop::Problem(why)) => problem(app, (why, None), request.as_ref(), visitor).await,
+        Err(Stop::Problem(why)) => {
+            let arrival = problem(app, (why, None), request.as_ref(), visitor).await?;
+            Ok(match (arrival, back.typed()) {
+                (Arrival::Problem(why), Some(own)) if why.is_of_own_app() => Arrival::NotThroughOwn(why, own),
+                (arrival, _) => arrival,
+            })
+        }
         Err(Stop::Seatless(who)) => elsewhere(app, &back, (&who, None), visitor).await,
         Err(Stop::Home(place)) => sent_home(app, &back, *place, visitor).await,
         Err(Stop::Disabled(user)) => {
@@ -110,6 +120,14 @@ pub(super) struct Returned {
     pub(super) login: Login,
     pub(super) state: TokenHash,
     pub(super) kept: Kept,
+}
+
+impl Returned {
+    /// The person's own app, where they typed it for this login; never its secret.
+    pub(super) fn typed(&self) -> Option<OwnApp> {
+        let own = self.kept.own.as_ref().filter(|_| self.kept.meant.is_none());
+        own.map(|own| OwnApp { client_id: own.client_id.clone(), client_secret: None })
+    }
 }
 
 pub(super) enum Stop {
@@ -199,6 +217,7 @@ async fn admit(app: &App, mut login: LoginAtSpotify, back: &Returned) -> Result<
         Ok(linked) => Ok(linked),
         Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
         Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
+        Err(LinkError::HasEnough) => Err(Stop::Seatless(Seatless::HasEnough(home))),
         Err(LinkError::TooMany) => stop(LoginProblem::TooManyAccounts),
         Err(LinkError::Gone) => stop(LoginProblem::Expired),
         Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
@@ -289,13 +308,19 @@ pub(super) async fn elsewhere(
     }
     // Where nobody else fits, to be listed at Spotify would not help.
     let own = app.vault.apps().own_ones_may_come();
-    let why = match app.vault.apps().roomiest(&app.store).await? {
+    let places = app.vault.apps().places();
+    let roomiest = app.vault.apps().roomiest(&app.store).await?;
+    let why = match roomiest {
+        _ if matches!(who, Seatless::HasEnough(_)) => {
+            let each = u64::try_from(app.vault.apps().places_each()).ok();
+            LoginProblem::NoSeat { own, moved: false, places, each }
+        }
         Some(_) if app.vault.apps().all().len() == 1 => LoginProblem::NotAllowlisted { app: None, own },
         Some(roomy) => LoginProblem::NotAllowlisted { app: Some(roomy.name), own },
         None => {
             let apps = app.vault.apps();
             let moved = matches!(who, Seatless::Known(Some(home)) if !apps.in_use(home, false));
-            LoginProblem::NoSeat { own, moved }
+            LoginProblem::NoSeat { own, moved, places, each: None }
         }
     };
     let request = back.login.request.as_deref().and_then(AuthorizationRequest::from_json);

@@ -28,6 +28,10 @@ pub enum LoginProblem {
         own: bool,
         /// Whether they have an account here whose app is in use no more.
         moved: bool,
+        /// How many places there are.
+        places: Option<u64>,
+        /// How many one person takes, where they have as many.
+        each: Option<u64>,
     },
     /// Spotify's dashboard does not list the person.
     NotAllowlisted {
@@ -76,7 +80,7 @@ impl LoginProblem {
             Self::NotAllowlisted { app, own } => {
                 let app = app.as_ref().map(|app| format!(" to the app '{app}'")).unwrap_or_default();
                 let text = format!(
-                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account{app} in the Spotify developer dashboard under User Management"
+                    "NOT_ALLOWLISTED: ask the operator to add your Spotify account{app} in the Spotify developer dashboard under Users Management"
                 );
                 return ("access_denied", and_own(text, *own, issuer));
             }
@@ -98,6 +102,11 @@ impl LoginProblem {
             }
         };
         (error, text.into())
+    }
+
+    /// Whether the person's own app is what did not answer for them.
+    pub(super) const fn is_of_own_app(&self) -> bool {
+        matches!(self, Self::OwnAppRefused | Self::NotListedAtOwn)
     }
 
     /// As the trail records it.

@@ -144,7 +144,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "Connect the Spotify account again.",
             Self::NotAllowlisted => {
-                "Ask the operator to add your Spotify account under Settings, User Management, in Spotify's \
+                "Ask the operator to add your Spotify account under Settings, Users Management, in Spotify's \
                  developer dashboard; it takes some minutes to act. Or connect with a Spotify client id of your own."
             }
             Self::ScopeMissing => "Connect the Spotify account again and approve the permission.",

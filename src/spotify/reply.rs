@@ -13,8 +13,9 @@ use super::text::clean;
 use super::{ApiError, Foreign};
 use crate::ambient::Timestamp;
 
-/// Longest wait that is believed; a rolling day is the longest seen (spotify.md 1.6).
-const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest wait that is believed: the window of a daily quota rolls, so that no more than a day can be left of it
+/// (spotify.md 1.6).
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// `{"error":{"status":..,"message":..,"reason":..}}`
 #[derive(Default, serde::Deserialize)]
@@ -122,7 +123,7 @@ fn forbidden(said: &Refused) -> ApiError {
 }
 
 /// `Retry-After` as seconds or as an HTTP date (RFC 9110 section 10.2.3). Negative and past is zero, what cannot be
-/// read is `None`, and more than a week is a week.
+/// read is `None`, and more than a day is a day: both of Spotify's windows roll within one.
 pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));

@@ -183,31 +183,45 @@ impl Store {
 /// Locks an app's row, and tells whether it has a seat for this link: a free one, or the one it sits on. A
 /// statement of its own asks, because only a statement that begins after the lock sees who sat down before it.
 macro_rules! take_seat {
-    ($tx:ident, $app:expr, $link:expr, $now:expr) => {{
+    ($tx:ident, $save:expr, $link:expr, $person:expr, $now:expr) => {{
         sqlx::query("UPDATE spotify_apps SET touched_at = $2 WHERE id = $1")
-            .bind($app.as_str())
+            .bind($save.app.as_str())
             .bind($now)
             .execute(&mut *$tx)
             .await?;
-        let seat: Option<String> = sqlx::query_scalar(
-            "SELECT id FROM spotify_apps WHERE id = $1 AND (seats IS NULL
-                OR seats > (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1)
-                OR EXISTS (SELECT 1 FROM linked_accounts WHERE id = $2 AND app_id = $1))",
-        )
-        .bind($app.as_str())
-        .bind($link.as_str())
-        .fetch_optional(&mut *$tx)
-        .await?;
-        seat.is_some()
+        let person: Option<&str> = $person;
+        let (free, mine): (i64, i64) = sqlx::query_as($crate::store::apps::ROOM)
+            .bind($save.app.as_str())
+            .bind($link.as_str())
+            .bind(person)
+            .fetch_optional(&mut *$tx)
+            .await?
+            .unwrap_or_default();
+        match free {
+            0 => Err($crate::store::Saved::NoSeat),
+            1 if mine >= $save.places_each => Err($crate::store::Saved::HasEnough),
+            _ => Ok($save.app.to_string()),
+        }
     }};
 }
 
-/// Where a link goes: the person's own app, or a seat of the operator's.
+/// 2 where the link sits there or nobody counts, 1 where a seat is free, else 0; and how many others of the person sit there.
+pub(super) const ROOM: &str = "SELECT CAST(CASE
+        WHEN a.seats IS NULL OR EXISTS (SELECT 1 FROM linked_accounts WHERE id = $2 AND app_id = $1) THEN 2
+        WHEN a.seats > (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1) THEN 1
+        ELSE 0 END AS BIGINT),
+        (SELECT COUNT(*) FROM linked_accounts WHERE app_id = $1
+            AND user_id = COALESCE($3, (SELECT user_id FROM linked_accounts WHERE id = $2)))
+    FROM spotify_apps a WHERE a.id = $1";
+
+/// Where a link goes: the person's own app, or a seat of the operator's. `person`, where the link is not there yet.
 macro_rules! place {
-    ($tx:ident, $save:expr, $link:expr, $now:expr) => {
+    ($tx:ident, $save:expr, $link:expr, $person:expr, $now:expr) => {
         match &$save.own {
-            Some(own) => bring_app!($tx, $save.app, &$save.accounts_url, own, $now),
-            None => take_seat!($tx, $save.app, $link, $now).then(|| $save.app.to_string()),
+            Some(own) => {
+                bring_app!($tx, $save.app, &$save.accounts_url, own, $now).ok_or($crate::store::Saved::NoSeat)
+            }
+            None => take_seat!($tx, $save, $link, $person, $now),
         }
     };
 }

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use crate::domain::UserId;
 use crate::failure::{During as _, Failure};
 
-use super::{Pool, Store, end_cached, reading, transaction};
+use super::{Pool, Store, corrupt, end_cached, reading, transaction};
 
 /// How long a database may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Most people that are named at once.
+const MOST_NAMED: i64 = 1_000;
+
+/// Epoch, sessions, accounts, who has frozen, who has locked.
+type Row = (i64, i64, i64, Option<String>, Option<String>);
 
 /// What servers read four times a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +23,8 @@ pub struct Reading {
     pub epoch: i64,
     /// The counter beside it that 2025-era sessions have for themselves.
     pub sessions: i64,
+    /// The counter of changes of single people's accounts.
+    pub accounts: i64,
     /// Whether nothing may be issued, because an emergency is dealt with.
     pub frozen: bool,
     /// Whether nothing may be answered at all but probes of health.
@@ -51,10 +60,22 @@ impl Store {
         if let Pool::Sqlite { file, .. } = &self.pool {
             file.still_there()?;
         }
-        let sql = "SELECT epoch, sessions, frozen_by, locked_by FROM revocation WHERE id = 1";
-        let (epoch, sessions, frozen_by, locked_by): (i64, i64, Option<String>, Option<String>) =
+        let sql = "SELECT epoch, sessions, accounts, frozen_by, locked_by FROM revocation WHERE id = 1";
+        let (epoch, sessions, accounts, frozen_by, locked_by): Row =
             reading!(self, pool => sqlx::query_as(sql).fetch_one(pool).await)?;
-        Ok(Reading { epoch, sessions, frozen: frozen_by.is_some(), locked: locked_by.is_some() })
+        let (frozen, locked) = (frozen_by.is_some(), locked_by.is_some());
+        Ok(Reading { epoch, sessions, accounts, frozen, locked })
+    }
+
+    /// Whose accounts have changed since the counter stood there; `None`: too many to name.
+    pub async fn people_changed(&self, since: i64) -> Result<Option<Vec<UserId>>, Failure> {
+        let sql = "SELECT id FROM users WHERE accounts_changed > $1 ORDER BY accounts_changed LIMIT $2";
+        let ids: Vec<String> = reading!(self, pool =>
+            sqlx::query_scalar(sql).bind(since).bind(MOST_NAMED + 1).fetch_all(pool).await)?;
+        if ids.len() as i64 > MOST_NAMED {
+            return Ok(None);
+        }
+        ids.into_iter().map(|id| id.parse().map_err(corrupt)).collect::<Result<_, _>>().map(Some)
     }
 
     /// Moves the epoch: every server drops what it remembers.

@@ -48,6 +48,14 @@ impl Store {
         row.map(TokensRow::parse).transpose()
     }
 
+    /// Whether an account is linked still.
+    pub async fn is_linked(&self, id: &LinkId) -> Result<bool, Failure> {
+        let sql = "SELECT COUNT(*) FROM linked_accounts WHERE id = $1";
+        let count: i64 =
+            reading!(self, pool => sqlx::query_scalar(sql).bind(id.as_str()).fetch_one(pool).await)?;
+        Ok(count > 0)
+    }
+
     /// Takes the right to refresh a link's tokens until `until`; `false` where another holder has it or the tokens
     /// have changed since `version`.
     pub async fn lease_refresh(

@@ -10,8 +10,8 @@ use super::apps::{place, take_seat};
 use super::own_apps::{BroughtApp, bring_app};
 use super::retry::is_unique_violation;
 use super::{
-    DataKeyRow, Recorded, Store, corrupt, count_seals, data_key_is_active, end_cached, lock_person, reading,
-    record, transaction,
+    DataKeyRow, Recorded, Store, accounts_changed, corrupt, count_seals, data_key_is_active, lock_person,
+    reading, record, transaction,
 };
 
 /// A linked account without its tokens.
@@ -69,6 +69,8 @@ pub struct SaveLink {
     pub app: AppId,
     /// The app, where it is the person's own: it takes no seat.
     pub own: Option<BroughtApp>,
+    /// How many places of an app with limited places the accounts of one person take.
+    pub places_each: i64,
     /// The accounts service.
     pub accounts_url: String,
     /// See [`Link::identity`].
@@ -104,6 +106,8 @@ pub enum Saved {
     Conflict,
     /// The app has no seat left for a new listener.
     NoSeat,
+    /// The person has as many seats of the app as one person takes.
+    HasEnough,
     /// The person has as many accounts as one may have.
     TooMany,
 }
@@ -128,8 +132,9 @@ impl Store {
 
     /// A person's linked accounts, the primary one first.
     pub async fn links(&self, user: &UserId) -> Result<Vec<Link>, Failure> {
-        let sql =
-            format!("{SELECT} WHERE user_id = $1 ORDER BY primary_since IS NULL, created_at, id LIMIT 100");
+        let sql = format!(
+            "{SELECT} WHERE user_id = $1 ORDER BY primary_since IS NULL, created_at, alias, id LIMIT 100"
+        );
         let rows: Vec<LinkRow> = reading!(self, pool =>
             sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(user.as_str()).fetch_all(pool).await)?;
         rows.into_iter().map(LinkRow::parse).collect()
@@ -184,7 +189,10 @@ impl Store {
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;
             }
-            let Some(app) = place!(tx, save, new.id, now) else { return Ok(Saved::NoSeat) };
+            let app = match place!(tx, save, new.id, Some(new.user.as_str()), now) {
+                Ok(app) => app,
+                Err(why) => return Ok(why),
+            };
             if let Some(row) = &new.new_data_key {
                 add_data_key!(tx, row, now);
             }
@@ -199,7 +207,7 @@ impl Store {
                 return Ok(Saved::Conflict);
             }
             count_seals!(tx, save.data_key, seals(save));
-            end_cached!(tx);
+            accounts_changed!(tx, "$1", new.user);
             // After that lock, which whoever puts another master key in use takes first.
             if let Some(row) = &new.new_data_key && !wrapped_in_time!(tx, &row.master_key_id) {
                 return Ok(Saved::Conflict);
@@ -236,7 +244,10 @@ impl Store {
             if person.rows_affected() == 0 {
                 return Ok(Saved::Conflict);
             }
-            let Some(app) = place!(tx, save, id, now) else { return Ok(Saved::NoSeat) };
+            let app = match place!(tx, save, id, None, now) {
+                Ok(app) => app,
+                Err(why) => return Ok(why),
+            };
             if let Some((row, unopened)) = &save.instead {
                 let retired = sqlx::query(
                     "UPDATE data_keys SET state = 'retired', retired_at = $2 WHERE id = $1 AND state = 'active'",
@@ -257,7 +268,7 @@ impl Store {
                 return Ok(Saved::Conflict);
             }
             count_seals!(tx, save.data_key, seals(save));
-            end_cached!(tx);
+            accounts_changed!(tx, "(SELECT user_id FROM linked_accounts WHERE id = $1)", id);
             if let Some((row, _)) = &save.instead && !wrapped_in_time!(tx, &row.master_key_id) {
                 return Ok(Saved::Conflict);
             }
@@ -314,10 +325,10 @@ macro_rules! wrapped_in_time {
 }
 use wrapped_in_time;
 
-const SELECT: &str =
-    "SELECT id, user_id, app_id, CASE WHEN own_app_since IS NOT NULL
-        THEN (SELECT client_id FROM spotify_apps a WHERE a.id = app_id) END AS own_app, identity, spotify_user_id, display_name, alias, primary_since, scope,
-    authorized_at, reconnect_since, reconnect_reason, token_version FROM linked_accounts";
+const SELECT: &str = "SELECT id, user_id, app_id,
+    CASE WHEN own_app_since IS NOT NULL THEN (SELECT client_id FROM spotify_apps a WHERE a.id = app_id) END AS own_app,
+    identity, spotify_user_id, display_name, alias, primary_since, scope, authorized_at, reconnect_since,
+    reconnect_reason, token_version FROM linked_accounts";
 
 #[derive(sqlx::FromRow)]
 struct LinkRow {

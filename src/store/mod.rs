@@ -264,7 +264,25 @@ macro_rules! end_cached {
     }};
 }
 
-use {count_seals, data_key_is_active, end_cached, lock_person, reading, record, transaction, writing};
+/// Tells every server that something it may hold in memory of one person has changed. `$whose` selects their row of `users`
+/// by `$1`. Locks the one row of `revocation`, as [`end_cached`] does.
+macro_rules! accounts_changed {
+    ($tx:ident, $whose:literal, $id:expr) => {{
+        sqlx::query("UPDATE revocation SET accounts = accounts + 1 WHERE id = 1").execute(&mut *$tx).await?;
+        sqlx::query(concat!(
+            "UPDATE users SET accounts_changed = (SELECT accounts FROM revocation WHERE id = 1) WHERE id = ",
+            $whose
+        ))
+        .bind($id.as_str())
+        .execute(&mut *$tx)
+        .await?;
+    }};
+}
+
+use {
+    accounts_changed, count_seals, data_key_is_active, end_cached, lock_person, reading, record, transaction,
+    writing,
+};
 
 /// A district as a column holds it; never 0, which stands for rows from before it was kept.
 const fn district(of: crate::domain::Neighbourhood) -> i64 {

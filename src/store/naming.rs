@@ -5,7 +5,7 @@ use crate::domain::linking::Alias;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
 
-use super::{Recorded, Store, end_cached, lock_person, record, transaction};
+use super::{Recorded, Store, accounts_changed, lock_person, record, transaction};
 
 /// How renaming an account ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Store {
             sqlx::query(none).bind(user.as_str()).bind(id.as_str()).execute(&mut *tx).await?;
             sqlx::query(this).bind(id.as_str()).bind(user.as_str()).bind(now.secs()).execute(&mut *tx).await?;
             sqlx::query(NAMED_AS_PRIMARY).bind(user.as_str()).execute(&mut *tx).await?;
-            end_cached!(tx);
+            accounts_changed!(tx, "$1", user);
             record!(tx, events);
             true
         });

@@ -4,7 +4,7 @@ use crate::ambient::Timestamp;
 use crate::domain::{AppId, UserId};
 use crate::failure::Failure;
 
-use super::{Store, corrupt, reading, transaction};
+use super::{Recorded, Store, corrupt, reading, record, transaction};
 
 /// Most people of apps that are told at once.
 const PEOPLE: i64 = 10_000;
@@ -60,6 +60,26 @@ impl Store {
             }
         });
         Ok(())
+    }
+
+    /// Has a developer account's quotas asked for again on every server that ran out; tells which they are.
+    pub async fn reopen_quotas(
+        &self,
+        pool: &str,
+        now: Timestamp,
+        events: &[Recorded],
+    ) -> Result<Vec<String>, Failure> {
+        let sql = "UPDATE quotas SET closed_until = 0 WHERE pool = $1 AND closed_until > $2 RETURNING bucket";
+        let opened = transaction!(self, tx => {
+            let opened: Vec<String> =
+                sqlx::query_scalar(sql).bind(pool).bind(now.secs()).fetch_all(&mut *tx).await?;
+            if opened.is_empty() {
+                return Ok(opened);
+            }
+            record!(tx, events);
+            opened
+        });
+        Ok(opened)
     }
 
     /// All that is known of quotas.

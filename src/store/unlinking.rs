@@ -20,7 +20,7 @@ impl Store {
         events: &[Recorded],
     ) -> Result<bool, Failure> {
         let promote = "UPDATE linked_accounts SET primary_since = $2
-            WHERE id = (SELECT id FROM linked_accounts WHERE user_id = $1 ORDER BY created_at, id LIMIT 1)
+            WHERE id = (SELECT id FROM linked_accounts WHERE user_id = $1 ORDER BY created_at, alias, id LIMIT 1)
             AND NOT EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1 AND primary_since IS NOT NULL)";
         let gone = transaction!(self, tx => {
             if !lock_person!(tx, user) {

@@ -1,7 +1,7 @@
 //! The operator's Spotify apps: registered in the store, chosen for a login by their seats, replaced while a server
 //! runs when the configuration has other ones. Their secrets are told apart by name, never by what they are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::own_apps::own_name;
@@ -47,6 +47,12 @@ pub struct ConfiguredApp {
     pub developer: Arc<str>,
 }
 
+impl Allowed {
+    fn places(self) -> i64 {
+        self.each.map_or(i64::MAX, i64::from)
+    }
+}
+
 /// A login on its way to an app.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wayfarer<'a> {
@@ -64,6 +70,16 @@ pub struct Apps {
     accounts_url: Arc<str>,
     all: Arc<RwLock<Arc<[SpotifyApp]>>>,
     own: Arc<AtomicBool>,
+    each: Arc<AtomicI64>,
+}
+
+/// What people may do about apps.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowed {
+    /// Whether they may bring their own.
+    pub own: bool,
+    /// How many places of an app's the accounts of one person take; `None`: as many as there are.
+    pub each: Option<u32>,
 }
 
 /// Names credentials without saying them: 128 bits of an HMAC under a key of the server's own. Whoever has the name
@@ -84,12 +100,13 @@ impl Apps {
         (store, ring): (&Store, &KeyRing),
         accounts_url: &str,
         configured: Vec<ConfiguredApp>,
-        own: bool,
+        allowed: Allowed,
         (now, dice): (Timestamp, &Dice),
     ) -> Result<Self, Failure> {
         let all = registered((store, ring), accounts_url, configured, (now, dice)).await?;
-        let own = Arc::new(AtomicBool::new(own));
-        Ok(Self { accounts_url: accounts_url.into(), all: Arc::new(RwLock::new(all)), own })
+        let own = Arc::new(AtomicBool::new(allowed.own));
+        let each = Arc::new(AtomicI64::new(allowed.places()));
+        Ok(Self { accounts_url: accounts_url.into(), all: Arc::new(RwLock::new(all)), own, each })
     }
 
     /// The accounts service that they are registered at.
@@ -136,9 +153,21 @@ impl Apps {
         self.own.load(Ordering::Relaxed)
     }
 
-    /// Puts registered apps in the place of these, and says anew whether people may bring their own.
-    pub fn take_over(&self, apps: Arc<[SpotifyApp]>, own: bool) {
-        self.own.store(own, Ordering::Relaxed);
+    /// How many places of an app with limited places the accounts of one person take.
+    pub fn places_each(&self) -> i64 {
+        self.each.load(Ordering::Relaxed)
+    }
+
+    /// How many places all of them have together; `None` where one has no limit.
+    pub fn places(&self) -> Option<u64> {
+        let places = |app: &SpotifyApp| app.seats.map(|seats| u64::try_from(seats).unwrap_or_default());
+        self.all().iter().map(places).sum()
+    }
+
+    /// Puts registered apps in the place of these, and says anew what people may do.
+    pub fn take_over(&self, apps: Arc<[SpotifyApp]>, allowed: Allowed) {
+        self.own.store(allowed.own, Ordering::Relaxed);
+        self.each.store(allowed.places(), Ordering::Relaxed);
         *self.all.write().unwrap_or_else(PoisonError::into_inner) = apps;
     }
 }

@@ -55,6 +55,8 @@ pub enum LinkError {
     SomebodyElses,
     /// The Spotify app has no seat left.
     NoSeat,
+    /// The person has as many of its seats as one person takes.
+    HasEnough,
     /// The person has as many accounts as one may have.
     TooMany,
     /// The person whose account it is was deleted meanwhile.
@@ -121,6 +123,7 @@ impl Vault {
                     return Ok(linked);
                 }
                 Saved::NoSeat => return Err(LinkError::NoSeat),
+                Saved::HasEnough => return Err(LinkError::HasEnough),
                 Saved::TooMany => return Err(LinkError::TooMany),
                 // Somebody was faster, or a key that this server still used has been replaced.
                 Saved::Conflict => self.0.ring.learn().await?,
@@ -224,6 +227,7 @@ impl Vault {
             link,
             app: login.app.clone(),
             own,
+            places_each: self.0.apps.places_each(),
             accounts_url: self.0.apps.accounts_url().to_owned(),
             identity: identity(login),
             payer: self.payer(&identity(login)),

@@ -14,6 +14,7 @@ mod signing;
 mod standing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
@@ -22,12 +23,12 @@ use tokio::sync::Mutex;
 use crate::ambient::{Clock, Dice, Timestamp};
 use crate::crypto::keys::SealingKey;
 use crate::domain::event::{Event, EventCode};
-use crate::domain::{DataKeyId, LinkId};
+use crate::domain::{DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccessToken, Accounts, ApiError};
 use crate::store::{Recorded, Store};
 
-pub use apps::{Apps, ConfiguredApp, SpotifyApp, Wayfarer, credentials_id};
+pub use apps::{Allowed, Apps, ConfiguredApp, SpotifyApp, Wayfarer, credentials_id};
 pub use link::{LinkError, Linked, LoginAtSpotify};
 pub use proof::{api_key_opens, change_opens, link_opens, login_opens, login_place, login_row};
 pub use ring::{KeyRing, STILL_TAKEN, key_id};
@@ -67,6 +68,8 @@ struct Inner {
     /// keeps nobody waiting.
     holder: String,
     open: Cache<LinkId, Opened>,
+    /// How often something was forgotten.
+    forgotten: AtomicU64,
     keys: Cache<DataKeyId, Arc<SealingKey>>,
     stripes: Vec<Mutex<()>>,
 }
@@ -74,6 +77,7 @@ struct Inner {
 /// A token ready for calls.
 #[derive(Clone)]
 struct Opened {
+    person: UserId,
     token: AccessToken,
     version: i64,
     expires_at: Timestamp,
@@ -124,6 +128,7 @@ impl Vault {
             dice,
             holder: holder.to_owned(),
             open: Cache::new(REMEMBERED),
+            forgotten: AtomicU64::new(0),
             keys: Cache::new(REMEMBERED),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
         }))
@@ -136,20 +141,34 @@ impl Vault {
         F: Fn(AccessToken) -> R,
         R: Future<Output = Result<T, ApiError>>,
     {
+        let as_of = self.0.forgotten.load(Ordering::Acquire);
         let opened = self.opened(link).await?;
-        match call(opened.token).await {
+        let answered = match call(opened.token).await {
             Err(ApiError::Unauthorized) => {
                 let fresh = self.refreshed(link, Some(opened.version)).await?;
-                call(fresh.token).await.map_err(CallError::Api)
+                call(fresh.token).await
             }
-            other => other.map_err(CallError::Api),
+            other => other,
+        };
+        // Something has ended since: of an account that was unlinked nothing is told any more.
+        if self.0.forgotten.load(Ordering::Acquire) != as_of && !self.0.store.is_linked(link).await? {
+            return Err(CallError::Unlinked);
         }
+        answered.map_err(CallError::Api)
     }
 
     /// Forgets every open token and key: something has ended somewhere.
     pub fn forget_all(&self) {
         self.0.open.clear();
         self.0.keys.clear();
+        // After it: who has looked into memory before has an older number.
+        self.0.forgotten.fetch_add(1, Ordering::Release);
+    }
+
+    /// Forgets the open tokens of these people: their accounts have changed.
+    pub fn forget_of(&self, people: &[UserId]) {
+        self.0.open.retain(|_, opened| !people.contains(&opened.person));
+        self.0.forgotten.fetch_add(1, Ordering::Release);
     }
 
     /// The operator's Spotify apps.

@@ -11,6 +11,7 @@
 //! | `POST /account/api-keys` | [`key_made()`], [`no_key()`] | the answer is the key's only copy |
 //! | `GET /account/link` | [`link_another()`] | posts `csrf`, `page`, `alias`, `client_id` and `client_secret`; its answer leads to Spotify |
 //! | `GET /auth/own-app` | [`own_app()`] | posts `csrf`, `client_id` and `client_secret`; its answer leads to Spotify |
+//! | an own app did not answer | [`own_app_again()`] | as the page that it was typed on |
 //! | nobody has a place | [`no_place()`] | |
 //! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
 //! | anything that failed | [`problem()`] | |
@@ -53,7 +54,7 @@ pub use landing::landing;
 pub use layout::Site;
 pub use linking::{BadName, LinkAnother, link_another, link_first, not_renamed};
 pub use notice::{Notice, notice};
-pub use own_app::{NoPlace, OwnAppFields, no_place, own_app};
+pub use own_app::{NoPlace, OwnAppAgain, OwnAppFields, no_place, own_app, own_app_again};
 pub use page::Page;
 pub use problem::{Problem, problem, problem_with_way};
 pub use security_txt::security_txt;

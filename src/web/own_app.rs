@@ -10,7 +10,7 @@ use super::headers::Class;
 use super::layout::Site;
 use super::{Page, Problem, Untrusted, routes};
 use crate::domain::ids::RequestId;
-use crate::domain::own_app::BadOwnApp;
+use crate::domain::own_app::{BadOwnApp, shortened};
 
 /// The fields of an own app.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct OwnAppFields<'a> {
     pub refused: Option<BadOwnApp>,
     /// Whether nothing can be done on the page but to bring an app.
     pub alone: bool,
+    /// Whether they are shown at once on a page where more can be done: somebody came to bring one.
+    pub open: bool,
 }
 
 impl OwnAppFields<'_> {
@@ -85,6 +87,40 @@ struct OwnAppPage<'a> {
     own: &'a OwnAppFields<'a>,
 }
 
+/// How somebody whose own app did not answer for them goes on with it, without typing it again.
+#[derive(Clone, Debug)]
+pub struct OwnAppAgain<'a> {
+    /// Hidden field `csrf`.
+    pub csrf: &'a str,
+    /// Where it is posted.
+    pub action: &'a str,
+    /// What the account was to be called, where one was to be linked.
+    pub alias: Option<Untrusted>,
+    /// The client id that was typed.
+    pub client_id: Untrusted,
+}
+
+/// Renders [`Problem::OwnAppRefused`] or [`Problem::NotListedAtOwn`]. Its form ends in a redirect to Spotify.
+pub fn own_app_again(site: &Site, problem: Problem, again: &OwnAppAgain<'_>, request: &RequestId) -> Page {
+    let page = OwnAppAgainPage { site, problem, again, request };
+    Page::of(&page, Class::Consent).with_status(problem.status())
+}
+
+#[derive(Template)]
+#[template(path = "own_app_again.html")]
+struct OwnAppAgainPage<'a> {
+    site: &'a Site,
+    problem: Problem,
+    again: &'a OwnAppAgain<'a>,
+    request: &'a RequestId,
+}
+
+impl OwnAppAgainPage<'_> {
+    fn shown(&self) -> String {
+        shortened(self.again.client_id.text())
+    }
+}
+
 /// What else is said to somebody for whom no app has a place.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoPlace<'a> {
@@ -96,6 +132,10 @@ pub struct NoPlace<'a> {
     pub again: Option<&'a str>,
     /// Whether they have an account here whose app is in use no more.
     pub moved: bool,
+    /// How many places the operator's apps have.
+    pub places: Option<u64>,
+    /// How many of an app's one person takes, where they have as many.
+    pub each: Option<u64>,
 }
 
 /// Renders [`Problem::NoSeat`] or [`Problem::NotAllowlisted`] with what the person can do about it.
@@ -115,7 +155,20 @@ struct NoPlacePage<'a> {
 }
 
 impl NoPlacePage<'_> {
-    fn own_app(&self) -> &str {
-        self.place.again.unwrap_or(routes::OWN_APP)
+    fn places(&self) -> Option<String> {
+        match (self.place.places?, self.place.each) {
+            (_, Some(1)) => Some("One person has one place of an app here, and you have it.".to_owned()),
+            (_, Some(each)) => Some(format!(
+                "One person has {each} places of an app here, and you have them: others need the rest."
+            )),
+            (1, None) => Some("This server has one place for a Spotify account.".to_owned()),
+            (places, None) => Some(format!("This server has {places} places for Spotify accounts.")),
+        }
+    }
+
+    fn own_app(&self) -> String {
+        let Some(again) = self.place.again else { return routes::OWN_APP.to_owned() };
+        let more = if again.contains('?') { '&' } else { '?' };
+        format!("{again}{more}own=yes")
     }
 }

@@ -244,9 +244,9 @@ impl Problem {
             Self::NoSeat => Said(
                 "NO_SEAT",
                 StatusCode::FORBIDDEN,
-                "All places are taken",
-                "Spotify lets an app in development mode serve a few listeners alone, and every place of this server is taken. No \
-                 permission of yours was kept.",
+                "No place is left for you",
+                "Spotify lets an app in development mode serve a few listeners alone, and none of this server’s places is left for \
+                 this account. No permission of yours was kept.",
                 "Ask the operator whether a place can be freed.",
             ),
             Self::NotAllowlisted => Said(
@@ -255,7 +255,7 @@ impl Problem {
                 "The operator must add you at Spotify first",
                 "You logged in, but Spotify refuses to answer for people who are not on the app’s list.",
                 "Ask the operator to add the name and e-mail address of your Spotify account in the Spotify dashboard, \
-                 under Settings, User Management. It takes some minutes to act; then log in again.",
+                 under Settings, Users Management. It takes some minutes to act; then log in again.",
             ),
             Self::SignupClosed => Said(
                 "SIGNUP_CLOSED",

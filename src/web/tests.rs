@@ -132,7 +132,13 @@ fn a_link(refused: Option<BadName>) -> Page {
 
 fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
     let redirect_uri = "https://music.example/auth/callback";
-    OwnAppFields { redirect_uri, client_id: Untrusted::field(HOSTILE, 64), refused, alone: false }
+    OwnAppFields {
+        redirect_uri,
+        client_id: Untrusted::field(HOSTILE, 64),
+        refused,
+        alone: false,
+        open: false,
+    }
 }
 
 fn pages() -> Vec<(String, Page)> {
@@ -170,22 +176,44 @@ fn pages() -> Vec<(String, Page)> {
     pages.push(("link_first".to_owned(), link_first(&site(false), &LinkPageId::mint([6; 16]))));
     pages.extend(Notice::ALL.map(|n| (format!("{n:?}"), notice(&site(false), n))));
     let request = RequestId::mint([9; 16]);
+    pages.extend(pages_of_apps(&request));
+    pages.extend(Problem::ALL.map(|p| (format!("{p:?}"), problem(&site(false), p, &request))));
+    pages
+}
+
+/// Those about apps of people's own, and about places.
+fn pages_of_apps(request: &RequestId) -> Vec<(String, Page)> {
     let apps = [None].into_iter().chain(BadOwnApp::ALL.map(Some));
-    pages.extend(
-        apps.map(|why| (format!("own app {why:?}"), own_app(&site(false), "the-csrf", &own_fields(why)))),
-    );
+    let own =
+        apps.map(|why| (format!("own app {why:?}"), own_app(&site(false), "the-csrf", &own_fields(why))));
+    let mut pages: Vec<_> = own.collect();
+    for (problem, linking) in [(Problem::OwnAppRefused, true), (Problem::NotListedAtOwn, false)] {
+        let again = OwnAppAgain {
+            csrf: "the-csrf",
+            action: if linking { "/account/link" } else { "/auth/own-app" },
+            alias: linking.then(|| Untrusted::field(HOSTILE, 40)),
+            client_id: Untrusted::field(HOSTILE, 64),
+        };
+        pages.push((format!("again {problem:?}"), own_app_again(&site(false), problem, &again, request)));
+    }
     for (app, own) in [(Some(HOSTILE), true), (None, false)] {
         for problem in [Problem::NoSeat, Problem::NotAllowlisted] {
             let page = no_place(
                 &site(false),
                 problem,
-                NoPlace { app, own, again: own.then_some("/account/link"), moved: own },
-                &request,
+                NoPlace {
+                    app,
+                    own,
+                    again: own.then_some("/account/link"),
+                    moved: own,
+                    places: own.then_some(5),
+                    each: own.then_some(2),
+                },
+                request,
             );
             pages.push((format!("no place {problem:?} {own}"), page));
         }
     }
-    pages.extend(Problem::ALL.map(|p| (format!("{p:?}"), problem(&site(false), p, &request))));
     pages
 }
 

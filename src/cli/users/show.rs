@@ -150,7 +150,7 @@ fn in_words(document: &Value) -> String {
         rows.iter().for_each(|row| said += &format!("  {}\n", line(row)));
     };
     section("Spotify accounts", &document["accounts"], &|row| {
-        let primary = if row["primary"] == true { ", primary" } else { "" };
+        let primary = if row["primary"] == true { ", default" } else { "" };
         let again =
             row["reconnect_reason"].as_str().map(|why| format!(", must log in again ({})", clean(why)));
         let (id, alias) = (text(&row["spotify_user_id"]), text(&row["alias"]));

@@ -11,7 +11,7 @@ use super::arguments::{Text, parse, schema_of};
 use super::status::AccountStatus;
 use super::{
     AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, agreeing, is_named, output_of,
-    unknown_account,
+    the_one_named, unknown_account,
 };
 use crate::domain::asking::Reply;
 use crate::domain::linking::{Alias, MOST_ACCOUNTS};
@@ -27,7 +27,7 @@ const TABLE: Hints = Hints { read_only: false, destructive: false, idempotent: t
 pub(super) const LIST_MY_ACCOUNTS: ToolSpec = ToolSpec {
     name: "list_my_accounts",
     title: "List my Spotify accounts",
-    description: "Lists the Spotify accounts that the person has linked to this server, the primary one first: the names that \
+    description: "Lists the Spotify accounts that the person has linked to this server, the default one first: the names that \
                   the argument 'account' of the other tools takes, which account is used where none is named, and whether \
                   one must be connected again.",
     hints: Hints { read_only: true, ..TABLE },
@@ -162,7 +162,7 @@ fn shown(reply: Reply) -> Result<Answer, ToolError> {
 pub(super) const SET_DEFAULT_ACCOUNT: ToolSpec = ToolSpec {
     name: "set_default_account",
     title: "Set the default Spotify account",
-    description: "Makes one of the person's linked Spotify accounts the primary one, which every tool uses where no account is \
+    description: "Makes one of the person's linked Spotify accounts the default one, which every tool uses where no account is \
                   named, in all of the person's apps. Changes nothing at Spotify.",
     hints: TABLE,
     input: schema_of::<DefaultInput>,
@@ -302,5 +302,5 @@ impl UnlinkOutput {
 }
 
 fn named<'a>(links: &'a [Link], account: &AccountName) -> Result<&'a Link, ToolError> {
-    links.iter().find(|link| is_named(link, account.as_str())).ok_or_else(|| unknown_account(links))
+    the_one_named(links, account.as_str())
 }

@@ -97,7 +97,7 @@ impl About<'_> {
             }
             ApiError::NotAllowlisted if own => {
                 "The person's own Spotify app does not list this account. They add its name and e-mail address in Spotify's \
-                 developer dashboard, on the app's page under Settings, User Management; it takes some minutes to act."
+                 developer dashboard, on the app's page under Settings, Users Management; it takes some minutes to act."
                     .to_owned()
             }
             ApiError::NotAllowlisted => format!(
@@ -216,7 +216,11 @@ impl ToolError {
         match error {
             CallError::Api(error) => Self::api(&error, about),
             CallError::ReconnectRequired(why) => Self::new("RECONNECT_REQUIRED", lost(&why, about)),
-            CallError::Unlinked => Self::no_account(about.reconnect_url),
+            CallError::Unlinked => Self::new(
+                "ACCOUNT_UNKNOWN",
+                "The Spotify account was unlinked meanwhile: nothing of it is told any more. list_my_accounts names those that \
+                 are linked.",
+            ),
             CallError::AccountsUnavailable { retry_after } => {
                 let mut error = Self::new(
                     "UPSTREAM_ERROR",

@@ -209,8 +209,7 @@ impl<'a> Context<'a> {
 
     async fn named(&self, account: &AccountName) -> Result<Link, ToolError> {
         let links = self.links().await?;
-        let found = links.iter().find(|link| is_named(link, account.as_str()));
-        found.cloned().ok_or_else(|| unknown_account(&links))
+        the_one_named(&links, account.as_str()).cloned()
     }
 }
 
@@ -219,10 +218,29 @@ pub(super) fn unknown_account(links: &[Link]) -> ToolError {
     let known = known_names(links);
     ToolError::new(
         "ACCOUNT_UNKNOWN",
-        format!(
-            "No linked Spotify account has that alias or id. Linked: {known}. Leave 'account' out for the primary one."
-        ),
+        format!("No linked Spotify account has that alias or id. Linked: {known}."),
     )
+}
+
+/// The account that is meant by a name: the one that is called exactly so, else the only one that the name fits.
+pub(super) fn the_one_named<'a>(links: &'a [Link], name: &str) -> Result<&'a Link, ToolError> {
+    if let Some(link) = links.iter().find(|link| link.alias == name) {
+        return Ok(link);
+    }
+    let mut fitting = links.iter().filter(|link| is_named(link, name));
+    match (fitting.next(), fitting.next()) {
+        (Some(link), None) => Ok(link),
+        (None, _) => Err(unknown_account(links)),
+        (Some(one), Some(other)) => Err(ToolError::new(
+            "ACCOUNT_UNKNOWN",
+            format!(
+                "Two linked Spotify accounts fit that name: {} and {}. Nothing was done. Write the alias to the letter, or the \
+                 account's id as list_my_accounts tells it.",
+                super::several::name(one),
+                super::several::name(other),
+            ),
+        )),
+    }
 }
 
 pub(super) fn is_named(link: &Link, name: &str) -> bool {
@@ -235,7 +253,8 @@ fn known_names(links: &[Link]) -> String {
         .iter()
         .take(20)
         .map(|link| {
-            crate::spotify::text::clean(if link.alias.is_empty() { &link.identity } else { &link.alias }, 60)
+            let name = super::several::name(link);
+            if link.primary && links.len() > 1 { format!("{name} (the default)") } else { name }
         })
         .collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }

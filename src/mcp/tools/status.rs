@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::{WhichAccounts, parse, schema_of};
 use super::items::to_the_second;
 use super::standing::{AppStatus, Missing, missing, to_do};
-use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, is_named, output_of, unknown_account};
+use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, output_of, the_one_named};
 use crate::ambient::Timestamp;
 use crate::app::AppStanding;
 use crate::domain::Scope;
@@ -97,10 +97,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let mut links = context.links().await?;
     let all = links.len();
     if let Some(names) = input.account.as_ref().and_then(WhichAccounts::names) {
-        if names.iter().any(|name| !links.iter().any(|link| is_named(link, name.as_str()))) {
-            return Err(unknown_account(&links));
-        }
-        links.retain(|link| names.iter().any(|name| is_named(link, name.as_str())));
+        let named = names.iter().map(|name| the_one_named(&links, name.as_str()).map(|link| link.id.clone()));
+        let named = named.collect::<Result<Vec<_>, _>>()?;
+        links.retain(|link| named.contains(&link.id));
     }
     let status = Status::of(context, &links).await?;
     Answer::own(status.told(all), &status)
@@ -188,7 +187,7 @@ impl AccountStatus {
 
     pub(super) fn line(&self) -> String {
         let alias = self.alias.as_ref().map(|alias| format!(" ({alias})")).unwrap_or_default();
-        let primary = if self.primary { ", primary" } else { "" };
+        let primary = if self.primary { ", the default" } else { "" };
         let state = match self.state {
             "connected" => format!("connected for {} more days", self.days_until_reconnect),
             _ => "must be connected again".to_owned(),

@@ -189,7 +189,10 @@ impl Ledger {
 
     /// What was stored.
     pub(super) fn recall(&mut self, closed_until: Option<Timestamp>, learned: Option<Lesson>) {
-        self.closed_until = self.closed_until.max(closed_until);
+        self.closed_until = match closed_until {
+            Some(REOPENED) => None,
+            stored => self.closed_until.max(stored),
+        };
         if self.learned.map(|lesson| lesson.at) < learned.map(|lesson| lesson.at) {
             self.learned = learned;
         }
@@ -244,6 +247,9 @@ impl Ledger {
         }
     }
 }
+
+/// Until when a quota is stored as closed that an operator has opened again.
+const REOPENED: Timestamp = Timestamp::from_secs(0);
 
 /// Hours since 1970.
 pub(super) fn hour(now: Timestamp) -> i64 {

@@ -22,7 +22,7 @@ impl Problem {
                 "Your app does not list this account",
                 "You logged in, but your own Spotify app answers only for the people on its list. Nothing was connected and \
                  nothing kept.",
-                "On the app’s page in Spotify’s dashboard, under Settings, User Management, add the name and e-mail address \
+                "On the app’s page in Spotify’s dashboard, under Settings, Users Management, add the name and e-mail address \
                  of the Spotify account. It takes some minutes to act; then try again.",
             ),
             _ => Said(

@@ -291,3 +291,28 @@ async fn names_have_their_form_and_are_the_persons_alone() {
     told(&server, "account_renamed", 1).await;
     told(&server, "account_link_requested", 2).await;
 }
+
+#[tokio::test]
+async fn a_name_means_one_account_or_nothing_is_done() {
+    let server = server().await;
+    let ada = server.listener("ada").await;
+    link(&ada, "user0002", "user0001").await;
+    link(&ada, "USER0003", "user0004").await;
+    link(&ada, "x", "user0002").await;
+    link(&ada, "y", "user0003").await;
+    // Called exactly so, though another one has that id at Spotify.
+    assert!(plays(&ada, json!("user0002")).await.contains("user0001Z"));
+    assert!(plays(&ada, json!(["user0002", "x"])).await.contains("user0002Z"));
+    let named = json!({"account": "user0003"});
+    for tool in ["get_current_track", "get_status", "set_default_account", "unlink_account"] {
+        let refused = ada.call(tool, named.clone()).await;
+        assert_eq!(refused.error(), "ACCOUNT_UNKNOWN", "{tool}");
+    }
+    let refused = ada.call("get_current_track", named).await.result();
+    let said = refused["structuredContent"]["error"]["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("Two linked Spotify accounts fit that name: USER0003 and y."), "{said}");
+    assert!(plays(&ada, json!("USER0003")).await.contains("user0004Z"));
+    let unknown = ada.call("unlink_account", json!({"account": "z"})).await.result();
+    let said = unknown["structuredContent"]["error"]["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("Linked: main (the default), ") && !said.contains("Leave"), "{said}");
+}

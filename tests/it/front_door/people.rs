@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::api_keys::{call, command, made, refusal, result};
 use super::quotas::used_up;
@@ -317,6 +317,32 @@ async fn calls_are_added_up_by_whatever_is_asked_for() {
     .await;
 }
 
+/// What has run out is asked for again at once where the operator says so, on the server that runs.
+async fn reopened(server: &TestServer, ada: &Listener) {
+    let searches = async || {
+        let answer = ada.call("search_tracks", json!({"query": "rain"})).await.result();
+        answer["structuredContent"]["error"]["code"].as_str().unwrap_or("works").to_owned()
+    };
+    assert_eq!(searches().await, "QUOTA_EXCEEDED");
+    for (app, code) in [("nobody's", "APP_UNKNOWN"), ("", "APP_UNKNOWN")] {
+        assert_eq!(refusal(server, &["usage", "--apps", "--reopen", app]).await, (2, code.to_owned()));
+    }
+    assert_eq!(refusal(server, &["usage", "--reopen", "app ient"]).await.0, 2);
+    let would = result(server, &["usage", "--apps", "--reopen", "app ient", "--dry-run"]).await;
+    assert_eq!((&would["reopened"], &would["dry_run"]), (&json!(["search"]), &json!(true)));
+    assert_eq!(searches().await, "QUOTA_EXCEEDED");
+    let done = text(server, &["usage", "--apps", "--reopen", "sandbox-client", "--yes"]).await;
+    assert!(done.contains("again within ten seconds for: search"), "{done}");
+    let until = Instant::now() + Duration::from_secs(15);
+    while searches().await != "works" {
+        assert!(Instant::now() < until, "not opened");
+        sleep(Duration::from_millis(200)).await;
+    }
+    let again = text(server, &["usage", "--apps", "--reopen", "app ient"]).await;
+    assert!(again.contains("Nothing has run out"), "{again}");
+    assert!(crate::front_door::api_keys::trail(server).contains("\"quota_reopened\""));
+}
+
 #[tokio::test]
 async fn an_operator_sees_how_apps_stand() {
     at_both(async |place| {
@@ -336,6 +362,7 @@ async fn an_operator_sees_how_apps_stand() {
         let table = text(&server, &["usage", "--apps"]).await;
         assert!(table.contains("2 of 3") && table.contains(&format!("search until {opens}")), "{table}");
         fits(&table);
+        reopened(&server, &ada).await;
         let shown = result(&server, &["users", "show", "ada"]).await;
         assert_eq!(shown["accounts"][0]["app"]["name"], "app ient", "{shown}");
         assert!(text(&server, &["users", "show", "ada"]).await.contains("through app ient"));

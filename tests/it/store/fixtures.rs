@@ -82,6 +82,7 @@ pub fn newcomer(app: &AppId, name: &str) -> SaveLink {
         link: Err(new),
         app: app.clone(),
         own: None,
+        places_each: i64::MAX,
         accounts_url: ACCOUNTS.to_owned(),
         identity: format!("account-{name}"),
         payer: Some(format!("p_{name}")),

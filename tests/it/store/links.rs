@@ -1,7 +1,7 @@
 //! Spotify apps, linked accounts, their tokens and the right to refresh them.
 
 use spotify_mcp::domain::{AppId, LinkId, UserId};
-use spotify_mcp::store::{App, LinkTokens, SaveLink, Saved};
+use spotify_mcp::store::{App, LinkTokens, Reading, SaveLink, Saved};
 
 use super::fixtures::{ACCOUNTS, Person, app, at, event, fresh, newcomer, person, waiting};
 use crate::support::database::{TestDatabase, on_both};
@@ -33,9 +33,11 @@ async fn an_app_keeps_its_id_and_takes_new_settings() {
 #[tokio::test]
 async fn a_newcomer_is_saved_whole() {
     on_both(async |db| {
-        let epoch = db.epoch().await.unwrap();
+        let before = db.revocations().await.unwrap();
         let arthur = person(db, "arthur").await;
-        assert_eq!(db.epoch().await.unwrap(), epoch + 1);
+        let after = Reading { accounts: before.accounts + 1, ..before };
+        assert_eq!(db.revocations().await.unwrap(), after, "of them alone servers forget what they knew");
+        assert_eq!(db.people_changed(before.accounts).await.unwrap(), Some(vec![arthur.user.clone()]));
         let user = db.user(&arthur.user).await.unwrap().unwrap();
         assert_eq!(
             (user.display_name.as_str(), user.created_at, user.disabled_at),
@@ -95,12 +97,13 @@ async fn the_next_login_renews_the_link_if_nobody_changed_it_meanwhile() {
     on_both(async |db| {
         let arthur = person(db, "arthur").await;
         db.mark_reconnect(&arthur.link, 1, "revoked at Spotify", at(10), &[]).await.unwrap();
-        let epoch = db.epoch().await.unwrap();
+        let before = db.revocations().await.unwrap();
         assert_eq!(db.save_link(&arthur.again(1), &[event()]).await.unwrap(), Saved::Conflict);
-        assert_eq!((db.epoch().await.unwrap(), waiting(db).await), (epoch, 0));
+        assert_eq!((db.revocations().await.unwrap(), waiting(db).await), (before, 0));
         let renamed = SaveLink { display_name: "New name".to_owned(), ..arthur.again(2) };
         assert_eq!(db.save_link(&renamed, &[event()]).await.unwrap(), Saved::Done);
-        assert_eq!((db.epoch().await.unwrap(), waiting(db).await), (epoch + 1, 1));
+        let after = Reading { accounts: before.accounts + 1, ..before };
+        assert_eq!((db.revocations().await.unwrap(), waiting(db).await), (after, 1));
         let link = &db.links(&arthur.user).await.unwrap()[0];
         assert_eq!((link.token_version, &link.reconnect, link.authorized_at), (3, &None, at(50)));
         assert_eq!((link.primary, link.alias.as_str()), (true, "main"));

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use spotify_mcp::spotify::sandbox::Fault;
 
 use super::{accounts, link, named, plays, told};
 use crate::front_door::revoking::nodes::beside;
@@ -116,6 +117,29 @@ async fn unlinking_asks_first_then_erases_and_the_first_linked_takes_its_place()
 }
 
 #[tokio::test]
+async fn what_is_still_being_read_of_an_unlinked_account_is_told_to_nobody() {
+    at_both(async |place| {
+        let server = Setup::on(place).people(2).start().await;
+        let ada = server.listener("ada").await;
+        link(&ada, "work", "user0001").await;
+        for account in ["work", "main"] {
+            server.inject("GET /v1/me/player/currently-playing*", 1, Fault::Delay { millis: 1500 });
+            let slow = ada.call("get_current_track", json!({"account": account}));
+            let unlinks = async {
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                let gone = ada.call("unlink_account", json!({"account": account, "confirm": true})).await;
+                assert_eq!(gone.content()["removed"], true);
+            };
+            let (answer, ()) = tokio::join!(slow, unlinks);
+            let answer = answer.result();
+            assert_eq!(answer["structuredContent"]["error"]["code"], "ACCOUNT_UNKNOWN", "{answer}");
+            assert!(!answer.to_string().contains("Z\""), "nothing of it: {answer}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_unlinked_answers_on_no_server() {
     let Some(place) = Place::postgres().await else { return };
     let server = Setup::on(place).people(2).start().await;
@@ -165,4 +189,32 @@ async fn counted(server: &TestServer, listener: &crate::support::listener::Liste
     let nothing = listener.call("get_usage", json!({"tool": "search_tracks", "days": 90})).await.content();
     assert_eq!((&nothing["calls"], &nothing["usage"]), (&json!(0), &json!([])));
     usage["calls"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn who_changes_their_accounts_makes_servers_forget_nobody_else() {
+    let Some(place) = Place::postgres().await else { return };
+    let server = Setup::on(place).people(3).start().await;
+    let ada = server.listener("ada").await;
+    link(&ada, "work", "user0001").await;
+    let (_child, other) = beside(&server, None).await;
+    let there = async || {
+        let params = json!({"name": "get_current_track", "arguments": {}});
+        let request = server.http.post(format!("{other}/mcp")).bearer_auth(&ada.pair().access);
+        let host = server.origin.trim_start_matches("http://").to_owned();
+        let request = speak(request, Era::Modern, "tools/call", params).header("host", host);
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    assert!(there().await.contains("adaZ"));
+    let raw = server.place.raw().await;
+    let epoch = raw.number("SELECT epoch FROM revocation").await;
+    for (account, marker) in [("work", "user0001Z"), ("main", "adaZ"), ("work", "user0001Z")] {
+        ada.call("set_default_account", json!({"account": account})).await.content();
+        assert!(plays(&ada, Value::Null).await.contains(marker), "here at once");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let said = there().await;
+        assert!(said.contains(marker), "there within a second: {said}");
+    }
+    server.listener("ben").await;
+    assert_eq!(raw.number("SELECT epoch FROM revocation").await, epoch, "what others have is remembered");
 }

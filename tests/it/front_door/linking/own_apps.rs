@@ -36,7 +36,7 @@ fn app(server: &TestServer, client_id: &str, secret: Option<&str>) {
 }
 
 /// Fills the form in; on a page that a tool asked for, with the name that it gave.
-async fn types(browser: &Browser, page: &Page, action: &str, (id, secret): (&str, &str)) -> Page {
+pub async fn types(browser: &Browser, page: &Page, action: &str, (id, secret): (&str, &str)) -> Page {
     let alias = if page.text.contains("name=\"page\"") { "work" } else { "" };
     browser.submit(page, action, &[("alias", alias), ("client_id", id), ("client_secret", secret)]).await
 }
@@ -181,6 +181,7 @@ async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
         let page = browser.agree_as(&spotify, "ben").await;
         assert_eq!(page.code(), "NO_SEAT");
         assert!(page.text.contains(&format!("href=\"{OWN}\"")), "{}", page.text);
+        assert!(page.text.contains("This server has one place for a Spotify account"), "{}", page.text);
         let form = browser.open(OWN).await;
         assert_eq!(types(&browser, &form, OWN, ("", "")).await.status, StatusCode::BAD_REQUEST);
         let refused = types(&browser, &form, OWN, (OPERATORS, "")).await;
@@ -215,8 +216,14 @@ async fn who_finds_no_place_brings_an_app_and_stays_by_it() {
         server.control().change_app(MINE, &json!({"allow_list": ["ben"]})).unwrap();
         let form = stranger.open(OWN).await;
         let spotify = types(&stranger, &form, OWN, (MINE, SECRET)).await;
-        assert_eq!(stranger.agree_as(&spotify, "chiara").await.code(), "NOT_LISTED_AT_OWN_APP");
+        let refused = stranger.agree_as(&spotify, "chiara").await;
+        assert_eq!(refused.code(), "NOT_LISTED_AT_OWN_APP");
         assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM users").await, 2);
+        // Listed, she goes on without typing it again.
+        server.control().change_app(MINE, &json!({"allow_list": ["ben", "chiara"]})).unwrap();
+        assert!(refused.text.contains("Try again with …cdef"), "{}", refused.text);
+        let page = stranger.submit(&refused, OWN, &[]).await;
+        assert_eq!(page.url.path(), "/account", "{}", page.text);
     })
     .await;
 }
@@ -322,7 +329,11 @@ async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
     let before = raw.texts("SELECT id || token_version FROM linked_accounts ORDER BY id").await;
     let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "second")).await;
     another("third");
-    assert_eq!(ada.browser.agree_as(&spotify, "user0002").await.code(), "OWN_APP_REFUSED");
+    let refused = ada.browser.agree_as(&spotify, "user0002").await;
+    assert_eq!(refused.code(), "OWN_APP_REFUSED");
+    let again = refused.form(PAGE);
+    assert!(again.fields.contains(&("client_id".to_owned(), MINE.to_owned())), "{again:?}");
+    assert!(!refused.text.contains("second"), "never a secret: {}", refused.text);
     server.control().change_app(MINE, &json!({"owner_premium": false})).unwrap();
     let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "third")).await;
     assert_eq!(ada.browser.agree_as(&spotify, "user0002").await.code(), "OWN_APP_REFUSED");

@@ -188,6 +188,48 @@ async fn a_further_account_is_linked_where_there_is_a_place_for_it() {
 }
 
 #[tokio::test]
+async fn one_person_takes_no_more_places_than_leave_some_for_others() {
+    at_both(async |place| {
+        let setup = Setup::on(place).people(10).env("SPOTIFY_MCP__SPOTIFY__SEATS", "5");
+        let mut server = setup.start().await;
+        let ada = server.listener("ada").await;
+        let links = async |alias: &str, person: &str| {
+            let page = ada.browser.open(PAGE).await;
+            let page = ada.browser.submit(&page, PAGE, &[("alias", alias)]).await;
+            agrees(&ada.browser, page, person).await.0
+        };
+        assert_eq!(links("second", "user0001").await.url.query(), Some("done=linked"));
+        let refused = links("third", "user0002").await;
+        assert_eq!(refused.code(), "NO_SEAT");
+        assert!(refused.text.contains("One person has 2 places of an app here"), "{}", refused.text);
+        assert!(refused.text.contains("href=\"/account/link?alias=third&#38;own=yes\""), "{}", refused.text);
+        let bring = ada.browser.open("/account/link?alias=third&own=yes").await;
+        assert!(
+            bring.text.contains("<details class=\"more\" open>") && bring.text.contains("value=\"third\"")
+        );
+        assert_eq!(
+            links("", "user0001").await.url.query(),
+            Some("done=linked-before"),
+            "renewed where it sits"
+        );
+        for person in ["ben", "chiara", "user0005"] {
+            let (page, _) = comes(&server, person).await;
+            assert_eq!(page.url.path(), "/account", "{person}: {}", page.text);
+        }
+        let (page, _) = comes(&server, "user0003").await;
+        assert!(page.code() == "NO_SEAT" && page.text.contains("This server has 5 places"), "{}", page.text);
+        // An operator who wants it otherwise says so.
+        server.stop().await;
+        server.environment.insert("SPOTIFY_MCP__SPOTIFY__SEATS".to_owned(), "6".to_owned());
+        server.environment.insert("SPOTIFY_MCP__SPOTIFY__SEATS_PER_PERSON".to_owned(), "3".to_owned());
+        server.start().await;
+        assert_eq!(links("third", "user0002").await.url.query(), Some("done=linked"));
+        assert_eq!(accounts(&ada).await.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_race_for_the_last_seats_of_two_apps_fills_both_and_no_more() {
     at_both(async |place| {
         let server = server(place, (2, 3)).await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::own_apps::{MINE, SECRET, link_own, server};
-use super::plays;
+use super::own_apps::{MINE, SECRET, link_own, server, types};
+use super::{PAGE, plays};
 use crate::front_door::api_keys::command;
 use crate::support::database::{Raw, at_both};
 use crate::support::server::TestServer;
@@ -67,7 +67,9 @@ async fn what_a_version_before_wrote_in_the_clear_is_sealed_at_the_start() {
             assert!(plays(&ada, json!("work")).await.contains("user0001Z"));
         }
         // Somebody else brings the same one: one row, found by its name.
-        link_own(&ada, "user0002", (MINE, SECRET)).await;
+        let page = ada.browser.open(PAGE).await;
+        let spotify = types(&ada.browser, &page, PAGE, (MINE, SECRET)).await;
+        assert_eq!(ada.browser.agree_as(&spotify, "user0002").await.url.query(), Some("done=linked"));
         assert_eq!(raw.texts("SELECT id FROM spotify_apps WHERE brought_at IS NOT NULL").await, app);
         let told = command(&server, &["users", "list", "--apps"]).await.stdout;
         let logged = server.logged() + &crate::front_door::api_keys::trail(&server);
