@@ -8,6 +8,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+use super::posture_role::{self, Reach};
 use super::{Pool, Store};
 use crate::failure::{During as _, Failure};
 
@@ -33,29 +34,13 @@ pub struct PostgresStanding {
     pub protected: Option<String>,
     /// The role's name.
     pub role: String,
-    /// What the role may beyond its own tables: `superuser`, `createrole`, ...
-    pub privileges: Vec<&'static str>,
+    /// What the role may beyond its own tables.
+    pub reach: Reach,
     /// How new passwords are kept.
     pub password_encryption: String,
     /// By which method this session was let in; `None`: the server is older than 16, which tells it first.
     pub method: Option<String>,
 }
-
-type Role = (String, bool, bool, bool, bool, bool, Vec<String>);
-
-/// PostgreSQL's own roles whose members reach beyond their own tables (PostgreSQL 18, section 21.5).
-const POWERFUL: [&str; 10] = [
-    "pg_execute_server_program",
-    "pg_read_server_files",
-    "pg_write_server_files",
-    "pg_read_all_data",
-    "pg_write_all_data",
-    "pg_maintain",
-    "pg_signal_backend",
-    "pg_create_subscription",
-    "pg_checkpoint",
-    "pg_read_all_settings",
-];
 
 /// How a connection to PostgreSQL is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,34 +84,13 @@ impl Store {
         let options = PgConnectOptions::from_str(url).during("reading the database's URL")?;
         let tls = "SELECT COALESCE(version, '') || ' ' || COALESCE(cipher, '') FROM pg_stat_ssl
             WHERE pid = pg_backend_pid() AND ssl";
-        // Of every role that this one is a member of too: it may take them on.
-        let role = "WITH RECURSIVE mine(oid) AS (
-                SELECT oid FROM pg_roles WHERE rolname = session_user
-                UNION SELECT member.roleid FROM pg_auth_members member JOIN mine ON member.member = mine.oid)
-            SELECT session_user::text, bool_or(rolsuper), bool_or(rolcreaterole), bool_or(rolcreatedb),
-                bool_or(rolreplication), bool_or(rolbypassrls),
-                COALESCE(array_agg(rolname::text) FILTER (WHERE rolname LIKE 'pg\\_%'), '{}')
-            FROM pg_roles JOIN mine USING (oid)";
-        let (role, superuser, createrole, createdb, replication, bypassrls, memberships): Role =
-            sqlx::query_as(role).fetch_one(pool).await?;
-        let all = [
-            (superuser, "superuser"),
-            (createrole, "createrole"),
-            (createdb, "createdb"),
-            (replication, "replication"),
-            (bypassrls, "bypassrls"),
-        ];
+        let (role, reach) = posture_role::reach(pool).await?;
         Ok(Some(PostgresStanding {
             mode: mode(options.get_ssl_mode()),
             local: is_local(&options),
             protected: sqlx::query_scalar(tls).fetch_optional(pool).await?,
             role,
-            privileges: all
-                .into_iter()
-                .filter(|(may, _)| *may)
-                .map(|(_, name)| name)
-                .chain(POWERFUL.into_iter().filter(|name| memberships.iter().any(|held| held == name)))
-                .collect(),
+            reach,
             password_encryption: sqlx::query_scalar("SHOW password_encryption").fetch_one(pool).await?,
             method: self.let_in_by().await?,
         }))

@@ -11,7 +11,7 @@ use crate::config::sealed::Header;
 use crate::config::{Engine, Sources};
 use crate::store::{
     AppRow, BackupRow, DataKeyCount, Envelopes, Hashes, MasterKeyRow, Oldest, Ownership, PostgresStanding,
-    PurposeKeyRow, RotationRow, SchemaStanding, SqliteStanding,
+    PurposeKeyRow, Reach, RotationRow, SchemaStanding, SqliteStanding,
 };
 
 pub(super) const DAY: i64 = 86_400;
@@ -109,7 +109,7 @@ pub(super) fn posture() -> Posture {
             local: false,
             protected: Some("TLSv1.3 TLS_AES_256_GCM_SHA384".into()),
             role: "music".into(),
-            privileges: Vec::new(),
+            reach: Reach::default(),
             password_encryption: "scram-sha-256".into(),
             method: Some("scram-sha-256".into()),
         })),
@@ -294,7 +294,7 @@ const CHANGES: &[Change] = &[
     (
         "SMC5003",
         "its role is a superuser",
-        Changed::Database(|seen| of_postgres(seen, |standing| standing.privileges.push("superuser"))),
+        Changed::Database(|seen| of_postgres(seen, |standing| standing.reach.grave.push("superuser".into()))),
     ),
     (
         "SMC5004",

@@ -1,9 +1,10 @@
 //! Rules of the group data about the database itself, and about tokens in it: SMC3003, 5001 to 5005.
 
 use super::{Facts, posture, seen, settled};
-use crate::check::{Ground, Source, Verdict};
+use crate::check::finding::counted;
+use crate::check::{Ground, Profile, Severity, Source, Verdict};
 use crate::config::Engine;
-use crate::store::PostgresStanding;
+use crate::store::{PostgresStanding, Reach};
 
 fn at(place: &str) -> Source {
     Source::Database(place.to_owned())
@@ -20,7 +21,8 @@ fn hashed(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdic
         .iter()
         .filter(|kind| kind.foreign > 0)
         .map(|kind| {
-            let seen = format!("{} of {} values are no SHA-256", kind.foreign, kind.values);
+            let values = counted(kind.values, "value is", "values are");
+            let seen = format!("{} of {values} no SHA-256", kind.foreign);
             Verdict::fail(at(kind.kind), seen).about(kind.kind)
         })
         .collect();
@@ -29,8 +31,9 @@ fn hashed(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdic
     }
     let values: i64 = kinds.iter().map(|kind| kind.values).sum();
     let seen = format!(
-        "{values} tokens in {} columns, each of the form of a SHA-256 (that they are made so is tried with --probe)",
-        kinds.len()
+        "{} in {}, each of the form of a SHA-256 (that they are made so is tried with --probe)",
+        counted(values, "token", "tokens"),
+        counted(kinds.len(), "column", "columns"),
     );
     Ok(vec![Verdict::pass(at("token columns"), seen)])
 }
@@ -130,13 +133,27 @@ pub fn connection_protected(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> 
 /// SMC5003.
 pub fn role_least(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     settled(postgres(facts, ground).map(|standing| {
-        let place = at("pg_roles");
-        vec![if standing.privileges.is_empty() {
-            Verdict::pass(place, format!("role {} has no privilege beyond its own tables", standing.role))
-        } else {
-            let seen = format!("role {} is {}", standing.role, standing.privileges.join(", "));
-            Verdict::fail(place, seen)
-        }]
+        let place = || at("pg_roles");
+        let Reach { grave, slight } = &standing.reach;
+        let failed = |rights: &[String]| {
+            let seen = format!("role {} has beyond its own tables: {}", standing.role, rights.join("; "));
+            rights.iter().fold(Verdict::fail(place(), seen), Verdict::of_kind)
+        };
+        let mut found = Vec::new();
+        if !grave.is_empty() {
+            found.push(failed(grave));
+        }
+        if !slight.is_empty() {
+            let severity =
+                if ground.profile == Profile::Development { Severity::Low } else { Severity::Medium };
+            let fix = "revoke it where another role can do that; it shows or hastens, and changes no data";
+            found.push(failed(slight).about("watching").severe(severity).mended_by(fix));
+        }
+        if found.is_empty() {
+            let seen = "no attribute, membership, parameter, function or table beyond its own (other databases of the server were not looked at)";
+            found.push(Verdict::pass(place(), format!("role {} has {seen}", standing.role)));
+        }
+        found
     }))
 }
 
@@ -201,8 +218,8 @@ fn current(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdi
     if found.is_empty() {
         let engine = if posture.engine == Engine::Postgres { "PostgreSQL" } else { "SQLite" };
         let seen = format!(
-            "{engine}: all {} migrations up to {}, each with its text",
-            schema.applied.len(),
+            "{engine}: {} up to {}, each with its text",
+            counted(schema.applied.len(), "migration", "migrations"),
             schema.newest
         );
         found.push(Verdict::pass(place(), seen));

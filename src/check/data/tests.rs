@@ -7,9 +7,9 @@ use super::*;
 use crate::ambient::Timestamp;
 use crate::backup::SealedThings;
 use crate::check::proving::{NOW, state, verdicts};
-use crate::check::{Profile, State, Unseen};
+use crate::check::{Profile, Severity, State, Unseen};
 use crate::domain::SyslogPlace;
-use crate::store::{BackupRow, DataKeyCount, PostgresStanding, SqliteStanding};
+use crate::store::{BackupRow, DataKeyCount, PostgresStanding, Reach, SqliteStanding};
 
 fn sound() -> Facts {
     cases::sound().unwrap()
@@ -117,6 +117,26 @@ fn each_engine_has_rules_that_the_other_has_not() {
     assert_eq!(state(RULES, "SMC5004", &changed(|seen| postgres(seen).method = None)), State::Manual);
 }
 
+/// What shows how the server is doing is not what leads to the whole of it, and whoever accepts one accepts not the other.
+#[test]
+fn what_a_role_may_is_weighed() {
+    let with = |grave: &[&str], slight: &[&str]| {
+        let all = |rights: &[&str]| rights.iter().map(|right| (*right).to_owned()).collect();
+        let facts = changed(|seen| {
+            postgres(seen).reach = Reach { grave: all(grave), slight: all(slight) };
+        });
+        verdicts(RULES, "SMC5003", &facts, Profile::Production)
+    };
+    let watching = with(&[], &["pg_read_all_settings", "pg_checkpoint"]);
+    assert_eq!((watching.len(), watching[0].state), (1, State::Fail));
+    assert_eq!(watching[0].severity, Some(Severity::Medium));
+    let both = with(&["ALTER SYSTEM SET archive_command"], &["pg_checkpoint"]);
+    assert_eq!((both.len(), both[0].severity), (2, None), "as grave as the catalogue has it");
+    assert_ne!(both[0].subject, both[1].subject);
+    assert!(both[0].observed.contains("ALTER SYSTEM SET archive_command"), "{}", both[0].observed);
+    assert_ne!(with(&["createdb"], &[])[0].kinds(), with(&["superuser"], &[])[0].kinds());
+}
+
 /// What is told on this machine alone can be cut off with the trail.
 #[test]
 fn an_anchor_must_be_held_elsewhere() {
@@ -196,7 +216,7 @@ fn backups_without_their_keys_and_people_who_came_back_are_found() {
     let half =
         changed(|seen| seen.data_keys = Ok(vec![DataKeyCount { most_seals: 3 << 30, ..data_keys(DAY) }]));
     let said = verdicts(RULES, "SMC1006", &half, Profile::Production);
-    assert_eq!(said[0].severity, Some(crate::check::Severity::Low));
+    assert_eq!(said[0].severity, Some(Severity::Low));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use spotify_mcp::store::Store;
 
-use crate::support::database::{Place, on_both};
+use crate::support::database::{Place, TestDatabase, on_both};
 
 #[tokio::test]
 async fn a_fresh_database_has_nothing_against_it() {
@@ -26,7 +26,7 @@ async fn a_fresh_database_has_nothing_against_it() {
             assert_eq!((sqlite.journal.as_str(), sqlite.damage.len()), ("wal", 0));
         }
         if let Some(postgres) = postgres {
-            assert!(postgres.local && postgres.privileges.contains(&"superuser"), "{postgres:?}");
+            assert!(postgres.local && postgres.reach.grave[0] == "superuser", "{postgres:?}");
         }
         look.close().await;
     })
@@ -91,4 +91,65 @@ async fn a_database_that_is_not_there_is_not_made() {
     assert!(!place.file().exists());
     let nobody = Store::open_to_look("postgres://nobody@127.0.0.1:1/nothing").await.err().unwrap();
     assert_eq!(nobody.what, "the PostgreSQL database cannot be reached");
+}
+
+/// What leads a role beyond its own tables, each granted by the database's administrator.
+#[tokio::test]
+async fn what_a_role_of_postgresql_may_beyond_its_own_is_seen() {
+    let Some(database) = TestDatabase::postgres().await else { return };
+    let raw = database.raw().await;
+    let name = raw.texts("SELECT current_database()::text").await.remove(0);
+    let role = format!("r_{name}");
+    raw.run(&format!("CREATE ROLE {role} LOGIN")).await;
+    raw.run(&format!("GRANT USAGE ON SCHEMA public TO {role}")).await;
+    raw.run(&format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")).await;
+    let url = {
+        let mut url = url::Url::parse(&database.place.url).unwrap();
+        url.set_username(&role).unwrap();
+        url.to_string()
+    };
+    let reach = async || {
+        let look = Store::open_to_look(&url).await.unwrap();
+        let reach = look.postgres_standing(&url).await.unwrap().unwrap().reach;
+        look.close().await;
+        reach
+    };
+    // The tables of this program, whoever owns them.
+    assert_eq!(reach().await, Default::default());
+    let grave = [
+        ("GRANT ALTER SYSTEM ON PARAMETER archive_command TO _ROLE", "ALTER SYSTEM SET archive_command"),
+        ("GRANT SET ON PARAMETER session_preload_libraries TO _ROLE", "SET session_preload_libraries"),
+        ("GRANT EXECUTE ON FUNCTION pg_read_file(text) TO _ROLE", "EXECUTE pg_read_file"),
+        (
+            "CREATE FUNCTION any_sql(said text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+                AS 'BEGIN EXECUTE said; END'",
+            "EXECUTE any_sql(text) with the rights of postgres",
+        ),
+        ("GRANT pg_write_server_files TO _ROLE", "pg_write_server_files"),
+        ("CREATE ROLE _ROLE_above CREATEROLE; GRANT _ROLE_above TO _ROLE", "createrole"),
+        (
+            "CREATE SCHEMA others; CREATE TABLE others.wages (a int); GRANT USAGE ON SCHEMA others TO _ROLE;
+                GRANT SELECT, DELETE ON others.wages TO _ROLE",
+            "SELECT, DELETE on others.wages of postgres",
+        ),
+    ];
+    for (sql, seen) in grave {
+        raw.run(&sql.replace("_ROLE", &role)).await;
+        let reach = reach().await;
+        assert!(reach.grave.iter().any(|one| one == seen) && reach.slight.is_empty(), "{seen}: {reach:?}");
+    }
+    for (sql, seen) in [
+        ("GRANT pg_read_all_settings TO", "pg_read_all_settings"),
+        ("GRANT SET ON PARAMETER log_duration TO", "SET log_duration"),
+    ] {
+        raw.run(&format!("{sql} {role}")).await;
+        let reach = reach().await;
+        assert!(
+            reach.slight.iter().any(|one| one == seen) && reach.grave.len() == grave.len(),
+            "{seen}: {reach:?}"
+        );
+    }
+    raw.run(&format!("DROP OWNED BY {role}")).await;
+    raw.run(&format!("DROP ROLE {role}")).await;
+    raw.run(&format!("DROP ROLE {role}_above")).await;
 }
