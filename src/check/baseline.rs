@@ -121,10 +121,12 @@ impl Baseline {
     pub fn change(&self, finding: &Finding) -> Change {
         match self.then.get(&(finding.id.clone(), finding.subject.clone())) {
             Some(then) if then.state == State::Fail && !then.is_waived => {
-                let is_another = !then.fingerprint.is_empty() && then.fingerprint != finding.fingerprint;
+                let is_another = |print: &str| !then.fingerprint.is_empty() && then.fingerprint != print;
                 match finding.severity.cmp(&then.severity) {
                     Ordering::Greater => Change::Worse,
-                    Ordering::Equal if is_another => Change::Worse,
+                    Ordering::Equal if is_another(&finding.fingerprint) => Change::Worse,
+                    // The same fault, as grave as it was then, would have had this one.
+                    Ordering::Less if is_another(&finding.fingerprint_at(then.severity)) => Change::Worse,
                     Ordering::Equal | Ordering::Less => Change::Known,
                 }
             }
@@ -247,7 +249,9 @@ mod tests {
         now.fingerprint = "b".repeat(32);
         assert_eq!(then(&"a".repeat(32)).change(&now), Change::Worse);
         assert_eq!(then(&now.fingerprint).change(&now), Change::Known);
+        // Milder than it was is known; milder, and another fault, is not.
         now.severity = Severity::Medium;
-        assert_eq!(then(&"a".repeat(32)).change(&now), Change::Known);
+        assert_eq!(then(&now.fingerprint_at(Severity::High)).change(&now), Change::Known);
+        assert_eq!(then(&"a".repeat(32)).change(&now), Change::Worse);
     }
 }

@@ -51,6 +51,8 @@ pub struct Finding {
     pub key: String,
     /// Of check, subject, severity and kind of fault: what a waiver is bound to.
     pub fingerprint: String,
+    /// What both are made of.
+    pub identity: Vec<String>,
     /// It could not be assessed because what it stands on is too old.
     pub stands_on_stale: bool,
 }
@@ -183,13 +185,11 @@ impl Finding {
     pub fn new(check: &Check, severity: Severity, verdict: Verdict, loaded: &Loaded) -> Self {
         let severity = verdict.severity.unwrap_or(severity);
         let place = Place::of(&verdict.source, loaded);
-        let mut identity = vec![check.id.as_str()];
-        identity.extend(verdict.identity.iter().map(String::as_str));
-        let key = digest(&identity);
-        identity.insert(2, severity.name());
+        let identity: Vec<String> = std::iter::once(check.id.clone()).chain(verdict.identity).collect();
         Self {
-            fingerprint: digest(&identity),
-            key,
+            fingerprint: print(&identity, severity),
+            key: digest(&identity.iter().map(String::as_str).collect::<Vec<_>>()),
+            identity,
             id: check.id.clone(),
             name: check.name.clone(),
             title: check.title.clone(),
@@ -211,6 +211,11 @@ impl Finding {
             controls: check.controls.clone(),
             stands_on_stale: verdict.stands_on_stale,
         }
+    }
+
+    /// The fingerprint that the same fault has where it is as grave as this.
+    pub fn fingerprint_at(&self, severity: Severity) -> String {
+        print(&self.identity, severity)
     }
 
     /// Whether it has this tag.
@@ -246,6 +251,12 @@ impl Place {
             line: line.and_then(|line| u32::try_from(line).ok()),
         }
     }
+}
+
+fn print(identity: &[String], severity: Severity) -> String {
+    let mut words: Vec<&str> = identity.iter().map(String::as_str).collect();
+    words.insert(words.len().min(2), severity.name());
+    digest(&words)
 }
 
 /// 128 bits in hexadecimal digits, of these words.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use crate::domain::event::is_deceptive;
@@ -302,6 +303,24 @@ pub fn counted(count: impl fmt::Display, one: &str, more: &str) -> String {
     format!("{count} {words}")
 }
 
+/// A document whose texts hide and move nothing: a character that would is spelled, as `[U+202E]`, so that names that look
+/// alike stay apart.
+pub fn visible(document: Value) -> Value {
+    let is_hidden = |c: char| is_deceptive(c) && !matches!(c, '\n' | '\t');
+    match document {
+        Value::String(text) if text.contains(is_hidden) => {
+            let spelled = |c: char| match is_hidden(c) {
+                true => format!("[U+{:04X}]", u32::from(c)),
+                false => c.to_string(),
+            };
+            Value::String(text.chars().map(spelled).collect())
+        }
+        Value::Array(all) => all.into_iter().map(visible).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, visible(value))).collect(),
+        plain => plain,
+    }
+}
+
 /// Text fit for a report: bounded, one line, nothing that forges lines or hides words.
 pub fn cleaned(text: &str) -> String {
     bounded(text, LONGEST)
@@ -351,6 +370,13 @@ mod tests {
             assert_eq!(words.as_deref(), Some("a]0;PWNED b"));
         }
         assert_eq!(verdict.references, ["https://rustsec.org/advisories/%E2%80%AEx"]);
+    }
+
+    #[test]
+    fn what_would_hide_in_a_document_is_spelled() {
+        let shown = visible(serde_json::json!({"a": ["x\u{202e}y\n\u{1b}[2J"], "b": 1, "c": "plain\tß"}));
+        let wanted = serde_json::json!({"a": ["x[U+202E]y\n[U+001B][2J"], "b": 1, "c": "plain\tß"});
+        assert_eq!(shown, wanted);
     }
 
     #[test]

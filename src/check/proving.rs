@@ -73,6 +73,7 @@ pub fn finding(id: &str, state: State, severity: Severity) -> Finding {
         tags: vec!["a-tag".to_owned()],
         controls: [("owasp_top10_2025".to_owned(), vec!["A04".to_owned()])].into(),
         key: format!("{id}-key"),
+        identity: vec![id.to_owned(), String::new()],
         fingerprint: format!("{:0>32}", id.trim_start_matches("SMC")),
     }
 }

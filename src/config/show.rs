@@ -47,6 +47,8 @@ impl Loaded {
 
 fn display(spec: &KeySpec, value: &Value) -> String {
     match value {
+        // Whoever knows the address of such a receiver may often write there.
+        Value::Text(text) if spec.path == "audit.anchors.webhook" => without_path(text),
         Value::Text(text) => text.clone(),
         Value::Secret(secret) if spec.secrecy == Secrecy::Password => without_password(secret),
         Value::Secret(_) => MASK.to_owned(),
@@ -76,6 +78,14 @@ fn client(raw: &RawClient) -> String {
     format!("{}{}", raw.client.id, if secret { format!(" secret {MASK}") } else { String::new() })
 }
 
+/// An address up to its host, with a mask for what names the place there.
+fn without_path(text: &str) -> String {
+    let Ok(url) = Url::parse(text) else { return MASK.to_owned() };
+    let origin = url.origin().ascii_serialization();
+    let is_bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    if is_bare { origin } else { format!("{origin}/{MASK}") }
+}
+
 /// A database URL without password and query (PostgreSQL takes a password there too).
 fn without_password(secret: &SecretString) -> String {
     if secret.expose().starts_with("sqlite:") {
@@ -93,6 +103,16 @@ fn without_password(secret: &SecretString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receiver_of_checkpoints_is_named_by_its_host_alone() {
+        let spec = TABLE.iter().find(|spec| spec.path == "audit.anchors.webhook").unwrap();
+        let shown = |url: &str| display(spec, &Value::Text(url.to_owned()));
+        assert_eq!(shown("https://hooks.example/services/T0/secret?t=x"), "https://hooks.example/********");
+        assert_eq!(shown("https://u:p@hooks.example:8443/"), "https://hooks.example:8443/********");
+        assert_eq!(shown("https://hooks.example/"), "https://hooks.example");
+        assert_eq!(shown("no address"), MASK);
+    }
 
     #[test]
     fn database_urls_lose_their_password_alone() {

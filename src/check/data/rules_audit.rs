@@ -1,6 +1,7 @@
 //! Rules of the group audit that need no live server: SMC6001 to 6003, 6008, 6009.
 
 use super::{Facts, Trail, seen, settled};
+use crate::check::finding::counted;
 use crate::check::{Ground, Profile, Severity, Source, Verdict};
 use crate::config::is_on_loopback;
 use crate::config::value::spell;
@@ -39,7 +40,10 @@ pub fn chain_holds(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         }
         vec![match trail.doubts.first() {
             Some(doubt) => Verdict::error(at(), format!("cannot tell: {doubt}")),
-            None => Verdict::pass(at(), format!("{} records, as they were written", trail.records)),
+            None => Verdict::pass(
+                at(),
+                format!("{}, as they were written", counted(trail.records, "record", "records")),
+            ),
         }]
     }))
 }
@@ -49,8 +53,8 @@ fn newborn(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Option<String> 
     let due = facts.config.audit.checkpoint_every;
     let age = ground.now.since(trail.began.filter(|_| trail.signed.is_none())?);
     let words = || {
-        let (age, due) = (age.as_secs(), due.as_secs());
-        format!("the trail is {age} seconds old, and is first signed after {due} (audit.checkpoint_seconds)")
+        let (age, due) = (counted(age.as_secs(), "second", "seconds"), due.as_secs());
+        format!("the trail is {age} old, and is first signed after {due} (audit.checkpoint_seconds)")
     };
     (age <= due * 2).then(words)
 }
@@ -70,23 +74,24 @@ fn signed(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {
             Some(words) if age_in_minutes(trail, ground).is_none_or(|age| age <= most) => {
                 Verdict::not_applicable(at, words)
             }
-            _ => Verdict::fail(at, format!("{} records, and nobody signed them", trail.records)),
+            _ => Verdict::fail(
+                at,
+                format!("{}, and nobody signed them", counted(trail.records, "record", "records")),
+            ),
         },
         Some((size, _)) if size >= trail.records => {
-            Verdict::pass(at, format!("all {size} records are signed"))
+            Verdict::pass(at, counted(size, "record, and it is signed", "records, all of them signed"))
         }
         Some((size, when)) => {
-            let left = trail.records - size;
+            let left = counted(trail.records - size, "record is", "records are");
+            let ago = |minutes: u64| counted(minutes, "minute", "minutes");
             match when.map(|when| ground.now.since(when).as_secs() / 60) {
-                Some(minutes) if minutes <= most => Verdict::pass(
-                    at,
-                    format!("{left} records are younger than the checkpoint of {minutes} minutes ago"),
-                ),
-                Some(minutes) => {
-                    Verdict::fail(at, format!("{left} records are unsigned since {minutes} minutes"))
-                        .mended_by("start the server: it signs what it finds; if one runs, see its log")
+                Some(minutes) if minutes <= most => {
+                    Verdict::pass(at, format!("{left} younger than the checkpoint of {} ago", ago(minutes)))
                 }
-                None => Verdict::fail(at, format!("{left} records are unsigned, since when is not said")),
+                Some(minutes) => Verdict::fail(at, format!("{left} unsigned since {}", ago(minutes)))
+                    .mended_by("start the server: it signs what it finds; if one runs, see its log"),
+                None => Verdict::fail(at, format!("{left} unsigned, since when is not said")),
             }
         }
     };
@@ -156,9 +161,10 @@ pub fn fields_present(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         vec![match (sample.looked, sample.faults.first()) {
             (0, _) => Verdict::error(at(), "there is no whole record in the newest segment"),
             (_, Some(fault)) => Verdict::fail(at(), fault),
-            (looked, None) => {
-                Verdict::pass(at(), format!("the newest {looked} records have every field, in UTC"))
-            }
+            (looked, None) => Verdict::pass(
+                at(),
+                format!("the newest {} every field, in UTC", counted(looked, "record has", "records have")),
+            ),
         }]
     }))
 }
@@ -236,7 +242,7 @@ pub fn somebody_is_told(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
             (!alerts.command.is_empty(), "command"),
         ];
         let channels: Vec<&str> = channels.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
-        let seen = format!("{} rules, told by {}", kept.len(), channels.join(" and "));
+        let seen = format!("{}, told by {}", counted(kept.len(), "rule", "rules"), channels.join(" and "));
         found.push(Verdict::pass(Source::key("alerts.rules"), seen));
     }
     found

@@ -1,5 +1,7 @@
 //! Rules about backups and about what is kept no longer: SMC5006, 5007.
 
+use std::path::Path;
+
 use super::{BackupFile, Facts, age, posture, seen, settled};
 use crate::ambient::Timestamp;
 use crate::check::finding::counted;
@@ -44,15 +46,24 @@ fn fresh(facts: &Facts, ground: &Ground<'_>) -> Result<Vec<Verdict>, Vec<Verdict
     }];
     found
         .push(openable(newest, seen(&posture.masters, at("master_keys"))?.iter().map(|row| row.id.as_str())));
-    found.push(file(newest, &posture.newest_backup));
+    found.push(file(newest, &posture.newest_backup, elsewhere(backups, &facts.config.storage.data_dir)));
     Ok(found)
 }
 
 /// The newest backup's file. Files go elsewhere for good reasons: one that is not there any more is no fault.
-fn file(backup: &BackupRow, seen: &BackupFile) -> Verdict {
+fn file(backup: &BackupRow, seen: &BackupFile, elsewhere: usize) -> Verdict {
     let at = Source::file(&backup.file);
     let verdict = match seen {
-        BackupFile::Whole => Verdict::pass(at, "it is sealed, and as long as on record"),
+        BackupFile::Whole => {
+            let others = match elsewhere {
+                0 => String::new(),
+                count => format!(
+                    "; the modes of {} outside of the data directory's folder 'backups' are not looked at",
+                    counted(count, "backup on record", "backups on record")
+                ),
+            };
+            Verdict::pass(at, format!("it is sealed, and as long as on record{others}"))
+        }
         BackupFile::Gone => Verdict::not_applicable(
             at,
             "the newest backup is not where it was seen last: it was taken elsewhere",
@@ -65,6 +76,12 @@ fn file(backup: &BackupRow, seen: &BackupFile) -> Verdict {
     verdict.about("file")
 }
 
+/// How many backups lie where SMC2004 does not look.
+fn elsewhere(backups: &[BackupRow], data_dir: &Path) -> usize {
+    let folder = data_dir.join("backups");
+    backups.iter().filter(|row| Path::new(&row.file).parent() != Some(&folder)).count()
+}
+
 /// Whether each key that the backup needs is on record here.
 fn openable<'a>(backup: &BackupRow, known: impl Iterator<Item = &'a str>) -> Verdict {
     let known: Vec<&str> = known.collect();
@@ -74,10 +91,8 @@ fn openable<'a>(backup: &BackupRow, known: impl Iterator<Item = &'a str>) -> Ver
         Verdict::fail(at("backup_keys"), "which master keys it needs is not on record")
             .severe(Severity::Medium)
     } else if missing.is_empty() {
-        Verdict::pass(
-            at("backup_keys"),
-            format!("sealed; it needs {} master keys, all on record", backup.key_ids.len()),
-        )
+        let keys = counted(backup.key_ids.len(), "master key", "master keys");
+        Verdict::pass(at("backup_keys"), format!("sealed; it needs {keys}, on record here"))
     } else {
         Verdict::fail(
             at("backup_keys"),

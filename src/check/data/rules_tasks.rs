@@ -76,9 +76,10 @@ fn standing(facts: &Facts, profile: Profile, row: &AttestationRow, (seen, fix): 
         Some(record) if record.digest != row.digest() => {
             wrong(&format!("record {} of the audit trail is of other words or another time", record.seq))
         }
-        Some(record) if record.seq > signed => {
-            unsure(&format!("record {} of the audit trail says so, and is not signed yet", record.seq))
-        }
+        Some(record) if record.seq > signed => unsure(&format!(
+            "record {} of the audit trail says so, and is not signed yet (audit.checkpoint_seconds)",
+            record.seq
+        )),
         Some(record) => Verdict::pass(at("attestations"), format!("{seen} (record {})", record.seq)),
         None if facts.unwritten.iter().flatten().any(|id| *id == row.id) => {
             unsure("it waits to be written into the audit trail: start the server, then look again")

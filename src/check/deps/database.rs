@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
@@ -29,7 +30,8 @@ const NAMED: usize = 20;
 pub enum Basis {
     /// The commit that its archive was made of by git.
     Commit,
-    /// The newest of its advisories: it can be a few days younger than that, and not older.
+    /// Its newest advisories: it can be a few days younger than those, and not older. One that stands far from the others
+    /// was put there by hand, and tells nothing.
     NewestAdvisory,
 }
 
@@ -124,7 +126,7 @@ pub(super) fn kept(data_dir: &Path) -> Option<PathBuf> {
 
 /// Reads every advisory, and keeps those about these packages.
 fn sift(collected: &Collected, (place, digest): (String, String), names: &BTreeSet<&str>) -> Database {
-    let (mut count, mut withdrawn, mut newest) = (0, 0, None::<String>);
+    let (mut count, mut withdrawn, mut days) = (0, 0, Vec::new());
     let (mut unreadable, mut failed) = (Vec::new(), 0);
     let mut advisories = Vec::new();
     for ((package, file), bytes) in &collected.advisories {
@@ -134,7 +136,7 @@ fn sift(collected: &Collected, (place, digest): (String, String), names: &BTreeS
             Ok(Some(advisory)) => {
                 count += 1;
                 withdrawn += usize::from(advisory.withdrawn);
-                newest = newest.max(Some(advisory.date.clone()));
+                days.extend(Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", advisory.date)));
                 if names.contains(package.as_str()) {
                     advisories.push(advisory);
                 }
@@ -149,7 +151,7 @@ fn sift(collected: &Collected, (place, digest): (String, String), names: &BTreeS
     }
     advisories.sort_by(|left: &Advisory, right| left.id.cmp(&right.id));
     let by_commit = collected.committed.map(|at| Dated { at, basis: Basis::Commit });
-    let by_newest = newest.and_then(|day| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")));
+    let by_newest = newest(days);
     let dated = by_commit.or(by_newest.map(|at| Dated { at, basis: Basis::NewestAdvisory }));
     Database {
         place,
@@ -162,6 +164,24 @@ fn sift(collected: &Collected, (place, digest): (String, String), names: &BTreeS
         unreadable: (unreadable, failed),
         advisories,
     }
+}
+
+/// Among so many advisories a day is one of a database that was kept up where it has this company before it.
+const MANY: usize = 100;
+/// How many advisories, itself among them.
+const COMPANY: usize = 5;
+/// Within how many days: RustSec has not been that quiet since it had so many.
+const QUIET: Duration = Duration::from_secs(45 * 86_400);
+
+/// The newest day that tells the age of the whole.
+fn newest(mut days: Vec<Timestamp>) -> Option<Timestamp> {
+    days.sort_unstable_by_key(|day| std::cmp::Reverse(day.secs()));
+    let kept_up = |window: &&[Timestamp]| match window {
+        [first, .., last] => first.since(*last) <= QUIET,
+        _ => false,
+    };
+    let usual = days.windows(COMPANY).find(kept_up).and_then(|window| window.first().copied());
+    usual.filter(|_| days.len() >= MANY).or(days.first().copied())
 }
 
 #[cfg(test)]
@@ -208,6 +228,20 @@ mod tests {
             assert!(database.digest.starts_with("sha256"));
         }
         assert_eq!(kept(&folder.0), Some(packed));
+    }
+
+    #[test]
+    fn a_new_file_does_not_make_an_old_database_young() {
+        let day = |number: i64| Timestamp::from_secs(1_600_000_000 + number * 86_400);
+        let old: Vec<Timestamp> = (0..300).map(|number| day(number * 3)).collect();
+        assert_eq!(newest(old.clone()), Some(day(897)));
+        for added in [&[1_500][..], &[1_500, 1_501], &[1_400, 1_500, 1_501, 1_502]] {
+            let with = old.iter().copied().chain(added.iter().map(|number| day(*number))).collect();
+            assert_eq!(newest(with), Some(day(897)), "{added:?}");
+        }
+        // Of a handful nothing can be told but the newest.
+        assert_eq!(newest(vec![day(1), day(900)]), Some(day(900)));
+        assert_eq!(newest(Vec::new()), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::cbom;
 use super::package::{Evidence, Inventory, Origin, Package, Use};
 use super::rules::matches;
 use super::{Advisory, Facts};
-use crate::check::finding::{Severity, Unseen};
+use crate::check::finding::{Severity, Unseen, visible};
 
 /// What somebody decided about an advisory and a package: CycloneDX 1.6, `vulnerabilities[].analysis`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -64,6 +64,7 @@ pub fn bill(facts: &Facts, judged: impl Fn(&str, &str) -> Option<Analysis>) -> R
             properties.push(what);
         }
     }
+    let mut body = visible(body);
     body["serialNumber"] = serial(&body.to_string()).into();
     Ok(format!("{body:#}\n"))
 }
@@ -226,4 +227,25 @@ fn serial(contents: &str) -> String {
     bytes[8] = 0x80 | (bytes[8] & 0x3f);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("urn:uuid:{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::good;
+    use super::*;
+    use crate::domain::event::is_deceptive;
+
+    #[test]
+    fn no_name_in_a_bill_hides_or_turns_round_what_stands_beside_it() {
+        let mut facts = good().unwrap();
+        let inventory = facts.inventory.as_mut().unwrap();
+        inventory.packages[0].name = "ser\u{202e}de".to_owned();
+        let decided = |_: &str, _: &str| {
+            let detail = "a\u{200b}b".to_owned();
+            Some(Analysis { state: "in_triage".to_owned(), justification: None, detail })
+        };
+        let text = bill(&facts, decided).unwrap();
+        assert_eq!(text.chars().find(|c| *c != '\n' && is_deceptive(*c)), None);
+        assert!(text.contains("ser[U+202E]de"), "{text}");
+    }
 }

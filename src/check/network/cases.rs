@@ -102,6 +102,7 @@ pub(super) fn shown() -> Shown {
         legacy: Ok(Answer::Alert(70)),
         weak: Ok(Answer::Alert(40)),
         unprotected: Ok(Answer::Alert(40)),
+        short: Ok(Answer::Alert(40)),
         hybrid: Ok(Answer::Picked { version: hello::TLS13, suite: 0x1301, group: Some(0x11ec) }),
     }
 }

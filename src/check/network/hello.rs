@@ -14,6 +14,8 @@ pub enum Offer {
     WeakSuites,
     /// TLS 1.2 with only those suites that have no encryption, no authentication or keys made to be broken.
     Unprotected,
+    /// TLS 1.3 with only the suite whose tags have eight bytes.
+    ShortTags,
     /// TLS 1.3 with only those key exchanges that also hold against quantum computers.
     PostQuantum,
 }
@@ -55,6 +57,8 @@ pub const TLS13: u16 = 0x0304;
 
 /// Those of TLS 1.3.
 const MODERN: [u16; 3] = [0x1301, 0x1302, 0x1303];
+/// TLS_AES_128_CCM_8_SHA256: a forgery in 2^64 is taken (RFC 8446 section B.4), for devices that have no room for more.
+pub const SHORT_TAGS: u16 = 0x1305;
 /// Beside the suites: that this client would renegotiate safely (RFC 5746), without which some servers refuse anything.
 const RENEGOTIATES: u16 = 0x00ff;
 /// x25519, P-256, P-384, P-521, x448, Brainpool's, secp256k1.
@@ -93,6 +97,7 @@ fn offered(offer: Offer) -> Vec<u16> {
         Offer::WeakSuites => suites::weak(),
         Offer::Unprotected => suites::unprotected(),
         Offer::PostQuantum => return MODERN.to_vec(),
+        Offer::ShortTags => return vec![SHORT_TAGS],
     };
     all.push(RENEGOTIATES);
     all
@@ -113,7 +118,7 @@ fn extensions(offer: Offer, name: Option<&str>) -> Vec<u8> {
     add(10, sized2(&words(groups)));
     add(11, vec![1, 0]);
     add(13, sized2(&words(&SIGNATURES)));
-    if offer == Offer::PostQuantum {
+    if matches!(offer, Offer::PostQuantum | Offer::ShortTags) {
         add(43, vec![2, 3, 4]);
         // No share: a server that knows one of the groups asks for it (RFC 8446 section 4.2.8).
         add(51, vec![0, 0]);
@@ -262,7 +267,9 @@ mod tests {
 
     #[test]
     fn an_offer_says_its_own_length_and_names_the_host() {
-        for offer in [Offer::Legacy, Offer::WeakSuites, Offer::Unprotected, Offer::PostQuantum] {
+        for offer in
+            [Offer::Legacy, Offer::WeakSuites, Offer::Unprotected, Offer::ShortTags, Offer::PostQuantum]
+        {
             let bytes = hello(offer, Some("music.example"), &[9; 32]);
             assert_eq!(record_length(&bytes), Some(bytes.len()));
             let message = usize::from(bytes[7]) << 8 | usize::from(bytes[8]);

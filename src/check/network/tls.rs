@@ -52,6 +52,8 @@ pub struct Shown {
     pub weak: Seen<Answer>,
     /// What it answers where only suites are offered that do not encrypt, do not authenticate, or can be broken.
     pub unprotected: Seen<Answer>,
+    /// What it answers where only the suite of TLS 1.3 is offered whose tags are short.
+    pub short: Seen<Answer>,
     /// What it answers where only key exchanges are offered that hold against quantum computers.
     pub hybrid: Seen<Answer>,
 }
@@ -136,7 +138,7 @@ impl Trust {
     }
 }
 
-/// Looks at a server's TLS: one strict handshake, four first messages.
+/// Looks at a server's TLS: one strict handshake, five first messages.
 ///
 /// # Errors
 /// Where it cannot be connected to.
@@ -146,13 +148,14 @@ pub async fn look(server: &Server, trust: &Trust, dice: &Dice) -> Seen<Shown> {
         (Err(strict), certificate) => (strict, certificate),
     };
     let ask = |offer| ask(server, offer, dice);
-    let (legacy, weak, unprotected, hybrid) = tokio::join!(
+    let (legacy, weak, unprotected, short, hybrid) = tokio::join!(
         ask(Offer::Legacy),
         ask(Offer::WeakSuites),
         ask(Offer::Unprotected),
+        ask(Offer::ShortTags),
         ask(Offer::PostQuantum)
     );
-    Ok(Shown { strict, certificate, legacy, weak, unprotected, hybrid })
+    Ok(Shown { strict, certificate, legacy, weak, unprotected, short, hybrid })
 }
 
 /// Connects and secures the connection, or says why that is not to be done; with the certificate that was shown.

@@ -1,6 +1,7 @@
 //! The judgement of what was tried: a check passes where each of its attempts went as it must.
 
 use super::Facts;
+use crate::check::finding::counted;
 use crate::check::network::proof::Outcome;
 use crate::check::rule::Rule;
 use crate::check::{Source, Unseen, Verdict};
@@ -54,7 +55,10 @@ fn judged(facts: &Facts, id: &str) -> Vec<Verdict> {
                 (Some(_), _) => Verdict::fail(source(), in_words(&wrong, own.len())),
                 (None, Some(unseen)) => Verdict::error(source(), unseen.why.clone()),
                 (None, None) if own.is_empty() => Verdict::error(source(), "nothing was tried"),
-                (None, None) => Verdict::pass(source(), format!("{} attempts went as they must", own.len())),
+                (None, None) => Verdict::pass(
+                    source(),
+                    counted(own.len(), "attempt went as it must", "attempts went as they must"),
+                ),
             }
         }
     };
@@ -63,5 +67,5 @@ fn judged(facts: &Facts, id: &str) -> Vec<Verdict> {
 
 fn in_words(wrong: &[&Outcome], all: usize) -> String {
     let each: Vec<String> = wrong.iter().map(|one| format!("{}: {}", one.what, one.said)).collect();
-    format!("{} of {all} attempts did not: {}", wrong.len(), each.join("; "))
+    format!("{} of {} did not: {}", wrong.len(), counted(all, "attempt", "attempts"), each.join("; "))
 }

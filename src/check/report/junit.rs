@@ -51,13 +51,14 @@ enum Kind {
     Skipped,
 }
 
-/// What fails a build is a failure: what counts, what has expired and what is too old. The rest is told in the case's output.
+/// What fails a build is a failure: what counts, what has expired and what is too old; what cannot be told by that is an
+/// error. The rest is told in the case's output.
 const fn kind_of(one: &Judged) -> Kind {
-    match one.weight {
-        Weight::Counts | Weight::Expired | Weight::Stale => Kind::Failure,
-        Weight::Unseen => Kind::Error,
-        Weight::Unattested | Weight::NotApplicable => Kind::Skipped,
-        Weight::Known | Weight::Minor | Weight::Waived | Weight::Passed => Kind::Passed,
+    match (one.weight, one.finding.state) {
+        (Weight::Stale, State::Error) | (Weight::Unseen, _) => Kind::Error,
+        (Weight::Counts | Weight::Expired | Weight::Stale, _) => Kind::Failure,
+        (Weight::Unattested | Weight::NotApplicable, _) => Kind::Skipped,
+        (Weight::Known | Weight::Minor | Weight::Waived | Weight::Passed, _) => Kind::Passed,
     }
 }
 
@@ -80,7 +81,7 @@ fn case(one: &Judged) -> String {
     if let Some(words) = aside(one) {
         let _infallible = writeln!(inside, "      <system-out>{}</system-out>", escaped(&words));
     }
-    let class = format!("security-check.{}", finding.name);
+    let class = escaped(&format!("security-check.{}", finding.name));
     if inside.is_empty() {
         format!("    <testcase classname=\"{class}\" name=\"{name}\" time=\"0\"/>\n")
     } else {

@@ -8,7 +8,7 @@ use super::Report;
 use super::uuid::named;
 use super::words::titled;
 use crate::check::coverage::{Coverage, Evidence, MEANING, coverage};
-use crate::check::finding::State;
+use crate::check::finding::{State, visible};
 use crate::check::outcome::{Judged, Weight};
 
 pub(super) const VERSION: &str = "1.2.1";
@@ -69,7 +69,7 @@ pub(super) fn write(report: &Report<'_>) -> String {
                 report.catalogue.origin, report.catalogue.digest),
         }] },
     } });
-    format!("{document:#}\n")
+    format!("{:#}\n", visible(document))
 }
 
 pub(super) fn prop(name: &str, value: &str) -> Value {

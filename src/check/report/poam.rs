@@ -9,7 +9,7 @@ use super::Report;
 use super::oscal::{VERSION, observation, observed_as, prop, risk, risk_of};
 use super::uuid::named;
 use super::words::titled;
-use crate::check::finding::State;
+use crate::check::finding::{State, visible};
 use crate::check::outcome::{Judged, Weight};
 
 /// The document.
@@ -42,7 +42,7 @@ pub(super) fn write(report: &Report<'_>) -> String {
         plan["risks"] = failed.iter().map(|one| risk(report, one)).collect();
         plan["poam-items"] = failed.iter().map(|one| item(one)).collect();
     }
-    format!("{:#}\n", json!({ "plan-of-action-and-milestones": plan }))
+    format!("{:#}\n", visible(json!({ "plan-of-action-and-milestones": plan })))
 }
 
 fn item(one: &Judged) -> Value {

@@ -339,6 +339,41 @@ fn junit_fails_where_the_build_fails() {
     assert!(text.contains("waived by ada &lt;a|b&gt; until 2026-12-31"), "{text}");
 }
 
+/// That the database is too old is a failure; what cannot be told by it is an error.
+#[test]
+fn junit_tells_what_failed_from_what_could_not_be_told() {
+    let stale = |id: &str, state| crate::check::Finding {
+        tags: vec![crate::check::catalogue::STALE_INPUT.to_owned()],
+        stands_on_stale: true,
+        ..finding(id, state, Severity::High)
+    };
+    let all = vec![stale("SMC1001", State::Fail), stale("SMC1002", State::Error)];
+    let text = of_findings(all, Form::Junit);
+    assert!(text.contains("failures=\"1\" errors=\"1\""), "{text}");
+    let of = |id: &str| text.split("<testcase").find(|case| case.contains(id)).unwrap().to_owned();
+    assert!(of("SMC1001").contains("<failure") && of("SMC1002").contains("<error"), "{text}");
+}
+
+#[test]
+fn nothing_hides_or_turns_round_what_governance_tools_read() {
+    let hidden = "a\u{202e}b\u{200b}c\u{e0041}";
+    let mut one = crate::check::Finding {
+        title: hidden.to_owned(),
+        name: hidden.to_owned(),
+        subject: hidden.to_owned(),
+        expected: hidden.to_owned(),
+        why: hidden.to_owned(),
+        verify: hidden.to_owned(),
+        ..finding("SMC1001", State::Fail, Severity::High)
+    };
+    one.place.text = hidden.to_owned();
+    for form in [Form::Oscal, Form::Poam, Form::Junit] {
+        let text = of_findings(vec![one.clone()], form);
+        let seen = text.chars().find(|c| *c != '\n' && crate::domain::event::is_deceptive(*c));
+        assert_eq!(seen, None, "{}", form.name());
+    }
+}
+
 #[test]
 fn json_says_everything_and_is_a_baseline() {
     let text = written(Form::Json);

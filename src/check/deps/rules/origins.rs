@@ -83,11 +83,14 @@ pub(super) fn packages_are_published(facts: &Facts, _: &Ground<'_>) -> Vec<Verdi
         verdicts.push(verdict.because(format!("A lock file does not tell which: {}", all(&folders))));
     }
     if verdicts.is_empty() {
-        let observed = format!(
-            "all {} packages but the program itself come from crates.io",
-            inventory.audited().count()
-        );
-        verdicts.push(Verdict::pass(seen_at(inventory, None), observed));
+        let at = seen_at(inventory, None);
+        verdicts.push(match inventory.audited().count() {
+            0 => Verdict::not_applicable(at, "there is no package but the program itself"),
+            1 => Verdict::pass(at, "the one package beside the program itself comes from crates.io"),
+            count => {
+                Verdict::pass(at, format!("all {count} packages but the program itself come from crates.io"))
+            }
+        });
     }
     verdicts
 }

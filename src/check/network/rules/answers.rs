@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{csp, flawless, living, telling, unanswered};
-use crate::check::finding::{Seen, Source, Verdict};
+use crate::check::finding::{Seen, Source, Verdict, counted};
 use crate::check::network::Facts;
 use crate::check::network::live::{Live, Plain};
 use crate::check::network::web::Reply;
@@ -165,7 +165,10 @@ pub(super) fn cookies(facts: &Facts, _: &Ground<'_>) -> Vec<Verdict> {
         vec![flawless(
             source,
             &flaws,
-            &format!("{} cookies, each out of reach of scripts and other sites", cookies.len()),
+            &format!(
+                "{}, each out of reach of scripts and other sites",
+                counted(cookies.len(), "cookie", "cookies")
+            ),
         )]
     })
 }

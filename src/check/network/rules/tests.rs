@@ -208,7 +208,13 @@ fn a_server_that_speaks_nothing_of_ours_is_not_taken_for_a_safe_one() {
         assert_eq!(on_shown("SMC4001", |shown| shown.legacy = Ok(unsaid)).state, State::Error);
         assert_eq!(on_shown("SMC4002", |shown| shown.weak = Ok(unsaid)).state, State::Error);
         assert_eq!(on_shown("SMC4002", |shown| shown.unprotected = Ok(unsaid)).state, State::Error);
+        assert_eq!(on_shown("SMC4002", |shown| shown.short = Ok(unsaid)).state, State::Error);
     }
+    let short = on_shown("SMC4002", |shown| {
+        let suite = hello::SHORT_TAGS;
+        shown.short = Ok(Answer::Picked { version: hello::TLS13, suite, group: None });
+    });
+    assert!(short.state == State::Fail && short.observed.contains("0x1305"), "{}", short.observed);
     // A suite without protection is found though the others were not told of.
     for version in [hello::TLS10, hello::TLS12] {
         let bare = on_shown("SMC4002", |shown| {

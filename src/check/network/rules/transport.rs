@@ -82,7 +82,11 @@ fn suite(source: Source, shown: &Shown) -> Verdict {
         || "no key exchange against quantum computers".to_owned(),
         |name| format!("{name} is offered too"),
     );
-    let answers = [("unprotected suites", &shown.unprotected), ("weak suites", &shown.weak)];
+    let answers = [
+        ("unprotected suites", &shown.unprotected),
+        ("weak suites", &shown.weak),
+        ("short tags", &shown.short),
+    ];
     for (_, answer) in answers {
         if let Ok(Answer::Picked { suite, .. }) = answer {
             return accepted(source, *suite);
@@ -115,7 +119,7 @@ fn accepted(source: Source, suite: u16) -> Verdict {
         .severe(Severity::Critical),
         false => Verdict::fail(
             source,
-            format!("it accepts suite {suite:#06x}: no forward secrecy, or no authenticated encryption"),
+            format!("it accepts suite {suite:#06x}: no forward secrecy, no authenticated encryption, or tags of eight bytes"),
         ),
     };
     verdict.of_kind(format!("{suite:#06x}"))

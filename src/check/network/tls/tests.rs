@@ -26,7 +26,7 @@ async fn a_sound_server_is_trusted_and_refuses_what_is_weak() {
             (true, sent, "P-256")
         );
         assert_eq!(certificate.ends, Some(4_102_444_800));
-        for refused in [shown.legacy, shown.weak, shown.unprotected, shown.hybrid] {
+        for refused in [shown.legacy, shown.weak, shown.unprotected, shown.short, shown.hybrid] {
             assert!(refused.as_ref().is_ok_and(Answer::refuses), "{refused:?}");
         }
     }
@@ -66,15 +66,31 @@ async fn an_old_version_is_seen_though_we_do_not_speak_it() {
 #[tokio::test]
 async fn every_suite_that_should_be_refused_is_offered() {
     let authority = Authority::new();
-    for (suite, unprotected) in
-        [(0x0002, true), (0x003b, true), (0x0018, true), (0xc0a0, false), (0x00be, false), (0x0004, false)]
-    {
+    for (suite, unprotected) in [
+        (0x0002, true),
+        (0x003b, true),
+        (0x0018, true),
+        (0xc0a0, false),
+        (0xc0ae, false),
+        (0x00be, false),
+        (0x0004, false),
+    ] {
         let shown = look_at(agreeing(suite).await, "127.0.0.1", &authority).await;
         let picked = Ok(Answer::Picked { version: hello::TLS12, suite, group: None });
         assert_eq!(shown.unprotected == picked, unprotected, "{suite:#06x}");
         assert_eq!(shown.weak == picked, !unprotected, "{suite:#06x}");
+        assert!(shown.short.as_ref().is_ok_and(Answer::refuses), "{:?}", shown.short);
         assert_eq!(shown.legacy, picked, "of an old server any of them");
     }
+}
+
+/// A server of TLS 1.3 that takes tags of eight bytes is seen by the one offer that has them.
+#[tokio::test]
+async fn the_suite_of_tls_1_3_with_short_tags_is_offered() {
+    let authority = Authority::new();
+    let shown = look_at(agreeing(hello::SHORT_TAGS).await, "127.0.0.1", &authority).await;
+    assert!(matches!(shown.short, Ok(Answer::Picked { suite: hello::SHORT_TAGS, .. })), "{:?}", shown.short);
+    assert!(shown.weak.as_ref().is_ok_and(Answer::refuses), "{:?}", shown.weak);
 }
 
 #[tokio::test]
