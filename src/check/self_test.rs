@@ -5,6 +5,7 @@
 
 mod listeners;
 mod sandbox;
+mod stored;
 
 use super::catalogue::{Area, Catalogue, Check};
 use super::finding::{Seen, State, Verdict};

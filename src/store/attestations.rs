@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
 
 use super::{Recorded, Store, reading, record, transaction};
@@ -22,6 +23,15 @@ pub struct AttestationRow {
 }
 
 impl AttestationRow {
+    /// What the trail is told of it. The name and what shows it stay in the database: the trail keeps no words that name
+    /// people.
+    pub fn event(&self) -> Event {
+        Event::new(EventCode::TaskAttested)
+            .subject(&self.task)
+            .detail("attestation", &self.id)
+            .detail("digest", self.digest())
+    }
+
     /// SHA-256 of all of it, as the trail's record has it: nobody changes a word or a time of it unseen.
     pub fn digest(&self) -> String {
         let all = serde_json::json!([self.id, self.task, self.by_whom, self.evidence, self.at]);

@@ -2,20 +2,20 @@
 //! thing changed. Never: anything outside of its folder, or a program.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use super::{Proof, Stage, Trial, Tried};
+use super::{Proof, Stage, Trial, Tried, stored};
 use crate::ambient::{Clock, Dice};
-use crate::check::{Request, Rule, Runs, Unseen, Verdict, config, data};
+use crate::check::{Request, Rule, Runs, Unseen, Verdict, config};
 use crate::config::{Purpose, Sources, master_key};
 use crate::reading::io_cause;
-use crate::store::Store;
 
 /// Fit for every profile: of a server of other people's data.
-const CONFIGURATION: &str = r#"[server]
+pub(super) const CONFIGURATION: &str = r#"[server]
 public_url = "https://music.example.org"
 security_contact = "mailto:security@example.org"
 allowed_origins = []
@@ -55,8 +55,6 @@ enum Change {
     File(&'static str, &'static str),
     /// A file has this mode.
     Mode(&'static str, u32),
-    /// A page of a file is overwritten.
-    Page(&'static str),
 }
 
 /// A check, what is wrong, and what shows it.
@@ -151,10 +149,6 @@ const CONFIGURED: &[Changed] = &[
     ("SMC3013", "cookies go over plain HTTP", Change::Words(&[("https://music", "http://music")])),
 ];
 
-/// Changes that a look into the database sees.
-const STORED: &[Changed] =
-    &[("SMC5001", "pages of the database are overwritten", Change::Page("data/spotify-mcp.db"))];
-
 /// Tries every check that files can show, and says of each of these trials what it stands on.
 pub(super) async fn try_all(stage: &Stage<'_>, (folder, dice): (&Path, &Dice), trials: &mut [Trial]) {
     let key = master_key::generate(dice);
@@ -165,23 +159,19 @@ pub(super) async fn try_all(stage: &Stage<'_>, (folder, dice): (&Path, &Dice), t
             trial.take((change.1, Proof::Files), desk.without_folder(tried));
         }
     }
-    for change in STORED {
-        if let Some(trial) = trials.iter_mut().find(|trial| trial.id == change.0 && !trial.is_off) {
-            let tried = desk.on_database(stage, change).await;
-            trial.take((change.1, Proof::Files), desk.without_folder(tried));
-        }
-    }
+    stored::try_all(stage, &desk, trials).await;
 }
 
-struct Desk<'a> {
-    folder: &'a Path,
-    dice: &'a Dice,
+/// The folder, and what is written to it.
+pub(super) struct Desk<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) dice: &'a Dice,
     key: &'a str,
 }
 
 impl Desk<'_> {
     /// The folder is gone when its name is read.
-    fn without_folder(&self, tried: Tried) -> Tried {
+    pub(super) fn without_folder(&self, tried: Tried) -> Tried {
         let folder = self.folder.display().to_string();
         let plain = |mut verdict: Verdict| {
             verdict.observed = verdict.observed.replace(&folder, "FOLDER");
@@ -202,26 +192,27 @@ impl Desk<'_> {
         both(said)
     }
 
-    async fn on_database(&self, stage: &Stage<'_>, (id, _, change): &Changed) -> Tried {
-        let mut said = Vec::new();
-        for change in [None, Some(change)] {
-            let request = self.set_out(stage, None)?;
-            let url = request.loaded.as_far_as_valid().storage.url.expose().to_owned();
-            let store = Store::open(&url).await.map_err(|error| Unseen::because(error.what))?;
-            store.close().await;
-            change.map_or(Ok(()), |change| self.make(change)).map_err(|error| unwritten(&error))?;
-            let facts = data::gather(&request, Runs { command: false }).await;
-            said.push(judged(stage, data::RULES, id, &facts)?);
-        }
-        both(said)
-    }
-
     /// Everything anew, with one thing changed or none.
     fn set_out(&self, stage: &Stage<'_>, change: Option<&Change>) -> Result<Request, Unseen> {
         self.write_all(change).map_err(|error| unwritten(&error))?;
+        self.request(stage, "server.toml", BTreeMap::new())
+    }
+
+    /// The same without a change.
+    pub(super) fn set_out_sound(&self) -> Result<(), Unseen> {
+        self.write_all(None).map_err(|error| unwritten(&error))
+    }
+
+    /// What is asked of a server with this file and environment.
+    pub(super) fn request(
+        &self,
+        stage: &Stage<'_>,
+        file: &str,
+        env: BTreeMap<String, OsString>,
+    ) -> Result<Request, Unseen> {
         let sources = Sources {
-            file: Some(self.folder.join("server.toml")),
-            env: BTreeMap::new(),
+            file: Some(self.folder.join(file)),
+            env,
             purpose: Purpose::Serve { sandbox: false, log_level_ends: false },
             ..Sources::default()
         };
@@ -274,20 +265,14 @@ impl Desk<'_> {
             Change::Mode(name, mode) => {
                 fs::set_permissions(self.folder.join(name), fs::Permissions::from_mode(*mode))
             }
-            Change::Page(name) => {
-                use std::io::{Seek as _, SeekFrom};
-                let mut file = fs::OpenOptions::new().write(true).open(self.folder.join(name))?;
-                file.seek(SeekFrom::Start(4096))?;
-                file.write_all(&[0x5a; 16 << 10])
-            }
         }
     }
 
-    fn filled(&self, text: &str) -> String {
+    pub(super) fn filled(&self, text: &str) -> String {
         text.replace("FOLDER", &self.folder.display().to_string()).replace("KEY", self.key)
     }
 
-    fn write(&self, name: &str, text: &str) -> std::io::Result<()> {
+    pub(super) fn write(&self, name: &str, text: &str) -> std::io::Result<()> {
         let path = self.folder.join(name);
         if path.exists() {
             fs::remove_file(&path)?;
@@ -296,7 +281,15 @@ impl Desk<'_> {
     }
 }
 
-fn unwritten(error: &std::io::Error) -> Unseen {
+/// Pages of a database in the midst of it.
+pub(super) fn overwrite(file: &Path) -> std::io::Result<()> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut file = fs::OpenOptions::new().write(true).open(file)?;
+    file.seek(SeekFrom::Start(4096))?;
+    file.write_all(&[0x5a; 16 << 10])
+}
+
+pub(super) fn unwritten(error: &std::io::Error) -> Unseen {
     Unseen::because(format!("its files cannot be written: {}", io_cause(error)))
 }
 
@@ -306,7 +299,12 @@ fn both(said: Vec<Vec<Verdict>>) -> Tried {
     Ok((sound, changed))
 }
 
-fn judged<F>(stage: &Stage<'_>, rules: &[Rule<F>], id: &str, facts: &F) -> Result<Vec<Verdict>, Unseen> {
+pub(super) fn judged<F>(
+    stage: &Stage<'_>,
+    rules: &[Rule<F>],
+    id: &str,
+    facts: &F,
+) -> Result<Vec<Verdict>, Unseen> {
     let rule = rules.iter().find(|rule| rule.id == id).zip(stage.catalogue.check(id));
     let (rule, check) = rule.ok_or_else(|| Unseen::because("there is no such rule"))?;
     Ok(stage.judged(check, rule, facts))

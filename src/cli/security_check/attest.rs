@@ -11,7 +11,7 @@ use crate::check::{Catalogue, Task};
 use crate::cli::Global;
 use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused, paragraph};
-use crate::domain::event::{Event, EventCode, clean};
+use crate::domain::event::clean;
 use crate::store::AttestationRow;
 
 /// How long a name and what shows it may be.
@@ -113,12 +113,7 @@ async fn record(
         at: desk.clock.now().millis(),
     };
     if !dry_run {
-        // The name and what shows it stay in the database: the trail keeps no words that name people.
-        let event = Event::new(EventCode::TaskAttested)
-            .subject(&task.id)
-            .detail("attestation", &row.id)
-            .detail("digest", row.digest());
-        desk.store.attest(&row, &[desk.stamp(event)]).await.map_err(|failure| broken(&failure))?;
+        desk.store.attest(&row, &[desk.stamp(row.event())]).await.map_err(|failure| broken(&failure))?;
     }
     let next = i64::from(task.every.days());
     let due = crate::ambient::Timestamp::from_millis(row.at + next * 86_400_000).rfc3339();

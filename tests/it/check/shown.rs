@@ -35,9 +35,11 @@ fn every_check_of_the_list_is_shown_both_ways() {
         all.map(|check| check["id"].as_str().unwrap()).collect()
     };
     let files = [
-        "SMC1001", "SMC1002", "SMC2002", "SMC2003", "SMC2004", "SMC2005", "SMC2006", "SMC2008", "SMC2010",
-        "SMC2011", "SMC2012", "SMC2013", "SMC2014", "SMC2015", "SMC2017", "SMC3001", "SMC3002", "SMC3008",
-        "SMC3011", "SMC3012", "SMC3013", "SMC5001",
+        "SMC1001", "SMC1002", "SMC1003", "SMC1005", "SMC1006", "SMC1007", "SMC1009", "SMC2001", "SMC2002",
+        "SMC2003", "SMC2004", "SMC2005", "SMC2006", "SMC2007", "SMC2008", "SMC2010", "SMC2011", "SMC2012",
+        "SMC2013", "SMC2014", "SMC2015", "SMC2017", "SMC3001", "SMC3002", "SMC3003", "SMC3008", "SMC3011",
+        "SMC3012", "SMC3013", "SMC5001", "SMC5005", "SMC5007", "SMC6001", "SMC6003", "SMC9001", "SMC9002",
+        "SMC9003", "SMC9004", "SMC9005", "SMC9006", "SMC9007", "SMC9008", "SMC9010",
     ];
     assert_eq!(on("files"), files, "{tried:#}");
     assert_eq!(on("listeners"), ["SMC4001", "SMC4002", "SMC4003", "SMC4017"], "{tried:#}");
