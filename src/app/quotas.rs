@@ -15,8 +15,10 @@ use crate::vault::Vault;
 
 /// How often it is read what other servers know.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// After how many looks calls are stored and counted together.
+/// After how many looks calls are stored and counted together, where nobody makes many.
 const LOOKS: u32 = 12;
+/// The least time between two times of counting together.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The window of a daily quota.
 const HOURS: i64 = 24;
 /// Whoever has not used an account for so long has no share of what others may need until they come back.
@@ -104,11 +106,22 @@ impl Quotas {
 
     /// Until told to stop, and once more then.
     pub(super) async fn run(self, vault: Vault, stop: CancellationToken) {
-        for round in 1u32.. {
-            let last = tokio::time::timeout(LOOK_EVERY, stop.cancelled()).await.is_ok();
+        let mut looks = 0u32;
+        loop {
+            let mut is_due = true;
+            let last = tokio::select! {
+                biased;
+                () = stop.cancelled() => true,
+                () = self.gate.news() => false,
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    looks = looks.wrapping_add(1);
+                    is_due = looks.is_multiple_of(LOOKS);
+                    false
+                }
+            };
             self.keep().await;
-            let done = match last || round.is_multiple_of(LOOKS) {
-                true => self.count_together().await.and(self.know_people(&vault).await),
+            let done = match is_due {
+                true => self.together(&vault).await,
                 false => self.look().await,
             };
             if let Err(failure) = done {
@@ -117,7 +130,18 @@ impl Quotas {
             if last {
                 return;
             }
+            if is_due {
+                // However much news there is, the database is not asked all the time.
+                tokio::time::sleep(PAUSE).await;
+            }
         }
+    }
+
+    /// What ran out, who made how many calls, and who is there: as all servers know it.
+    async fn together(&self, vault: &Vault) -> Result<(), Failure> {
+        self.look().await?;
+        self.count_together().await?;
+        self.know_people(vault).await
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::Bucket;
 use super::ledger::{Assumed, HourOfCalls, Ledger, Lesson, Used};
 use crate::ambient::Timestamp;
@@ -48,7 +50,10 @@ pub struct QuotaState {
 
 /// All of them. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct QuotaGate(Arc<Mutex<Books>>);
+pub struct QuotaGate {
+    books: Arc<Mutex<Books>>,
+    news: Arc<Notify>,
+}
 
 #[derive(Default)]
 struct Books {
@@ -88,7 +93,8 @@ impl QuotaGate {
     /// with others has [`Bucket::careful`] calls of a kind.
     pub fn assuming(calls: u64) -> Self {
         let assuming = if calls == 0 { Assuming::Careful } else { Assuming::All(calls) };
-        Self(Arc::new(Mutex::new(Books { assuming, ..Books::default() })))
+        let books = Arc::new(Mutex::new(Books { assuming, ..Books::default() }));
+        Self { books, news: Arc::default() }
     }
 
     /// Whether a call may be made; it is counted where it may.
@@ -98,8 +104,18 @@ impl QuotaGate {
     pub fn admit(&self, charge: &Charge, bucket: Bucket, now: Timestamp) -> Result<(), Held> {
         let mut books = self.lock();
         books.has_room((charge, bucket), 1, now)?;
-        books.ledger(&charge.pool, bucket).count(&charge.payer, now);
+        let people = books.people.get(&charge.pool).map_or(0, |people| people.len());
+        let ledger = books.ledger(&charge.pool, bucket);
+        ledger.count(&charge.payer, now);
+        if ledger.is_news(&charge.payer, people, now) {
+            self.news.notify_one();
+        }
         Ok(())
+    }
+
+    /// Waits until somebody has made so many calls that all servers should know.
+    pub async fn news(&self) {
+        self.news.notified().await;
     }
 
     /// Whether so many calls may be made: for what must not stop half way.
@@ -196,7 +212,7 @@ impl QuotaGate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Books> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,6 +18,9 @@ pub const BELIEVED: Duration = Duration::from_secs(14 * 86_400);
 /// How long calls must have been counted before their number says how large a quota is: the whole window.
 const WINDOW: Duration = Duration::from_secs(86_400);
 
+/// In so many parts of a share its calls become known to all servers.
+const PARTS: u64 = 8;
+
 /// What it taught that a quota ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lesson {
@@ -170,7 +173,25 @@ impl Ledger {
             Assumed::All(size) => Some(size),
             Assumed::Nothing | Assumed::Each(_) => None,
         };
-        self.lesson(now).and_then(|lesson| lesson.size).or(all)
+        // Less than is careful for one person is no size: something else used the quota up that day.
+        let least = match self.assumed {
+            Assumed::Each(each) => each,
+            Assumed::Nothing | Assumed::All(_) => 0,
+        };
+        self.lesson(now).and_then(|lesson| lesson.size).filter(|size| *size >= least).or(all)
+    }
+
+    /// Whether this payer has made another part of what so many people may have since their calls were stored: then all
+    /// servers should know, and this one who else is there.
+    pub(super) fn is_news(&self, payer: &str, people: usize, now: Timestamp) -> bool {
+        let share = match (self.known(now), self.assumed) {
+            (Some(size), _) => size / people.max(1) as u64,
+            (None, Assumed::Each(each)) => each,
+            (None, Assumed::Nothing | Assumed::All(_)) => return false,
+        };
+        let unstored =
+            self.hours.back().and_then(|(_, people)| people.get(payer)).map(|calls| calls.unstored);
+        unstored.is_some_and(|calls| calls.is_multiple_of((share / PARTS).max(1)))
     }
 
     /// Whether calls are counted together with other servers: it ran out lately, or something is taken for granted.
@@ -371,6 +392,8 @@ mod tests {
         ledger.recall(None, Some(Lesson { size: Some(100), at: NOON }));
         assert!(is_fair(&mut ledger, "ada", &both, NOON), "what was learned is better");
         assert_eq!(ledger.used("ada", &both, NOON), Used { made: 10, share: Some(50) });
+        ledger.learned = Some(Lesson { size: Some(9), at: NOON });
+        assert_eq!(ledger.used("ada", &both, NOON).share, Some(10), "so few is no size of a quota");
     }
 
     #[test]
@@ -414,6 +437,22 @@ mod tests {
             ledger.recall_calls(&stored);
         }
         assert_eq!((one.all(), two.all()), (9, 10), "and what is not stored yet stays");
+    }
+
+    #[test]
+    fn each_part_of_a_share_is_news() {
+        let ada: Arc<str> = "ada".into();
+        let mut ledger = Ledger::assuming(Assumed::All(64));
+        let mut news = 0;
+        for _ in 0..32 {
+            ledger.count(&ada, NOON);
+            news += usize::from(ledger.is_news("ada", 2, NOON));
+        }
+        assert_eq!(news, 8);
+        ledger.take_unstored(NOON);
+        (0..4).for_each(|_| ledger.count(&ada, NOON));
+        assert!(ledger.is_news("ada", 2, NOON) && !ledger.is_news("ben", 2, NOON));
+        assert!(!Ledger::default().is_news("ada", 2, NOON));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::front_door::api_keys::command;
+use crate::front_door::revoking::nodes::beside;
 use crate::support::database::{Place, at_both};
-use crate::support::listener::Listener;
+use crate::support::listener::{Era, Listener, speak};
 use crate::support::server::{Setup, TestServer};
 use spotify_mcp::spotify::sandbox::{CLIENT_ID, Fault, Filter, NewApp, PlaylistChange};
 
@@ -108,6 +109,11 @@ async fn a_quota_that_ran_out_is_open_again_when_spotify_said() {
     assert_eq!(server.asked(SEARCH, 429), 1);
 }
 
+/// Where a size that was learned counts though it is small, because the operator says that another one would.
+fn small(setup: Setup) -> Setup {
+    setup.env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000")
+}
+
 /// Stops the server, has it known that so many searches fit into a day and that none was made today, does this to the
 /// database, and starts it again.
 async fn learn(server: &mut TestServer, size: &str, further: &str) {
@@ -140,7 +146,7 @@ async fn answered(listener: &Listener, most: usize) -> (usize, String) {
 
 #[tokio::test]
 async fn whoever_used_more_than_a_share_leaves_the_rest_to_others() {
-    let mut server = Setup::default().start().await;
+    let mut server = small(Setup::default()).start().await;
     let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
     learn(&mut server, "22", "").await;
     search(&ben).await;
@@ -155,7 +161,7 @@ async fn whoever_used_more_than_a_share_leaves_the_rest_to_others() {
 #[tokio::test]
 async fn whoever_is_linked_and_came_by_lately_has_a_share_before_the_first_call() {
     at_both(async |place| {
-        let mut server = Setup::on(place).start().await;
+        let mut server = small(Setup::on(place)).start().await;
         let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
         let chiara = server.listener("chiara").await;
         let away = "UPDATE linked_accounts SET access_expires_at = access_expires_at - 700000
@@ -175,7 +181,7 @@ async fn whoever_is_linked_and_came_by_lately_has_a_share_before_the_first_call(
 #[tokio::test]
 async fn whoever_deletes_themselves_and_comes_back_has_the_same_share() {
     at_both(async |place| {
-        let mut server = Setup::on(place).start().await;
+        let mut server = small(Setup::on(place)).start().await;
         let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
         learn(&mut server, "20", "").await;
         assert_eq!((answered(&ada, 20).await.0, answered(&ben, 1).await.0), (10, 1));
@@ -245,6 +251,32 @@ async fn where_nothing_is_known_one_of_several_leaves_enough_and_one_alone_is_no
     let shares = status["accounts"][0]["app"]["shares"].as_array().unwrap();
     assert!(shares.contains(&json!({"calls": "search", "made": 200, "of": 200})), "{shares:?}");
     assert_eq!(answered(&ben, 30).await.0, 30);
+}
+
+/// Whether a search at this server is answered.
+async fn is_answered_at(origin: &str, who: &Listener) -> bool {
+    let request = who.client.http.post(format!("{origin}/mcp")).bearer_auth(&who.pair().access);
+    let params = json!({"name": "search_tracks", "arguments": {"query": "rain", "limit": 1}});
+    let answer = speak(request, Era::Modern, "tools/call", params).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    answer["result"]["isError"] == false
+}
+
+#[tokio::test]
+async fn a_share_is_one_on_all_servers_and_newcomers_have_theirs_at_once() {
+    let Some(place) = Place::postgres().await else { return };
+    let server = Setup::on(place).env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "96").start().await;
+    let (_other, origin) = beside(&server, None).await;
+    // Nobody was there when the servers were started.
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let mut had = 0;
+    for _ in 0..90 {
+        for at in [&server.origin, &origin] {
+            had += usize::from(is_answered_at(at, &ada).await);
+        }
+    }
+    assert!((48..84).contains(&had), "{had} of 48");
+    assert!(is_answered_at(&server.origin, &ben).await && is_answered_at(&origin, &ben).await);
 }
 
 #[tokio::test]
