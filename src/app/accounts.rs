@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::App;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::LinkPageId;
@@ -10,9 +12,13 @@ use crate::domain::linking::Alias;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
 use crate::store::{Link, LinkPage, Renamed};
+use crate::vault::turns::{LIVES, Turn};
 
 /// How long a one-time page waits to be opened.
 pub const LINK_PAGE_LIFE: Duration = Duration::from_secs(10 * 60);
+/// How long whoever disconnects an account waits for a change that is being written with it: longer than one is believed
+/// in whose server has died.
+const TURN_WITHIN: Duration = LIVES.saturating_add(Duration::from_secs(2));
 
 /// Who does something, as an event without a code would say it: from where, through which client, in which request.
 pub type Told<'a> = dyn Fn(EventCode) -> Event + Send + Sync + 'a;
@@ -22,6 +28,15 @@ impl App {
     pub fn is_lost(&self, link: &Link) -> bool {
         let in_use = self.vault.apps().in_use(&link.app, link.own_app.is_some());
         link.reconnect.is_some() || !in_use
+    }
+
+    /// The turn of this person's next change: nothing of theirs is written at Spotify while somebody has it. `None` where
+    /// one that is under way does not end in time.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn turn_of(&self, user: &UserId) -> Result<Option<Turn>, Failure> {
+        self.vault.turn(user, Instant::now() + TURN_WITHIN).await
     }
 
     /// Opens a one-time page on which this person may link another account; `None` where the person is gone.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Dice};
@@ -14,7 +15,7 @@ use crate::app::{App, Mode};
 use crate::config::LogFormat;
 use crate::domain::event::{Event, EventCode};
 use crate::failure::Failure;
-use crate::http::{Http, Listening, ServeError, front, listen};
+use crate::http::{FINISH_WITHIN, Http, Listening, ServeError, front, listen};
 use crate::mcp::{HttpPolicy, Linked, McpDeps, OfApp, Server};
 
 use super::control::Control;
@@ -143,7 +144,7 @@ async fn serve(
             serve_stdio::Ended::Failed(failure) => internal(failure),
         }),
         Some(listening) => {
-            let http = Arc::new(Http::new(app.clone(), Some(server), None));
+            let http = Arc::new(Http::new(app.clone(), Some(server.clone()), None));
             let listening = listening.secured(renewal.as_ref().map(|renewal| renewal.tls.clone()));
             if let Some(hangup) = hangup {
                 let told = Arc::new(Notify::new());
@@ -155,8 +156,9 @@ async fn serve(
                 tasks.spawn(reloader.keep(hangup, control(&app), tasks_stop.clone()));
             }
             spawn_metrics(metrics, &http, &mut tasks, &tasks_stop);
+            tasks.spawn(stop_in_lockdown(app.clone(), server.clone(), tasks_stop.clone()));
             announce(&app, &listening, sandbox.as_ref(), &output).await;
-            over_http(&http, listening, calls_stop).await.map_err(internal)
+            over_http((&http, &server), listening, calls_stop).await.map_err(internal)
         }
     };
     tasks_stop.cancel();
@@ -210,9 +212,19 @@ fn spawn_metrics(
     }
 }
 
+/// Ends changes that are under way whenever a lockdown begins.
+async fn stop_in_lockdown(app: Arc<App>, server: Server, stop: CancellationToken) {
+    let mut lockdown = app.revocation.lockdown();
+    while let Some(Ok(())) = stop.run_until_cancelled(lockdown.changed()).await {
+        if *lockdown.borrow_and_update() {
+            server.stop_changes();
+        }
+    }
+}
+
 /// Serves until a signal, then drains: not ready, a pause for load balancers, calls in flight finish.
 async fn over_http(
-    http: &Arc<Http>,
+    (http, server): (&Arc<Http>, &Server),
     listening: Listening,
     calls_stop: CancellationToken,
 ) -> Result<(), Failure> {
@@ -226,10 +238,13 @@ async fn over_http(
     let drained = async {
         tokio::time::sleep(http.app.config.server.drain).await;
         stop.cancel();
-        (&mut serving).await
+        let finish = Instant::now() + FINISH_WITHIN;
+        let _served = (&mut serving).await;
+        // Those that nobody waits for any more as well.
+        server.changes_end(finish.saturating_duration_since(Instant::now())).await;
     };
     tokio::select! {
-        _ = drained => {}
+        () = drained => {}
         () = told_to_stop(&mut term, &mut int) => tracing::warn!("told to stop again: not waiting for calls in flight"),
     }
     calls_stop.cancel();

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::domain::ids::RequestId;
 use crate::domain::{ClientId, ScopeSet, UserId};
 use crate::failure::{During as _, Failure};
-use crate::http::{Http, LocalLogin, listen, login_front};
+use crate::http::{FINISH_WITHIN, Http, LocalLogin, listen, login_front};
 use crate::mcp::stdio::{CLIENT, LocalCaller, run as run_protocol};
 use crate::mcp::{Caller, Server};
 use crate::store::Link;
@@ -36,6 +36,11 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Ended> {
         () = locked(app) => Err(Ended::LockedDown),
     };
     local.stop.cancel();
+    // What has begun goes to its end though nobody reads the answer any more, but for a lockdown.
+    match served {
+        Err(Ended::LockedDown) => server.stop_changes(),
+        _ => server.changes_end(FINISH_WITHIN).await,
+    }
     served
 }
 

@@ -97,9 +97,7 @@ pub fn removal(rows: &[String], goes: &[bool]) -> Result<Edit, NoWay> {
     if unwritable > 0 {
         return rewritten.map_err(|_| NoWay::Unwritable(unwritable));
     }
-    let mut steps: Vec<Step> =
-        names.chunks(BATCH).map(|names| Step::Delete(names.iter().copied().cloned().collect())).collect();
-    steps.extend(insertions(&target, &back));
+    let steps = in_portions(rows, &going, &names);
     let careful = Edit { steps, rewritten: back.iter().filter(|back| **back).count() };
     match rewritten {
         Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => Ok(whole),
@@ -120,6 +118,21 @@ fn names_of<'a>(rows: &'a [String], going: &impl Fn(usize) -> bool) -> Option<Ve
         }
     }
     Some(names)
+}
+
+/// A portion of the names goes, and what stays of it comes back before the next one goes: in between no more is away.
+fn in_portions(rows: &[String], going: &impl Fn(usize) -> bool, names: &[&String]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut rows: Vec<(&String, bool)> = rows.iter().enumerate().map(|(at, row)| (row, going(at))).collect();
+    for portion in names.chunks(BATCH) {
+        steps.push(Step::Delete(portion.iter().copied().cloned().collect()));
+        let portion: HashSet<&String> = portion.iter().copied().collect();
+        rows.retain(|(row, goes)| !(*goes && portion.contains(row)));
+        let back: Vec<bool> = rows.iter().map(|(row, _)| portion.contains(row)).collect();
+        let there: Vec<&String> = rows.iter().map(|(row, _)| *row).collect();
+        steps.extend(insertions(&there, &back));
+    }
+    steps
 }
 
 /// The way that writes everything anew.
@@ -278,6 +291,21 @@ mod tests {
         assert!(edit.steps.iter().all(|step| match step {
             Step::Delete(names) | Step::Insert(_, names) | Step::Replace(names) => names.len() <= BATCH,
         }));
+    }
+
+    #[test]
+    fn no_more_than_one_portion_is_away_at_any_time() {
+        let rows: Vec<String> = (0..600).map(|n| format!("spotify:track:{}", n % 300)).collect();
+        let goes: Vec<bool> = (0..600).map(|n| n >= 300).collect();
+        let edit = removal(&rows, &goes).unwrap();
+        assert_eq!((edit.steps.len(), edit.rewritten), (6, 300));
+        let mut now = rows.clone();
+        for step in &edit.steps {
+            step.done_to(&mut now);
+            let there: HashSet<&String> = now.iter().collect();
+            assert!(there.len() >= 300 - BATCH, "{}", there.len());
+        }
+        assert_eq!(now, rows[..300]);
     }
 
     #[test]

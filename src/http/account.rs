@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::oauth::{Params, Visitor, cookies, sessions, tickets};
 use crate::store::{BrowserSession, ConnectedClient, Link};
 use crate::vault::OWN_APP_REFUSED;
+use crate::vault::turns::Turn;
 use crate::web::{
     Account, ClientRow, Done, LinkRow, LinkState, Notice, Problem, SessionRow, Untrusted, account,
     delete_data, deletion_confirmed, notice, routes,
@@ -79,7 +80,13 @@ pub(super) async fn disconnect(
     let Some(link) = form.get("link").and_then(|id| id.parse().ok()) else {
         return page(&http, Problem::NotFound, &visitor).into_response();
     };
+    // Never from under a change that is being written with it.
+    let turn = match turn_of(&http, &session, &visitor).await {
+        Ok(turn) => turn,
+        Err(refused) => return refused,
+    };
     let gone = http.app.unlink(&session.user, &link, &|code| by(code, &session, &visitor)).await;
+    turn.end().await;
     finish(&http, gone, Done::Disconnected, &visitor).await
 }
 
@@ -155,6 +162,10 @@ pub(super) async fn delete(
         let csrf = form.get("csrf").unwrap_or_default();
         return delete_data(&http.site, csrf, true).into_response();
     }
+    let _turn = match turn_of(&http, &session, &visitor).await {
+        Ok(turn) => turn,
+        Err(refused) => return refused,
+    };
     let app = &http.app;
     let event = by(EventCode::UserDeleted, &session, &visitor);
     match app.store.delete_user(&session.user, app.now(), &[app.stamp(event)]).await {
@@ -163,6 +174,15 @@ pub(super) async fn delete(
             goodbye(&http, Notice::Deleted)
         }
         Err(failure) => failed_page(&http, &failure, &visitor),
+    }
+}
+
+/// Waits for a change of this person's that is being written.
+async fn turn_of(http: &Http, session: &BrowserSession, visitor: &Visitor) -> Result<Turn, Response> {
+    match http.app.turn_of(&session.user).await {
+        Ok(Some(turn)) => Ok(turn),
+        Ok(None) => Err(page(http, Problem::ChangeUnderWay, visitor).into_response()),
+        Err(failure) => Err(failed_page(http, &failure, visitor)),
     }
 }
 

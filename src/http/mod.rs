@@ -57,7 +57,7 @@ use crate::web::{Site, assets, routes};
 
 pub use front::Front;
 pub use renewal::Renewal;
-pub use serve::{Listening, ServeError, listen};
+pub use serve::{FINISH_WITHIN, Listening, ServeError, listen};
 pub use tls::Tls;
 pub use visitor::Peer;
 

@@ -17,7 +17,7 @@ use super::speak::{Answers, Speaker};
 use super::tls::Tls;
 
 /// Calls in flight may take this long after the drain began (product.md 7).
-const FINISH_WITHIN: Duration = Duration::from_secs(25);
+pub const FINISH_WITHIN: Duration = Duration::from_secs(25);
 
 /// Wait after a failed accept (out of file descriptors), so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(100);

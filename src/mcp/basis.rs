@@ -3,16 +3,21 @@
 //! does not go on either.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::service::NotServed;
 use super::session;
 use crate::app::{McpSessions, NoSession};
 use crate::domain::mcp_session::Owner;
+
+/// After how long a credential is asked again that could not be.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What showed who calls.
 pub trait Credential: Send + Sync + 'static {
@@ -21,6 +26,29 @@ pub trait Credential: Send + Sync + 'static {
 
     /// Changes whenever something has ended anywhere, or may have.
     fn news(&self) -> watch::Receiver<u64>;
+}
+
+/// The credential of a request, for what goes on after it: put into its extensions.
+#[derive(Clone)]
+pub(super) struct StandsOn(pub(super) Arc<dyn Credential>);
+
+impl StandsOn {
+    /// Waits until it has ended; one that cannot be asked for the moment ends nothing that has begun.
+    pub(super) async fn ended(self) {
+        let mut news = self.0.news();
+        loop {
+            if news.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            loop {
+                match self.0.still_good().await {
+                    Ok(()) => break,
+                    Err(NotServed::Undecided) => sleep(AGAIN).await,
+                    Err(_) => return,
+                }
+            }
+        }
+    }
 }
 
 /// The credential and the session of one request.
@@ -131,7 +159,7 @@ pub(super) mod tests {
         let hand = Hand::new();
         let mut basis = Basis::of(hand.clone());
         hand.tell();
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(30), basis.gone()).await;
+        let waited = tokio::time::timeout(Duration::from_millis(30), basis.gone()).await;
         assert!(waited.is_err(), "somebody else's end");
         hand.end();
         hand.tell();

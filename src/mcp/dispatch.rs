@@ -20,6 +20,7 @@ use super::tools::{Answer, Arguments, Context, ToolError, ToolSpec};
 use crate::domain::event::{Event, EventCode};
 use crate::policy::{ToolClass, ToolPolicy};
 use crate::telemetry::metrics::Figure;
+use crate::vault::turns::Turn;
 
 /// So much of a call's time is left to say that its turn did not come.
 const SPARE: Duration = Duration::from_secs(5);
@@ -107,8 +108,11 @@ pub(super) async fn call(
     let work = |deadline| {
         let context = Context { server, caller, deadline, used: &used, asking, going };
         async move {
-            let _turn = turn(call, server, deadline).await?;
+            let turn = turn(call, server, deadline).await?;
             let answered = several::run(context, tool, arguments).await;
+            if let Some((Some(turn), _here)) = turn {
+                turn.end().await;
+            }
             let answered = answered.map(|answer| answer.remarking(&going.remarks()));
             asking.take().map_or_else(|| answered.map(Said::Answer), |question| Ok(Said::Asks(question)))
         }
@@ -120,18 +124,22 @@ pub(super) async fn call(
     })
 }
 
-/// Waits until no other change of the person is under way; at once where the call changes nothing that lasts.
+/// Waits until no other change of the person is under way, here and on other servers; at once where the call changes
+/// nothing that lasts.
 async fn turn(
     call: Call<'_>,
     server: &Inner,
     deadline: Instant,
-) -> Result<Option<OwnedMutexGuard<()>>, ToolError> {
+) -> Result<Option<(Option<Turn>, OwnedMutexGuard<()>)>, ToolError> {
     if call.policy.is_none_or(|policy| policy.class != ToolClass::Change) {
         return Ok(None);
     }
     let until = deadline.checked_sub(SPARE).unwrap_or(deadline);
-    let turn = timeout_at(until, server.turns.of(&call.caller.user)).await;
-    turn.map(Some).map_err(|_| ToolError::busy())
+    let user = &call.caller.user;
+    let here = timeout_at(until, server.turns.of(user)).await.map_err(|_| ToolError::busy())?;
+    let Some(changes) = server.upstream.changes() else { return Ok(Some((None, here))) };
+    let turn = changes.turn(user, until).await.map_err(|failure| ToolError::internal(&failure))?;
+    Ok(Some((Some(turn.ok_or_else(ToolError::busy)?), here)))
 }
 
 /// Does the work of a call, given its deadline, between all that stands around a call.

@@ -1,32 +1,47 @@
 //! How far a call goes: until whoever called wants no more of it, or its time is up. What has begun to write goes to the
-//! end of it nevertheless: a list that is left half written is worse than a change nobody waits for, which can be undone.
+//! end of it nevertheless: a list that is left half written is worse than a change nobody waits for, which can be undone. Only
+//! where its credential, its person or the server is closed does it end between two requests, as one that was broken off.
 //!
-//! One change of a person at a time, in this process: two that write the same list would mangle it.
+//! One change of a person at a time: two that write the same list would mangle it. Here is the turn in this process; the one
+//! on all servers is the vault's.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Ended;
 use crate::domain::UserId;
+use crate::spotify::Pressing;
 
 /// So much longer than a call may take what it has begun to write.
 pub(crate) const GRACE: Duration = Duration::from_secs(180);
+/// So long before the end of that nothing waits for our own limits any more.
+const LAST: Duration = Duration::from_secs(60);
+
+/// Nothing of it presses.
+const RESTS: u8 = 0;
+/// It mends what was broken off, or proves what was done.
+const MENDS: u8 = 1;
+/// It is in the middle of what must not be left so.
+const GOES_ON: u8 = 2;
 
 /// How far one call goes.
 #[derive(Debug, Default)]
 pub(crate) struct Going {
     unwanted: CancellationToken,
+    /// Its credential, its person or the server is closed.
+    closed: CancellationToken,
     begun: AtomicBool,
     remarks: std::sync::Mutex<Vec<String>>,
+    presses: AtomicU8,
 }
 
 impl Going {
@@ -56,9 +71,49 @@ impl Going {
         self.begun.load(Ordering::Relaxed)
     }
 
+    /// Nothing more is asked for it, though it has begun: it ends where it is.
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+
     /// Whether nothing more is to be asked of Spotify.
     pub(crate) fn is_over(&self) -> bool {
-        !self.has_begun() && self.unwanted.is_cancelled()
+        self.closed.is_cancelled() || (!self.has_begun() && self.unwanted.is_cancelled())
+    }
+
+    /// Waits; not where it is closed meanwhile.
+    pub(crate) async fn pause(&self, wait: Duration) {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = self.closed.cancelled() => {}
+        }
+    }
+
+    /// From now on no share of a quota refuses what it asks of Spotify.
+    pub(crate) fn mend(&self) {
+        self.presses.store(MENDS, Ordering::Relaxed);
+    }
+
+    /// From now on nothing of ours refuses it, and what passes is waited out.
+    pub(crate) fn go_on(&self) {
+        self.presses.store(GOES_ON, Ordering::Relaxed);
+    }
+
+    /// Whether what passes is waited out.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.presses.load(Ordering::Relaxed) == GOES_ON
+    }
+
+    /// How the requests of a call press whose time is up then.
+    pub(crate) fn pressing(&self, deadline: Instant) -> Pressing {
+        match self.presses.load(Ordering::Relaxed) {
+            RESTS => Pressing::Not,
+            MENDS => Pressing::Mends,
+            _ => {
+                let ends = self.ends_at(deadline);
+                Pressing::GoesOn(ends.checked_sub(LAST).unwrap_or(ends))
+            }
+        }
     }
 
     /// When a call ends whose time is up then.
@@ -127,7 +182,7 @@ mod tests {
         let going = Going::default();
         let work = async {
             going.begin();
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
             2
         };
         going.unwanted.cancel();

@@ -4,6 +4,7 @@
 //! answer for an authenticated endpoint (2026-07-28, caching). No method runs without a [`Caller`].
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,10 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::asking::{Asking, Question, offers_of};
+use super::basis::StandsOn;
 use super::caller::Caller;
 use super::dispatch::{self, Called, Ended};
 use super::going::Going;
@@ -113,17 +114,33 @@ impl Handler {
         (caller, asking): (&Arc<Caller>, Asking),
         tool: &'static ToolSpec,
         arguments: Arguments,
-        cancelled: &CancellationToken,
+        context: &RequestContext<RoleServer>,
     ) -> Result<Called, ErrorData> {
-        let unwanted = cancelled.child_token();
+        let unwanted = context.ct.child_token();
         let going = Going::until(unwanted.clone());
         if self.server.policies.of(tool.name).is_none_or(|policy| policy.class == ToolClass::Look) {
             return dispatch::call(&self.server, (caller, &asking), tool, arguments, &going).await;
         }
         let _unwanted_when_dropped = unwanted.drop_guard();
         let (server, caller) = (self.server.clone(), caller.clone());
-        let work = async move { dispatch::call(&server, (&caller, &asking), tool, arguments, &going).await };
-        match timeout(self.server.tool_deadline + LAST_WORDS, tokio::spawn(work.in_current_span())).await {
+        let (stands_on, mut stops) = (stands_on(context), self.server.stops.subscribe());
+        let work = async move {
+            let mut called = pin!(dispatch::call(&server, (&caller, &asking), tool, arguments, &going));
+            tokio::select! {
+                biased;
+                called = &mut called => return called,
+                () = ended(stands_on) => {}
+                _ = stops.changed() => {}
+            }
+            going.close();
+            called.await
+        };
+        match timeout(
+            self.server.tool_deadline + LAST_WORDS,
+            self.server.changes.spawn(work.in_current_span()),
+        )
+        .await
+        {
             Ok(ended) => ended.unwrap_or_else(|_| Err(dispatch::broken(tool.name))),
             Err(_) => Ok(Called::Done(dispatch::result(&self.server, Err(ToolError::still_writing())))),
         }
@@ -190,6 +207,18 @@ fn no_resource(uri: &str) -> ErrorData {
 /// Who made a request over HTTP.
 pub(super) fn caller_of(context: &RequestContext<RoleServer>) -> Option<&Arc<Caller>> {
     context.extensions.get::<http::request::Parts>()?.extensions.get()
+}
+
+/// What a request over HTTP stands on.
+fn stands_on(context: &RequestContext<RoleServer>) -> Option<StandsOn> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get().cloned()
+}
+
+async fn ended(stands_on: Option<StandsOn>) {
+    match stands_on {
+        Some(stands_on) => stands_on.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Who asks the person behind a call of a 2025-era client while it runs.
@@ -323,12 +352,12 @@ impl ServerHandler for Handler {
         let asking = asking(&request, &context, asker.as_ref());
         let arguments = request.arguments.unwrap_or_default();
         let again = asker.as_ref().map(|_| arguments.clone());
-        match self.call((&caller, asking), tool, arguments, &context.ct).await? {
+        match self.call((&caller, asking), tool, arguments, &context).await? {
             Called::Done(result) => Ok(result.into()),
             Called::Asks(question) => match asker.zip(again) {
                 Some((asker, arguments)) => {
                     let asking = Asking::replied(&question, asker.ask(&question).await);
-                    let called = self.call((&caller, asking), tool, arguments, &context.ct).await?;
+                    let called = self.call((&caller, asking), tool, arguments, &context).await?;
                     let Called::Done(result) = called else { return Err(unaskable("asked twice")) };
                     Ok(result.into())
                 }

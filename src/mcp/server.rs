@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rmcp::ServerHandler;
 use rmcp::model::{Implementation, MetaObject, ServerCapabilities, ServerConfig, Tool};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
 
 use super::NAME;
 use super::book::AccountBook;
@@ -63,6 +66,9 @@ const ALWAYS: &str = " Positions of rows count from 0. Names and descriptions in
     Texts name things by URI: spotify:track:ID is at https://open.spotify.com/track/ID, as url says; give the person \
     the link. Say that the data is from Spotify.";
 
+/// How long the request is waited for after which a change ends.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
+
 /// What the server needs.
 pub struct McpDeps {
     /// The Web API.
@@ -115,6 +121,10 @@ pub(super) struct Inner {
     pub(super) tool_deadline: Duration,
     /// Whose change is under way.
     pub(super) turns: Turns,
+    /// Changes under way, whoever still waits for them.
+    pub(super) changes: TaskTracker,
+    /// Changes where they are to end between two requests.
+    pub(super) stops: watch::Sender<u64>,
     pub(super) reconnect_url: String,
     /// The page on which another account is linked, without its id.
     pub(super) link_url: String,
@@ -173,6 +183,8 @@ impl Server {
             api_timeout: deps.api_timeout,
             tool_deadline: deps.tool_deadline,
             turns: Turns::default(),
+            changes: TaskTracker::new(),
+            stops: watch::channel(0).0,
             reconnect_url: format!("{}/auth/login", deps.public_url.trim_end_matches('/')),
             link_url: format!("{}/account/link", deps.public_url.trim_end_matches('/')),
             stamp: stamp_of(&about.server_info),
@@ -188,6 +200,26 @@ impl Server {
     /// The counts of calls since they were last taken.
     pub fn usage(&self) -> &UsageCounters {
         &self.inner.usage
+    }
+
+    /// Waits for so long until no change is under way any more. What is not done then ends between two requests, as one that
+    /// was broken off, and has its entry in the journal.
+    pub async fn changes_end(&self, within: Duration) {
+        let changes = &self.inner.changes;
+        changes.close();
+        if timeout(within.saturating_sub(LAST_REQUEST), changes.wait()).await.is_err() {
+            self.stop_changes();
+            let _ended = timeout(LAST_REQUEST, changes.wait()).await;
+        }
+    }
+
+    /// Ends all changes that are under way between two requests.
+    pub fn stop_changes(&self) {
+        let changes = self.inner.changes.len();
+        if changes > 0 {
+            tracing::warn!(changes, "changes are broken off: undo_change brings back what was there before");
+        }
+        self.inner.stops.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 

@@ -17,7 +17,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::basis::{Basis, Credential};
+use super::basis::{Basis, Credential, StandsOn};
 use super::caller::{Caller, ExpectedDigest};
 use super::cancel::{Cancellable, Key};
 use super::http_policy::{HttpPolicy, Origins};
@@ -150,6 +150,7 @@ impl Server {
             return Err(NotServed::OtherBody);
         }
         // A body may take its time, and the credential may have ended meanwhile.
+        parts.extensions.insert(StandsOn(credential.clone()));
         let basis = Basis::of(credential);
         basis.still_good().await?;
         let message = match message::read(&body) {

@@ -19,6 +19,13 @@ use crate::store::{Link, Store};
 use crate::vault::changes::Changes;
 use crate::vault::{CallError, Vault};
 
+/// How long a change that has begun waits before it asks again, where nobody says; twice as long each time.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest of these.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// It does not ask again with less time left.
+const LEAST: Duration = Duration::from_secs(5);
+
 /// One call of the Web API, repeatable with another token.
 pub type Work<'a> = Box<dyn Fn(AccessToken) -> BoxFuture<'a, Result<(), ApiError>> + Send + Sync + 'a>;
 
@@ -113,8 +120,31 @@ impl Session<'_> {
         ToolError::upstream(error, About { reconnect_url: self.reconnect_url, link: self.about.get() })
     }
 
-    /// The same with the error as it came, for those who decide by it; [`Self::told`] says it.
+    /// The same with the error as it came, for those who decide by it; [`Self::told`] says it. In the middle of a change
+    /// that must not be left so, what passes is waited out: where certainly nothing was done, it is asked again.
     pub(crate) async fn attempt<T, F, Fut>(&self, work: F) -> Result<T, CallError>
+    where
+        T: Send,
+        F: Fn(AccessToken) -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T, ApiError>> + Send,
+    {
+        let mut pause = PAUSE;
+        loop {
+            let error = match self.attempted(&work).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let wait = passing(&error).filter(|_| self.going.goes_on());
+            let wait = wait.map(|told| told.unwrap_or_default().max(pause));
+            match wait.filter(|wait| *wait + LEAST < self.writing_time_left()) {
+                Some(wait) => self.going.pause(wait).await,
+                None => return Err(error),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn attempted<T, F, Fut>(&self, work: &F) -> Result<T, CallError>
     where
         T: Send,
         F: Fn(AccessToken) -> Fut + Send + Sync,
@@ -127,10 +157,10 @@ impl Session<'_> {
         // The door is one object for answers of every type: the answer takes a side exit. The call's future is made
         // where it stays, in the box: it is large, and moving it costs as much as the rest of this.
         let answer = Mutex::new(None);
-        let (exit, work) = (&answer, &work);
+        let (exit, pressing) = (&answer, self.going.pressing(self.deadline));
         let work: Work<'_> = Box::new(move |token| {
             Box::pin(async move {
-                let value = work(token).await?;
+                let value = work(token.pressing(pressing)).await?;
                 *exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                 Ok(())
             })
@@ -169,10 +199,36 @@ impl Session<'_> {
         self.going.ends_at(self.deadline).saturating_duration_since(Instant::now())
     }
 
-    /// Whether so many calls of the Web API, each as slow as the slowest so far, fit into what a change may take.
-    pub(crate) fn has_time_to_write(&self, calls: usize) -> bool {
+    /// Whether so many writes, each as slow as the slowest call so far and as writes were lately, fit into what a change may
+    /// take, where they have to wait so long for their turns.
+    pub(crate) fn has_time_to_write(&self, calls: usize, turns: Duration) -> bool {
         let slowest = Duration::from_millis(self.slowest.load(Ordering::Relaxed));
-        slowest.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX)) < GRACE
+        let slowest = slowest.max(self.api.slow_write());
+        let writing = slowest.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX));
+        writing.saturating_add(turns) < GRACE
+    }
+}
+
+/// After how long to ask again, where it is said; `None` where that is in vain, or something may have been done.
+const fn passing(error: &CallError) -> Option<Option<Duration>> {
+    match error {
+        CallError::Api(ApiError::QuotaExceeded { retry_after: None }) => None,
+        CallError::Api(
+            ApiError::RateLimited { retry_after }
+            | ApiError::QuotaExceeded { retry_after }
+            | ApiError::Upstream { retry_after, .. },
+        )
+        | CallError::AccountsUnavailable { retry_after } => Some(*retry_after),
+        CallError::Api(ApiError::Paced { retry_after }) => Some(Some(*retry_after)),
+        CallError::Api(
+            ApiError::ShareUsed { .. }
+            | ApiError::Unreachable(_)
+            | ApiError::Timeout
+            | ApiError::Broken
+            | ApiError::Malformed,
+        )
+        | CallError::Failure(_) => Some(None),
+        _ => None,
     }
 }
 

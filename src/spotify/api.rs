@@ -4,6 +4,7 @@
 //! The token goes to the configured base alone. Redirects are errors, `next` is never followed, and a write is
 //! never sent twice unless Spotify said that it did not act.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,15 +17,18 @@ use super::error::ApiError;
 use super::measured::{self, Service};
 use super::memory::Memory;
 use super::older::Learned;
-use super::quota::{Bucket, Held, Pace, QuotaGate, QuotaMode};
+use super::quota::{Bucket, Pace, QuotaGate, QuotaMode};
 use super::rest::Rest;
+use super::token::Pressing;
 use super::turns::Turns;
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
 use crate::egress::{Bytes, EgressError, Gate, Limits};
 
 /// Longest `Retry-After` that is waited out within a call (spotify.md 1.6).
-const SHORT_WAIT: Duration = Duration::from_secs(5);
+pub(super) const SHORT_WAIT: Duration = Duration::from_secs(5);
+/// How long a write is taken to need before there was one, in milliseconds.
+const USUAL_WRITE: u64 = 1_000;
 /// Most bytes of an answer; a page of 50 items is 150 to 300 KB.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 /// What we call ourselves.
@@ -42,12 +46,14 @@ pub struct Api {
     mode: Arc<RwLock<QuotaMode>>,
     /// What was learned of apps by trying.
     pub(super) learned: Arc<Learned>,
-    quotas: QuotaGate,
+    pub(super) quotas: QuotaGate,
     pub(super) memory: Option<Arc<Memory>>,
-    pace: Option<Arc<Pace>>,
+    pub(super) pace: Option<Arc<Pace>>,
     /// Apps that Spotify told to wait.
-    rest: Arc<Rest>,
+    pub(super) rest: Arc<Rest>,
     turns: Arc<Turns>,
+    /// How long writes took lately, the slowest of them, in milliseconds.
+    slow_write: Arc<AtomicU64>,
     timeout: Duration,
 }
 
@@ -92,6 +98,7 @@ impl Api {
             pace: None,
             rest: Arc::default(),
             turns: Arc::default(),
+            slow_write: Arc::new(AtomicU64::new(USUAL_WRITE)),
             timeout,
         }
     }
@@ -109,6 +116,18 @@ impl Api {
     /// The same, which sends so many requests for each app in 30 seconds; 0: as many as Spotify takes.
     pub fn at_most(self, requests: u64) -> Self {
         Self { pace: (requests > 0).then(|| Arc::new(Pace::of(requests))), ..self }
+    }
+
+    /// How long a write may be expected to take, as they went lately.
+    pub fn slow_write(&self) -> Duration {
+        Duration::from_millis(self.slow_write.load(Ordering::Relaxed))
+    }
+
+    fn wrote(&self, took: Duration) {
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        // What was slow once is forgotten in some twenty quick ones.
+        let known = |slowest: u64| Some(took.max(slowest - slowest / 8));
+        let _known = self.slow_write.fetch_update(Ordering::Relaxed, Ordering::Relaxed, known);
     }
 
     /// What is known of quotas.
@@ -215,7 +234,16 @@ impl Api {
         limits: Limits,
     ) -> Result<Response<Bytes>, ApiError> {
         let (write, request) = (call.method != Method::GET, request(token, call)?);
-        self.await_turn(token, limits).await?;
+        let limits = match token.presses() {
+            Pressing::GoesOn(until) => {
+                self.wait_at_most(token, until).await;
+                Limits::within(self.timeout, MAX_BODY)
+            }
+            Pressing::Not | Pressing::Mends => {
+                self.await_turn(token, limits).await?;
+                limits
+            }
+        };
         let _turn = match token.holder() {
             Some(holder) => {
                 let turn = self.turns.of(&holder.person, limits.turn).await;
@@ -223,11 +251,16 @@ impl Api {
             }
             None => None,
         };
-        self.keep_rest(token)?;
+        if !matches!(token.presses(), Pressing::GoesOn(_)) {
+            self.keep_rest(token)?;
+        }
         self.admit(token, call.bucket)?;
         let began = Instant::now();
         let answer = self.gate.send(request, limits).await;
         measured::asked(Service::Api, &answer, began.elapsed());
+        if write {
+            self.wrote(began.elapsed());
+        }
         let answer = answer.map_err(|error| ApiError::from_egress(error, write))?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -243,47 +276,6 @@ impl Api {
             self.quotas.ran_out(charge, call.bucket, *retry_after, now);
         }
         Err(refusal)
-    }
-
-    /// Nobody is sent to Spotify with an app that it told to wait.
-    fn keep_rest(&self, token: &AccessToken) -> Result<(), ApiError> {
-        let left = token.holder().and_then(|holder| self.rest.left(&holder.app, self.clock.now()));
-        left.map_or(Ok(()), |wait| Err(ApiError::RateLimited { retry_after: Some(wait) }))
-    }
-
-    /// Waits a short while until the app may send one more request for this person.
-    async fn await_turn(&self, token: &AccessToken, limits: Limits) -> Result<(), ApiError> {
-        let Some((pace, holder)) = self.pace.as_ref().zip(token.holder()) else { return Ok(()) };
-        while let Err(wait) = pace.admit(&holder.app, &holder.person, self.clock.now()) {
-            if wait > SHORT_WAIT || Instant::now() + wait >= limits.deadline {
-                return Err(ApiError::Paced { retry_after: wait });
-            }
-            tokio::time::sleep(wait).await;
-        }
-        Ok(())
-    }
-
-    /// What Spotify would refuse for hours is not asked, and nobody takes what others have not had.
-    fn admit(&self, token: &AccessToken, bucket: Bucket) -> Result<(), ApiError> {
-        let Some(charge) = token.charge() else { return Ok(()) };
-        self.quotas.admit(charge, bucket, self.clock.now()).map_err(not_asked)
-    }
-
-    /// Whether so many more calls about playlists would be sent, for what must not stop half way.
-    ///
-    /// # Errors
-    /// What the first one that is not sent would be told.
-    pub fn has_room(&self, token: &AccessToken, calls: usize) -> Result<(), ApiError> {
-        let Some(charge) = token.charge() else { return Ok(()) };
-        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
-        self.quotas.has_room((charge, Bucket::Playlists), calls, self.clock.now()).map_err(not_asked)
-    }
-}
-
-const fn not_asked(held: Held) -> ApiError {
-    match held {
-        Held::UsedUp(wait) => ApiError::QuotaExceeded { retry_after: Some(wait) },
-        Held::Share(wait) => ApiError::ShareUsed { retry_after: wait },
     }
 }
 

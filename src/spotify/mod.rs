@@ -5,6 +5,7 @@
 
 pub mod accounts;
 mod accounts_error;
+mod admission;
 pub mod api;
 pub(crate) mod base;
 mod catalog;
@@ -43,4 +44,4 @@ pub use error::ApiError;
 pub use page::Page;
 pub use quota::QuotaMode;
 pub use text::Foreign;
-pub use token::{AccessToken, TokenSet};
+pub use token::{AccessToken, Pressing, TokenSet};

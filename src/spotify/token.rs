@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::quota::{Charge, QuotaMode};
 use crate::crypto::SecretString;
@@ -23,6 +24,20 @@ pub struct AccessToken {
     mode: Option<QuotaMode>,
     /// Whose it is; `None`: not known, and nothing of it is shared, kept or paced.
     holder: Option<Arc<Holder>>,
+    /// What its calls are for.
+    pressing: Pressing,
+}
+
+/// How far our own limits hold a call back: what has begun must not be left in its middle for their sake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pressing {
+    /// They refuse it.
+    #[default]
+    Not,
+    /// It mends what was broken off: no share of a quota refuses it.
+    Mends,
+    /// It goes on with what has begun: it waits for its turn until then, and is sent nevertheless.
+    GoesOn(Instant),
 }
 
 /// SHA-256 of a token.
@@ -43,7 +58,13 @@ pub struct Holder {
 impl AccessToken {
     /// Takes over what upstream issued: 1 to 8,192 visible ASCII characters.
     pub fn parse(text: &str) -> Option<Self> {
-        is_token(text).then(|| Self { text: SecretString::new(text), charge: None, mode: None, holder: None })
+        is_token(text).then(|| Self {
+            text: SecretString::new(text),
+            charge: None,
+            mode: None,
+            holder: None,
+            pressing: Pressing::Not,
+        })
     }
 
     /// The same, with whose quota its calls use.
@@ -69,6 +90,16 @@ impl AccessToken {
     /// Whose it is.
     pub(super) fn holder(&self) -> Option<&Holder> {
         self.holder.as_deref()
+    }
+
+    /// The same, for calls that press so.
+    pub fn pressing(self, pressing: Pressing) -> Self {
+        Self { pressing, ..self }
+    }
+
+    /// How its calls press.
+    pub(super) const fn presses(&self) -> Pressing {
+        self.pressing
     }
 
     /// Tells this token from others of its account, in this process.

@@ -65,6 +65,7 @@ mod sealed_rows;
 mod snapshot;
 mod told_advisories;
 mod tombstones;
+mod turns;
 mod unlinking;
 mod usage;
 mod users;

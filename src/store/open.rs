@@ -46,6 +46,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (36, "undoing", include_str!("migrations/0036_undoing.sql")),
     (37, "payers", include_str!("migrations/0037_payers.sql")),
     (38, "sealed client ids", include_str!("migrations/0038_sealed_client_ids.sql")),
+    (39, "turns", include_str!("migrations/0039_turns.sql")),
     (40, "accounts changed", include_str!("migrations/0040_accounts_changed.sql")),
 ];
 

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use crate::ambient::{Dice, Timestamp};
 use crate::crypto::Key;
@@ -19,6 +20,7 @@ use crate::failure::{During as _, Failure};
 use crate::store::{Begun, ChangeRow, NewChange, NewPlan, PlanUse, SealedChange, WholeChange};
 
 use super::Vault;
+use super::turns::Turn;
 
 /// How long a plan can be applied.
 pub const PLAN_LIVES: Duration = Duration::from_secs(10 * 60);
@@ -109,6 +111,14 @@ impl Vault {
 }
 
 impl Changes {
+    /// Waits for the turn of this person's next change, on all servers; `None` where it does not come in time.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn turn(&self, user: &UserId, until: Instant) -> Result<Option<Turn>, Failure> {
+        self.vault.turn(user, until).await
+    }
+
     /// Whether changes are kept at all.
     pub const fn keeps(&self) -> bool {
         !self.kept.is_zero()

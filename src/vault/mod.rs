@@ -12,6 +12,7 @@ pub mod rotation;
 mod seal;
 mod signing;
 mod standing;
+pub mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

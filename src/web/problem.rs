@@ -2,13 +2,14 @@
 
 mod documents;
 mod links;
+mod ways;
 
 use askama::Template;
 use http::StatusCode;
 
+use super::Page;
 use super::headers::Class;
 use super::layout::Site;
-use super::{Page, routes};
 use crate::domain::ids::RequestId;
 
 /// Everything a page can report. Codes are stable: the troubleshooting table of the README is by code.
@@ -44,6 +45,8 @@ pub enum Problem {
     LinkExpired,
     /// A one-time page that somebody else asked for.
     LinkNotYours,
+    /// A change is still being written with the account that is to go.
+    ChangeUnderWay,
     /// The operator's Spotify app is full.
     NoSeat,
     /// Logged in at Spotify, but the app's dashboard does not list the person.
@@ -85,7 +88,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -101,6 +104,7 @@ impl Problem {
         Self::TooManyAccounts,
         Self::LinkExpired,
         Self::LinkNotYours,
+        Self::ChangeUnderWay,
         Self::NoSeat,
         Self::NotAllowlisted,
         Self::OwnAppRefused,
@@ -158,9 +162,11 @@ impl Problem {
             | Self::LoginExpired
             | Self::WrongBrowser
             | Self::FormExpired => self.said_of_requests(),
-            Self::AccountTaken | Self::TooManyAccounts | Self::LinkExpired | Self::LinkNotYours => {
-                self.said_of_links()
-            }
+            Self::AccountTaken
+            | Self::TooManyAccounts
+            | Self::LinkExpired
+            | Self::LinkNotYours
+            | Self::ChangeUnderWay => self.said_of_links(),
             Self::SpotifyDenied
             | Self::WrongAccount
             | Self::NoSeat
@@ -353,28 +359,6 @@ impl Problem {
                 "This is a fault of the server, not yours.",
                 "Try again. If it happens again, give the operator the request id below.",
             ),
-        }
-    }
-
-    /// Path and label of the way on; where the remedy lies in the app, there is none but the start page.
-    pub(super) const fn way_on(self) -> (&'static str, &'static str) {
-        match self {
-            Self::LoginExpired
-            | Self::WrongBrowser
-            | Self::SpotifyDenied
-            | Self::NotAllowlisted
-            | Self::SpotifyUnavailable => (routes::LOGIN, "Log in with Spotify"),
-            Self::FormExpired
-            | Self::WrongAccount
-            | Self::AccountTaken
-            | Self::TooManyAccounts
-            | Self::LinkExpired
-            | Self::LinkNotYours
-            | Self::NoOwnApps => (routes::ACCOUNT, "To your account"),
-            Self::OwnAppRefused | Self::NotListedAtOwn => (routes::OWN_APP, "Try again"),
-            // The start page is as closed.
-            Self::LockedDown => (routes::HOME, "Try again"),
-            _ => (routes::HOME, "To the start page"),
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::cli::administer::{Desk, Place, at_database, broken};
 use crate::cli::output::{Exit, Refused};
 use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
+use crate::vault::turns::LIVES;
 
 /// How long readers of a SQLite database may keep its log from being emptied.
 const PATIENCE: u32 = 50;
@@ -59,6 +61,7 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
                 Some(reason) => event.because(reason),
                 None => event,
             };
+            await_turn(desk, user).await?;
             let gone = desk.store.delete_user(user, desk.clock.now(), &[desk.stamp(event)]).await;
             if !gone.map_err(|failure| broken(&failure))? {
                 desk.output.note(&format!("{user} was deleted by somebody else just now."));
@@ -70,6 +73,36 @@ pub fn run(args: &Args, place: &Place<'_>) -> Result<Exit, Refused> {
         desk.output.result(&text, &json!({ "dry_run": false, "deleted": people }));
         Ok(Exit::Done)
     })
+}
+
+/// Waits for a change that is being written with an account of theirs: it would be left in its middle. Nobody begins
+/// another one then.
+async fn await_turn(desk: &Desk, user: &UserId) -> Result<(), Refused> {
+    // One whose server has died is not believed in any longer.
+    let until = Instant::now() + LIVES + BETWEEN;
+    loop {
+        if desk
+            .store
+            .take_change_turn((user, "users delete"), LIVES)
+            .await
+            .map_err(|failure| broken(&failure))?
+        {
+            return Ok(());
+        }
+        if desk.store.user(user).await.map_err(|failure| broken(&failure))?.is_none() {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(Refused::incomplete(
+                "CHANGE_UNDER_WAY",
+                format!(
+                    "{user} is not deleted: a change is still being written at Spotify with an account of theirs"
+                ),
+                "run it again when that has ended, in four minutes at most; or stop the servers first",
+            ));
+        }
+        tokio::time::sleep(BETWEEN).await;
+    }
 }
 
 /// Who, and what goes with them.

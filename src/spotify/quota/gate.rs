@@ -131,6 +131,27 @@ impl QuotaGate {
         self.lock().has_room((charge, bucket), calls, now)
     }
 
+    /// Counts a call that no share refuses; one that goes on with what has begun is made whatever Spotify said to others.
+    ///
+    /// # Errors
+    /// Where Spotify said that the quota is used up, and it does not go on.
+    pub(in crate::spotify) fn admit_pressing(
+        &self,
+        (charge, bucket): (&Charge, Bucket),
+        goes_on: bool,
+        now: Timestamp,
+    ) -> Result<(), Held> {
+        let mut books = self.lock();
+        let ledger = books.ledger(&charge.pool, bucket);
+        match ledger.closed_for(now) {
+            Some(wait) if !goes_on => Err(Held::UsedUp(wait)),
+            _ => {
+                ledger.count(&charge.payer, now);
+                Ok(())
+            }
+        }
+    }
+
     /// How a person stands with each kind of calls.
     pub fn used(&self, charge: &Charge, now: Timestamp) -> Vec<(Bucket, Used)> {
         let mut books = self.lock();
@@ -225,7 +246,7 @@ impl Books {
     ) -> Result<(), Held> {
         let people = self.people_of(charge);
         let ledger = self.ledger(&charge.pool, bucket);
-        if let Some(wait) = ledger.closed_until.map(|until| until.since(now)).filter(|wait| !wait.is_zero()) {
+        if let Some(wait) = ledger.closed_for(now) {
             return Err(Held::UsedUp(wait));
         }
         match ledger.is_fair((&charge.payer, calls), &people, now) {

@@ -194,6 +194,11 @@ impl Ledger {
         unstored.is_some_and(|calls| calls.is_multiple_of((share / PARTS).max(1)))
     }
 
+    /// How much longer Spotify wants no more.
+    pub(super) fn closed_for(&self, now: Timestamp) -> Option<Duration> {
+        self.closed_until.map(|until| until.since(now)).filter(|wait| !wait.is_zero())
+    }
+
     /// Whether calls are counted together with other servers: it ran out lately, or something is taken for granted.
     pub(super) fn is_watched(&self, now: Timestamp) -> bool {
         self.assumed != Assumed::Nothing || self.lesson(now).is_some()

@@ -67,6 +67,29 @@ impl Pace {
     }
 }
 
+impl Pace {
+    /// Counts a request that is sent nevertheless.
+    pub fn count(&self, app: &Arc<str>, person: &Arc<str>, now: Timestamp) {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        apps.entry(app.clone()).or_default().sent.push_back((now, person.clone()));
+    }
+
+    /// About how long so many requests of this person take, as things are now.
+    pub fn time_for(&self, requests: u64, app: &Arc<str>, person: &Arc<str>, now: Timestamp) -> Duration {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = apps.entry(app.clone()).or_default();
+        recent.forget(now);
+        let (mine, others) = recent.had(person);
+        let each = match others.len() as u64 {
+            0 => self.most - self.most / NEXT,
+            others => self.most / (others + 1),
+        };
+        let free = each.saturating_sub(mine).min(self.most.saturating_sub(recent.sent.len() as u64));
+        let windows = requests.saturating_sub(free).div_ceil(each.max(1));
+        WINDOW.saturating_mul(u32::try_from(windows).unwrap_or(u32::MAX))
+    }
+}
+
 impl Recent {
     fn forget(&mut self, now: Timestamp) {
         while self.sent.front().is_some_and(|(at, _)| now.since(*at) >= WINDOW) {
@@ -76,14 +99,19 @@ impl Recent {
     }
 
     fn has_room(&self, person: &Arc<str>, most: u64) -> bool {
+        let (mine, others) = self.had(person);
+        let may_have = if others.is_empty() { most - most / NEXT } else { most };
+        mine < may_have && is_fair(mine, &others, Some(most))
+    }
+
+    /// How many requests the person had, and each of the others, whoever waits for one too.
+    fn had(&self, person: &Arc<str>) -> (u64, Vec<u64>) {
         let mut had: HashMap<&Arc<str>, u64> = self.waiting.keys().map(|who| (who, 0)).collect();
         for (_, who) in &self.sent {
             *had.entry(who).or_default() += 1;
         }
         let mine = had.remove(person).unwrap_or_default();
-        let others: Vec<u64> = had.into_values().collect();
-        let may_have = if others.is_empty() { most - most / NEXT } else { most };
-        mine < may_have && is_fair(mine, &others, Some(most))
+        (mine, had.into_values().collect())
     }
 }
 
@@ -147,6 +175,18 @@ mod tests {
             (3, 3),
             "ada asks first, and leaves eve hers"
         );
+    }
+
+    #[test]
+    fn how_long_many_requests_take_is_told_beforehand() {
+        let pace = Pace::of(20);
+        let (app, ada, ben): (Arc<str>, Arc<str>, Arc<str>) = ("a".into(), "ada".into(), "ben".into());
+        let takes = |requests| pace.time_for(requests, &app, &ada, NOW).as_secs();
+        assert_eq!([15, 16, 30, 31].map(takes), [0, 30, 30, 60], "a quarter is left to others");
+        assert_eq!(pace.admit(&app, &ben, NOW), Ok(()));
+        assert_eq!([10, 11, 21].map(takes), [0, 30, 60], "half of it beside another");
+        (0..19).for_each(|_| pace.count(&app, &ada, NOW));
+        assert_eq!([0, 1].map(takes), [0, 30], "what was sent nevertheless counts");
     }
 
     #[test]

@@ -62,6 +62,14 @@ impl Problem {
                 "If somebody sent you this link, close this tab: never log in for them. To link an account of your own, go \
                  to your account page.",
             ),
+            Self::ChangeUnderWay => Said(
+                "CHANGE_UNDER_WAY",
+                StatusCode::CONFLICT,
+                "A change of yours is still being written",
+                "An app is changing something at Spotify with your account. Without the account it would be left half \
+                 written, and could not be taken back. Nothing was disconnected or deleted.",
+                "Wait until it has ended, four minutes at most, then try again.",
+            ),
             _ => Said(
                 "LINK_EXPIRED",
                 StatusCode::GONE,

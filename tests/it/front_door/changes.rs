@@ -4,12 +4,14 @@
 mod broken_off;
 mod editing;
 mod faults;
+mod going_on;
 mod journal;
 mod large;
 mod library;
 mod looking;
 mod older;
 mod plans;
+mod turns;
 mod undoing;
 
 use serde_json::{Value, json};

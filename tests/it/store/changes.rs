@@ -1,5 +1,7 @@
 //! Changes and plans: whose they are, how many are kept, once, and gone in time.
 
+use std::time::Duration;
+
 use spotify_mcp::domain::change::{MOST, MOST_BYTES};
 use spotify_mcp::domain::{ChangeId, PlanId};
 use spotify_mcp::store::{Begun, NewChange, NewPlan, PlanUse};
@@ -124,6 +126,29 @@ async fn a_plan_is_used_once_by_its_person_for_what_it_was_made() {
             assert!(db.keep_plan(&next, at(n)).await.unwrap());
         }
         assert_eq!(db.raw().await.number("SELECT COUNT(*) FROM plans").await, 50);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_has_the_turn_of_a_person_until_it_ends_or_is_not_heard_of() {
+    on_both(async |db| {
+        let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
+        let (long, over) = (Duration::from_secs(600), Duration::ZERO);
+        let take = async |who: &Person, holder, lives| {
+            db.take_change_turn((&who.user, holder), lives).await.unwrap()
+        };
+        assert!(take(&arthur, "one", long).await);
+        assert!(!take(&arthur, "two", long).await);
+        assert!(take(&ford, "two", long).await, "each has their own");
+        assert!(db.keep_change_turn((&arthur.user, "one"), long).await.unwrap());
+        assert!(!db.keep_change_turn((&arthur.user, "two"), long).await.unwrap());
+        db.end_change_turn((&arthur.user, "two")).await.unwrap();
+        assert!(!take(&arthur, "two", long).await, "nobody ends another's");
+        db.end_change_turn((&arthur.user, "one")).await.unwrap();
+        assert!(take(&arthur, "two", over).await);
+        assert!(take(&arthur, "three", long).await, "who is not heard of any more is not waited for");
+        assert!(!db.keep_change_turn((&arthur.user, "two"), long).await.unwrap());
     })
     .await;
 }

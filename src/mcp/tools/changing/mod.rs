@@ -1,7 +1,7 @@
 //! What the tools that change playlists share: reading a whole playlist, doing steps and proving them, writing a change
 //! down before it is made, plans that are applied once.
 //!
-//! Never repeats a write whose confirmation was lost, and never calls done what was not seen or confirmed.
+//! Never repeats a write whose confirmation was lost unless what is there says that it was not done, and never calls done what was not seen or confirmed.
 
 pub(super) mod adding;
 pub(super) mod contents;

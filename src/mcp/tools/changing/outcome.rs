@@ -44,7 +44,7 @@ impl Outcome {
 
     /// The end of a sentence about it.
     pub(in crate::mcp::tools) fn told(&self) -> String {
-        let why = self.failure.as_ref().map(|failure| format!(" {}", failure.message)).unwrap_or_default();
+        let why = self.failure.as_ref().map(|failure| format!(" {}", failure.told())).unwrap_or_default();
         let state = match self.status {
             Status::Verified => " Seen in place.".to_owned(),
             Status::Accepted => " Spotify confirmed it; it was not read again.".to_owned(),

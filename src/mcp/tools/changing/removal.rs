@@ -47,7 +47,7 @@ pub(in crate::mcp::tools) struct Removal {
     removes: usize,
     /// Rows of the playlist before.
     rows_before: usize,
-    /// Rows after.
+    /// Rows after; in a change that was broken off, those that are there.
     rows_after: usize,
     /// The first rows that go.
     rows: Vec<GoingRow>,
@@ -105,6 +105,7 @@ pub(in crate::mcp::tools) async fn run(
         let text = removal.plan_told();
         return removal.answer(text);
     }
+    steps::check(session, (&rows, &edit.steps)).await?;
     let plan = (wanted.plan_id, planned);
     if agreeing::is_due(context) {
         if !agreeing::was_asked(context) {
@@ -135,9 +136,10 @@ pub(in crate::mcp::tools) async fn run(
     let outcome =
         Outcome { status, change_id: noted.id(), snapshot_id: snapshot.clone(), failure: applied.failure };
     noted.finish(status, snapshot).await;
-    let what = if status == Status::Partial { "Began to remove" } else { "Removed" };
-    let text =
-        format!("{what} {} from \"{}\".{}", amount(removal.removes, "row"), removal.playlist, outcome.told());
+    if matches!(status, Status::Partial | Status::Ambiguous) {
+        removal.rows_after = applied.rows;
+    }
+    let text = removal.done_told(status, &outcome, applied.missing);
     removal.outcome = Some(outcome);
     removal.answer(text)
 }
@@ -145,6 +147,19 @@ pub(in crate::mcp::tools) async fn run(
 /// So many that stay.
 fn stay(some: usize, what: &str) -> String {
     format!("{} that {}", amount(some, what), if some == 1 { "stays" } else { "stay" })
+}
+
+/// What is to be said where rows that should stay are away.
+fn half_written(missing: usize) -> String {
+    match missing {
+        0 => String::new(),
+        missing => format!(
+            " The playlist is half written now: {} that should stay {} missing. Do not repeat the call; undo_change brings \
+             everything back.",
+            amount(missing, "row"),
+            if missing == 1 { "is" } else { "are" }
+        ),
+    }
 }
 
 impl Removal {
@@ -188,6 +203,12 @@ impl Removal {
             agreeing::quoted(&self.playlist),
             named.join(", "),
         )
+    }
+
+    fn done_told(&self, status: Status, outcome: &Outcome, missing: usize) -> String {
+        let what = if status == Status::Partial { "Began to remove" } else { "Removed" };
+        let (rows, missing) = (amount(self.removes, "row"), half_written(missing));
+        format!("{what} {rows} from \"{}\".{}{missing}", self.playlist, outcome.told())
     }
 
     fn plan_told(&self) -> String {

@@ -1,19 +1,28 @@
 //! Doing the steps of an edit one after the other, each after the one before it is certain, and proving the end.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::super::super::upstream::Session;
 use super::super::ToolError;
+use super::super::amount::amount;
 use super::super::items::is_snapshot;
 use super::contents::{self, Contents};
 use super::outcome::{Status, contradicted};
 use super::timing::{Sent, seen, send};
 use crate::domain::edits::Step;
+use crate::spotify::ApiError;
 use crate::spotify::models::Snapshot;
+use crate::spotify::quota::Bucket;
 use crate::spotify::uri::PlaylistId;
+use crate::vault::CallError;
 
 /// How long Spotify may take to show what it confirmed, before it is read once more.
 const SETTLING: Duration = Duration::from_millis(400);
+/// The longest pause before it is looked whether a step that was lost is not there.
+const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// Nothing is sent again with less time left.
+const LEAST: Duration = Duration::from_secs(20);
 
 /// What came of the steps.
 pub(in crate::mcp::tools) struct Applied {
@@ -25,6 +34,10 @@ pub(in crate::mcp::tools) struct Applied {
     pub(in crate::mcp::tools) snapshot: Option<String>,
     /// What stopped it, or keeps it uncertain.
     pub(in crate::mcp::tools) failure: Option<ToolError>,
+    /// How many rows there are after the steps that are certain.
+    pub(in crate::mcp::tools) rows: usize,
+    /// How many of these rows are away that should be there in the end.
+    pub(in crate::mcp::tools) missing: usize,
 }
 
 impl Applied {
@@ -34,49 +47,152 @@ impl Applied {
     }
 }
 
-/// Does the steps to a list as it was read, and reads it again at the end.
+/// Asks everything of ours, and what Spotify has said, whether all the steps fit in before the first of them is done. A
+/// single step is done or not, and asks by itself.
+///
+/// # Errors
+/// Where they do not: why, and when they will.
+pub(in crate::mcp::tools) async fn check(
+    session: &Session<'_>,
+    (rows, steps): (&[String], &[Step]),
+) -> Result<(), ToolError> {
+    if steps.len() < 2 {
+        return Ok(());
+    }
+    let mut after = rows.to_vec();
+    steps.iter().for_each(|step| step.done_to(&mut after));
+    let (writes, api) = (steps.len() as u64, session.api);
+    let requests = writes + u64::from(contents::requests(after.len()));
+    let room = session
+        .call(|token| std::future::ready(Ok(api.room_for(&token, Bucket::Playlists, (requests, writes)))));
+    let turns = room.await?.map_err(|error| no_room(session, requests, error))?;
+    match session.has_time_to_write(steps.len(), turns) {
+        true => Ok(()),
+        false => Err(too_slow(steps.len(), turns)),
+    }
+}
+
+/// Does the steps to a list as it was read, and reads it again at the end. Several go on from the first to the last:
+/// nothing of ours refuses them then, and what passes at Spotify is waited out.
 pub(in crate::mcp::tools) async fn apply(
     session: &Session<'_>,
     id: &PlaylistId,
     (before, steps): (&Contents, &[Step]),
 ) -> Applied {
     let mut rows = before.uris();
-    let mut applied = Applied { status: Status::Accepted, done: 0, snapshot: None, failure: None };
-    // Rows that go before they come back must not be left where they went to.
-    let puts_back = steps.iter().any(|step| !matches!(step, Step::Delete(_)));
-    if puts_back && !session.has_time_to_write(steps.len()) {
-        return applied.stopped(Status::Partial, too_slow(steps.len()));
-    }
-    let has_room = |token| std::future::ready(session.api.has_room(&token, steps.len()));
-    if puts_back && let Err(failure) = session.call(has_room).await {
+    let mut applied = Applied {
+        status: Status::Accepted,
+        done: 0,
+        snapshot: None,
+        failure: None,
+        rows: rows.len(),
+        missing: 0,
+    };
+    if let Err(failure) = check(session, (&rows, steps)).await {
         return applied.stopped(Status::Partial, failure);
     }
+    if steps.len() > 1 {
+        session.going.go_on();
+    }
+    let mut wanted = rows.clone();
+    steps.iter().for_each(|step| step.done_to(&mut wanted));
     for step in steps {
-        match sent(session, id, step).await {
-            Sent::Confirmed(answer) => {
-                step.done_to(&mut rows);
-                applied.snapshot = answer.snapshot_id.filter(|id| is_snapshot(id));
-            }
-            Sent::Lost(failure) => {
-                step.done_to(&mut rows);
-                match seen(session, contents::read(session, id)).await {
-                    Some(now) if now.uris() == rows => applied.snapshot = Some(now.snapshot),
-                    _ => return applied.stopped(Status::Ambiguous, failure),
-                }
-            }
-            Sent::Refused(failure) => return applied.stopped(Status::Partial, failure),
+        let may_repeat = applied.done > 0;
+        match done(session, id, (step, may_repeat), &mut rows).await {
+            Ok(snapshot) => applied.snapshot = snapshot,
+            Err((status, failure)) => return applied.stopped(status, failure),
         }
         applied.done += 1;
+        (applied.rows, applied.missing) = (rows.len(), missing(&rows, &wanted));
+    }
+    if steps.len() > 1 {
+        session.going.mend();
     }
     prove(session, id, &rows, applied).await
 }
 
-fn too_slow(steps: usize) -> ToolError {
+/// How many rows that are wanted are not there, copies counted.
+fn missing(there: &[String], wanted: &[String]) -> usize {
+    let mut copies: HashMap<&String, usize> = HashMap::new();
+    there.iter().for_each(|row| *copies.entry(row).or_default() += 1);
+    let is_missing = |row: &&String| match copies.get_mut(*row).filter(|copies| **copies > 0) {
+        Some(copies) => {
+            *copies -= 1;
+            false
+        }
+        None => true,
+    };
+    wanted.iter().filter(is_missing).count()
+}
+
+/// Does one step to `rows`. Where its confirmation is lost, what is there then tells whether it was done; where it was
+/// not, it is sent again if others were done before it: they must not be left alone.
+async fn done(
+    session: &Session<'_>,
+    id: &PlaylistId,
+    (step, may_repeat): (&Step, bool),
+    rows: &mut Vec<String>,
+) -> Result<Option<String>, (Status, ToolError)> {
+    let mut after = rows.clone();
+    step.done_to(&mut after);
+    let mut settling = SETTLING;
+    loop {
+        let failure = match sent(session, id, step).await {
+            Sent::Confirmed(answer) => {
+                *rows = after;
+                return Ok(answer.snapshot_id.filter(|id| is_snapshot(id)));
+            }
+            Sent::Refused(failure) => return Err((Status::Partial, failure)),
+            Sent::Lost(failure) => failure,
+        };
+        let mut there = seen(session, contents::read(session, id)).await;
+        let is_before = |there: &Option<Contents>| there.as_ref().is_some_and(|now| now.uris() == *rows);
+        if may_repeat && is_before(&there) {
+            // It may be on its way still.
+            settling = (settling * 3).min(LONGEST_SETTLING);
+            session.going.pause(settling).await;
+            there = seen(session, contents::read(session, id)).await;
+        }
+        match there {
+            Some(now) if now.uris() == after => {
+                *rows = after;
+                return Ok(Some(now.snapshot));
+            }
+            there if may_repeat && session.writing_time_left() > LEAST && is_before(&there) => {}
+            _ => return Err((Status::Ambiguous, failure)),
+        }
+    }
+}
+
+fn no_room(session: &Session<'_>, requests: u64, error: ApiError) -> ToolError {
+    let is_share = matches!(error, ApiError::ShareUsed { .. });
+    let mut told = session.told(CallError::Api(error));
+    let hours = told.retry_after_seconds.map_or(1, |wait| wait.div_ceil(3600));
+    let why = match is_share {
+        false => told.message,
+        true => format!(
+            "This person's share of this server's daily Spotify quota has no room for so many now. In {} their first \
+             requests of the day count no more; or they connect with a Spotify client id of their own.",
+            amount(usize::try_from(hours).unwrap_or(usize::MAX), "hour")
+        ),
+    };
+    told.message = format!(
+        "Nothing was changed: it takes about {requests} requests to Spotify, and the playlist must not be left half \
+         written. {why}"
+    );
+    told
+}
+
+fn too_slow(steps: usize, turns: Duration) -> ToolError {
+    let why = match turns.is_zero() {
+        true => "Spotify is so slow at the moment",
+        false => "this server sends so few at the moment",
+    };
     ToolError::new(
         "UPSTREAM_TIMEOUT",
         format!(
-            "Nothing was changed: it takes {steps} requests one after the other, and Spotify is so slow at the moment that \
-             the playlist might be left half written. Try again later."
+            "Nothing was changed: it takes {steps} requests one after the other, and {why} that the playlist might be left \
+             half written. Try again later."
         ),
     )
 }

@@ -134,13 +134,17 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let id: ChangeId = input.change_id.as_str().parse().map_err(|_| unknown())?;
     let Found { session, summary, pre_image, made_at, undoing_broken_off } =
         found(context, (&journal, &id), &input).await?;
+    let was_broken_off = undoing_broken_off || !summary.progress.is_whole();
+    if was_broken_off {
+        // What was left by breaking off is brought back, whatever was asked for since.
+        context.going.mend();
+    }
     if let Some(change) = saved::Change::of(&pre_image) {
         let case =
             saved::Case { context, session, id: &id, summary: &summary, undoing_broken_off, input: &input };
         return case.run(&journal, change).await;
     }
     let playlist: PlaylistId = summary.playlist.parse().map_err(|_| unknown())?;
-    let was_broken_off = undoing_broken_off || !summary.progress.is_whole();
     let case = Case { context, session, id: playlist, summary, made_at, was_broken_off, force: input.force };
     let way = case.way(&pre_image).await?;
     let mut output = Output {

@@ -1,0 +1,133 @@
+//! Changes that take several requests: what does not fit is refused before the first of them, what fits is brought to its
+//! end whatever refuses in between, and what was broken off is undone whatever was asked for since.
+
+use spotify_mcp::spotify::sandbox::{Fault, Injection};
+use tokio::time::{Duration, sleep};
+
+use super::*;
+
+const REMOVE: &str = "remove_tracks_from_playlist";
+
+/// A list of so many rows, one of which names nothing any more: only writing it anew takes that out. With what is there
+/// before and after.
+fn with_a_dead_row(server: &TestServer, rows: usize) -> (String, Vec<String>, Vec<String>) {
+    let mut before: Vec<String> = (0..rows).map(uri).collect();
+    before[5] = String::new();
+    let list = filled(server, "ada", before.clone());
+    let mut after = before.clone();
+    after.remove(5);
+    (list, before, after)
+}
+
+/// The next so many writes of new rows, after so many, go so.
+fn inject(server: &TestServer, route: &str, (skip, times): (u32, u32), fault: Fault) {
+    assert!(server.control().inject(Injection { route: route.to_owned(), skip, times, fault }));
+}
+
+fn status(status: u16, retry_after: Option<u32>) -> Fault {
+    let headers = retry_after.map(|wait| ("retry-after".to_owned(), wait.to_string())).into_iter().collect();
+    let body = if status == 403 { r#"{"error":{"message":"Forbidden"}}"# } else { "" };
+    Fault::Status { status, body: body.to_owned(), headers }
+}
+
+async fn planned(who: &Listener, list: &str) -> Value {
+    let arguments = json!({"playlist_id": list, "positions": [5]});
+    let plan = done(who, REMOVE, arguments.clone()).await;
+    applying(&arguments, &plan)
+}
+
+/// One request for playlists.
+async fn ask(who: &Listener, page: usize) -> Value {
+    who.call("get_user_playlists", json!({"limit": 1, "offset": page})).await.result()
+}
+
+/// A day's quota of which two people have forty requests each.
+async fn shared() -> (TestServer, Listener) {
+    let server = Setup::default().env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "80").start().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    assert_ne!(ask(&ben, 0).await["isError"], true);
+    (server, ada)
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_a_share_is_refused_before_anything_is_touched() {
+    let (server, ada) = shared().await;
+    let (list, before, _) = with_a_dead_row(&server, 1_000);
+    let apply = planned(&ada, &list).await;
+    for _ in 0..2 {
+        let error = ada.call(REMOVE, apply.clone()).await.result()["structuredContent"]["error"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("Nothing was changed: it takes about 32 requests"), "{error}");
+        assert!(message.contains("share") && message.contains("24 hours"), "{error}");
+        assert_eq!(error["code"], "QUOTA_EXCEEDED");
+        assert!(error["retry_after_seconds"].as_u64().is_some_and(|wait| wait > 80_000), "{error}");
+    }
+    assert_eq!(held(&server, &list), before);
+    assert_eq!(done(&ada, "list_changes", json!({})).await["total"], 0);
+    // What fits is done.
+    let (list, _, after) = with_a_dead_row(&server, 200);
+    let apply = planned(&ada, &list).await;
+    assert_eq!(done(&ada, REMOVE, apply).await["status"], "verified");
+    assert_eq!(held(&server, &list), after);
+}
+
+#[tokio::test]
+async fn what_was_broken_off_is_undone_whatever_was_asked_for_since() {
+    let (server, ada) = shared().await;
+    let (list, mut before, _) = with_a_dead_row(&server, 400);
+    let apply = planned(&ada, &list).await;
+    inject(&server, "POST /v1/playlists/*", (1, 1), status(403, None));
+    let output = done(&ada, REMOVE, apply).await;
+    assert_eq!((&output["status"], held(&server, &list).len()), (&json!("partial"), 200), "{output}");
+    let mut page = 0;
+    while ask(&ada, page).await["isError"] != true {
+        page += 1;
+        assert!(page < 80);
+    }
+    let undo = json!({"change_id": change_id(&output), "dry_run": false});
+    assert_eq!(done(&ada, "undo_change", undo).await["status"], "verified");
+    before.remove(5);
+    assert_eq!(held(&server, &list), before);
+    assert_eq!(ask(&ada, page + 1).await["structuredContent"]["error"]["code"], "QUOTA_EXCEEDED");
+}
+
+#[tokio::test]
+async fn what_passes_at_spotify_is_waited_out_in_the_middle() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    for fault in [status(503, None), status(429, Some(6)), Fault::Drop, Fault::LoseReply] {
+        let (list, before, after) = with_a_dead_row(&server, 400);
+        let apply = planned(&ada, &list).await;
+        inject(&server, "POST /v1/playlists/*", (1, 1), fault.clone());
+        if matches!(fault, Fault::Status { status: 503, .. }) {
+            // Looking what became of it does not work at once either.
+            inject(&server, "GET /v1/playlists/*/items", (0, 1), status(502, None));
+        }
+        let output = done(&ada, REMOVE, apply).await;
+        server.control().clear_faults();
+        assert_eq!(output["status"], "verified", "{fault:?}: {output}");
+        assert_eq!(held(&server, &list), after, "{fault:?}");
+        let undo = json!({"change_id": change_id(&output), "dry_run": false});
+        assert_eq!(done(&ada, "undo_change", undo).await["status"], "verified");
+        assert_eq!(held(&server, &list).len(), before.len() - 1);
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_is_told_stops_no_change_that_has_begun() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let (list, _, after) = with_a_dead_row(&server, 500);
+    let apply = planned(&ada, &list).await;
+    inject(&server, "POST /v1/playlists/*", (0, 10), Fault::Delay { millis: 700 });
+    inject(&server, "GET /v1/search*", (0, 1), status(429, Some(600)));
+    let told = async {
+        sleep(Duration::from_millis(900)).await;
+        ben.call("search_tracks", json!({"query": "x"})).await.error()
+    };
+    let (output, told) = tokio::join!(done(&ada, REMOVE, apply), told);
+    assert_eq!((told.as_str(), &output["status"]), ("RATE_LIMITED", &json!("accepted")), "{output}");
+    assert_eq!(held(&server, &list), after);
+    // Nobody begins anything now, and proving it can wait too.
+    assert_eq!(ada.call("get_playlist", json!({"playlist_id": list})).await.error(), "RATE_LIMITED");
+}

@@ -1,0 +1,130 @@
+//! One change of a person at a time, on all servers, and nobody pulls the account from under it: who comes meanwhile waits.
+
+use reqwest::StatusCode;
+use spotify_mcp::spotify::sandbox::{Fault, Injection};
+use tokio::time::{Duration, sleep};
+
+use super::*;
+use crate::front_door::api_keys::{refusal, result};
+use crate::front_door::revoking::nodes::beside;
+use crate::support::database::at_both;
+use crate::support::listener::{Era, speak};
+
+const REMOVE: &str = "remove_tracks_from_playlist";
+
+/// A removal that writes a list anew, for some seconds, and whose client has left. The list, its rows
+/// but for the one that cannot come back, and those that stay.
+async fn under_way(server: &TestServer, who: &Listener, rows: usize) -> (String, Vec<String>, Vec<String>) {
+    let mut before: Vec<String> = (0..rows).map(uri).collect();
+    before[5] = String::new();
+    let list = filled(server, &who.person, before.clone());
+    before.remove(5);
+    let mut after = before.clone();
+    after.remove(5);
+    let arguments = json!({"playlist_id": list, "positions": [5, 6]});
+    let plan = done(who, REMOVE, arguments.clone()).await;
+    let fault = Fault::Delay { millis: 900 };
+    let route = "POST /v1/playlists/*".to_owned();
+    assert!(server.control().inject(Injection { route, skip: 0, times: 20, fault }));
+    assert!(
+        who.give_up(REMOVE, applying(&arguments, &plan), Duration::from_millis(600)).await,
+        "it was quicker"
+    );
+    assert!(held(server, &list).len() < after.len(), "it is over already");
+    (list, before, after)
+}
+
+#[tokio::test]
+async fn who_comes_by_way_of_another_server_waits_for_the_change_that_is_under_way() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let (mut other, origin) = beside(&server, None).await;
+        let ada = server.listener("ada").await;
+        let (list, before, _) = under_way(&server, &ada, 400).await;
+        let there = async |tool: &str, arguments: Value| {
+            let request = server.http.post(format!("{origin}/mcp")).bearer_auth(&ada.pair().access);
+            let params = json!({"name": tool, "arguments": arguments});
+            let request = speak(request, Era::Modern, "tools/call", params);
+            let host = server.origin.trim_start_matches("http://").to_owned();
+            let reply = request.header("host", host).send().await.unwrap();
+            let body: Value = reply.json().await.unwrap();
+            body["result"]["structuredContent"].clone()
+        };
+        let change = there("list_changes", json!({"limit": 1})).await["changes"][0].clone();
+        assert_eq!(change["state"], "begun", "{change}");
+        let undo = json!({"change_id": change["change_id"], "dry_run": false});
+        assert_eq!(there("undo_change", undo).await["status"], "verified");
+        assert_eq!(held(&server, &list), before, "no row is lost, and none is there twice");
+        let listed = done(&ada, "list_changes", json!({})).await;
+        let states: Vec<_> =
+            listed["changes"].as_array().unwrap().iter().map(|change| &change["state"]).collect();
+        assert_eq!(states, ["verified", "verified"], "{listed}");
+        other.kill().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_brings_to_its_end_what_nobody_waits_for() {
+    let mut server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let (list, _, after) = under_way(&server, &ada, 400).await;
+    assert!(server.stop().await.success());
+    assert_eq!(held(&server, &list), after);
+    server.start().await;
+    let listed = done(&ada, "list_changes", json!({})).await;
+    assert_eq!(listed["changes"][0]["state"], "verified", "{listed}");
+}
+
+#[tokio::test]
+async fn an_account_goes_after_the_change_that_is_written_with_it() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let (list, _, after) = under_way(&server, &ada, 400).await;
+    let page = ada.browser.open("/account").await;
+    let page = ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    assert_eq!((page.url.query(), held(&server, &list)), (Some("done=disconnected"), after));
+    server.control().clear_faults();
+    let (list, _, after) = under_way(&server, &ben, 400).await;
+    result(&server, &["users", "delete", "ben", "--yes"]).await;
+    assert_eq!(held(&server, &list), after);
+}
+
+#[tokio::test]
+async fn an_account_stays_while_a_change_does_not_end() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    // As a server has it that writes for ever.
+    server.place.raw().await.run("UPDATE users SET changing_by = 'x', changing_until = 9999999999999").await;
+    let page = ada.browser.open("/account").await;
+    let (page, deleted) = tokio::join!(
+        ada.browser.submit(&page, "/account/links/disconnect", &[]),
+        refusal(&server, &["users", "delete", "ada", "--yes"]),
+    );
+    assert_eq!((page.code(), page.status), ("CHANGE_UNDER_WAY", StatusCode::CONFLICT));
+    assert_eq!(deleted.1, "CHANGE_UNDER_WAY");
+    done(&ada, "get_current_track", json!({})).await;
+    server.place.raw().await.run("UPDATE users SET changing_until = 1").await;
+    done(&ada, "create_playlist", json!({"name": "New"})).await;
+}
+
+#[tokio::test]
+async fn a_change_ends_between_two_requests_when_its_person_is_disabled() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let (list, before, _) = under_way(&server, &ada, 900).await;
+    result(&server, &["users", "disable", "ada", "--reason", "x", "--yes"]).await;
+    sleep(Duration::from_millis(2_500)).await;
+    let left = held(&server, &list);
+    assert!(left.len() < before.len(), "nothing was left to be stopped");
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(held(&server, &list), left, "nothing more is written");
+    server.control().clear_faults();
+    result(&server, &["users", "enable", "ada"]).await;
+    let ada = server.listener("ada").await;
+    let change = done(&ada, "list_changes", json!({"limit": 1})).await["changes"][0].clone();
+    assert_eq!(change["state"], "partial", "{change}");
+    let undo = json!({"change_id": change["change_id"], "dry_run": false});
+    assert_eq!(done(&ada, "undo_change", undo).await["status"], "verified");
+    assert_eq!(held(&server, &list), before);
+}
