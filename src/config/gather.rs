@@ -24,6 +24,8 @@ const MAX_DOTENV_BYTES: usize = 262_144;
 pub struct Gathered {
     /// The winning value of each key that was said.
     pub values: BTreeMap<&'static str, Setting>,
+    /// Values that were said and count for nothing, because something said the same key later or more strongly.
+    pub outranked: Vec<(&'static str, Setting)>,
     /// Files that hold secrets, for the check of their modes.
     pub secret_files: BTreeSet<PathBuf>,
     /// What keeps the configuration from being used.
@@ -106,13 +108,30 @@ impl Gathered {
             variables.extend(self.dotenv(path));
         }
         for (name, value) in &sources.env {
-            match value.clone().into_string() {
-                Ok(value) if value.is_empty() => drop(variables.remove(name)),
-                Ok(value) => drop(variables.insert(name.clone(), (value, Origin::Env(name.clone())))),
-                Err(value) => self.not_text(name, &value),
-            }
+            let before = match value.clone().into_string() {
+                Ok(value) if value.is_empty() => variables.remove(name),
+                Ok(value) => variables.insert(name.clone(), (value, Origin::Env(name.clone()))),
+                Err(value) => {
+                    self.not_text(name, &value);
+                    None
+                }
+            };
+            before.into_iter().for_each(|(text, origin)| self.outranked_variable(name, &text, origin));
         }
         variables
+    }
+
+    /// A line of the dotenv file that the environment says otherwise stands there nevertheless.
+    fn outranked_variable(&mut self, name: &str, text: &str, origin: Origin) {
+        let spec = TABLE.iter().find(|spec| spec.env_names().any(|known| known == name));
+        let Some((spec, value)) = spec.and_then(|spec| Some((spec, value::from_text(spec, text).ok()?)))
+        else {
+            return;
+        };
+        if let (true, Origin::EnvFile { path, .. }) = (spec.is_secret(), &origin) {
+            self.secret_files.insert(path.clone());
+        }
+        self.outranked.push((spec.path, Setting { value, origin }));
     }
 
     fn dotenv(&mut self, path: &Path) -> Variables {
@@ -177,7 +196,11 @@ impl Gathered {
     }
 
     fn lay_over(&mut self, outside: Self) {
-        self.values.extend(outside.values);
+        for (path, setting) in outside.values {
+            let before = self.values.insert(path, setting);
+            self.outranked.extend(before.map(|setting| (path, setting)));
+        }
+        self.outranked.extend(outside.outranked);
         self.secret_files.extend(outside.secret_files);
         self.problems.extend(outside.problems);
         self.notices.extend(outside.notices);
@@ -330,7 +353,8 @@ impl Gathered {
                     continue;
                 }
             };
-            self.values.insert(path, setting);
+            let before = self.values.insert(path, setting);
+            self.outranked.extend(before.map(|setting| (path, setting)));
         }
     }
 }

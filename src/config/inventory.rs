@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value as Node;
 use url::Url;
 
+use super::gather::Setting;
 use super::sealed::is_reference;
 use super::value::Value;
 use super::{Loaded, Origin, file, keys};
@@ -22,6 +23,8 @@ pub struct SaidSecret {
     pub origin: Origin,
     /// A configuration file only names the variable that holds it.
     pub by_reference: bool,
+    /// What counts in its place, where this counts for nothing.
+    pub outranked_by: Option<Origin>,
 }
 
 impl SaidSecret {
@@ -36,20 +39,25 @@ impl SaidSecret {
 }
 
 impl Loaded {
-    /// Every secret that was said, by key.
+    /// Every secret that was said, by key, and after those that count those that others outrank.
     pub fn secrets(&self) -> Vec<SaidSecret> {
         let raw = self.raw();
         let by_reference = |key: &str| raw.as_ref().and_then(|root| at(root, key)).is_some_and(is_reference);
-        let mut found = Vec::new();
-        for (key, setting) in &self.gathered.values {
-            found.extend(within(key, &setting.value).into_iter().map(|(key, value)| SaidSecret {
+        let one = |key: &str, setting: &Setting, outranked_by: Option<Origin>| {
+            let secret = |(key, value): (String, SecretString)| SaidSecret {
                 by_reference: by_reference(&key),
                 origin: setting.origin.clone(),
                 key,
                 value,
-            }));
-        }
-        found
+                outranked_by: outranked_by.clone(),
+            };
+            within(key, &setting.value).into_iter().map(secret).collect::<Vec<SaidSecret>>()
+        };
+        let values = &self.gathered.values;
+        let counting = values.iter().flat_map(|(key, setting)| one(key, setting, None));
+        let outranked = self.gathered.outranked.iter();
+        let outranked = outranked.flat_map(|(key, setting)| one(key, setting, Some(self.origin_of(key))));
+        counting.chain(outranked).collect()
     }
 
     /// The contents of a plain file, variables as they stand.

@@ -12,6 +12,7 @@ pub mod certificate;
 mod checks;
 mod clients;
 mod command;
+mod comments;
 pub(crate) mod dotenv;
 mod facts;
 pub(crate) mod file;

@@ -1,6 +1,8 @@
 //! Secrets where none belong: in arguments of commands, in addresses, under names that are no keys. Looks at a plain file
 //! as it is written, so that `${NAME}` is no secret. Never: a value in what is told.
 
+use std::path::Path;
+
 use serde_json::Value as Node;
 use url::Url;
 
@@ -9,7 +11,7 @@ use super::keys::{self, Kind};
 use super::quoting::looks_random;
 use super::sealed::is_secret;
 use super::value::Value;
-use super::{Loaded, Origin, file};
+use super::{Loaded, Origin, comments, file, file_text};
 
 /// What reads as a secret, where whoever reads the file reads it too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,10 @@ const IN_ADDRESS: (&str, &str) = (
     "has what reads as a secret in an address",
     "put the whole address into a variable and write ${NAME}, or use the key that is meant for the secret",
 );
+const IN_COMMENT: (&str, &str) = (
+    "reads as a secret",
+    "remove it, and rotate what it was: a comment is read by whoever reads the file, and stays in its history",
+);
 const NO_KEY: (&str, &str) = (
     "reads as a secret under a name that is no key",
     "write the name of the key that was meant ('spotify-mcp config show' lists every key), or remove the line",
@@ -48,7 +54,9 @@ impl Loaded {
             };
             look(&tree, &mut note);
         }
-        for (key, setting) in &self.gathered.values {
+        found.extend(plain.into_iter().chain(self.gathered.env_file.as_deref()).flat_map(in_comments));
+        let outranked = self.gathered.outranked.iter().map(|(key, setting)| (key, setting));
+        for (key, setting) in self.gathered.values.iter().chain(outranked) {
             let Origin::EnvFile { .. } = &setting.origin else { continue };
             let judged = match &setting.value {
                 Value::Text(text) => of_value(key, &[text]),
@@ -64,6 +72,20 @@ impl Loaded {
         }
         found
     }
+}
+
+/// Comments of a file that has such; one that cannot be read is a problem of its own.
+fn in_comments(path: &Path) -> Vec<Stray> {
+    let has_none = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let text = if has_none { String::new() } else { file_text(path).unwrap_or_default() };
+    let (what, fix) = IN_COMMENT;
+    let one = |line| Stray {
+        key: format!("a comment in line {line}"),
+        origin: Origin::File { path: path.to_owned(), line: Some(line) },
+        what,
+        fix,
+    };
+    comments::with_secrets(&text).into_iter().map(one).collect()
 }
 
 type Note<'a> = dyn FnMut(&str, (&'static str, &'static str)) + 'a;

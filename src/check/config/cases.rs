@@ -66,6 +66,7 @@ pub(super) fn secret(key: &str, value: &str, dice: &Dice) -> Secret {
         key: key.to_owned(),
         origin: "environment".to_owned(),
         in_the_clear: None,
+        outranked_by: None,
         ends: None,
         value: Concealed::of(value, dice),
     }

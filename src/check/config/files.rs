@@ -138,8 +138,14 @@ fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Names that crashes, editors and copies leave behind, beside files with secrets.
-const LEFT_BEHIND: [&str; 9] = [".swp", ".swo", "~", ".orig", ".rej", ".old", ".save", ".new", ".bak"];
+/// Words that crashes, editors, people and packers put behind a file's name when they leave a copy of it, without digits.
+const LEFT_BEHIND: [&str; 26] = [
+    "swp", "swo", "orig", "original", "rej", "old", "older", "save", "saved", "new", "bak", "back", "backup",
+    "copy", "prev", "previous", "before", "tmp", "temp", "dpkg", "rpmsave", "rpmorig", "rpmnew", "part",
+    "snapshot", "archive",
+];
+/// The same of archives, whose names are words of their own.
+const PACKED: [&str; 8] = ["gz", "tgz", "bz2", "xz", "zst", "zip", "7z", "tar"];
 
 /// What lies beside files with secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -188,7 +194,10 @@ pub fn residue(files: &[FileSeen], sealed: Option<&Path>) -> Residue {
         }
         for entry in entries.into_iter().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if is_core(&name) || names.iter().any(|of| is_copy(&name, of)) {
+            // What the configuration names itself is no copy of another.
+            let is_named =
+                files.iter().any(|file| file.path.file_name() == Some(entry.file_name().as_os_str()));
+            if is_core(&name) || (!is_named && names.iter().any(|of| is_copy(&name, of))) {
                 found.push(entry.path());
             }
         }
@@ -205,10 +214,22 @@ fn is_core(name: &str) -> bool {
     name == "core" || numbered || name.ends_with(".core") || name.starts_with("core.spotify-mcp")
 }
 
+/// `key.bak`, `key~`, `#key#`, `key-old2`, `key copy`, `key.1`, `key.2026-11-22`, `key.gz`, `.key.swp`.
 fn is_copy(name: &str, of: &str) -> bool {
-    let plain = name.trim_start_matches('.');
-    let end = plain.strip_prefix(of.trim_start_matches('.')).filter(|end| !end.is_empty());
-    end.is_some_and(|end| LEFT_BEHIND.iter().any(|left| end.ends_with(left)))
+    let is_autosaved = name.strip_prefix('#').and_then(|name| name.strip_suffix('#')) == Some(of);
+    let end = name.trim_start_matches('.').strip_prefix(of.trim_start_matches('.'));
+    let Some(end) = end.filter(|end| !end.is_empty()) else { return is_autosaved };
+    if !end.starts_with(|c: char| !c.is_alphanumeric()) {
+        return false;
+    }
+    let lower = end.to_ascii_lowercase();
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let is_left = |word: &&str| {
+        PACKED.contains(word) || LEFT_BEHIND.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
+    };
+    end.ends_with('~') || words.iter().any(is_left) || words.first().is_some_and(|word| is_number(word))
 }
 
 #[cfg(test)]
@@ -223,10 +244,36 @@ mod tests {
         for other in ["core.rs", "score", "cores", "core.d"] {
             assert!(!is_core(other), "{other}");
         }
-        for copy in ["master.key~", ".master.key.swp", "master.key.bak", "master.key.123.new"] {
+        for copy in [
+            "master.key~",
+            ".master.key.swp",
+            "master.key.bak",
+            "master.key.123.new",
+            "#master.key#",
+            "master.key.backup",
+            "master.key.1",
+            "master.key.bak2",
+            "master.key copy",
+            "master.key - Copy (2)",
+            "master.key-old",
+            "master.key_old",
+            "master.key.gz",
+            "master.key.2026-11-22",
+            "master.key-20261122T1015",
+            "master.key.2026-11-22.tar.xz",
+            "master.key.OLD",
+        ] {
             assert!(is_copy(copy, "master.key"), "{copy}");
         }
-        for other in ["master.key", "other.key~", "master.key.next", "master.keys"] {
+        for other in [
+            "master.key",
+            "other.key~",
+            "master.key.next",
+            "master.keys",
+            "master.key.pub",
+            "master.key2",
+            "master.kdf.json",
+        ] {
             assert!(!is_copy(other, "master.key"), "{other}");
         }
         assert!(is_copy(".env.bak", ".env"));

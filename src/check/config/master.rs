@@ -34,7 +34,7 @@ pub enum Master {
         is_closed: bool,
     },
     /// A program prints one, and was not run: no check that was asked needs it.
-    Unrun,
+    Unrun(Place),
     /// A passphrase in its place.
     Passphrase {
         /// Where it was said.
@@ -86,7 +86,7 @@ pub fn look(loaded: &Loaded, dice: &Dice, runs: Runs) -> Master {
         };
     }
     if !may_find(loaded, runs) {
-        return Master::Unrun;
+        return Master::Unrun(printed(loaded));
     }
     match find(loaded) {
         Ok(None) => Master::None,
@@ -160,9 +160,19 @@ fn place_of(place: &KeyPlace, loaded: &Loaded) -> Place {
             place => place,
         },
         KeyPlace::Credential(path) => Place::Credential(path.clone()),
-        KeyPlace::Command => Place::Command,
+        KeyPlace::Command => printed(loaded),
         KeyPlace::BesideData(path) | KeyPlace::Made(path) => Place::BesideData(path.clone()),
     }
+}
+
+/// Where a program takes the key from that prints it, as far as its arguments say.
+fn printed(loaded: &Loaded) -> Place {
+    let config = loaded.as_far_as_valid();
+    let data = &config.storage.data_dir;
+    let words = config.security.master_key.command.iter().skip(1);
+    let words = words.flat_map(|word| word.split(|c: char| c.is_whitespace() || "=:'\"".contains(c)));
+    let beside = words.map(Path::new).find(|path| !path.is_dir() && is_within(path, data));
+    beside.map_or(Place::Command, |path| Place::BesideData(path.to_owned()))
 }
 
 /// Whether a backup of the folder, or a thief of it, would have the file too; links followed.

@@ -1,6 +1,6 @@
 //! Rules of the group configuration about keys and secrets: SMC2002, 2003, 2005, 2006, 2009 to 2011.
 
-use super::{Facts, place, place_of};
+use super::{Facts, Secret, place, place_of};
 use crate::app;
 use crate::check::finding::counted;
 use crate::check::{Ground, Severity, Source, Verdict};
@@ -28,7 +28,7 @@ pub fn no_secret_in_the_clear(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdic
         .filter_map(|secret| {
             let (path, line) = secret.in_the_clear.clone()?;
             let seen = format!("{} can be read in {}", secret.key, path.display());
-            Some(Verdict::fail(Source::File { path, line }, seen).about(secret.key.clone()))
+            Some(Verdict::fail(Source::File { path, line }, seen).about(secret.subject()))
         })
         .chain(strays)
         .chain(unread(facts))
@@ -65,7 +65,7 @@ pub fn no_stray_keys(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
     let stray = facts.notices.iter().filter(|notice| STRAY.contains(&notice.code.as_str()));
     let stray =
         stray.map(|notice| told(notice, Verdict::fail(place_of(notice), seen(notice)).severe(Severity::Low)));
-    let found: Vec<Verdict> = unknown.chain(stray).collect();
+    let found: Vec<Verdict> = unknown.chain(stray).chain(outranked(facts)).collect();
     match (&facts.unread, found.is_empty()) {
         (_, false) => found,
         (Some(path), true) => {
@@ -75,6 +75,20 @@ pub fn no_stray_keys(facts: &Facts, _ground: &Ground<'_>) -> Vec<Verdict> {
             vec![Verdict::pass(Source::key("--config"), "every key is known, said once, and used")]
         }
     }
+}
+
+/// Secrets that were said and count for nothing: whoever changes one of them changes nothing, and whoever reads one has it.
+fn outranked(facts: &Facts) -> impl Iterator<Item = Verdict> + '_ {
+    facts.secrets.iter().filter_map(|secret| {
+        let by = secret.outranked_by.as_ref()?;
+        let seen = format!("{} ({}) does nothing: {by} counts in its place", secret.key, secret.origin);
+        let at = secret
+            .in_the_clear
+            .clone()
+            .map_or_else(|| Source::key(secret.key.clone()), |(path, line)| Source::File { path, line });
+        let verdict = Verdict::fail(at, seen).about(secret.subject()).severe(Severity::Low);
+        Some(verdict.mended_by(format!("remove {} from {}, or what outranks it", secret.key, secret.origin)))
+    })
 }
 
 /// SMC2005.
@@ -87,7 +101,7 @@ pub fn no_known_credentials(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> 
         let too_short = || (value.length < shortest).then_some("is too short");
         let Some(seen) = value.flaw(words).or_else(too_short) else { continue };
         let at = Source::key(secret.key.clone());
-        let verdict = Verdict::fail(at, format!("{} {seen}", secret.key)).about(secret.key.clone());
+        let verdict = Verdict::fail(at, format!("{} {seen}", secret.subject())).about(secret.subject());
         found.push(match issued(&secret.key) {
             Some(fix) => verdict.mended_by(fix),
             None => verdict,
@@ -177,7 +191,8 @@ pub fn rotation_scheduled(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
     // Those have a schedule of their own, above.
     let has_one =
         |key: &str| key == super::KEY || key.starts_with("spotify.") || key == "security.passphrase";
-    for secret in facts.secrets.iter().filter(|secret| !has_one(&secret.key)) {
+    let counts = |secret: &&Secret| secret.outranked_by.is_none() && !has_one(&secret.key);
+    for secret in facts.secrets.iter().filter(counts) {
         let at = Source::key(secret.key.clone());
         let verdict = match &secret.ends {
             Some(ends) => Verdict::pass(at, format!("ends {ends}, as the sealed file says")),

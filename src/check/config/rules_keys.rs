@@ -22,7 +22,7 @@ pub fn master_key_sound(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         Master::Refused { place, why, fix, .. } => {
             Verdict::fail(at(), format!("from {place}: {why}")).mended_by(fix.clone())
         }
-        Master::Unrun => Verdict::error(at(), "the program that prints the key was not run"),
+        Master::Unrun(_) => Verdict::error(at(), "the program that prints the key was not run"),
         Master::Passphrase { place, words } => match words.flaw(ground.parameters.list("words")) {
             Some(flaw) => Verdict::fail(at(), format!("the passphrase {flaw}")),
             None => {
@@ -58,8 +58,7 @@ pub fn key_source(facts: &Facts, ground: &Ground<'_>) -> Vec<Verdict> {
         Master::Refused { place, .. } => {
             return vec![Verdict::error(at(), format!("the key from {place} cannot be used"))];
         }
-        Master::Unrun => &Place::Command,
-        Master::Passphrase { place, .. } | Master::Key { place, .. } => place,
+        Master::Unrun(place) | Master::Passphrase { place, .. } | Master::Key { place, .. } => place,
     };
     let is_in = |list: &str| ground.parameters.list(list).iter().any(|name| name == place.name());
     let seen = place.in_words();

@@ -104,10 +104,22 @@ pub struct Secret {
     pub origin: String,
     /// The plain configuration or dotenv file in which it can be read, and the line.
     pub in_the_clear: Option<(PathBuf, Option<u32>)>,
+    /// What counts in its place, in words, where this counts for nothing.
+    pub outranked_by: Option<String>,
     /// When it ends, where the sealed file says so.
     pub ends: Option<String>,
     /// What can be compared of it.
     pub value: Concealed,
+}
+
+impl Secret {
+    /// What findings about it are about: where it counts for nothing, the place too.
+    pub fn subject(&self) -> String {
+        match self.outranked_by {
+            None => self.key.clone(),
+            Some(_) => format!("{} in {}", self.key, self.origin),
+        }
+    }
 }
 
 /// Every secret that was said, by key.
@@ -115,15 +127,16 @@ pub fn all(loaded: &Loaded, ends: &[(String, String)], dice: &Dice) -> Vec<Secre
     let one = |said: SaidSecret| Secret {
         in_the_clear: said.in_the_clear().map(|path| (path.to_owned(), line(&said.origin))),
         origin: said.origin.to_string(),
+        outranked_by: said.outranked_by.as_ref().map(ToString::to_string),
         ends: ends.iter().find(|(key, _)| *key == said.key).map(|(_, at)| at.clone()),
         value: Concealed::of(said.value.expose(), dice),
         key: said.key,
     };
     let mut found: Vec<Secret> = loaded.secrets().into_iter().map(one).collect();
     for (key, value, origin) in in_own_files(loaded) {
-        if !found.iter().any(|known| known.key == key) {
+        if !found.iter().any(|known| known.key == key && known.outranked_by.is_none()) {
             let value = Concealed::of(value.expose(), dice);
-            found.push(Secret { key, origin, in_the_clear: None, ends: None, value });
+            found.push(Secret { key, origin, in_the_clear: None, outranked_by: None, ends: None, value });
         }
     }
     found.sort_by(|one, other| one.key.cmp(&other.key));

@@ -87,6 +87,27 @@ fn what_is_closed_to_this_user_is_neither_good_nor_bad() {
 }
 
 #[test]
+fn a_secret_that_a_variable_outranks_is_a_secret_still() {
+    let facts = changed(|facts| {
+        let old = secret("spotify.client_secret", "changeme");
+        facts.secrets.push(Secret {
+            in_the_clear: Some(("/c.toml".into(), Some(3))),
+            outranked_by: Some("environment SPOTIFY_CLIENT_SECRET".into()),
+            origin: "/c.toml:3".into(),
+            ..old
+        });
+    });
+    for (id, severity) in [("SMC2002", None), ("SMC2003", Some(Severity::Low)), ("SMC2005", None)] {
+        let said = verdicts(RULES, id, &facts, Profile::Production);
+        let found = said.iter().find(|one| one.subject == "spotify.client_secret in /c.toml:3");
+        let found = found.unwrap_or_else(|| panic!("{id}: {said:#?}"));
+        assert_eq!((found.state, found.severity), (State::Fail, severity), "{id}");
+    }
+    let said = verdicts(RULES, "SMC2003", &facts, Profile::Production);
+    assert!(said[0].observed.contains("environment SPOTIFY_CLIENT_SECRET counts in its place"), "{said:#?}");
+}
+
+#[test]
 fn a_derivation_that_cannot_be_seen_is_not_none() {
     let unseen = changed(|facts| {
         facts.derivations.clear();

@@ -199,7 +199,7 @@ pub(super) fn trail() -> Trail {
         anchored: vec![Anchored { place: "file".into(), size: 100, at: NOW }],
         sample: Sample { looked: 100, faults: Vec::new() },
         room: Some((50 << 30, 40)),
-        file_is_beside: Some(false),
+        first_signed: Some(Timestamp::from_secs(ago(90 * DAY))),
         ..Trail::default()
     }
 }

@@ -6,6 +6,7 @@
 
 mod attested;
 mod cases;
+mod near;
 mod posture;
 mod rules_audit;
 mod rules_backup;

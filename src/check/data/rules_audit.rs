@@ -3,9 +3,7 @@
 use super::{Facts, Trail, seen, settled};
 use crate::check::finding::counted;
 use crate::check::{Ground, Profile, Severity, Source, Verdict};
-use crate::config::is_on_loopback;
 use crate::config::value::spell;
-use crate::domain::SyslogPlace;
 use crate::policy::alerts::{AlertSeverity, BUILT_IN, rules};
 
 /// The trail, or the one verdict in the place of every rule about it. That there is none is no fault of a development
@@ -113,32 +111,31 @@ fn anchored(facts: &Facts, trail: &Trail, ground: &Ground<'_>) -> Verdict {
     let configured: Vec<&str> = configured.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
     let most = ground.parameters.number("anchor_hours").unsigned_abs();
     let (signed, signed_at) = trail.signed.unwrap_or_default();
-    // What was never told waits since it was signed.
+    // What was never told anything waits since the first that it should have been told.
     let is_behind = |name: &&str| {
         let told = trail.anchored.iter().find(|anchor| anchor.place == **name);
-        let since = told.map(|anchor| anchor.at).or(signed_at);
+        let since = told.map(|anchor| anchor.at).or(trail.first_signed).or(signed_at);
         let hours = since.map_or(u64::MAX, |since| ground.now.since(since).as_secs() / 3_600);
         told.is_none_or(|anchor| anchor.size < signed) && hours > most
     };
     let behind: Vec<&str> = configured.iter().copied().filter(is_behind).collect();
     let near = |name: &&str| match *name {
-        "file" => trail.file_is_beside.unwrap_or(false),
-        "syslog" => match &anchors.syslog {
-            Some(SyslogPlace::Udp(to) | SyslogPlace::Tcp(to)) => to.ip().to_canonical().is_loopback(),
-            Some(SyslogPlace::Unix(_)) | None => true,
-        },
-        _ => anchors.webhook.as_ref().is_some_and(is_on_loopback),
+        "file" => trail.near.file == Ok(true),
+        "syslog" => trail.near.syslog,
+        _ => trail.near.webhook,
     };
     let verdict = if configured.is_empty() {
         Verdict::fail(at, "no place outside is told how far the trail goes")
     } else if configured.iter().all(near) {
         let seen = format!(
-            "{}: on this machine, where whoever cuts the trail can cut that too",
+            "{}: on this machine or in its memory, where whoever cuts the trail can cut that too",
             configured.join(", ")
         );
         Verdict::fail(at, seen).mended_by(
             "set audit.anchors.file to another machine's disk, audit.anchors.syslog to another machine's address, or audit.anchors.webhook; a syslog here that passes all on is yours to waive",
         )
+    } else if let (true, Err(unseen)) = (behind.is_empty(), &trail.near.file) {
+        Verdict::error(Source::key("audit.anchors.file"), unseen.why.clone())
     } else if behind.is_empty() {
         Verdict::pass(
             at,

@@ -144,7 +144,7 @@ fn an_anchor_must_be_held_elsewhere() {
         let said = verdicts(RULES, "SMC6002", facts, Profile::Production);
         said.into_iter().find(|verdict| verdict.subject == "anchored").unwrap()
     };
-    let beside = || told(|trail| trail.file_is_beside = Some(true));
+    let beside = || told(|trail| trail.near.file = Ok(true));
     let verdict = anchored(&beside());
     assert!(
         verdict.state == State::Fail && verdict.observed.contains("on this machine"),
@@ -159,7 +159,9 @@ fn an_anchor_must_be_held_elsewhere() {
     ] {
         let mut facts = beside();
         facts.config.audit.anchors.syslog = SyslogPlace::parse(place);
+        let near = near::look(&facts.config).syslog;
         if let Ok(Some(trail)) = &mut facts.trail {
+            trail.near.syslog = near;
             let syslog = Anchored { place: "syslog".into(), ..trail.anchored[0].clone() };
             trail.anchored.push(syslog);
         }
@@ -168,7 +170,23 @@ fn an_anchor_must_be_held_elsewhere() {
     let mut facts = sound();
     facts.config.audit.anchors.file = None;
     facts.config.audit.anchors.webhook = "http://localhost:9/x".parse().ok();
+    let near = near::look(&facts.config).webhook;
+    if let Ok(Some(trail)) = &mut facts.trail {
+        trail.near.webhook = near;
+    }
     assert!(anchored(&facts).observed.contains("webhook: on this machine"));
+    // Where the file would be written there is no folder.
+    let lost = told(|trail| trail.near.file = Err(Unseen::because("no folder")));
+    assert_eq!(anchored(&lost).state, State::Error);
+    // Never told anything, on a server that signs once a day.
+    let never = |first: i64| {
+        anchored(&told(|trail| {
+            trail.anchored.clear();
+            trail.signed = Some((100, Some(Timestamp::from_secs(ago(60)))));
+            trail.first_signed = Some(Timestamp::from_secs(ago(first)));
+        }))
+    };
+    assert_eq!((never(DAY * 3).state, never(60).state), (State::Fail, State::Pass));
 }
 
 #[test]

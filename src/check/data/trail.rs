@@ -3,12 +3,12 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::attested::{self, Vouched, written_at};
+use super::near::{self, Near};
 use super::posture::Chain;
 use crate::ambient::Timestamp;
 use crate::audit::line::chain_of;
@@ -45,8 +45,10 @@ pub struct Trail {
     pub anchored: Vec<Anchored>,
     /// What the newest records say.
     pub sample: Sample,
-    /// Whether the file outside that is told of checkpoints is on the trail's own disk; `None`: it is not there yet.
-    pub file_is_beside: Option<bool>,
+    /// When its oldest checkpoint was signed.
+    pub first_signed: Option<Timestamp>,
+    /// Which places that are told of checkpoints are on this machine.
+    pub near: Near,
     /// Room on its disk: bytes, and percent of it.
     pub room: Option<(u64, u64)>,
 }
@@ -78,9 +80,8 @@ pub fn look(
     wanted: &[AttestationRow],
 ) -> Seen<Option<Trail>> {
     let dir = &config.audit.dir;
-    let beside = || file_is_beside(dir, config.audit.anchors.file.as_deref()?);
     read(dir, (chains, shared), wanted)
-        .map(|trail| trail.map(|trail| Trail { file_is_beside: beside(), ..trail }))
+        .map(|trail| trail.map(|trail| Trail { near: near::look(config), ..trail }))
         .map_err(|error| Unseen::because(format!("{} cannot be read: {}", dir.display(), io_cause(&error))))
 }
 
@@ -119,6 +120,8 @@ fn read(
         trail.doubts.push(format!("AUDIT_NO_MARK: {unseen}"));
     }
     let newest = claims.last().map(|claim| (claim.checkpoint.size, claim.at.clone()));
+    let signed_at = |claim: &Claim| claim.at.as_deref().and_then(Timestamp::parse_rfc3339);
+    trail.first_signed = claims.iter().filter_map(signed_at).min();
     trail.signed = newest.map(|(size, at)| (size, at.as_deref().and_then(Timestamp::parse_rfc3339)));
     let keys = match known {
         Some(known) => trail.take(known, &mut claims),
@@ -171,13 +174,6 @@ fn is_known(dir: &Path, chains: &Seen<Vec<Chain>>, shared: bool) -> bool {
     let is_here = |uid: &str| beside.iter().any(|(_, chain)| chain == uid);
     let is_missed = |known: &Chain| known.mark.size > 0 && !is_here(&known.mark.chain_uid);
     !shared && chains.as_ref().is_ok_and(|all| all.iter().any(is_missed))
-}
-
-/// By the device that each is on; of a file that is not there by its folder's.
-fn file_is_beside(dir: &Path, file: &Path) -> Option<bool> {
-    let device = |path: &Path| path.metadata().ok().map(|seen| seen.dev());
-    let of_file = device(file).or_else(|| device(file.parent()?))?;
-    Some(of_file == device(dir)?)
 }
 
 /// The end of a segment that is looked at, in bytes.

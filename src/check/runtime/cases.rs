@@ -84,7 +84,7 @@ pub(super) fn facts(linux: Linux) -> Facts {
         writable: vec![Path::new("/var/lib/spotify-mcp").to_owned()],
         beside: vec![Path::new("/var/log/spotify-mcp").to_owned()],
     };
-    Facts { who: Ok(Who::Server(4711)), system: System::Linux(Box::new(linux)), declared }
+    Facts { who: Ok(Who::Server(4711)), program: None, system: System::Linux(Box::new(linux)), declared }
 }
 
 /// A case for every rule: a server in a container, so that its namespaces count.

@@ -26,13 +26,14 @@ pub async fn gather(request: &Request) -> Facts {
     let root = system_root.map_or_else(Root::system, Root::at);
     let mut declared = declared(config);
     if !cfg!(target_os = "linux") && root.is_system() {
-        return Facts { who, system: System::Other(std::env::consts::OS), declared };
+        return Facts { who, program: None, system: System::Other(std::env::consts::OS), declared };
     }
     let folder = who.as_ref().map_or_else(|_| "self".to_owned(), |who| who.folder());
     declared.flag = listen_flag(&root, &folder);
     let said = key_source::said(config, |key| request.loaded.origin_of(key));
     let linux = linux(&root, &folder, said);
-    Facts { who, system: System::Linux(Box::new(linux)), declared }
+    let program = request.pid.map(|id| process::program(&root, id));
+    Facts { who, program, system: System::Linux(Box::new(linux)), declared }
 }
 
 fn linux(root: &Root, folder: &str, said: Said) -> Linux {

@@ -33,6 +33,8 @@ use super::finding::Seen;
 pub struct Facts {
     /// Whom it is about.
     pub who: Seen<process::Who>,
+    /// Which program it is, where somebody named the process.
+    pub program: Option<Seen<process::Program>>,
     /// What its system shows.
     pub system: System,
     /// What its configuration says.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 
+use super::system::Root;
 use crate::check::finding::{Seen, Source, Unseen};
+use crate::domain::event::clean;
 
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,6 +49,38 @@ impl Who {
     }
 }
 
+/// What this program is called where nobody renamed it.
+const OWN_NAME: &str = "spotify-mcp";
+
+/// The program that a process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its file's name, or what the system calls the process.
+    pub name: String,
+    /// It is this one.
+    pub is_this: bool,
+}
+
+/// Which program a process runs, by its file; to users who may not see that by its name.
+///
+/// # Errors
+/// Where the system shows neither.
+pub fn program(root: &Root, id: u32) -> Seen<Program> {
+    let own = std::env::current_exe().ok();
+    let own = own.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let is_own = |name: &str| name == OWN_NAME || own.as_deref() == Some(name);
+    if let Ok(target) = root.link(&format!("/proc/{id}/exe")) {
+        // Replaced by a newer build while it runs.
+        let target = target.strip_suffix(" (deleted)").unwrap_or(&target);
+        let name = target.rsplit('/').next().unwrap_or(target).to_owned();
+        return Ok(Program { is_this: is_own(&name), name });
+    }
+    let name = clean(root.text(&format!("/proc/{id}/comm"))?.trim());
+    // The kernel keeps 15 bytes of it.
+    let is_this = is_own(&name) || own.as_deref().and_then(|own| own.get(..15)) == Some(name.as_str());
+    Ok(Program { name, is_this })
+}
+
 /// Finds it.
 ///
 /// # Errors
@@ -81,6 +115,22 @@ const fn is_nobody(kind: std::io::ErrorKind) -> bool {
 mod tests {
     use super::*;
     use crate::check::runtime::fixtures::Tree;
+
+    #[test]
+    fn a_process_is_called_by_its_program() {
+        let tree = Tree::new("process-program");
+        tree.link("proc/7/exe", "/usr/local/bin/spotify-mcp (deleted)");
+        tree.link("proc/8/exe", "/usr/bin/sleep");
+        tree.file("proc/8/comm", "spotify-mcp\n");
+        tree.file("proc/9/comm", "tini\n");
+        tree.file("proc/10/comm", "spotify-mcp\n");
+        for (id, name, is_this) in
+            [(7, "spotify-mcp", true), (8, "sleep", false), (9, "tini", false), (10, "spotify-mcp", true)]
+        {
+            assert_eq!(program(&tree.root(), id), Ok(Program { name: name.to_owned(), is_this }), "{id}");
+        }
+        assert!(program(&tree.root(), 11).unwrap_err().why.contains("/proc/11/comm"));
+    }
 
     #[tokio::test]
     async fn who_listens_on_the_socket_is_the_server() {

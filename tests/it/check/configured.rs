@@ -319,11 +319,54 @@ fn what_lies_beside_a_key_is_found() {
     let desk = Desk::new();
     desk.write("master.key~", &master_key("a server of its own"), 0o600);
     fs::write(desk.path.join("data/core.4711"), "memory").unwrap();
+    // A copy is one in any folder of the server's.
+    for copy in ["master.key.backup", "master.key copy", "data/master.key.2026-11-22"] {
+        desk.write(copy, "x", 0o600);
+    }
     let said = desk.check("server.toml", &["--fail-on", "medium"]);
     assert_eq!(said.status, 1);
     let found = said.of("SMC2012");
-    assert_eq!(found.len(), 2, "{found:#?}");
+    assert_eq!(found.len(), 5, "{found:#?}");
     assert!(found.iter().all(|one| one.0 == "fail"));
+}
+
+#[test]
+fn a_secret_in_a_file_counts_although_a_variable_outranks_it() {
+    let desk = Desk::new();
+    let text = desk
+        .configuration("")
+        .replace("policy_acknowledged", "client_secret = \"changeme\"\npolicy_acknowledged");
+    desk.write("server.toml", &text, 0o600);
+    desk.write("e.env", "SPOTIFY_CLIENT_SECRET=Passw0rd\n", 0o600);
+    let env = [("SPOTIFY_CLIENT_SECRET", "b1946ac92492d2347c6235b4d2611184")];
+    let only = ["--config", "server.toml", "--env-file", "e.env", "--only", "SMC2002,SMC2003,SMC2005"];
+    let said = desk.check_with(&only, &env);
+    assert_eq!(said.status, 1, "{}", said.words);
+    for id in ["SMC2002", "SMC2003", "SMC2005"] {
+        let found = said.of(id);
+        assert_eq!(found.len(), 2, "{id}: {found:#?}");
+        assert!(found.iter().all(|one| one.0 == "fail"), "{id}: {found:#?}");
+    }
+    let dead = said.of("SMC2003");
+    assert!(
+        dead.iter().all(|one| one.1 == "low" && one.2.contains("does nothing: environment")),
+        "{dead:#?}"
+    );
+    assert!(dead.iter().any(|one| one.2.contains("server.toml:3")), "{dead:#?}");
+    assert!(dead.iter().any(|one| one.2.contains("e.env")), "{dead:#?}");
+    assert!(!said.words.contains("changeme") && !said.words.contains("Passw0rd"), "{}", said.words);
+}
+
+#[test]
+fn a_secret_in_a_comment_stands_in_the_clear() {
+    let desk = Desk::new();
+    let old = master_key("of last year");
+    desk.write("server.toml", &format!("# until 2025: {old}\n{}", desk.configuration("")), 0o600);
+    desk.write("e.env", "#SPOTIFY_CLIENT_SECRET=hunter22\n", 0o600);
+    let said = desk.check("server.toml", &["--env-file", "e.env", "--only", "SMC2002"]);
+    assert_eq!((said.status, said.of("SMC2002").len()), (1, 2), "{}", said.words);
+    assert!(said.of("SMC2002").iter().all(|one| one.0 == "fail" && one.2.contains("a comment in line 1")));
+    assert!(!said.words.contains(&old) && !said.words.contains("hunter22"), "{}", said.words);
 }
 
 #[test]

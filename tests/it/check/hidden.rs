@@ -82,6 +82,26 @@ fn secrets_that_this_user_may_not_read_are_not_assessed() {
 }
 
 #[test]
+fn a_copy_of_a_secret_that_this_user_may_not_read_is_found() {
+    let desk = desk(|desk| {
+        let text = desk.configuration("").replace("\"master.key\"", "\"sec/key\"");
+        text.replace("policy_acknowledged", "client_secret_file = \"sec/cs\"\npolicy_acknowledged")
+    });
+    open(&desk);
+    desk.write("sec/cs.bak", "changeme", 0o644);
+    for name in ["sec/cs", "sec/key"] {
+        mode(&desk.path.join(name), if is_root() { 0o600 } else { 0o000 });
+    }
+    mode(&desk.path.join("sec"), 0o755);
+    let said = check(&desk, &["--only", "SMC2012"]);
+    assert!(
+        said.of("SMC2012").iter().any(|one| one.0 == "fail" && one.2.contains("sec/cs.bak")),
+        "{}",
+        said.words
+    );
+}
+
+#[test]
 fn a_dotenv_file_that_this_user_may_not_read_leaves_nothing_to_pass() {
     let desk = desk(|desk| {
         desk.write("master.key", &master_key("of its own"), 0o644);

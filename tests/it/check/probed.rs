@@ -52,9 +52,8 @@ fn what_must_not_work_does_not_and_nothing_is_left_behind() {
     assert_eq!(std::fs::read_dir(here.0.join("tmp")).unwrap().count(), 0, "a folder is left behind");
 }
 
-#[test]
-fn a_signal_ends_what_was_started_apart_too() {
-    let here = Here::new();
+/// A run that has begun to try, and its folder for temporary files.
+fn begun(here: &Here) -> (std::process::Child, std::path::PathBuf) {
     let temporary = here.0.join("tmp");
     std::fs::create_dir(&temporary).unwrap();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"))
@@ -80,6 +79,36 @@ fn a_signal_ends_what_was_started_apart_too() {
         assert!(begun.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none(), "nothing was started");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
+    (child, temporary)
+}
+
+#[test]
+fn what_a_killed_run_left_is_swept_by_the_next_and_what_a_living_one_uses_is_not() {
+    let here = Here::new();
+    let (mut child, temporary) = begun(&here);
+    // It lives, whatever happens beside it.
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let left = || std::fs::read_dir(&temporary).unwrap().count();
+    let next = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_spotify-mcp"));
+        command.args(["security-check", "self-test", "--format", "json"]).current_dir(&here.0).env_clear();
+        assert_eq!(command.env("TMPDIR", &temporary).output().unwrap().status.code(), Some(0));
+    };
+    next();
+    assert_eq!(left(), 1, "a living run's folder is gone");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Its server ends itself with its standard input.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    next();
+    assert_eq!(left(), 0, "a folder is left behind");
+}
+
+#[test]
+fn a_signal_ends_what_was_started_apart_too() {
+    let here = Here::new();
+    let (child, temporary) = begun(&here);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();

@@ -254,7 +254,24 @@ async fn beside_a_running_server_the_server_is_judged_and_else_this_command() {
     assert!(others.iter().all(|other| other["state"] == "error"), "{others:#?}");
     // The same by its number.
     let pid = server.pid().to_string();
-    assert_eq!(subject(&ask(&["--pid", &pid]).await, "SMC8002"), "the named process");
+    assert_eq!(subject(&ask(&["--pid", &pid]).await, "SMC8002"), "the named process (spotify-mcp)");
+    // A number that was mistyped, or is another's by now.
+    let mut other = Command::new("sleep").arg("60").kill_on_drop(true).spawn().unwrap();
+    let pid = other.id().unwrap().to_string();
+    let another = ask(&["--pid", &pid, "--only", "SMC4008,SMC8001,SMC8011"]).await;
+    assert_eq!(another.status, 3, "{:#}", another.report);
+    for finding in another.report["findings"].as_array().unwrap() {
+        assert_eq!(
+            (&finding["state"], &finding["subject"]),
+            (&"error".into(), &"the named process (sleep)".into()),
+            "{finding:#}"
+        );
+        assert!(
+            finding["observed"].as_str().unwrap().contains("is sleep, and not this program"),
+            "{finding:#}"
+        );
+    }
+    other.kill().await.unwrap();
     let gone = ask(&["--pid", "4194000"]).await;
     assert_eq!((gone.state("SMC8002"), gone.status), ("error", 3));
     server.stop().await;

@@ -51,8 +51,12 @@ fn named(facts: &Facts) -> Vec<Verdict> {
         declared.proxies.iter().partition(|network| network.is_ipv4());
     let (inner_four, inner_six): (Vec<Network>, Vec<Network>) =
         INNER.iter().filter_map(|text| text.parse().ok()).partition(Network::is_ipv4);
-    let strangers = [(&four, &inner_four, MOST_FOUR), (&six, &inner_six, MOST_SIX)];
-    let wide = strangers.iter().find(|(networks, inner, most)| outside(networks, inner) > *most);
+    let strangers = [
+        (&four, outside(&four, &inner_four), MOST_FOUR),
+        (&six, outside(&six, &inner_six), MOST_SIX),
+        (&six, translated(&six), MOST_FOUR),
+    ];
+    let wide = strangers.iter().find(|(_, count, most)| count > most);
     if let Some((networks, ..)) = wide {
         let seen = format!("{}: so wide that anyone can claim any address", said(networks));
         return vec![Verdict::fail(source, seen)];
@@ -84,8 +88,41 @@ const MOST_FOUR: u128 = 1 << 24;
 /// The same: a /16.
 const MOST_SIX: u128 = 1 << 112;
 
+/// Ranges of IPv6 from which all of IPv4 may come, and by how many bits an address of IPv4 is followed there: NAT64
+/// (RFC 6052, 8215), 6to4 (RFC 3056), Teredo (RFC 4380).
+const OF_FOUR: [(&str, u32); 4] =
+    [("64:ff9b::/96", 0), ("64:ff9b:1::/48", 0), ("2002::/16", 80), ("2001::/32", 64)];
+
+/// For how many addresses of IPv4 these ranges of IPv6 stand.
+fn translated(networks: &[&Network]) -> u128 {
+    let all = joined(networks);
+    let of = |(text, bits): &(&str, u32)| {
+        let range: Option<Network> = text.parse().ok();
+        range
+            .map_or(0, |range| all.iter().map(|one| size(common(*one, range.bounds()))).sum::<u128>() >> bits)
+    };
+    OF_FOUR.iter().map(of).fold(0, u128::saturating_add)
+}
+
 /// How many addresses these ranges hold together that are in none of the others, which do not overlap.
 fn outside(networks: &[&Network], inner: &[Network]) -> u128 {
+    let shared =
+        |range: &(u128, u128)| inner.iter().map(|inner| size(common(*range, inner.bounds()))).sum::<u128>();
+    let all = joined(networks);
+    all.iter().map(|range| size(*range).saturating_sub(shared(range))).fold(0, u128::saturating_add)
+}
+
+/// From the first to the last; none where that comes before.
+fn size((first, last): (u128, u128)) -> u128 {
+    last.checked_sub(first).map_or(0, |more| more.saturating_add(1))
+}
+
+fn common(one: (u128, u128), other: (u128, u128)) -> (u128, u128) {
+    (one.0.max(other.0), one.1.min(other.1))
+}
+
+/// The ranges without what is in several of them.
+fn joined(networks: &[&Network]) -> Vec<(u128, u128)> {
     let mut ranges: Vec<(u128, u128)> = networks.iter().map(|network| network.bounds()).collect();
     ranges.sort_unstable();
     let mut joined: Vec<(u128, u128)> = Vec::new();
@@ -95,13 +132,7 @@ fn outside(networks: &[&Network], inner: &[Network]) -> u128 {
             _ => joined.push((first, last)),
         }
     }
-    let size = |(first, last): (u128, u128)| last.checked_sub(first).map_or(0, |more| more.saturating_add(1));
-    let common = |range: &(u128, u128)| {
-        let shared =
-            inner.iter().map(Network::bounds).map(|(first, last)| (first.max(range.0), last.min(range.1)));
-        shared.map(size).sum::<u128>()
-    };
-    joined.iter().map(|range| size(*range).saturating_sub(common(range))).fold(0, u128::saturating_add)
+    joined
 }
 
 /// SMC4011: limits are set, and a live server keeps one that a stranger can see.

@@ -9,6 +9,7 @@ mod resources;
 #[cfg(test)]
 mod tests;
 
+use super::process::Who;
 use super::{Facts, Linux, System};
 use crate::check::finding::{Seen, Source, Unseen, Verdict};
 use crate::check::rule::Rule;
@@ -46,6 +47,13 @@ fn judged<'a, T: 'a>(
             ];
         }
     };
+    let name = match &facts.program {
+        Some(Ok(program)) => format!("{} ({})", who.name(), program.name),
+        _ => who.name().to_owned(),
+    };
+    if let Some(verdict) = another(facts, who) {
+        return vec![verdict.about(name)];
+    }
     let source = who.source(file);
     let verdicts = match &facts.system {
         System::Other(name) => {
@@ -60,13 +68,30 @@ fn judged<'a, T: 'a>(
         },
     };
     let about = |verdict: Verdict| match verdict.subject.as_str() {
-        "" => verdict.about(who.name()),
+        "" => verdict.about(name.clone()),
         more => {
-            let subject = format!("{}: {more}", who.name());
+            let subject = format!("{name}: {more}");
             verdict.about(subject)
         }
     };
     verdicts.into_iter().map(about).collect()
+}
+
+/// The process that was named is another program's, or nobody can tell: whatever it shows says nothing about a server.
+fn another(facts: &Facts, who: Who) -> Option<Verdict> {
+    let why = match facts.program.as_ref()? {
+        Ok(program) if program.is_this => return None,
+        Ok(program) => {
+            format!(
+                "process {} is {}, and not this program: nothing of it was judged",
+                who.folder(),
+                program.name
+            )
+        }
+        Err(unseen) => format!("whether process {} is this program is not known: {unseen}", who.folder()),
+    };
+    let verdict = Verdict::error(who.source("exe"), why);
+    Some(verdict.mended_by("name the server's own process with --pid, or leave --pid out: the server that runs on the data directory is found by itself"))
 }
 
 /// The part itself, borrowed.
