@@ -160,11 +160,14 @@ pub fn prompt(data: &[u8]) {
             let said = serde_json::to_value(&prompt.messages).unwrap();
             let said = said[0]["content"]["text"].as_str().unwrap().to_owned();
             let (first, rest) = said.split_once("\n\n").unwrap();
-            let (length, theme) = first
+            let (amount, theme) = first
                 .strip_prefix("Build a Spotify playlist of ")
-                .and_then(|first| first.split_once(" tracks for this theme: "))
+                .and_then(|first| first.split_once(" for this theme: "))
                 .unwrap();
-            assert!((1..=100).contains(&length.parse::<u8>().unwrap()));
+            let (length, tracks) = amount.split_once(' ').unwrap();
+            let length: u8 = length.parse().unwrap();
+            assert!((1..=100).contains(&length));
+            assert_eq!(tracks, if length == 1 { "track" } else { "tracks" });
             assert!((1..=500).contains(&theme.chars().count()));
             assert!(rest.starts_with("1. ") && !rest.contains("\n\n"), "{said}");
             first.to_owned()
