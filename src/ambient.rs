@@ -68,6 +68,13 @@ impl Timestamp {
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
     }
 
+    /// As the date of an HTTP header, for example `Sun, 06 Nov 1994 08:49:37 GMT`; `None` for what has no such date.
+    pub fn http_date(self) -> Option<String> {
+        use time::format_description::well_known::Rfc2822;
+        let at = time::OffsetDateTime::from_unix_timestamp(self.secs()).ok()?;
+        Some(at.format(&Rfc2822).ok()?.replace("+0000", "GMT"))
+    }
+
     /// RFC 3339 in UTC with milliseconds, for example `2026-11-21T04:00:00.000Z`. By hand, because every record of the
     /// trail has one; what has no year of four digits is its number of milliseconds.
     pub fn rfc3339(self) -> String {
@@ -256,6 +263,8 @@ mod tests {
         let back = Timestamp::parse_rfc3339("2026-11-21T05:00:00.007+01:00");
         assert_eq!(back, Some(Timestamp::from_millis(1_795_233_600_007)));
         assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
+        let date = Timestamp::from_secs(784_111_777).http_date();
+        assert_eq!(date.as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     }
 
     #[test]

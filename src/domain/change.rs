@@ -2,12 +2,17 @@
 //!
 //! Everything in here is sealed before it is stored. Never: what the change was not about.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest JSON of a [`PreImage`] that is kept, in bytes: a playlist of 11,000 rows fits.
+use super::lists::Difference;
+
+/// Longest [`PreImage`] that is kept, in bytes, packed: a playlist of 11,000 rows fits.
 pub const LARGEST: usize = 640 * 1024;
+/// The longest before it is packed.
+pub const LARGEST_UNPACKED: usize = 16 * 1024 * 1024;
 /// Most changes that are kept of one person.
 pub const MOST: i64 = 100;
 /// Most bytes of all changes of one person.
@@ -77,6 +82,11 @@ impl Progress {
     pub const fn is_whole(self) -> bool {
         matches!(self, Self::Verified | Self::Accepted)
     }
+
+    /// Whether more of it may have been done than is certain.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Begun | Self::Ambiguous)
+    }
 }
 
 /// What a change was, in short.
@@ -94,6 +104,34 @@ pub struct Summary {
     pub before: Option<String>,
     /// The name of its state after.
     pub after: Option<String>,
+    /// What else is known of it, for undoing it.
+    #[serde(default)]
+    pub known: Known,
+}
+
+/// What is known of a change of rows beside what there was before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// When it was begun.
+    pub since: Option<Moment>,
+    /// When it was completed.
+    pub until: Option<Moment>,
+    /// How many rows were certainly put in.
+    pub added: Option<u32>,
+    /// The print of all rows as it left them ([`super::lists::print`]).
+    pub left: Option<String>,
+    /// The change that it undoes.
+    pub undoes: Option<String>,
+}
+
+/// A time by Spotify's clock, in seconds since 1970, as narrowly as it is known: no earlier than the one, no later than the
+/// other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// Not before this second.
+    pub earliest: i64,
+    /// Not after this second.
+    pub latest: i64,
 }
 
 /// What a playlist says of itself.
@@ -138,6 +176,12 @@ pub enum PreImage {
         at: u32,
         /// In order.
         rows: Vec<String>,
+        /// How many rows there were before.
+        #[serde(default)]
+        total: Option<u32>,
+        /// Which of them were there before, and how often; `None` where the list was not looked at.
+        #[serde(default)]
+        there: Option<BTreeMap<String, u32>>,
     },
     /// A range was moved: the arguments of the move.
     Moved {
@@ -147,11 +191,20 @@ pub enum PreImage {
         length: u32,
         /// Before which row it went.
         before: u32,
+        /// What was moved, in order.
+        #[serde(default)]
+        rows: Vec<String>,
+        /// What stood before it, the nearest first; not all of it.
+        #[serde(default)]
+        neighbours: Vec<String>,
     },
     /// All rows were put in order by an undo.
     Restored {
         /// Every row before, in order.
         before: Vec<String>,
+        /// What it made of them.
+        #[serde(default)]
+        difference: Option<Difference>,
     },
     /// Name, description or visibility changed.
     Details {
@@ -160,8 +213,13 @@ pub enum PreImage {
         /// What was set.
         set: Details,
     },
-    /// The playlist was made.
+    /// The playlist was made; nobody knows as what.
     Made,
+    /// The playlist was made so.
+    Created {
+        /// What it said of itself.
+        set: Details,
+    },
     /// The playlist came into the library.
     Followed,
     /// The playlist left the library.
@@ -227,12 +285,5 @@ mod tests {
         many[5].is_undone = true;
         assert_eq!(too_many(&many), [5, 99]);
         assert_eq!(too_many(&vec![takes(1); 101]), [100]);
-    }
-
-    #[test]
-    fn the_largest_playlist_fits() {
-        let before = vec!["spotify:episode:4uLU6hMCjMI75M1A2tKUQC".to_owned(); 11_000];
-        let json = serde_json::to_vec(&PreImage::Removed { before, gone: (0..11_000).collect() }).unwrap();
-        assert!(json.len() <= LARGEST, "{}", json.len());
     }
 }

@@ -3,7 +3,9 @@
 //! A delete takes every copy of a name (spotify.md 6 item 11), so that one copy is kept by putting it back where it was.
 //! Never decides what a person wants; never does a step that would lose a row which cannot be written again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use super::lists::{Joined, beside, counted, matched};
 
 /// Most names in one step.
 pub const BATCH: usize = 100;
@@ -75,6 +77,14 @@ impl Step {
                 rows.splice(at..at, names.iter().cloned());
             }
             Self::Replace(names) => rows.clone_from(names),
+        }
+    }
+
+    /// The rows that it puts in.
+    pub fn comes_in(&self) -> &[String] {
+        match self {
+            Self::Delete(_) => &[],
+            Self::Insert(_, names) | Self::Replace(names) => names,
         }
     }
 }
@@ -173,9 +183,14 @@ pub struct Restoration {
     pub edit: Edit,
     /// Rows of the target that cannot be brought back: local files, and rows that name nothing any more.
     pub lost: usize,
+    /// Rows that stay although they should go: copies of what cannot be written again.
+    pub stuck: usize,
+    /// Whether all rows come to stand where they should.
+    pub is_in_order: bool,
 }
 
-/// The way from `rows` to `target`.
+/// The way from `rows` to `target`. Where the order stands in the way, it is given up: what is there stays, and what is
+/// missing comes behind its nearest neighbour.
 ///
 /// # Errors
 /// [`NoWay::Unwritable`]: rows that are there now would be lost on the way.
@@ -184,53 +199,82 @@ pub fn restoration(rows: &[String], target: &[String]) -> Result<Restoration, No
     let mut there = counted(rows);
     let mut reachable = Vec::with_capacity(target.len());
     for row in target {
-        let here = there.get_mut(row).filter(|copies| **copies > 0);
-        match here {
+        match there.get_mut(row.as_str()).filter(|copies| **copies > 0) {
             Some(copies) => *copies -= 1,
             None if !is_writable(row) => continue,
             None => {}
         }
-        reachable.push(row);
+        reachable.push(row.clone());
     }
     let lost = target.len() - reachable.len();
+    let exact = |edit| Ok(Restoration { edit, lost, stuck: 0, is_in_order: true });
     if let Some(kept) = embedded(&reachable, rows) {
         let goes: Vec<bool> = kept.iter().map(|kept| !kept).collect();
-        return Ok(Restoration { edit: removal(rows, &goes)?, lost });
+        if let Ok(edit) = removal(rows, &goes) {
+            return exact(edit);
+        }
     }
-    let whole = rewriting(&reachable);
-    let held: Vec<&String> = rows.iter().collect();
-    if let Some(there) = embedded_names(&held, &reachable) {
+    let whole = rewriting(&reachable.iter().collect::<Vec<_>>());
+    let cheaper = |careful: Edit| match &whole {
+        Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => whole.clone(),
+        _ => careful,
+    };
+    if let Some(there) = embedded(rows, &reachable) {
         let coming: Vec<bool> = there.iter().map(|there| !there).collect();
-        let careful = Edit {
-            steps: insertions(&reachable, &coming),
-            rewritten: coming.iter().filter(|coming| **coming).count(),
-        };
-        return match whole {
-            Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => {
-                Ok(Restoration { edit: whole, lost })
-            }
-            _ => Ok(Restoration { edit: careful, lost }),
-        };
+        return exact(cheaper(coming_in(&reachable, &coming)));
     }
-    Ok(Restoration { edit: whole?, lost })
+    let (near, edit, stuck) = nearest(rows, &reachable)?;
+    if near == reachable {
+        return exact(cheaper(edit));
+    }
+    match whole {
+        Ok(whole) => exact(whole),
+        Err(_) => Ok(Restoration { edit, lost, stuck, is_in_order: false }),
+    }
 }
 
-fn counted(rows: &[String]) -> HashMap<&String, usize> {
-    let mut counts = HashMap::new();
-    for row in rows {
-        *counts.entry(row).or_default() += 1;
+fn coming_in(target: &[String], coming: &[bool]) -> Edit {
+    Edit {
+        steps: insertions(&target.iter().collect::<Vec<_>>(), coming),
+        rewritten: coming.iter().filter(|coming| **coming).count(),
     }
-    counts
+}
+
+/// The nearest list to `target` that leaves what is there in its order, the way to it, and how many rows stay that should
+/// go.
+fn nearest(rows: &[String], target: &[String]) -> Result<(Vec<String>, Edit, usize), NoWay> {
+    let stands = matched(target, rows);
+    let mut goes = vec![true; rows.len()];
+    stands.iter().flatten().for_each(|at| goes[*at] = false);
+    let staying: HashSet<&String> =
+        rows.iter().zip(&goes).filter(|(_, goes)| !**goes).map(|(row, _)| row).collect();
+    let mut stuck = 0;
+    for (row, goes) in rows.iter().zip(&mut goes) {
+        // A local file goes by its name, with every copy.
+        if *goes && (row.is_empty() || (!is_writable(row) && staying.contains(row))) {
+            (*goes, stuck) = (false, stuck + 1);
+        }
+    }
+    let mut edit = removal(rows, &goes)?;
+    let mut places = vec![None; rows.len()];
+    let mut kept = Vec::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate().filter(|(at, _)| !goes[*at]) {
+        places[at] = Some(kept.len());
+        kept.push(row.clone());
+    }
+    let stands: Vec<Option<usize>> = stands.into_iter().map(|at| at.and_then(|at| places[at])).collect();
+    let come: Vec<bool> = stands.iter().map(Option::is_none).collect();
+    let Joined { rows: near, came } = beside(&kept, target, &stands, &come);
+    let coming = coming_in(&near, &came);
+    edit.steps.extend(coming.steps);
+    edit.rewritten += coming.rewritten;
+    Ok((near, edit, stuck))
 }
 
 /// Which of `rows` make up `part` in its order; `None` where it is not in there so.
-fn embedded(part: &[&String], rows: &[String]) -> Option<Vec<bool>> {
-    embedded_names(part, &rows.iter().collect::<Vec<_>>())
-}
-
-fn embedded_names(part: &[&String], rows: &[&String]) -> Option<Vec<bool>> {
+fn embedded(part: &[String], rows: &[String]) -> Option<Vec<bool>> {
     let mut wanted = part.iter().peekable();
-    let taken = rows.iter().map(|row| wanted.next_if(|wanted| **wanted == *row).is_some()).collect();
+    let taken = rows.iter().map(|row| wanted.next_if(|wanted| *wanted == row).is_some()).collect();
     wanted.peek().is_none().then_some(taken)
 }
 
@@ -321,7 +365,10 @@ mod tests {
         assert_eq!((back.edit.steps, back.lost), (vec![Step::Insert(1, named("bc"))], 0));
         let back = restoration(&named("ad"), &named("aLbd")).unwrap();
         assert_eq!((back.edit.steps, back.lost), (vec![Step::Insert(1, named("b"))], 1));
-        assert_eq!(restoration(&named("aLb"), &named("bLa")), Err(NoWay::Unwritable(1)));
+        // Order is given up before rows are, and what is there stays in it.
+        let back = restoration(&named("aLbx"), &named("bLca")).unwrap();
+        assert_eq!(after("aLbx", &back.edit), named("aLcb"));
+        assert_eq!((back.is_in_order, back.lost, back.stuck), (false, 0, 0));
     }
 
     proptest! {
@@ -340,12 +387,26 @@ mod tests {
         }
 
         #[test]
-        fn any_list_is_reached_from_any_other(rows in "[a-eL_]{0,20}", target in "[a-e]{0,20}") {
-            let (mut rows, target) = (named(&rows), named(&target));
-            if let Ok(back) = restoration(&rows, &target) {
-                back.edit.steps.iter().for_each(|step| step.done_to(&mut rows));
+        fn any_list_is_reached_from_any_other_as_far_as_it_can_be_written(rows in "[a-eL_]{0,20}", target in "[a-eL_]{0,20}") {
+            let (before, target) = (named(&rows), named(&target));
+            let back = restoration(&before, &target).unwrap();
+            let mut rows = before.clone();
+            back.edit.steps.iter().for_each(|step| step.done_to(&mut rows));
+            let (was, wanted, is) = (counted(&before), counted(&target), counted(&rows));
+            let of = |counts: &std::collections::HashMap<&str, usize>, row: &str| counts.get(row).copied().unwrap_or_default();
+            for row in before.iter().chain(&target) {
+                if is_writable(row) {
+                    prop_assert_eq!(of(&is, row), of(&wanted, row));
+                } else {
+                    prop_assert!(of(&is, row) >= of(&was, row).min(of(&wanted, row)));
+                    prop_assert!(of(&is, row) <= of(&was, row));
+                }
+            }
+            let lost = target.iter().collect::<HashSet<_>>().into_iter().filter(|row| !is_writable(row));
+            prop_assert_eq!(back.lost, lost.map(|row| of(&wanted, row).saturating_sub(of(&was, row))).sum::<usize>());
+            prop_assert_eq!(back.stuck, rows.len() + back.lost - target.len());
+            if back.is_in_order && back.lost == 0 {
                 prop_assert_eq!(rows, target);
-                prop_assert_eq!(back.lost, 0);
             }
         }
     }

@@ -17,6 +17,7 @@ pub mod ids;
 mod key_purpose;
 pub mod limit;
 pub mod linking;
+pub mod lists;
 pub mod mcp_session;
 mod neighbourhood;
 pub mod own_app;
@@ -35,6 +36,7 @@ pub mod signature;
 mod signature_fields;
 pub mod strict_json;
 mod syslog;
+pub mod undoing;
 
 pub use ids::{
     AlertId, ApiKeyId, AppId, BackupId, ChangeId, ClientId, DataKeyId, DynamicClientId, EmergencyId, GrantId,

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::base::Address;
+use super::clock::SpotifyClock;
 use super::error::ApiError;
 use super::measured::{self, Service};
 use super::memory::Memory;
@@ -23,6 +24,7 @@ use super::token::Pressing;
 use super::turns::Turns;
 use super::{AccessToken, BaseUrl, reply};
 use crate::ambient::Clock;
+use crate::domain::change::Moment;
 use crate::egress::{Bytes, EgressError, Gate, Limits};
 
 /// Longest `Retry-After` that is waited out within a call (spotify.md 1.6).
@@ -54,6 +56,7 @@ pub struct Api {
     turns: Arc<Turns>,
     /// How long writes took lately, the slowest of them, in milliseconds.
     slow_write: Arc<AtomicU64>,
+    spotify_clock: Arc<SpotifyClock>,
     timeout: Duration,
 }
 
@@ -99,6 +102,7 @@ impl Api {
             rest: Arc::default(),
             turns: Arc::default(),
             slow_write: Arc::new(AtomicU64::new(USUAL_WRITE)),
+            spotify_clock: Arc::default(),
             timeout,
         }
     }
@@ -128,6 +132,11 @@ impl Api {
         // What was slow once is forgotten in some twenty quick ones.
         let known = |slowest: u64| Some(took.max(slowest - slowest / 8));
         let _known = self.slow_write.fetch_update(Ordering::Relaxed, Ordering::Relaxed, known);
+    }
+
+    /// What time it is for Spotify; `None` as long as it has answered nothing.
+    pub fn spotify_time(&self) -> Option<Moment> {
+        self.spotify_clock.at(self.clock.now())
     }
 
     /// What is known of quotas.
@@ -262,6 +271,7 @@ impl Api {
             self.wrote(began.elapsed());
         }
         let answer = answer.map_err(|error| ApiError::from_egress(error, write))?;
+        self.spotify_clock.told(answer.headers(), self.clock.now(), began.elapsed());
         if answer.status().is_success() {
             return Ok(answer);
         }

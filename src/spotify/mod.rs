@@ -9,6 +9,7 @@ mod admission;
 pub mod api;
 pub(crate) mod base;
 mod catalog;
+mod clock;
 pub mod error;
 mod flights;
 mod following;

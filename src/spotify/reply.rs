@@ -5,13 +5,12 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use time::PrimitiveDateTime;
-use time::macros::format_description;
 
 use super::lenient;
 use super::text::clean;
 use super::{ApiError, Foreign};
 use crate::ambient::Timestamp;
+use crate::domain::freshness::http_date;
 
 /// Longest wait that is believed: the window of a daily quota rolls, so that no more than a day can be left of it
 /// (spotify.md 1.6).
@@ -133,14 +132,6 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         http_date(text)?.since(now)
     };
     Some(wait.min(LONGEST_WAIT))
-}
-
-fn http_date(text: &str) -> Option<Timestamp> {
-    let format = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
-    let at = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
-    Some(Timestamp::from_secs(at.unix_timestamp()))
 }
 
 fn or(text: String, otherwise: &str) -> String {

@@ -7,7 +7,9 @@ use crate::domain::change::{Kept, too_many};
 use crate::domain::{ChangeId, DataKeyId, LinkId, UserId};
 use crate::failure::Failure;
 
-use super::{Store, corrupt, count_seals, data_key_is_active, lock_person, reading, transaction, writing};
+use super::{
+    Pool, Store, corrupt, count_seals, data_key_is_active, lock_person, reading, transaction, writing,
+};
 
 /// A change that is about to be made.
 #[derive(Clone, Debug)]
@@ -210,6 +212,18 @@ impl Store {
             .bind(id.as_str()).bind(user.as_str()).bind(now.secs())
             .fetch_optional(pool).await)?;
         row.map(|row| row.row.parse(row.pre_image)).transpose()
+    }
+
+    /// The time on which all servers of one database agree: the database's own. A file is of one machine, whose time is
+    /// ours.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn time(&self, ours: Timestamp) -> Result<Timestamp, Failure> {
+        let Pool::Postgres(pool) = &self.pool else { return Ok(ours) };
+        let sql = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        let millis: i64 = sqlx::query_scalar(sql).fetch_one(pool).await?;
+        Ok(Timestamp::from_millis(millis))
     }
 
     /// Takes the right to undo a change from `now` until then; `false` where somebody else has it, or it was undone.

@@ -13,13 +13,14 @@ use crate::ambient::{Dice, Timestamp};
 use crate::crypto::Key;
 use crate::crypto::envelope::{self, OpenError, Place};
 use crate::crypto::keys::SealingKey;
-use crate::domain::change::{LARGEST, PreImage, Summary};
+use crate::domain::change::{PreImage, Summary};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::{ChangeId, LinkId, PlanId, UserId};
 use crate::failure::{During as _, Failure};
 use crate::store::{Begun, ChangeRow, NewChange, NewPlan, PlanUse, SealedChange, WholeChange};
 
 use super::Vault;
+use super::packing::{packed, unpacked};
 use super::turns::Turn;
 
 /// How long a plan can be applied.
@@ -58,6 +59,16 @@ impl OpenChange {
     pub const fn forgotten(&self) -> usize {
         self.forgotten
     }
+}
+
+/// What came of writing a change down.
+pub enum Noting {
+    /// It is written down.
+    Noted(OpenChange),
+    /// Nothing is kept here.
+    NotKept,
+    /// What there was before is too large to be kept.
+    TooLarge,
 }
 
 /// A change as its person may see it.
@@ -124,7 +135,7 @@ impl Changes {
         !self.kept.is_zero()
     }
 
-    /// Writes down what is about to be changed; `None` where nothing is kept.
+    /// Writes down what is about to be changed.
     ///
     /// # Errors
     /// Where it cannot be written: then nothing may be changed.
@@ -133,12 +144,12 @@ impl Changes {
         (user, link): (&UserId, &LinkId),
         tool: &'static str,
         (summary, pre_image): (&Summary, &PreImage),
-    ) -> Result<Option<OpenChange>, Failure> {
+    ) -> Result<Noting, Failure> {
         let inner = &self.vault.0;
-        let pre_image = serde_json::to_vec(pre_image).during("writing a change down")?;
-        if self.kept.is_zero() || pre_image.len() > LARGEST {
-            return Ok(None);
+        if self.kept.is_zero() {
+            return Ok(Noting::NotKept);
         }
+        let Some(pre_image) = packed(pre_image)? else { return Ok(Noting::TooLarge) };
         for _ in 0..ATTEMPTS {
             let row = inner.store.active_data_key(user).await?;
             let row = row.ok_or_else(|| Failure::new("a person has no data key"))?;
@@ -182,7 +193,7 @@ impl Changes {
             match inner.store.begin_change(&change).await? {
                 Begun::Done(forgotten) => {
                     open.forgotten = forgotten;
-                    return Ok(Some(open));
+                    return Ok(Noting::Noted(open));
                 }
                 Begun::KeyReplaced => inner.ring.learn().await?,
                 Begun::Nobody => return Err(Failure::new("the account of a change is gone")),
@@ -251,7 +262,7 @@ impl Changes {
                 let bound = bound(&row.link, &row.id);
                 let opened =
                     envelope::open(&key, &place("pre_image", (&row.user, &bound), 0), &row.pre_image);
-                opened.ok().and_then(|plain| serde_json::from_slice(&plain).ok())
+                opened.ok().and_then(|plain| unpacked(&plain))
             }
             Err(_) => None,
         };
@@ -267,7 +278,7 @@ impl Changes {
     /// # Errors
     /// Where the database fails.
     pub async fn claim_undo(&self, of: (&ChangeId, &UserId), at_most: Duration) -> Result<bool, Failure> {
-        let now = self.vault.0.clock.now();
+        let now = self.vault.0.store.time(self.vault.0.clock.now()).await?;
         self.vault.0.store.claim_undo(of, (now, now.plus(at_most))).await
     }
 
@@ -276,7 +287,7 @@ impl Changes {
     /// # Errors
     /// Where the database fails: then it comes back by itself, in time.
     pub async fn release_undo(&self, of: (&ChangeId, &UserId), undoing: Undoing) -> Result<(), Failure> {
-        let now = Some(self.vault.0.clock.now());
+        let now = Some(self.vault.0.store.time(self.vault.0.clock.now()).await?);
         let left = match undoing {
             Undoing::Done => (now, None),
             Undoing::BrokenOff => (None, now),

@@ -5,6 +5,7 @@ mod apps;
 pub mod changes;
 mod link;
 mod own_apps;
+mod packing;
 mod proof;
 mod refresh;
 mod ring;

@@ -3,7 +3,7 @@
 //! A write is never repeated blindly: where Spotify's confirmation is lost, the playlist is read again, and what
 //! cannot be proven is reported as ambiguous.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,19 +12,22 @@ use super::super::upstream::Session;
 use super::amount::{amount, are, share};
 use super::arguments::{Count, Few, ItemName, PlaylistName, parse, schema_of};
 use super::changing::adding::add_noted;
-use super::changing::contents::title;
+use super::changing::contents::{known, read, title};
+use super::changing::journal::Noted;
 pub(super) use super::changing::outcome::Status;
 use super::changing::timing::out_of_time;
 use super::items::is_snapshot;
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::spotify::ApiError;
-use crate::spotify::models::{Entry, Page};
+use crate::spotify::models::{Entry, Page, Playlist};
 use crate::spotify::quota::{LIST_OFFSET, PAGE, WRITE};
 use crate::spotify::uri::{ItemUri, PlaylistId};
 use crate::vault::CallError;
 
 /// Most rows of a playlist that are read to find duplicates: 60 pages.
 const MOST_READ: u32 = 3_000;
+/// Most rows of a playlist that are read so that adding without looking for duplicates can be undone: 10 pages.
+const MOST_COUNTED: u64 = 500;
 /// Most tracks in one call.
 pub(super) const MOST: usize = 1_000;
 
@@ -118,6 +121,8 @@ pub(super) struct Plan {
     pub(super) position: Option<u32>,
     /// How many rows the playlist has before, where that is known.
     pub(super) rows_before: Option<u64>,
+    /// Which of the items it has already, and how often; `None` where it was not looked at.
+    pub(super) there: Option<BTreeMap<String, u32>>,
 }
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
@@ -128,7 +133,12 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let items = input.track_uris.0.into_iter().map(|name| name.0).enumerate().collect();
     let api = session.api;
     let about = session.call(|token| async move { api.playlist(&token, playlist).await }).await?;
-    let mut plan = Plan { items, position: input.position.map(Count::get), rows_before: about.total() };
+    let mut plan = Plan {
+        items,
+        position: input.position.map(Count::get),
+        rows_before: about.total(),
+        there: input.skip_duplicates.then(BTreeMap::new),
+    };
     check_position(&plan)?;
     let rows_seen = match input.skip_duplicates {
         true => leave_out_duplicates(&session, playlist, &mut plan.items).await?,
@@ -137,6 +147,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         false => None,
     };
     plan.rows_before = rows_seen.or(plan.rows_before);
+    if plan.there.is_none() && Noted::is_kept(context) {
+        plan.there = there(&session, (playlist, &about), &plan.items).await;
+    }
     let skipped_duplicates = requested - plan.items.len();
     let added = add_noted(context, &session, (playlist, &about), ("add_tracks_to_playlist", &plan)).await?;
     answer(Output {
@@ -147,6 +160,26 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         skipped_duplicates,
         added,
     })
+}
+
+/// Which of these a playlist has already, and how often, so that undoing can tell them apart; `None` where that is not known
+/// and takes too many requests.
+pub(super) async fn there(
+    session: &Session<'_>,
+    (id, playlist): (&PlaylistId, &Playlist),
+    items: &[(usize, ItemUri)],
+) -> Option<BTreeMap<String, u32>> {
+    let contents = match known(session, id, playlist) {
+        Some(contents) => contents,
+        None if playlist.total()? <= MOST_COUNTED => read(session, id).await.ok()?,
+        None => return None,
+    };
+    let uris: HashSet<_> = items.iter().map(|(_, uri)| uri.to_string()).collect();
+    let mut there = BTreeMap::new();
+    for row in contents.rows.into_iter().filter(|row| uris.contains(&row.uri)) {
+        *there.entry(row.uri).or_default() += 1;
+    }
+    Some(there)
 }
 
 /// Whether the tracks can come to stand there.
@@ -374,7 +407,12 @@ mod tests {
     fn plan(count: usize, position: Option<u32>) -> Plan {
         let uri: ItemUri = "4uLU6hMCjMI75M1A2tKUQC".parse().unwrap();
         // As after leaving out every other track.
-        Plan { items: (0..count).map(|n| (n * 2, uri.clone())).collect(), position, rows_before: Some(7) }
+        Plan {
+            items: (0..count).map(|n| (n * 2, uri.clone())).collect(),
+            position,
+            rows_before: Some(7),
+            there: None,
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::add_tracks::{Added, Plan, Status, add_in_order};
+use super::add_tracks::{Added, Plan, Status, add_in_order, there};
 use super::amount::{amount, share, were};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::changing::adding::add_noted;
@@ -92,7 +92,8 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let (copy, id, mut added) = match input.into_playlist_id {
         Some(name) => {
             let (copy, _) = head(&to, &name.0).await?;
-            let plan = Plan { items, position: None, rows_before: copy.total() };
+            let there = there(&to, (&name.0, &copy), &items).await;
+            let plan = Plan { items, position: None, rows_before: copy.total(), there };
             let added = add_noted(context, &to, (&name.0, &copy), ("copy_playlist", &plan)).await?;
             (copy, name.0, added)
         }
@@ -104,10 +105,11 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
             };
             let id: PlaylistId =
                 made.id.as_deref().and_then(|id| id.parse().ok()).ok_or_else(super::create_playlist::lost)?;
-            let plan = Plan { items, position: None, rows_before: Some(0) };
-            let noted = begin_made(context, &to, ("copy_playlist", &made)).await;
+            let rows: Vec<_> = items.iter().map(|(_, uri)| uri.to_string()).collect();
+            let plan = Plan { items, position: None, rows_before: Some(0), there: None };
+            let noted = begin_made(context, &to, ("copy_playlist", &new, &made)).await;
             let mut added = add_in_order(&to, &id, &plan).await;
-            added.change_id = finish_made(noted, &made, &added).await;
+            added.change_id = finish_made(noted, &made, (&added, &rows)).await;
             (made, id, added)
         }
     };

@@ -10,7 +10,7 @@ use super::arguments::{Few, ItemName, Text, parse, schema_of};
 use super::changing::journal::{About, Noted};
 use super::items::PlaylistItem;
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
-use crate::domain::change::PreImage;
+use crate::domain::change::{Details, PreImage};
 use crate::spotify::models::Playlist;
 use crate::spotify::playlists::NewPlaylist;
 use crate::spotify::quota::PAGE;
@@ -77,18 +77,19 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let mut playlist = PlaylistItem::from(&made).ok_or_else(lost)?;
     let noted = match added.status {
         Status::Ambiguous => None,
-        _ => begin_made(context, &session, ("create_playlist", &made)).await,
+        _ => begin_made(context, &session, ("create_playlist", &new, &made)).await,
     };
+    let rows: Vec<_> = items.iter().map(|name| name.0.to_string()).collect();
     if added.status == Status::Accepted && requested > 0 {
         let items = items.into_iter().map(|name| name.0).enumerate().collect();
-        let plan = Plan { items, position: None, rows_before: Some(0) };
+        let plan = Plan { items, position: None, rows_before: Some(0), there: None };
         let id: PlaylistId = playlist.id.parse().map_err(|_| lost())?;
         added = add_in_order(&session, &id, &plan).await;
         // Where the last confirmation was lost, more may be there.
         playlist.total_tracks =
             (added.status != Status::Ambiguous).then(|| u64::try_from(added.added).unwrap_or(u64::MAX));
     }
-    added.change_id = finish_made(noted, &made, &added).await;
+    added.change_id = finish_made(noted, &made, (&added, &rows)).await;
     answer(Output { playlist, requested, added })
 }
 
@@ -97,16 +98,29 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 pub(super) async fn begin_made(
     context: Context<'_>,
     session: &Session<'_>,
-    (tool, made): (&'static str, &Playlist),
+    (tool, new, made): (&'static str, &NewPlaylist, &Playlist),
 ) -> Option<Noted> {
     let id: PlaylistId = made.id.as_deref()?.parse().ok()?;
     let about = About { tool, id: &id, playlist: made, done: "playlist made".to_owned() };
-    Noted::begin(context, session, about, &PreImage::Made).await.ok()
+    let set = Details {
+        name: Some(new.name.clone()),
+        description: Some(new.description.clone()).filter(|text| !text.is_empty()),
+        public: Some(new.public),
+        collaborative: Some(new.collaborative),
+    };
+    Noted::begin(context, session, about, &PreImage::Created { set }).await.ok()
 }
 
 /// Writes down what was put into it; for undo_change.
-pub(super) async fn finish_made(noted: Option<Noted>, made: &Playlist, added: &Added) -> Option<String> {
-    let noted = noted?;
+pub(super) async fn finish_made(
+    noted: Option<Noted>,
+    made: &Playlist,
+    (added, rows): (&Added, &[String]),
+) -> Option<String> {
+    let mut noted = noted?;
+    if added.status != Status::Ambiguous {
+        noted.left(&rows[..added.added.min(rows.len())]);
+    }
     let change = noted.id();
     noted.finish(added.status, added.snapshot_id.clone().or_else(|| made.snapshot_id.clone())).await;
     change

@@ -11,6 +11,7 @@ use super::changing::contents::{Contents, read};
 use super::changing::journal::{About, Noted};
 use super::changing::outcome::{Outcome, Status, contradicted};
 use super::changing::timing::{Sent, seen, send};
+use super::items::is_snapshot;
 use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::domain::change::PreImage;
 use crate::spotify::playlist_edits::Move;
@@ -29,6 +30,9 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
     output: output_of::<Output>,
     run: |context, arguments| Box::pin(run(context, arguments)),
 };
+
+/// So many of the rows before those that move are written down.
+const NEIGHBOURS: usize = 20;
 
 type Position = Count<0, LIST_OFFSET>;
 
@@ -130,13 +134,25 @@ pub(super) async fn move_rows(
         range.start,
         range.before
     );
-    let pre_image = PreImage::Moved { start: range.start, length: range.length, before: range.before };
+    let start = range.start as usize;
+    let pre_image = PreImage::Moved {
+        start: range.start,
+        length: range.length,
+        before: range.before,
+        rows: rows[start..start + range.length as usize].to_vec(),
+        neighbours: rows[..start].iter().rev().take(NEIGHBOURS).cloned().collect(),
+    };
     let about = About { tool, id, playlist: &contents.playlist, done };
-    let noted = Noted::begin(context, session, about, &pre_image).await?;
+    let mut noted = Noted::begin(context, session, about, &pre_image).await?;
+    noted.left(&moved);
     let (api, state) = (session.api, Some(contents.snapshot.as_str()));
     let sent = send(session, |token| async move { api.move_items(&token, id, (range, state)).await }).await;
+    let mut told = None;
     let lost = match sent {
-        Sent::Confirmed(_) => None,
+        Sent::Confirmed(answer) => {
+            told = answer.snapshot_id.filter(|id| is_snapshot(id));
+            None
+        }
         Sent::Lost(failure) => Some(failure),
         Sent::Refused(failure) => {
             noted.forget().await;
@@ -147,7 +163,7 @@ pub(super) async fn move_rows(
         (Some(now), _) if now.uris() == moved => (Status::Verified, Some(now.snapshot), None),
         (Some(_), lost) => (Status::Ambiguous, None, lost.or_else(|| Some(contradicted()))),
         (None, Some(lost)) => (Status::Ambiguous, None, Some(lost)),
-        (None, None) => (Status::Accepted, None, None),
+        (None, None) => (Status::Accepted, told, None),
     };
     let outcome = Outcome { status, change_id: noted.id(), snapshot_id: snapshot_id.clone(), failure };
     noted.finish(status, snapshot_id).await;

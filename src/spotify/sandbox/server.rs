@@ -104,6 +104,7 @@ async fn answer(
         }
         Some(_) => Some(carry_out(router, request).await),
     };
+    let reply = reply.map(|reply| dated(reply, &world));
     world.saver.settled().await;
     world.journal.end(entry, reply.as_ref(), name);
     match (fault, reply) {
@@ -111,6 +112,14 @@ async fn answer(
         (Some(fault), Some(reply)) => Ok(spoil(fault, reply).await),
         (None, Some(reply)) => Ok(reply),
     }
+}
+
+/// With the time by the sandbox's clock.
+fn dated(mut reply: Response<Body>, world: &World) -> Response<Body> {
+    if let Some(date) = world.now().http_date().and_then(|date| HeaderValue::from_str(&date).ok()) {
+        reply.headers_mut().entry(header::DATE).or_insert(date);
+    }
+    reply
 }
 
 async fn carry_out(router: Router, request: Request<Incoming>) -> Response<Body> {

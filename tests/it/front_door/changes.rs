@@ -11,6 +11,7 @@ mod library;
 mod looking;
 mod older;
 mod plans;
+mod taking_back;
 mod turns;
 mod undoing;
 

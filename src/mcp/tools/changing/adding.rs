@@ -23,10 +23,13 @@ pub(in crate::mcp::tools) async fn add_noted(
         return Ok(add_in_order(session, id, plan).await);
     };
     let rows = plan.items.iter().map(|(_, uri)| uri.to_string()).collect();
+    let total = plan.rows_before.and_then(|rows| u32::try_from(rows).ok());
+    let pre_image = PreImage::Added { at, rows, total, there: plan.there.clone() };
     let done = format!("{} added from position {at} on", amount(plan.items.len(), "track"));
     let about = About { tool, id, playlist, done };
-    let mut noted = Noted::begin(context, session, about, &PreImage::Added { at, rows }).await?;
+    let mut noted = Noted::begin(context, session, about, &pre_image).await?;
     let mut added = add_in_order(session, id, plan).await;
+    noted.added(added.added);
     if added.added == 0 && added.status == Status::Partial {
         noted.forget().await;
         return Ok(added);

@@ -6,10 +6,12 @@ use super::super::super::upstream::Session;
 use super::super::add_tracks::Status;
 use super::super::{Context, ToolError};
 use crate::domain::ChangeId;
-use crate::domain::change::{MOST, PreImage, Progress, Summary};
+use crate::domain::change::{Known, MOST, PreImage, Progress, Summary};
+use crate::domain::lists::print;
+use crate::spotify::Api;
 use crate::spotify::models::Playlist;
 use crate::spotify::uri::PlaylistId;
-use crate::vault::changes::{Changes, OpenChange};
+use crate::vault::changes::{Changes, Noting, OpenChange};
 
 /// Longest title that is kept.
 const TITLE: usize = 200;
@@ -24,10 +26,20 @@ fn forgotten(changes: usize) -> Option<String> {
     Some(format!("{which} no longer be undone: of one person {MOST} are kept, and 4 MB."))
 }
 
+/// What was there before is more than is kept.
+fn too_large() -> ToolError {
+    ToolError::new(
+        "RESTRICTED",
+        "Nothing was changed: what is there now is too large to be written down before, so that the change could not be \
+         undone. The person can make it in the Spotify app, or in a copy that is divided into smaller playlists.",
+    )
+}
+
 /// A change under way; without a journal, or where nothing is kept, it is not written down.
 pub(in crate::mcp::tools) struct Noted {
     kept: Option<(Changes, OpenChange)>,
     summary: Summary,
+    api: Api,
     /// The change that this one holds as well.
     held: Option<ChangeId>,
 }
@@ -55,6 +67,28 @@ impl Noted {
         about: About<'_>,
         pre_image: &PreImage,
     ) -> Result<Self, ToolError> {
+        Self::of_a_playlist(context, session, (about, None), pre_image).await
+    }
+
+    /// Writes down that a change is about to be undone, by putting all rows in order.
+    ///
+    /// # Errors
+    /// Where that fails: then nothing may be done.
+    pub(in crate::mcp::tools) async fn begin_undoing(
+        context: Context<'_>,
+        session: &Session<'_>,
+        (about, undone): (About<'_>, &ChangeId),
+        pre_image: &PreImage,
+    ) -> Result<Self, ToolError> {
+        Self::of_a_playlist(context, session, (about, Some(undone.as_str().to_owned())), pre_image).await
+    }
+
+    async fn of_a_playlist(
+        context: Context<'_>,
+        session: &Session<'_>,
+        (about, undoes): (About<'_>, Option<String>),
+        pre_image: &PreImage,
+    ) -> Result<Self, ToolError> {
         let name = about.playlist.name.as_ref().map(|name| name.clean(TITLE)).unwrap_or_default();
         let summary = Summary {
             playlist: about.id.as_str().to_owned(),
@@ -63,6 +97,7 @@ impl Noted {
             progress: Progress::Begun,
             before: about.playlist.snapshot_id.clone(),
             after: None,
+            known: Known { undoes, ..Known::default() },
         };
         Self::written(context, session, (about.tool, summary), pre_image).await
     }
@@ -89,6 +124,7 @@ impl Noted {
             progress: Progress::Begun,
             before: None,
             after: None,
+            known: Known::default(),
         };
         Self::written(context, session, (tool, summary), pre_image).await
     }
@@ -96,21 +132,29 @@ impl Noted {
     async fn written(
         context: Context<'_>,
         session: &Session<'_>,
-        (tool, summary): (&'static str, Summary),
+        (tool, mut summary): (&'static str, Summary),
         pre_image: &PreImage,
     ) -> Result<Self, ToolError> {
         // From here on nobody drops it: its end is written down too.
         context.going.begin();
+        let api = session.api.clone();
         let Some(changes) = context.server.upstream.changes() else {
-            return Ok(Self { kept: None, summary, held: None });
+            return Ok(Self { kept: None, summary, held: None, api });
         };
         let of = (&context.caller.user, &session.link);
+        summary.known.since = api.spotify_time();
         let begun = changes.begin(of, tool, (&summary, pre_image)).await;
-        let open = begun.map_err(|failure| ToolError::internal(&failure))?;
-        if let Some(sentence) = open.as_ref().and_then(|open| forgotten(open.forgotten())) {
-            context.going.remark(sentence);
-        }
-        Ok(Self { kept: open.map(|open| (changes, open)), summary, held: None })
+        let kept = match begun.map_err(|failure| ToolError::internal(&failure))? {
+            Noting::Noted(open) => {
+                if let Some(sentence) = forgotten(open.forgotten()) {
+                    context.going.remark(sentence);
+                }
+                Some((changes, open))
+            }
+            Noting::NotKept => None,
+            Noting::TooLarge => return Err(too_large()),
+        };
+        Ok(Self { kept, summary, held: None, api })
     }
 
     /// It undoes that change as well, which is forgotten once this one is made.
@@ -128,10 +172,21 @@ impl Noted {
         self.summary.done = done;
     }
 
+    /// Says how many rows were certainly put in.
+    pub(in crate::mcp::tools) fn added(&mut self, rows: usize) {
+        self.summary.known.added = u32::try_from(rows).ok();
+    }
+
+    /// Says which rows it left.
+    pub(in crate::mcp::tools) fn left(&mut self, rows: &[String]) {
+        self.summary.known.left = Some(print(rows));
+    }
+
     /// Completes it. Where that fails it stays as one that was begun: the change itself has been made.
     pub(in crate::mcp::tools) async fn finish(mut self, status: Status, after: Option<String>) {
         self.summary.progress = status.into();
         self.summary.after = after;
+        self.summary.known.until = self.api.spotify_time();
         if let Some((changes, open)) = &self.kept
             && let Err(failure) = changes.finish(open, &self.summary).await
         {

@@ -102,7 +102,10 @@ pub(in crate::mcp::tools) async fn run(
         // Besides the steps: reading before them, and afterwards twice where Spotify takes a moment.
         let reading = requests(rows.len()).saturating_add(2 * requests(removal.rows_after));
         removal.requests = Some(reading.saturating_add(u32::try_from(edit.steps.len()).unwrap_or(u32::MAX)));
-        let text = removal.plan_told();
+        let mut text = removal.plan_told();
+        if !Noted::is_kept(context) {
+            text.push_str("\nIt cannot be undone: this server writes no changes down.");
+        }
         return removal.answer(text);
     }
     steps::check(session, (&rows, &edit.steps)).await?;

@@ -20,6 +20,8 @@ pub(super) async fn once<T>(
     act: impl Future<Output = Result<(Status, T), ToolError>>,
 ) -> Result<T, ToolError> {
     let of = (id, &context.caller.user);
+    // From here on nobody drops it: what is taken is given back.
+    context.going.begin();
     // As long as the call may last; where the server dies meanwhile, the right comes back by itself.
     let at_most = context.deadline.saturating_duration_since(Instant::now()) + GRACE + SPARE;
     let claimed = journal.claim_undo(of, at_most).await.map_err(|failure| ToolError::internal(&failure))?;

@@ -4,6 +4,7 @@
 //! An undo is a change itself: written down, proven, and to be undone in turn. Each change is undone once.
 
 mod ending;
+mod record;
 mod rows;
 mod saved;
 
@@ -11,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ending::{begun_or_done, once};
-use self::rows::Since;
+use self::record::{Found, broken_off, found};
 use super::super::upstream::Session;
 use super::amount::amount;
 use super::arguments::{Text, parse, schema_of};
@@ -22,12 +23,14 @@ use super::following::{is_followed, set_followed};
 use super::playlist::{details, is_set, set_details};
 use super::reorder_tracks::move_rows;
 use super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, agreeing, output_of};
-use crate::ambient::Timestamp;
 use crate::domain::ChangeId;
 use crate::domain::change::{Details, PreImage, Summary, moved_back};
+use crate::domain::lists::print;
+use crate::domain::undoing::{Moving, Rewriting};
+use crate::spotify::models::Playlist;
 use crate::spotify::playlist_edits::{DetailsChange, Move};
 use crate::spotify::uri::PlaylistId;
-use crate::vault::changes::{Changes, Planned};
+use crate::vault::changes::Planned;
 
 pub(super) const UNDO_CHANGE: ToolSpec = ToolSpec {
     name: "undo_change",
@@ -91,10 +94,10 @@ struct Case<'a> {
     context: Context<'a>,
     session: Session<'a>,
     id: PlaylistId,
+    change: &'a ChangeId,
     summary: Summary,
-    made_at: Timestamp,
-    /// In the middle: the change, or undoing it.
-    was_broken_off: bool,
+    /// Undoing it, which was broken off.
+    attempt: Option<Rewriting>,
     force: bool,
 }
 
@@ -124,18 +127,17 @@ impl Way {
 enum Act {
     Rows(Box<rows::Plan>),
     Move(Box<super::changing::contents::Contents>, Move),
-    Details(DetailsChange),
-    Follow(bool),
+    Details(Box<Playlist>, DetailsChange),
+    Follow(Box<Playlist>, bool),
 }
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
     let Some(journal) = context.server.upstream.changes() else { return Err(unknown()) };
     let id: ChangeId = input.change_id.as_str().parse().map_err(|_| unknown())?;
-    let Found { session, summary, pre_image, made_at, undoing_broken_off } =
+    let Found { session, summary, pre_image, undoing_broken_off } =
         found(context, (&journal, &id), &input).await?;
-    let was_broken_off = undoing_broken_off || !summary.progress.is_whole();
-    if was_broken_off {
+    if undoing_broken_off || !summary.progress.is_whole() {
         // What was left by breaking off is brought back, whatever was asked for since.
         context.going.mend();
     }
@@ -145,7 +147,11 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         return case.run(&journal, change).await;
     }
     let playlist: PlaylistId = summary.playlist.parse().map_err(|_| unknown())?;
-    let case = Case { context, session, id: playlist, summary, made_at, was_broken_off, force: input.force };
+    let attempt = match undoing_broken_off {
+        true => broken_off(context, (&journal, &id), &session).await?,
+        false => None,
+    };
+    let case = Case { context, session, id: playlist, change: &id, summary, attempt, force: input.force };
     let way = case.way(&pre_image).await?;
     let mut output = Output {
         undoes: id.as_str().to_owned(),
@@ -186,45 +192,6 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     Ok(answer)
 }
 
-/// A change as it is on record.
-struct Found<'a> {
-    session: Session<'a>,
-    summary: Summary,
-    pre_image: PreImage,
-    made_at: Timestamp,
-    undoing_broken_off: bool,
-}
-
-/// The change, where it is the caller's own and can be undone.
-async fn found<'a>(
-    context: Context<'a>,
-    (journal, id): (&Changes, &ChangeId),
-    input: &Input,
-) -> Result<Found<'a>, ToolError> {
-    let found = journal.find((&context.caller.user, id)).await;
-    let found = found.map_err(|failure| ToolError::internal(&failure))?;
-    let (change, pre_image) = found.ok_or_else(unknown)?;
-    let session = context.session(Some(&named(change.link.as_str())?)).await?;
-    if let Some(account) = &input.account
-        && context.session(Some(account)).await?.link != session.link
-    {
-        return Err(unknown());
-    }
-    let (Some(summary), Some(pre_image)) = (change.summary, pre_image) else {
-        return Err(ToolError::new(
-            "RESTRICTED",
-            "What was there before that change cannot be read any more, so that it cannot be undone.",
-        ));
-    };
-    if change.undone_at.is_some() {
-        return Err(ToolError::invalid(
-            "That change was undone before. The undoing is a change of its own in list_changes.",
-        ));
-    }
-    let (made_at, undoing_broken_off) = (change.created_at, change.undoing_broken_off);
-    Ok(Found { session, summary, pre_image, made_at, undoing_broken_off })
-}
-
 /// Of whoever else's, long ago or never: one answer for all.
 fn unknown() -> ToolError {
     ToolError::new(
@@ -243,11 +210,12 @@ impl Case<'_> {
             PreImage::Removed { .. } | PreImage::Restored { .. } | PreImage::Added { .. } => {
                 self.rows(pre_image).await
             }
-            PreImage::Moved { start, length, before } => self.moved(*start, *length, *before).await,
+            PreImage::Moved { .. } => self.moved(pre_image).await,
             PreImage::Details { before, set } => self.details(before, set).await,
-            PreImage::Made => self.library(false, true).await,
-            PreImage::Followed => self.library(false, false).await,
-            PreImage::Unfollowed => self.library(true, false).await,
+            PreImage::Made => self.library(false, Some(&Details::default())).await,
+            PreImage::Created { set } => self.library(false, Some(set)).await,
+            PreImage::Followed => self.library(false, None).await,
+            PreImage::Unfollowed => self.library(true, None).await,
             // Not of a playlist: done elsewhere.
             PreImage::Saved { .. } | PreImage::Unsaved { .. } => Err(unknown()),
         }
@@ -255,51 +223,54 @@ impl Case<'_> {
 
     async fn rows(&self, pre_image: &PreImage) -> Result<Way, ToolError> {
         let contents = read(&self.session, &self.id).await?;
-        let as_left = self.summary.after.as_ref() == Some(&contents.snapshot);
-        let since = if as_left || rows::is_as_left(pre_image, &contents) {
-            Since::Nothing
-        } else if self.was_broken_off {
-            Since::BrokenOff
-        } else {
-            Since::Others
-        };
-        let goes = match since {
-            Since::Nothing => true,
-            Since::BrokenOff => self.force || rows::only_of_before(pre_image, &contents),
-            Since::Others => self.force,
-        };
-        if !goes {
-            return Err(changed_since(&rows::told(pre_image, &contents, since)));
-        }
         let title = contents.title();
-        let plan = rows::plan((pre_image, self.made_at), contents, since)?;
+        let change = rows::Change { pre_image, summary: &self.summary, attempt: self.attempt.as_ref() };
+        let plan = change.plan(contents, self.force)?;
         Ok(Way { title, effect: plan.effect(), requests: plan.requests(), act: Act::Rows(Box::new(plan)) })
     }
 
-    async fn moved(&self, start: u32, length: u32, before: u32) -> Result<Way, ToolError> {
+    async fn moved(&self, pre_image: &PreImage) -> Result<Way, ToolError> {
+        let PreImage::Moved { start, length, before, rows, neighbours } = pre_image else {
+            return Err(unknown());
+        };
         let contents = read(&self.session, &self.id).await?;
-        if self.summary.after.as_ref() != Some(&contents.snapshot) {
-            return Err(ToolError::invalid(
-                "Nothing was undone: the playlist has changed since, so that it is not known which rows were moved. Move \
-                 them with reorder_playlist_tracks.",
-            ));
-        }
-        let (from, to) = moved_back(start, length, before);
+        let now = contents.uris();
+        let (from, to) = moved_back(*start, *length, *before);
+        let is_as_left = self.summary.after.as_ref() == Some(&contents.snapshot)
+            || self.summary.known.left.as_ref() == Some(&print(&now));
+        let (from, to) = if is_as_left {
+            (from, to)
+        } else if self.force {
+            let moving = Moving { rows, at: from as usize, from: *start as usize, neighbours };
+            let range =
+                moving.back(&now).filter(|_| rows.len() == *length as usize).ok_or_else(moved_away)?;
+            if !range.moves(rows.len()) {
+                return Err(nothing("the rows that it moved stand where they stood before"));
+            }
+            let place = |at: usize| u32::try_from(at).map_err(|_| moved_away());
+            (place(range.start)?, place(range.before)?)
+        } else {
+            return Err(changed_since("its rows are not those that the move left, or in another order"));
+        };
         Ok(Way {
             title: contents.title(),
             effect: format!(
                 "{} {} back from position {from} to before position {to}.",
-                amount(length as usize, "row"),
-                if length == 1 { "goes" } else { "go" }
+                amount(*length as usize, "row"),
+                if *length == 1 { "goes" } else { "go" }
             ),
             requests: 1 + 2 * super::changing::contents::requests(contents.rows.len()),
-            act: Act::Move(Box::new(contents), Move { start: from, length, before: to }),
+            act: Act::Move(Box::new(contents), Move { start: from, length: *length, before: to }),
         })
     }
 
     async fn details(&self, before: &Details, set: &Details) -> Result<Way, ToolError> {
         let (playlist, _) = head(&self.session, &self.id).await?;
-        if !is_set(&details(&playlist), set) && !self.force {
+        let held = details(&playlist);
+        if is_set(&held, before) {
+            return Err(nothing("name, description and visibility are what they were before"));
+        }
+        if !is_set(&held, set) && !self.force {
             return Err(changed_since("its name, description or visibility is not what that change made it"));
         }
         let blank = before.description.as_deref() == Some("");
@@ -320,43 +291,61 @@ impl Case<'_> {
             title: title(&playlist),
             effect: format!("what was there before comes back: {}.{kept}", names(&change)),
             requests: 3,
-            act: Act::Details(change),
+            act: Act::Details(Box::new(playlist), change),
         })
     }
 
-    /// Into the library, or out of it.
-    async fn library(&self, follow: bool, made: bool) -> Result<Way, ToolError> {
+    /// Into the library, or out of it; `made`: the playlist was made so.
+    async fn library(&self, follow: bool, made: Option<&Details>) -> Result<Way, ToolError> {
         let (playlist, snapshot) = head(&self.session, &self.id).await?;
-        let other = made && self.summary.after.as_ref() != Some(&snapshot);
-        if other && !self.force {
+        if is_followed(&self.session, &self.id).await? == follow {
+            return Err(nothing(if follow { "it is in the library" } else { "it is not in the library" }));
+        }
+        if let Some(made) = made
+            && !self.force
+            && !self.is_as_made(made, (&playlist, &snapshot)).await?
+        {
             return Err(changed_since("something was put into it or changed about it after it was made"));
         }
-        if is_followed(&self.session, &self.id).await? == follow && !self.force {
-            return Err(changed_since(if follow {
-                "it is in the library again already"
-            } else {
-                "it is not in the library any more"
-            }));
-        }
+        let made = made.is_some();
         let effect = match (follow, made) {
             (true, _) => "it comes back into the library.",
             (false, true) => "the playlist that was made is deleted (it leaves the library).",
             (false, false) => "it leaves the library.",
         };
-        Ok(Way { title: title(&playlist), effect: effect.to_owned(), requests: 5, act: Act::Follow(follow) })
+        Ok(Way {
+            title: title(&playlist),
+            effect: effect.to_owned(),
+            requests: 5,
+            act: Act::Follow(Box::new(playlist), follow),
+        })
+    }
+
+    /// Whether a playlist that was made is what it was then, whatever happened meanwhile.
+    async fn is_as_made(
+        &self,
+        made: &Details,
+        (playlist, snapshot): (&Playlist, &str),
+    ) -> Result<bool, ToolError> {
+        if self.summary.after.as_deref() == Some(snapshot) {
+            return Ok(true);
+        }
+        let Some(left) = &self.summary.known.left else { return Ok(false) };
+        if !is_set(&details(playlist), made) {
+            return Ok(false);
+        }
+        Ok(print(&read(&self.session, &self.id).await?.uris()) == *left)
     }
 
     async fn act(&self, act: Act) -> Result<Outcome, ToolError> {
         let (context, session, id) = (self.context, &self.session, &self.id);
         match act {
-            Act::Rows(plan) => plan.act(context, session, id).await,
+            Act::Rows(plan) => plan.act(context, session, (id, self.change)).await,
             Act::Move(contents, range) => move_rows(context, session, (id, &contents), (NAME, range)).await,
-            Act::Details(change) => {
-                let (before, _) = head(session, id).await?;
+            Act::Details(before, change) => {
                 Ok(set_details(context, session, (id, &before), (NAME, change)).await?.1)
             }
-            Act::Follow(follow) => {
-                let (playlist, _) = head(session, id).await?;
+            Act::Follow(playlist, follow) => {
                 set_followed(context, session, (id, &playlist), (NAME, follow)).await
             }
         }
@@ -371,6 +360,17 @@ fn names(change: &DetailsChange) -> String {
         ("openness to others", change.collaborative.is_some()),
     ];
     names.into_iter().filter_map(|(name, there)| there.then_some(name)).collect::<Vec<_>>().join(", ")
+}
+
+fn moved_away() -> ToolError {
+    ToolError::invalid(
+        "Nothing was undone: the playlist has changed since, so that it is not known which rows were moved. Move them with \
+         reorder_playlist_tracks.",
+    )
+}
+
+fn nothing(why: &str) -> ToolError {
+    ToolError::invalid(format!("There is nothing to undo: {why}."))
 }
 
 fn changed_since(how: &str) -> ToolError {

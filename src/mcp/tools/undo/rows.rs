@@ -1,7 +1,4 @@
-//! Undoing changes of rows: the exact list from before where nothing else happened, else only what the change itself did.
-
-use std::collections::HashMap;
-use std::time::Duration;
+//! Undoing changes of rows: what `domain::undoing` decides, told and done.
 
 use super::super::super::upstream::Session;
 use super::super::amount::amount;
@@ -10,115 +7,143 @@ use super::super::changing::journal::{About, Noted};
 use super::super::changing::outcome::Outcome;
 use super::super::changing::{no_way, steps};
 use super::super::{Context, ToolError};
-use super::NAME;
-use crate::ambient::Timestamp;
-use crate::domain::change::PreImage;
+use super::{NAME, changed_since, nothing};
+use crate::domain::ChangeId;
+use crate::domain::change::{PreImage, Summary};
 use crate::domain::edits::{Restoration, restoration};
+use crate::domain::lists::{Difference, beyond};
+use crate::domain::undoing::{Addition, Now, Rewriting, Since, Undone, came_and_went};
 use crate::spotify::uri::PlaylistId;
 
-/// How much Spotify's clock and ours may differ.
-const CLOCKS_APART: Duration = Duration::from_secs(60);
+/// What is known of a change of rows.
+pub(super) struct Change<'a> {
+    pub(super) pre_image: &'a PreImage,
+    pub(super) summary: &'a Summary,
+    /// Undoing it, which was broken off.
+    pub(super) attempt: Option<&'a Rewriting>,
+}
 
 /// What is done to the rows.
 pub(super) struct Plan {
     contents: Contents,
     way: Restoration,
+    /// The rows afterwards.
+    after: Vec<String>,
     /// Which rows come back.
     back: Vec<String>,
     out: usize,
+    already: usize,
+    unknown: usize,
 }
 
-/// What is known of the change, beside what there was before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Since {
-    /// It was done, and nothing happened since.
-    Nothing,
-    /// It was done; other things happened since.
-    Others,
-    /// It or its undoing was broken off: nobody knows which rows are still there.
-    BrokenOff,
-}
-
-/// Plans undoing a change that was made then.
-pub(super) fn plan(
-    (pre_image, made_at): (&PreImage, Timestamp),
-    contents: Contents,
-    since: Since,
-) -> Result<Plan, ToolError> {
-    let rows = contents.uris();
-    let target = match (pre_image, since) {
-        (PreImage::Removed { before, .. } | PreImage::Restored { before }, Since::Nothing) => before.clone(),
-        (PreImage::Removed { before, gone }, Since::Others) => with_these(rows.clone(), before, gone),
-        (PreImage::Removed { before, .. }, Since::BrokenOff)
-        | (PreImage::Restored { before }, Since::Others | Since::BrokenOff) => with_strangers(before, &rows),
-        (PreImage::Added { at, rows: added }, _) => {
-            // A row that was there before is nobody's to take, whatever it is called.
-            let from = made_at.minus(CLOCKS_APART).secs();
-            let may_go = contents.rows.iter().map(|row| match since {
-                Since::Nothing => true,
-                Since::Others | Since::BrokenOff => row.added_at.is_some_and(|at| at >= from),
-            });
-            without(&rows, &may_go.collect::<Vec<_>>(), (*at as usize, added))
+impl Change<'_> {
+    /// Plans undoing it.
+    ///
+    /// # Errors
+    /// Where there is nothing to do, no way, or something has happened since and nobody wants it nevertheless.
+    pub(super) fn plan(&self, contents: Contents, force: bool) -> Result<Plan, ToolError> {
+        let rows = contents.uris();
+        let dates: Vec<_> = contents.rows.iter().map(|row| row.added_at).collect();
+        let is_same_state = self.summary.after.as_ref() == Some(&contents.snapshot);
+        let now = Now { rows: &rows, dates: &dates, is_same_state };
+        let undone = self.undone(now);
+        if undone.target == rows {
+            return Err(nothing("nothing of that change is left in the playlist"));
         }
-        _ => rows.clone(),
-    };
-    let way = restoration(&rows, &target).map_err(no_way)?;
-    let (back, out) = (beyond(&target, &rows), surplus(&rows, &target));
-    Ok(Plan { contents, way, back, out })
-}
-
-/// Whether the rows are what the change left, whatever else happened since.
-pub(super) fn is_as_left(pre_image: &PreImage, contents: &Contents) -> bool {
-    expected(pre_image).is_some_and(|expected| expected == contents.uris())
-}
-
-/// What a change left; `None` where that is not known.
-fn expected(pre_image: &PreImage) -> Option<Vec<String>> {
-    let PreImage::Removed { before, gone } = pre_image else { return None };
-    let kept = (0..).zip(before).filter(|(at, _)| gone.binary_search(at).is_err());
-    Some(kept.map(|(_, row)| row.clone()).collect())
-}
-
-/// Whether every row that is there was there before the change too: then nothing of anybody else's is in the way.
-pub(super) fn only_of_before(pre_image: &PreImage, contents: &Contents) -> bool {
-    match pre_image {
-        PreImage::Removed { before, .. } | PreImage::Restored { before } => {
-            surplus(&contents.uris(), before) == 0
+        if undone.since.asks() && !force {
+            return Err(changed_since(&self.told(&rows, undone.since)));
         }
-        _ => false,
+        let way = restoration(&rows, &undone.target).map_err(no_way)?;
+        if way.edit.steps.is_empty() {
+            return Err(ToolError::new(
+                "RESTRICTED",
+                "It cannot be undone: what is missing are local files, or tracks that are no longer available, and Spotify \
+                 lets nobody write those again.",
+            ));
+        }
+        let mut after = rows.clone();
+        way.edit.steps.iter().for_each(|step| step.done_to(&mut after));
+        let (back, out) = (beyond(&after, &rows), beyond(&rows, &after).len());
+        let Undone { already, unknown, .. } = undone;
+        Ok(Plan { contents, way, after, back, out, already, unknown })
     }
-}
 
-/// What happened to the rows since, in words.
-pub(super) fn told(pre_image: &PreImage, contents: &Contents, since: Since) -> String {
-    let rows = contents.uris();
-    if let (PreImage::Removed { before, .. } | PreImage::Restored { before }, Since::BrokenOff) =
-        (pre_image, since)
-    {
-        let came = surplus(&rows, before);
-        let rows = if came == 1 {
-            "one row is there now that was"
-        } else {
-            &format!("{came} rows are there now that were")
-        };
-        return format!("it was broken off, and {rows} not there before it");
+    fn undone(&self, now: Now<'_>) -> Undone {
+        if let Some(attempt) = self.attempt {
+            return attempt.gone_on(now);
+        }
+        if let Some(addition) = self.addition() {
+            return addition.undone(now);
+        }
+        match (rewriting(self.pre_image, self.summary), self.pre_image) {
+            (Some(rewriting), _) => rewriting.undone(now, !self.summary.progress.is_whole()),
+            (None, PreImage::Restored { before, .. }) => {
+                let since = if now.is_same_state { Since::Nothing } else { Since::Others };
+                Undone { since, ..Rewriting::of(before, &Difference::default(), None).gone_on(now) }
+            }
+            (None, _) => Undone { target: now.rows.to_vec(), already: 0, unknown: 0, since: Since::Nothing },
+        }
     }
-    match expected(pre_image) {
-        Some(expected) => {
-            let (came, went) = (surplus(&rows, &expected), surplus(&expected, &rows));
-            match (came, went) {
+
+    fn addition(&self) -> Option<Addition<'_>> {
+        let PreImage::Added { at, rows, total, there } = self.pre_image else { return None };
+        let (known, is_whole) = (&self.summary.known, self.summary.progress.is_whole());
+        let certain = known.added.map_or(if is_whole { rows.len() } else { 0 }, |added| added as usize);
+        Some(Addition {
+            at: *at as usize,
+            rows,
+            certain: certain.min(rows.len()),
+            is_open: self.summary.progress.is_open(),
+            total: total.map(|total| total as usize),
+            there: there.as_ref(),
+            since: known.since,
+            until: known.until,
+        })
+    }
+
+    /// What happened to the rows since, in words.
+    fn told(&self, rows: &[String], since: Since) -> String {
+        if let Since::BrokenOff(came) = since {
+            let came = if came == 1 {
+                "one row is there now that was"
+            } else {
+                &format!("{came} rows are there now that were")
+            };
+            return format!("it was broken off, and {came} not there before it");
+        }
+        if let Some(rewriting) = rewriting(self.pre_image, self.summary) {
+            return match came_and_went(rewriting.after(), rows) {
                 (0, 0) => "its tracks are in another order".to_owned(),
                 (came, went) => format!("{came} tracks were added and {went} removed"),
-            }
+            };
         }
-        None => format!("it has {} now", amount(rows.len(), "track")),
+        let now = amount(rows.len(), "track");
+        match self.addition().and_then(|addition| Some(addition.total? + addition.certain)) {
+            Some(left) if left == rows.len() => "what it added does not stand where it was put".to_owned(),
+            Some(left) => format!("it has {now} now, and had {left} after it"),
+            None => format!("it has {now} now"),
+        }
+    }
+}
+
+/// A change of a list that was known as a whole.
+pub(super) fn rewriting(pre_image: &PreImage, summary: &Summary) -> Option<Rewriting> {
+    let since = summary.known.since;
+    match pre_image {
+        PreImage::Removed { before, gone } => {
+            let difference = Difference { out: gone.clone(), put: Vec::new() };
+            Some(Rewriting::of(before, &difference, since))
+        }
+        PreImage::Restored { before, difference: Some(difference) } => {
+            Some(Rewriting::of(before, difference, since))
+        }
+        _ => None,
     }
 }
 
 impl Plan {
     pub(super) fn effect(&self) -> String {
         let mut said = match (self.back.len(), self.out) {
-            (0, 0) if self.way.edit.steps.is_empty() => "nothing is left to be done.".to_owned(),
             (0, 0) => "the rows go back into their order.".to_owned(),
             (1, 0) => "1 track comes back.".to_owned(),
             (back, 0) => format!("{back} tracks come back."),
@@ -126,11 +151,29 @@ impl Plan {
             (0, out) => format!("{out} tracks go."),
             (back, out) => format!("{back} tracks come back and {out} go."),
         };
+        if self.already > 0 {
+            said.push_str(&format!(" {} of what it took out is there again already.", self.already));
+        }
+        if self.unknown > 0 {
+            said.push_str(&format!(
+                " {} of what it added is gone already, or cannot be told from what was there before, and is left alone.",
+                self.unknown
+            ));
+        }
         if self.way.lost > 0 {
             said.push_str(&format!(
                 " {} cannot come back (local files, or no longer available).",
                 self.way.lost
             ));
+        }
+        if self.way.stuck > 0 {
+            said.push_str(&format!(" {} cannot go (copies of local files).", self.way.stuck));
+        }
+        if !self.way.is_in_order {
+            said.push_str(
+                " The order is not quite what it was: local files cannot be moved so, and what comes back stands behind its \
+                 nearest neighbour.",
+            );
         }
         if self.way.edit.rewritten > 0 {
             said.push_str(&format!(" {} will count as added now.", amount(self.way.edit.rewritten, "row")));
@@ -144,7 +187,7 @@ impl Plan {
     }
 
     pub(super) fn requests(&self) -> u32 {
-        let reading = 2 * requests(self.contents.rows.len().saturating_add(self.back.len()));
+        let reading = 2 * requests(self.contents.rows.len().max(self.after.len()));
         reading.saturating_add(u32::try_from(self.way.edit.steps.len()).unwrap_or(u32::MAX))
     }
 
@@ -152,19 +195,18 @@ impl Plan {
         self,
         context: Context<'_>,
         session: &Session<'_>,
-        id: &PlaylistId,
+        (id, undone): (&PlaylistId, &ChangeId),
     ) -> Result<Outcome, ToolError> {
-        if self.way.edit.steps.is_empty() {
-            return Ok(Outcome::verified());
-        }
-        let pre_image = PreImage::Restored { before: self.contents.uris() };
+        let before = self.contents.uris();
+        let difference = Some(Difference::between(&before, &self.after));
+        let pre_image = PreImage::Restored { before, difference };
         let done = format!(
             "a change undone: {} back, {} out",
             amount(self.back.len(), "row"),
             amount(self.out, "row")
         );
         let about = About { tool: NAME, id, playlist: &self.contents.playlist, done };
-        let noted = Noted::begin(context, session, about, &pre_image).await?;
+        let noted = Noted::begin_undoing(context, session, (about, undone), &pre_image).await?;
         let applied = steps::apply(session, id, (&self.contents, &self.way.edit.steps)).await;
         if applied.is_nothing()
             && let Some(failure) = applied.failure
@@ -181,98 +223,5 @@ impl Plan {
         };
         noted.finish(status, snapshot_id).await;
         Ok(outcome)
-    }
-}
-
-/// The list as it is, with what was taken out put back where it was, as near as can be told.
-fn with_these(mut rows: Vec<String>, before: &[String], gone: &[u32]) -> Vec<String> {
-    for at in gone {
-        if let Some(row) = before.get(*at as usize) {
-            let at = (*at as usize).min(rows.len());
-            rows.insert(at, row.clone());
-        }
-    }
-    rows
-}
-
-/// The list from before, and behind it what is there now and was not there then.
-fn with_strangers(before: &[String], rows: &[String]) -> Vec<String> {
-    let mut known = counted(before);
-    let mut target = before.to_vec();
-    for row in rows {
-        match known.get_mut(row).filter(|copies| **copies > 0) {
-            Some(copies) => *copies -= 1,
-            None => target.push(row.clone()),
-        }
-    }
-    target
-}
-
-/// The list without what was put in: from its position on, each row once, where it is still there and may go.
-fn without(rows: &[String], may_go: &[bool], (at, added): (usize, &[String])) -> Vec<String> {
-    let mut wanted = counted(added);
-    let at = at.min(rows.len());
-    // In place first, then whatever was moved in front of it.
-    let order = (at..rows.len()).chain(0..at);
-    let mut goes = vec![false; rows.len()];
-    for place in order.filter(|place| may_go[*place]) {
-        if let Some(copies) = wanted.get_mut(&rows[place]).filter(|copies| **copies > 0) {
-            *copies -= 1;
-            goes[place] = true;
-        }
-    }
-    rows.iter().zip(goes).filter(|(_, goes)| !goes).map(|(row, _)| row.clone()).collect()
-}
-
-/// How many rows of `of` are not in `than`, copies counted.
-fn surplus(of: &[String], than: &[String]) -> usize {
-    beyond(of, than).len()
-}
-
-/// The rows of one list that the other one does not have, each copy by itself.
-fn beyond(of: &[String], than: &[String]) -> Vec<String> {
-    let mut known = counted(than);
-    let is_beyond = |row: &&String| match known.get_mut(*row).filter(|copies| **copies > 0) {
-        Some(copies) => {
-            *copies -= 1;
-            false
-        }
-        None => true,
-    };
-    of.iter().filter(is_beyond).cloned().collect()
-}
-
-fn counted(rows: &[String]) -> HashMap<&String, usize> {
-    let mut counts = HashMap::new();
-    for row in rows {
-        *counts.entry(row).or_default() += 1;
-    }
-    counts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(letters: &str) -> Vec<String> {
-        letters.chars().map(String::from).collect()
-    }
-
-    #[test]
-    fn forced_undoing_leaves_what_others_did() {
-        // abcd lost b and d; since then x came and a went.
-        assert_eq!(with_these(named("xc"), &named("abcd"), &[1, 3]), named("xbcd"));
-        assert_eq!(with_strangers(&named("abb"), &named("bxa")), named("abbx"));
-        // bc was put behind a; since then c was moved to the front.
-        assert_eq!(without(&named("cabz"), &[true; 4], (1, &named("bc"))), named("az"));
-        // Of two copies the one in the place where it was put goes.
-        assert_eq!(without(&named("aba"), &[true; 3], (2, &named("a"))), named("ab"));
-        // The copy that was put in has gone already: that which was there before stays.
-        assert_eq!(without(&named("ab"), &[false; 2], (2, &named("a"))), named("ab"));
-    }
-
-    #[test]
-    fn surplus_counts_copies() {
-        assert_eq!((surplus(&named("aab"), &named("ab")), surplus(&named("ab"), &named("aab"))), (1, 0));
     }
 }

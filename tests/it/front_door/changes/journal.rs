@@ -170,6 +170,8 @@ async fn a_server_that_keeps_nothing_changes_and_says_that_nothing_can_be_undone
     let ada = server.listener("ada").await;
     let list = filled(&server, "ada", uris(&[1, 2]));
     let arguments = json!({"playlist_id": list, "track_uris": [uri(1)]});
+    let plan = ada.call(REMOVE, arguments.clone()).await.result()["content"][0]["text"].to_string();
+    assert!(plan.contains("It cannot be undone"), "{plan}");
     let output = planned_and_done(&ada, REMOVE, &arguments).await;
     assert!(output["status"] == "verified" && output["change_id"].is_null(), "{output}");
     assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM changes").await, 0);
