@@ -11,9 +11,10 @@ use std::{env, fs, process};
 
 use spotify_mcp::ambient::Timestamp;
 use spotify_mcp::domain::ids::{ApiKeyId, GrantId, LinkId, RequestId, SessionId, UserId};
-use spotify_mcp::domain::own_app::BadOwnApp;
+use spotify_mcp::domain::own_app::{BadOwnApp, Bring};
 use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
+use spotify_mcp::policy::Offer;
 use spotify_mcp::web::{
     self, Account, ApiKeyRow, ApiKeys, ApprovalRow, BadName, ClientRow, Consent, Done, LinkAnother, LinkRow,
     LinkState, MadeKey, McpSessionRow, NoPlace, OwnAppFields, Page, SessionRow, Site, Untrusted,
@@ -34,8 +35,12 @@ fn main() {
         Site::new(&"https://music.example.org".parse().unwrap(), false, Some("mailto:operator@example.org"));
     let sandbox = Site::new(&"http://127.0.0.1:8000".parse().unwrap(), true, None);
 
-    write(&folder, "index", &web::landing(&real, None));
-    write(&folder, "landing-sandbox", &web::landing(&sandbox, Some(&Untrusted::new("Ada"))));
+    write(&folder, "index", &web::landing(&real, None, &Offer::default()));
+    write(
+        &folder,
+        "landing-sandbox",
+        &web::landing(&sandbox, Some(&Untrusted::new("Ada")), &Offer::default()),
+    );
     consents(&folder, &real);
     write(&folder, "account", &web::account(&real, &full_account()));
     write(&folder, "account-empty", &web::account(&sandbox, &empty_account()));
@@ -43,8 +48,14 @@ fn main() {
     write(&folder, "link-refused", &web::link_another(&real, &link_view(Some(BadName::Taken))));
     let own = LinkAnother { own: Some(own_fields(Some(BadOwnApp::SecretWrong))), ..link_view(None) };
     write(&folder, "link-own-refused", &web::link_another(&real, &own));
-    write(&folder, "own-app", &web::own_app(&real, "csrf", &own_fields(None)));
-    write(&folder, "own-app-refused", &web::own_app(&real, "csrf", &own_fields(Some(BadOwnApp::IdForm))));
+    write(&folder, "own-app", &web::own_app(&real, "csrf", (&own_fields(None), true)));
+    let refused = own_fields(Some(BadOwnApp::IdForm));
+    write(&folder, "own-app-refused", &web::own_app(&real, "csrf", (&refused, false)));
+    let again = Some((LinkId::mint([1; 16]), "family".into()));
+    let again = LinkAnother { again, ..link_view(None) };
+    write(&folder, "link-again", &web::link_another(&real, &again));
+    let first = web::First::Again(&LinkId::mint([1; 16]));
+    write(&folder, "link-first", &web::link_first(&real, first));
     write(&folder, "not-renamed", &web::not_renamed(&real, BadName::Form));
     let id = ApiKeyId::mint([4; 16]);
     write(&folder, "key-made", &web::key_made(&real, &made_key(&id, false)));
@@ -57,7 +68,7 @@ fn main() {
     }
     let request = RequestId::mint([0x5a; 16]);
     for problem in [web::Problem::NoSeat, web::Problem::NotAllowlisted] {
-        let place = NoPlace { app: Some("Kitchen"), own: true, ..NoPlace::default() };
+        let place = NoPlace { app: Some("Kitchen"), own: Bring::One, ..NoPlace::default() };
         write(&folder, &format!("no-place-{problem:?}"), &web::no_place(&real, problem, place, &request));
     }
     for problem in web::Problem::ALL {
@@ -111,6 +122,7 @@ fn consents(folder: &Path, site: &Site) {
             client_id: &client_id,
             redirect_uri: &redirect_uri,
             scopes: if file == "consent-scheme" { ScopeSet::known("read") } else { ScopeSet::ALL },
+            offer: &Offer::default(),
             logged_in_as: logged_in_as.map(Untrusted::new),
             ticket: "ticket",
             csrf: "csrf",
@@ -168,6 +180,7 @@ fn link_view(refused: Option<BadName>) -> LinkAnother<'static> {
     LinkAnother {
         csrf: "csrf",
         page: None,
+        again: None,
         display_name: "Ada Lovelace".into(),
         linked: vec!["personal".into(), "family".into()],
         alias: Untrusted::field("family", 40),
@@ -236,6 +249,8 @@ fn link(alias: &str, name: &str, primary: bool, state: LinkState) -> LinkRow {
         alias: alias.into(),
         display_name: name.into(),
         primary,
+        opens: primary,
+        then_opens: primary.then(|| "Ada at work".into()),
         own_app,
         state,
     }

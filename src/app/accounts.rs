@@ -6,11 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::App;
+use crate::config::Signup;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Alias;
+use crate::domain::own_app::opens_the_door;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
+use crate::policy::Environment;
 use crate::store::{Link, LinkPage, Renamed};
 use crate::vault::turns::{LIVES, Turn};
 
@@ -37,6 +40,18 @@ impl App {
     /// Where the database does not answer.
     pub async fn turn_of(&self, user: &UserId) -> Result<Option<Turn>, Failure> {
         self.vault.turn(user, Instant::now() + TURN_WITHIN).await
+    }
+
+    /// Whether somebody new may come by a Spotify app of their own, as far as that depends on the operator alone.
+    pub fn newcomers_may_bring(&self) -> bool {
+        let live = self.live();
+        let in_development = self.config.security.environment == Environment::Development;
+        self.vault.apps().own_ones_may_come()
+            && match live.signup {
+                Signup::Open => opens_the_door(live.signup_is_said, in_development),
+                Signup::Allowlist => true,
+                Signup::Invite => false,
+            }
     }
 
     /// Opens a one-time page on which this person may link another account; `None` where the person is gone.

@@ -90,6 +90,7 @@ async fn all(desk: &Desk) -> Result<Vec<Value>, Failure> {
         let mut told = whose(desk, row);
         told.insert("quota_mode".to_owned(), json!((!row.is_own()).then_some(&row.quota_mode)));
         told.insert("linked".to_owned(), json!(row.linked));
+        told.insert("not_listed".to_owned(), json!(row.unlisted));
         told.insert("seats".to_owned(), json!(row.seats));
         told.insert("closed".to_owned(), json!(closed.collect::<Vec<_>>()));
         Value::Object(told)
@@ -145,6 +146,10 @@ fn table(apps: &[Value]) -> String {
         let taken = match app["seats"].as_i64() {
             Some(seats) => format!("{} of {seats}", app["linked"]),
             None => app["linked"].to_string(),
+        };
+        let taken = match app["not_listed"].as_i64() {
+            Some(unlisted) if unlisted > 0 => format!("{taken}, {unlisted} not listed at Spotify"),
+            _ => taken,
         };
         [called(app), mode, taken, closed(app)]
     };

@@ -367,6 +367,12 @@ async fn announce(app: &App, listening: &Listening, sandbox: Option<&Sandboxed>,
             "locked down: only probes are answered; 'spotify-mcp incident lift' ends it"
         );
     }
+    if app.config.spotify.own_apps && !app.config.auth.signup_is_said && !app.newcomers_may_bring() {
+        tracing::warn!(
+            "spotify.own_apps lets nobody new in by a Spotify app of their own: outside of development auth.signup has to say \
+             who may come"
+        );
+    }
     // Who collects the log as JSON reads line by line: the same is said above.
     if app.config.telemetry.log_format == LogFormat::Json {
         return;

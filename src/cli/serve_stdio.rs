@@ -1,12 +1,14 @@
 //! `serve --stdio`: one local user over standard input and output. Logging in happens on a loopback page that is
-//! opened when it is first needed. Standard output carries the protocol and nothing else.
+//! opened when an answer names it, and closed some minutes after the last one that did. Standard output carries the protocol and nothing else.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -26,10 +28,14 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Ended> {
         page: Mutex::new(None),
         stop: CancellationToken::new(),
     });
-    let finder = local.clone();
+    let (finder, opener) = (local.clone(), local.clone());
     let caller = LocalCaller::new(move || {
         let local = finder.clone();
         Box::pin(async move { local.caller().await })
+    });
+    let caller = caller.with_page(format!("{}/auth/", app.issuer()), move || {
+        let local = opener.clone();
+        Box::pin(async move { local.open_for_whoever_it_is().await })
     });
     let served = tokio::select! {
         served = run_protocol(&server, caller) => served.map_err(Ended::Failed),
@@ -60,12 +66,23 @@ async fn locked(app: &App) {
     }
 }
 
+/// How long the login page listens after the last answer that named it.
+const OPEN: Duration = Duration::from_secs(10 * 60);
+
+/// The login page that listens.
+struct OpenPage {
+    closed: CancellationToken,
+    /// For whom alone.
+    expected: Option<UserId>,
+    until: watch::Sender<Instant>,
+}
+
 struct Local {
     app: Arc<App>,
     /// Holds the id of the person who logged in here.
     file: PathBuf,
     /// The login page, while it is served.
-    page: Mutex<Option<CancellationToken>>,
+    page: Mutex<Option<OpenPage>>,
     stop: CancellationToken,
 }
 
@@ -83,18 +100,26 @@ impl Local {
                     .to_owned(),
             );
         }
-        let person = self.person().await.map_err(failed)?;
-        if person.as_ref().is_none_or(|(_, link)| link.as_ref().is_none_or(|link| link.reconnect.is_some())) {
-            self.open_page(person.as_ref().map(|(user, _)| user.clone())).await?;
-        }
-        match person {
+        match self.person().await.map_err(failed)? {
             Some((user, Some(link))) => self.known(user, link),
-            _ => Err(format!(
-                "No Spotify account is connected yet. Open {}/auth/login in a browser on this computer, log in with \
-                 Spotify, then ask again.",
-                self.app.issuer()
-            )),
+            nobody => {
+                self.open_page(nobody.map(|(user, _)| user)).await?;
+                Err(format!(
+                    "No Spotify account is connected yet. Open {}/auth/login in a browser on this computer, log in with \
+                     Spotify, then ask again.",
+                    self.app.issuer()
+                ))
+            }
         }
+    }
+
+    /// Before an answer that names the page.
+    async fn open_for_whoever_it_is(&self) -> Result<(), String> {
+        let person = self.person().await.map_err(|failure| {
+            tracing::error!(cause = failure.chain(), "the local user cannot be read");
+            "The page for that cannot be opened: see the log.".to_owned()
+        })?;
+        self.open_page(person.map(|(user, _)| user)).await
     }
 
     fn known(&self, user: UserId, link: Link) -> Result<Caller, String> {
@@ -119,10 +144,18 @@ impl Local {
         Ok(Some((user, link)))
     }
 
-    /// Serves the login page until somebody has logged in. Where a person is known, it has to be them again.
+    /// Serves the login page for some minutes. Where a person is known, it has to be them again; where nobody is, until
+    /// somebody has logged in.
     async fn open_page(&self, expected: Option<UserId>) -> Result<(), String> {
         let mut page = self.page.lock().await;
-        if page.as_ref().is_some_and(|open| !open.is_cancelled()) {
+        let ends = Instant::now() + OPEN;
+        if let Some(open) = page.take_if(|open| open.closed.is_cancelled() || open.expected != expected) {
+            open.closed.cancel();
+            // Its listener goes when its task is next run.
+            tokio::time::sleep(CLOSES_IN).await;
+        }
+        if let Some(open) = page.as_ref() {
+            open.until.send_replace(ends);
             return Ok(());
         }
         let address = self.app.config.server.listen();
@@ -134,18 +167,40 @@ impl Local {
             )
         })?;
         let (file, open) = (self.file.clone(), self.stop.child_token());
-        let done = open.clone();
+        let (done, is_known) = (open.clone(), expected.is_some());
         let logged_in = Box::new(move |user: UserId| {
             if let Err(failure) = write(&file, &user) {
                 tracing::error!(cause = failure.chain(), "the local user could not be remembered");
             }
             // The answer in flight is still sent; nobody else logs in here.
-            done.cancel();
+            if !is_known {
+                done.cancel();
+            }
         });
-        let http = Arc::new(Http::new(self.app.clone(), None, Some(LocalLogin { expected, logged_in })));
+        let local = LocalLogin { expected: expected.clone(), logged_in };
+        let http = Arc::new(Http::new(self.app.clone(), None, Some(local)));
         tokio::spawn(listening.serve(login_front(&http), 64, open.clone()));
-        *page = Some(open);
+        let (until, changes) = watch::channel(ends);
+        tokio::spawn(close_in_time(open.clone(), changes));
+        *page = Some(OpenPage { closed: open, expected, until });
         Ok(())
+    }
+}
+
+/// How long a page that closes may still hold its address.
+const CLOSES_IN: Duration = Duration::from_millis(200);
+
+/// Closes the page when its time is up, which every answer that names it puts off.
+async fn close_in_time(page: CancellationToken, mut until: watch::Receiver<Instant>) {
+    loop {
+        let ends = *until.borrow_and_update();
+        tokio::select! {
+            () = page.cancelled() => return,
+            changed = until.changed() => if changed.is_err() {
+                return page.cancel();
+            },
+            () = tokio::time::sleep_until(ends) => return page.cancel(),
+        }
     }
 }
 

@@ -60,6 +60,8 @@ pub enum Linking {
     Added,
     /// It was theirs already: its permission is renewed.
     Renewed,
+    /// It was theirs, and answered no more: it does again.
+    Reconnected,
 }
 
 /// Decides whether an account may be linked to a person who has so many; `owner` is whose it is now.

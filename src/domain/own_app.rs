@@ -86,6 +86,29 @@ pub const fn opens_the_door(signup_is_said: bool, in_development: bool) -> bool 
     signup_is_said || in_development
 }
 
+/// What whoever has no place in an app of the operator's may do with an app of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bring {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Log in by it, where their account here stands on it already; somebody new is not let in by one.
+    LogInBy,
+    /// Come by one, or link an account through it.
+    One,
+}
+
+impl Bring {
+    /// What to offer to somebody of whom it is known, or not, whether they are here already.
+    pub const fn offered(anybody_may: bool, newcomers_may: bool, is_here: Option<bool>) -> Self {
+        match (anybody_may, newcomers_may, is_here) {
+            (false, ..) | (true, false, Some(false)) => Self::Nothing,
+            (true, true, _) | (true, false, Some(true)) => Self::One,
+            (true, false, None) => Self::LogInBy,
+        }
+    }
+}
+
 /// A client id as it may be shown: Spotify's terms treat it as a security code.
 pub fn shortened(client_id: &str) -> String {
     let digits: Vec<char> = client_id.chars().collect();
@@ -119,6 +142,20 @@ mod tests {
     fn outside_of_development_the_operator_has_to_say_that_anybody_may_come() {
         assert!(!opens_the_door(false, false));
         assert!(opens_the_door(true, false) && opens_the_door(false, true));
+    }
+
+    #[test]
+    fn who_is_let_in_by_one_is_offered_one() {
+        for (newcomers_may, is_here, offered) in [
+            (true, Some(false), Bring::One),
+            (true, None, Bring::One),
+            (false, Some(true), Bring::One),
+            (false, None, Bring::LogInBy),
+            (false, Some(false), Bring::Nothing),
+        ] {
+            assert_eq!(Bring::offered(true, newcomers_may, is_here), offered);
+            assert_eq!(Bring::offered(false, newcomers_may, is_here), Bring::Nothing);
+        }
     }
 
     #[test]

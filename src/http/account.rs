@@ -60,7 +60,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
             name => name,
         }),
         now,
-        links: links.into_iter().map(|link| link_row(app, link)).collect(),
+        links: link_rows(app, links),
         clients: clients.into_iter().map(client_row).collect(),
         keys,
         approvals: approvals.into_iter().map(approvals::row).collect(),
@@ -256,18 +256,28 @@ pub(super) fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -
     Event::new(code).by(&session.user).from(visitor.address).request(&visitor.request)
 }
 
-fn link_row(app: &App, link: Link) -> LinkRow {
+fn link_rows(app: &App, links: Vec<Link>) -> Vec<LinkRow> {
+    let next = links.iter().filter(|link| !link.opens).min_by_key(|link| (link.linked_at, link.id.as_str()));
+    let next = next.map(|link| Untrusted::new(&link.display_name));
+    links.into_iter().map(|link| link_row(app, link, next.as_ref())).collect()
+}
+
+fn link_row(app: &App, link: Link, next: Option<&Untrusted>) -> LinkRow {
     let is_in_use = app.vault.apps().in_use(&link.app, link.own_app.is_some());
     LinkRow {
         id: link.id,
         alias: Untrusted::new(&link.alias),
         display_name: Untrusted::new(&link.display_name),
         primary: link.primary,
+        opens: link.opens,
+        then_opens: next.filter(|_| link.opens).cloned(),
         own_app: link.own_app.as_deref().map(Untrusted::new),
         state: match link.reconnect {
             _ if !is_in_use => LinkState::AppGone,
             Some((_, why)) if why == OWN_APP_REFUSED => LinkState::OwnAppRefused,
             Some(_) => LinkState::ReconnectNeeded,
+            None if link.unlisted.is_some() && link.own_app.is_some() => LinkState::NotListedAtOwn,
+            None if link.unlisted.is_some() => LinkState::NotListed,
             None => LinkState::Connected { until: link.authorized_at.plus(PERMISSION) },
         },
     }

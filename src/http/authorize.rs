@@ -81,6 +81,7 @@ async fn show(http: &Http, view: &ConsentView, visitor: &Visitor) -> Response {
         client_id: &view.request.client,
         redirect_uri: &view.request.redirect_uri,
         scopes: view.request.scopes,
+        offer: &http.app.config.server.offer,
         logged_in_as,
         ticket: &view.ticket,
         csrf: &view.csrf,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::domain::resource::Resource;
 use crate::oauth::metadata;
 
-use super::{Shared, pages};
+use super::{Http, Shared, pages};
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -24,14 +24,19 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 async fn authorization_server(State(http): State<Shared>) -> Json<Value> {
-    let auth = &http.app.config.auth;
-    Json(metadata::authorization_server(&http.app.issuer(), auth.registration, auth.documents.mode))
+    let config = &http.app.config;
+    let clients = (config.auth.registration, config.auth.documents.mode);
+    Json(metadata::authorization_server(&http.app.issuer(), clients, config.server.offer.scopes()))
 }
 
 async fn mcp(State(http): State<Shared>) -> Json<Value> {
-    Json(metadata::protected_resource(&http.app.issuer(), Resource::Mcp))
+    resource(&http, Resource::Mcp)
 }
 
 async fn claude_mcp(State(http): State<Shared>) -> Json<Value> {
-    Json(metadata::protected_resource(&http.app.issuer(), Resource::ClaudeMcp))
+    resource(&http, Resource::ClaudeMcp)
+}
+
+fn resource(http: &Http, resource: Resource) -> Json<Value> {
+    Json(metadata::protected_resource(&http.app.issuer(), resource, http.app.config.server.offer.scopes()))
 }

@@ -18,7 +18,8 @@ use crate::oauth::login::{self, Departure, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, linking as linked};
 use crate::store::{BrowserSession, LinkPage, Renamed};
 use crate::web::{
-    BadName, Done, LinkAnother, OwnAppFields, Problem, Untrusted, link_another, link_first, not_renamed,
+    BadName, Done, First, LinkAnother, OwnAppFields, Problem, Untrusted, link_another, link_first,
+    not_renamed,
 };
 
 use super::account::{Posted, by, csrf, finish, logged_in, to_login};
@@ -50,7 +51,10 @@ pub(super) async fn show(
     let query = Params::parse(query.unwrap_or_default().as_bytes());
     let shown = match query.get("page") {
         Some(id) => one_time(&http, id, query.get("login").is_some(), &visitor).await,
-        None => own(&http, (query.get("alias"), query.get("own").is_some()), &visitor).await,
+        None => {
+            let brings = query.get("own").is_some();
+            own(&http, (query.get("alias"), query.get("again"), brings), &visitor).await
+        }
     };
     answer(&http, shown, &visitor).await
 }
@@ -69,12 +73,12 @@ async fn answer(http: &Http, shown: Result<Shown, Failure>, visitor: &Visitor) -
 /// From the account page; or from where an account could not be linked, with the name that it was to get.
 async fn own(
     http: &Http,
-    (alias, brings): (Option<&str>, bool),
+    (alias, again, brings): (Option<&str>, Option<&str>, bool),
     visitor: &Visitor,
 ) -> Result<Shown, Failure> {
     let Some((session, token)) = logged_in(&http.app, visitor).await? else { return Ok(Shown::LogIn) };
-    let alias = alias.map(str::to_owned);
-    form(http, (&session, &token), Wanted { alias, brings, ..Wanted::default() }).await
+    let (alias, again) = (alias.map(str::to_owned), again.map(str::to_owned));
+    form(http, (&session, &token), Wanted { alias, again, brings, ..Wanted::default() }).await
 }
 
 /// From a tool's answer. `goes`: whoever is not logged in has read that they have to as themselves.
@@ -86,7 +90,9 @@ async fn one_time(http: &Http, id: &str, goes: bool, visitor: &Visitor) -> Resul
     };
     let Some(waiting) = waiting else { return Ok(Shown::Problem(Problem::LinkExpired)) };
     match logged_in(app, visitor).await? {
-        None if !goes => Ok(Shown::Form(Box::new(link_first(&http.site, &waiting.id).into_response()))),
+        None if !goes => {
+            Ok(Shown::Form(Box::new(link_first(&http.site, First::Page(&waiting.id)).into_response())))
+        }
         None => {
             let departure =
                 login::depart(app, Purpose::Page(&waiting.id), Some(&waiting.user), visitor).await?;
@@ -108,6 +114,8 @@ struct Wanted {
     page: Option<LinkPage>,
     /// The name that was typed.
     alias: Option<String>,
+    /// Of which account of theirs it is said that it has to be linked again.
+    again: Option<String>,
     /// Why it is not taken.
     refused: Option<BadName>,
     /// The client id that was typed, and why the app is not taken.
@@ -124,7 +132,8 @@ async fn form(
     let app = &http.app;
     let Some(user) = app.store.user(&session.user).await? else { return Ok(Shown::LogIn) };
     let links = app.store.links(&user.id).await?;
-    if links.len() >= MOST_ACCOUNTS {
+    let again = links.iter().find(|link| wanted.again.as_deref() == Some(link.id.as_str()));
+    if links.len() >= MOST_ACCOUNTS && again.is_none() {
         return Ok(Shown::Problem(Problem::TooManyAccounts));
     }
     let asked = wanted.page.as_ref().and_then(|page| page.alias.as_deref());
@@ -133,6 +142,7 @@ async fn form(
     let view = LinkAnother {
         csrf: &csrf(app, token)?,
         page: wanted.page.as_ref().map(|page| &page.id),
+        again: again.map(|link| (link.id.clone(), Untrusted::new(&link.alias))),
         display_name: Untrusted::new(&user.display_name),
         linked: links.iter().map(|link| Untrusted::new(&link.alias)).collect(),
         alias: Untrusted::field(alias, SHOWN),
@@ -175,9 +185,11 @@ async fn left(
         return Ok(Shown::Problem(Problem::LinkExpired));
     }
     let links = app.store.links(&session.user).await?;
-    if links.len() >= MOST_ACCOUNTS {
+    let again = posted.get("again").filter(|again| links.iter().any(|link| link.id.as_str() == *again));
+    if links.len() >= MOST_ACCOUNTS && again.is_none() {
         return Ok(Shown::Problem(Problem::TooManyAccounts));
     }
+    let again = again.map(str::to_owned);
     let typed = posted.get("alias").map(str::trim).filter(|typed| !typed.is_empty());
     let alias = match typed.map(Alias::parse).transpose() {
         Ok(alias) if alias.as_ref().is_none_or(|alias| is_free(alias, &links)) => alias,
@@ -189,6 +201,7 @@ async fn left(
                 page: waiting,
                 alias: posted.get("alias").map(str::to_owned),
                 refused: Some(why),
+                again,
                 own: (typed.to_owned(), None),
                 brings: false,
             };
@@ -201,8 +214,8 @@ async fn left(
             let Some(token) = visitor.cookies.session.clone() else { return Ok(Shown::LogIn) };
             let typed = posted.get("client_id").unwrap_or_default().to_owned();
             let alias = posted.get("alias").map(str::to_owned);
-            let wanted =
-                Wanted { page: waiting, alias, refused: None, own: (typed, Some(why)), brings: true };
+            let own = (typed, Some(why));
+            let wanted = Wanted { page: waiting, alias, again, refused: None, own, brings: true };
             return form(http, (session, &token), wanted).await;
         }
         Own::NotTaken(shown) => return Ok(shown),

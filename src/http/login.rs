@@ -8,11 +8,15 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::config::Config;
 use crate::domain::LinkId;
+use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Linking;
 use crate::failure::Failure;
 use crate::oauth::login::{self, Arrival, Departure, LoginProblem, NoDeparture, Purpose};
 use crate::oauth::{Params, Visitor, sessions};
-use crate::web::{Done, NoPlace, Notice, Problem, no_place, notice, problem_with_way, routes};
+use crate::web::{
+    Done, First, NoPlace, Notice, Problem, link_first, no_place, notice, problem_before, problem_with_way,
+    routes,
+};
 
 use super::limited::no_departure;
 use super::own_app;
@@ -31,9 +35,10 @@ pub(super) async fn login(
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = Params::parse(query.unwrap_or_default().as_bytes());
-    match depart(&http, query.get("link"), &visitor).await {
+    match depart(&http, &query, &visitor).await {
         Ok(Way::Account) => redirect(&format!("{}{}", http.app.issuer(), routes::ACCOUNT), &[]),
         Ok(Way::Spotify(departure)) => redirect(&departure.url, &departure.cookies),
+        Ok(Way::First(link)) => link_first(&http.site, First::Again(&link)).into_response(),
         Ok(Way::None(why)) => no_departure(&http, why, &visitor).await,
         Err(failure) => failed_page(&http, &failure, &visitor),
     }
@@ -42,12 +47,18 @@ pub(super) async fn login(
 enum Way {
     Account,
     Spotify(Departure),
+    /// Log in with the account that opens, then connect this one again.
+    First(LinkId),
     None(NoDeparture),
 }
 
-async fn depart(http: &Shared, reconnect: Option<&str>, visitor: &Visitor) -> Result<Way, Failure> {
-    let app = &http.app;
-    let session = sessions::current(app, visitor).await?;
+async fn depart(http: &Shared, query: &Params, visitor: &Visitor) -> Result<Way, Failure> {
+    let (app, reconnect) = (&http.app, query.get("link"));
+    // The page of `serve --stdio` knows whom it serves; sessions of this browser are another server's.
+    let session = match &http.local {
+        Some(_) => None,
+        None => sessions::current(app, visitor).await?,
+    };
     if let Some(session) = &session
         && reconnect.is_none()
     {
@@ -59,7 +70,19 @@ async fn depart(http: &Shared, reconnect: Option<&str>, visitor: &Visitor) -> Re
     let local = http.local.as_ref().and_then(|local| local.expected.clone());
     let user = session.map(|session| session.user).or(local);
     let link = reconnect.and_then(|id| id.parse::<LinkId>().ok());
-    let departure = login::depart(app, Purpose::Browser(link.as_ref()), user.as_ref(), visitor).await?;
+    let known = match (&user, &link) {
+        (None, Some(link)) => app.store.link(link).await?,
+        _ => None,
+    };
+    let purpose = match (known, &link) {
+        (Some(further), _) if !further.opens && query.get("login").is_none() => {
+            return Ok(Way::First(further.id));
+        }
+        (Some(further), Some(link)) if !further.opens => Purpose::First(link),
+        _ if user.is_none() && query.get("ask").is_some() => Purpose::Another,
+        _ => Purpose::Browser(link.as_ref()),
+    };
+    let departure = login::depart(app, purpose, user.as_ref(), visitor).await?;
     Ok(departure.map_or_else(Way::None, Way::Spotify))
 }
 
@@ -70,20 +93,26 @@ pub(super) async fn callback(
     RawQuery(query): RawQuery,
 ) -> Response {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    match login::arrive(&http.app, &params, &visitor).await {
+    let local = http.local.as_ref().and_then(|local| local.expected.as_ref());
+    match login::arrive(&http.app, &params, (&visitor, local)).await {
         Ok(Arrival::Client { url, cookies, .. }) => redirect(&url, &cookies),
         Ok(Arrival::Onward(departure)) => redirect(&departure.url, &departure.cookies),
         Ok(Arrival::Linked { outcome, cookies }) => {
             let done = match outcome {
                 Linking::Added => Done::Linked,
                 Linking::Renewed => Done::LinkedBefore,
+                Linking::Reconnected => Done::Reconnected,
             };
             redirect(&format!("{}{}?done={}", http.app.issuer(), routes::ACCOUNT, done.word()), &cookies)
         }
         Ok(Arrival::Account { page: Some(page), cookies, .. }) => {
             redirect(&format!("{}{}?page={page}", http.app.issuer(), routes::LINK), &cookies)
         }
+        Ok(Arrival::Account { next: Some(link), cookies, .. }) if http.local.is_none() => {
+            redirect(&format!("{}{}?link={link}", http.app.issuer(), routes::LOGIN), &cookies)
+        }
         Ok(Arrival::Account { user, again, cookies, .. }) => match &http.local {
+            Some(_) if again == Some(false) => notice(&http.site, Notice::LoopbackOther).into_response(),
             Some(local) => {
                 (local.logged_in)(user);
                 notice(&http.site, Notice::LoopbackDone).into_response()
@@ -99,6 +128,7 @@ pub(super) async fn callback(
             own_app::again(&http, problem_of(&why), (&typed.client_id, None), &visitor)
                 .unwrap_or_else(|failure| failed_page(&http, &failure, &visitor))
         }
+        Ok(Arrival::NotFirst { why, page, link }) => not_first(&http, &why, (page, link), &visitor),
         Ok(Arrival::NotLinked { why, alias, own: Some(typed) }) => {
             let again = own_app::again(
                 &http,
@@ -117,12 +147,33 @@ pub(super) async fn callback(
     }
 }
 
+/// Who was to log in first did not: they are led back to what it was for.
+fn not_first(
+    http: &Http,
+    why: &LoginProblem,
+    (page, link): (Option<LinkPageId>, Option<LinkId>),
+    visitor: &Visitor,
+) -> Response {
+    if matches!(why, LoginProblem::NoSeat { .. } | LoginProblem::NotAllowlisted { .. }) {
+        return not_arrived(http, why, None, visitor);
+    }
+    let first = page.as_ref().map(First::Page).or_else(|| link.as_ref().map(First::Again));
+    let way = first.map_or_else(|| routes::LOGIN.to_owned(), First::way);
+    problem_before(&http.site, problem_of(why), &way, &visitor.request).into_response()
+}
+
 /// `again`: where linking an account is tried once more.
 fn not_arrived(http: &Http, why: &LoginProblem, again: Option<&str>, visitor: &Visitor) -> Response {
     let place = match why {
-        LoginProblem::NoSeat { own, moved, places, each } => {
-            NoPlace { own: *own, again, moved: *moved, places: *places, each: *each, app: None }
-        }
+        LoginProblem::NoSeat { own, moved, unlisted, places, each } => NoPlace {
+            own: *own,
+            again,
+            moved: *moved,
+            unlisted: *unlisted,
+            places: *places,
+            each: *each,
+            app: None,
+        },
         LoginProblem::NotAllowlisted { app, own } => {
             NoPlace { app: app.as_deref(), own: *own, again, ..NoPlace::default() }
         }
@@ -159,6 +210,7 @@ const fn problem_of(why: &LoginProblem) -> Problem {
         LoginProblem::WrongBrowser => Problem::WrongBrowser,
         LoginProblem::Denied => Problem::SpotifyDenied,
         LoginProblem::WrongAccount => Problem::WrongAccount,
+        LoginProblem::FurtherAccount => Problem::FurtherAccount,
         LoginProblem::SomebodyElses => Problem::AccountTaken,
         LoginProblem::TooManyAccounts => Problem::TooManyAccounts,
         LoginProblem::SessionEnded => Problem::FormExpired,

@@ -93,6 +93,7 @@ impl Http {
     pub fn new(app: Arc<App>, mcp: Option<mcp::Server>, local: Option<LocalLogin>) -> Self {
         let server = &app.config.server;
         let site = Site::new(&server.public_url, app.sandbox, server.security_contact.as_deref());
+        let site = if local.is_some() { site.with_only_logins() } else { site };
         Self {
             hosts: layers::Hosts::of(server),
             site,

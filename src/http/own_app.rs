@@ -35,9 +35,9 @@ enum Way {
 /// `GET /auth/own-app`
 pub(super) async fn show(State(http): State<Shared>, Extension(visitor): Extension<Visitor>) -> Response {
     let way = match sessions::current(&http.app, &visitor).await {
-        Ok(Some(_)) => Ok(Way::Link),
-        Ok(None) if !http.app.vault.apps().own_ones_may_come() => Ok(Way::Problem(Problem::NoOwnApps)),
-        Ok(None) => Ok(Way::Form(String::new(), None)),
+        Ok(Some(_)) if http.local.is_none() => Ok(Way::Link),
+        Ok(_) if !http.app.vault.apps().own_ones_may_come() => Ok(Way::Problem(Problem::NoOwnApps)),
+        Ok(_) => Ok(Way::Form(String::new(), None)),
         Err(failure) => Err(failure),
     };
     answer(&http, way, &visitor).await
@@ -73,7 +73,8 @@ async fn left(http: &Http, form: &Params, visitor: &Visitor) -> Result<Way, Fail
         Ok(Some(why)) => return refused(why),
         Err(why) => return Ok(Way::NotNow(why)),
     }
-    let departure = login::depart(&http.app, Purpose::Own(&own), None, visitor).await?;
+    let user = http.local.as_ref().and_then(|local| local.expected.as_ref());
+    let departure = login::depart(&http.app, Purpose::Own(&own), user, visitor).await?;
     Ok(departure.map_or_else(Way::NotNow, Way::Spotify))
 }
 
@@ -98,9 +99,9 @@ fn shown(
     visitor: &Visitor,
 ) -> Result<Response, Failure> {
     let form = forms::begin(&http.app, visitor)?;
+    let fields = OwnAppFields { alone: true, ..fields(http, typed, refused) };
     let mut response =
-        own_app(&http.site, &form.csrf, &OwnAppFields { alone: true, ..fields(http, typed, refused) })
-            .into_response();
+        own_app(&http.site, &form.csrf, (&fields, http.app.newcomers_may_bring())).into_response();
     set_cookies(response.headers_mut(), form.set_cookie.as_slice());
     Ok(response)
 }

@@ -22,7 +22,7 @@ pub(super) async fn landing(State(http): State<Shared>, Extension(visitor): Exte
     match user {
         Ok(user) => {
             let name = user.map(|user| Untrusted::new(&user.display_name));
-            landing_page(&http.site, name.as_ref()).into_response()
+            landing_page(&http.site, name.as_ref(), &http.app.config.server.offer).into_response()
         }
         Err(failure) => failed_page(&http, &failure, &visitor),
     }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
-    ErrorCode, GetPromptRequestParams, GetPromptResponse, InputRequiredResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-    ResourceContents, ResourceTemplate, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
+    DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, InputRequiredResult,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, Resource, ResourceContents, ResourceTemplate, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -144,6 +144,14 @@ impl Handler {
             Ok(ended) => ended.unwrap_or_else(|_| Err(dispatch::broken(tool.name))),
             Err(_) => Ok(Called::Done(dispatch::result(&self.server, Err(ToolError::still_writing())))),
         }
+    }
+
+    /// What a call came to, on its way to the person.
+    async fn told(&self, mut result: CallToolResult) -> CallToolResult {
+        if let Identity::Local(local) = &self.identity {
+            local.before_telling(&mut result).await;
+        }
+        result
     }
 
     async fn read_status(&self, context: &RequestContext<RoleServer>) -> Result<String, ErrorData> {
@@ -353,13 +361,13 @@ impl ServerHandler for Handler {
         let arguments = request.arguments.unwrap_or_default();
         let again = asker.as_ref().map(|_| arguments.clone());
         match self.call((&caller, asking), tool, arguments, &context).await? {
-            Called::Done(result) => Ok(result.into()),
+            Called::Done(result) => Ok(self.told(result).await.into()),
             Called::Asks(question) => match asker.zip(again) {
                 Some((asker, arguments)) => {
                     let asking = Asking::replied(&question, asker.ask(&question).await);
                     let called = self.call((&caller, asking), tool, arguments, &context).await?;
                     let Called::Done(result) = called else { return Err(unaskable("asked twice")) };
-                    Ok(result.into())
+                    Ok(self.told(result).await.into())
                 }
                 None => Ok(required(&question)?.with_meta(self.server.stamp.clone()).into()),
             },
@@ -403,6 +411,11 @@ impl ServerHandler for Handler {
             None if request.uri == STATUS_URI => self.read_status(&context).await?,
             _ => return Err(no_resource(&request.uri)),
         };
+        if let Identity::Local(local) = &self.identity
+            && let Err(why) = local.before_naming(&text).await
+        {
+            tracing::warn!(why, "the login page does not listen");
+        }
         let contents = ResourceContents::text(text, request.uri);
         let mut result = ReadResourceResult::new(vec![contents.with_mime_type("application/json")])
             .with_ttl_ms(0)

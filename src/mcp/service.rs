@@ -324,7 +324,9 @@ impl Server {
             "tools/call" => message
                 .name
                 .as_deref()
-                .and_then(|tool| self.inner.policies.of(tool))
+                // One that is not offered needs none: it is unknown.
+                .and_then(|tool| self.inner.tool(tool))
+                .and_then(|tool| self.inner.policies.of(tool.name))
                 .map(|policy| policy.scope),
             "resources/read" => Some(Scope::Read),
             _ => None,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use rmcp::model::{ClientResult, ServerRequest};
+use rmcp::model::{CallToolResult, ClientResult, ContentBlock, ServerRequest};
 use rmcp::service::{Peer, PeerRequestOptions, RequestContext, ServiceError};
 use rmcp::{RoleServer, ServiceExt as _};
 use serde_json::Value;
@@ -26,7 +26,20 @@ pub const CLIENT: &str = "local-stdio";
 ///
 /// Where nobody is linked yet, it answers with an instruction that holds the address of the login page on loopback.
 #[derive(Clone)]
-pub struct LocalCaller(Arc<Find>);
+pub struct LocalCaller {
+    find: Arc<Find>,
+    page: Option<LoginPage>,
+}
+
+/// The page on loopback on which the local user logs in.
+#[derive(Clone)]
+struct LoginPage {
+    /// How its addresses begin.
+    address: String,
+    open: Arc<Open>,
+}
+
+type Open = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 
 type Find = dyn Fn() -> BoxFuture<'static, Result<Caller, String>> + Send + Sync;
 
@@ -35,11 +48,38 @@ impl LocalCaller {
     pub fn new(
         find: impl Fn() -> BoxFuture<'static, Result<Caller, String>> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(find))
+        Self { find: Arc::new(find), page: None }
+    }
+
+    /// `open` sees to it that the login page listens, or says why it does not: called before an answer goes out that
+    /// names an address which begins so.
+    #[must_use]
+    pub fn with_page(
+        self,
+        address: String,
+        open: impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    ) -> Self {
+        Self { page: Some(LoginPage { address, open: Arc::new(open) }), ..self }
     }
 
     pub(super) async fn caller(&self) -> Result<Caller, String> {
-        (self.0)().await
+        (self.find)().await
+    }
+
+    /// An answer is about to go out: what it tells the person to open listens.
+    pub(super) async fn before_telling(&self, result: &mut CallToolResult) {
+        let text = serde_json::to_string(&result).unwrap_or_default();
+        if let Err(why) = self.before_naming(&text).await {
+            result.content.push(ContentBlock::text(why));
+        }
+    }
+
+    /// The same for a text.
+    pub(super) async fn before_naming(&self, text: &str) -> Result<(), String> {
+        match self.page.as_ref().filter(|page| text.contains(&page.address)) {
+            Some(page) => (page.open)().await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::tools::{About, ToolError};
 use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
+use crate::policy::Offer;
 use crate::spotify::{AccessToken, Api, ApiError, QuotaMode};
 use crate::store::{Link, Store};
 use crate::vault::changes::Changes;
@@ -91,6 +92,8 @@ pub(crate) struct Session<'a> {
     pub(crate) longest_call: Duration,
     /// Where a person connects an account again.
     pub(crate) reconnect_url: &'a str,
+    /// Which tools there are.
+    pub(crate) offer: &'a Offer,
     /// How far the tool call goes.
     pub(crate) going: &'a Going,
     /// How long the slowest call of the Web API took so far, in milliseconds.
@@ -117,7 +120,8 @@ impl Session<'_> {
 
     /// What an error of [`Self::attempt`] means to the caller.
     pub(crate) fn told(&self, error: CallError) -> ToolError {
-        ToolError::upstream(error, About { reconnect_url: self.reconnect_url, link: self.about.get() })
+        let Self { reconnect_url, offer, .. } = *self;
+        ToolError::upstream(error, About { reconnect_url, offer, link: self.about.get() })
     }
 
     /// The same with the error as it came, for those who decide by it; [`Self::told`] says it. In the middle of a change

@@ -289,6 +289,11 @@ fn judge(
     }
     let asked = ScopeSet::requested(params.get("scope")).intersect(client.scopes);
     let scopes = if asked == ScopeSet::EMPTY { client.scopes } else { asked };
+    // What no tool needs is not granted: nobody is asked for it.
+    let scopes = scopes.intersect(app.config.server.offer.scopes());
+    if scopes == ScopeSet::EMPTY {
+        return Err(("invalid_scope", "No tool of this server needs what is asked for"));
+    }
     Ok(AuthorizationRequest {
         client: client.id.clone(),
         redirect_uri,

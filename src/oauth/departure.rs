@@ -10,7 +10,7 @@ use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Alias;
 use crate::domain::own_app::{BadOwnApp, OwnApp};
 use crate::domain::pkce::CodeVerifier;
-use crate::domain::{AppId, ClientId, LinkId, Neighbourhood, Scope, UserId};
+use crate::domain::{AppId, ClientId, LinkId, Neighbourhood, UserId};
 use crate::failure::Failure;
 use crate::spotify::{AccountsError, AppCredentials, AuthorizeRequest};
 use crate::store::{Link, NewLogin};
@@ -35,6 +35,10 @@ pub enum Purpose<'a> {
     Client(&'a AuthorizationRequest),
     /// The person wants to see `/account`, or to connect this account of theirs again.
     Browser(Option<&'a LinkId>),
+    /// Nobody is logged in, and Spotify's own browser session is another account than the one to log in with.
+    Another,
+    /// This account is to be connected again, and its person has to be logged in for it: with the one that opens.
+    First(&'a LinkId),
     /// The person wants to see `/account` by an account that stands on a Spotify app of their own.
     Own(&'a OwnApp),
     /// The person opened a one-time page of theirs, and has to be logged in for it.
@@ -47,7 +51,7 @@ impl Purpose<'_> {
     const fn name(self) -> &'static str {
         match self {
             Self::Client(_) => CLIENT,
-            Self::Browser(_) | Self::Own(_) => BROWSER,
+            Self::Browser(_) | Self::Another | Self::First(_) | Self::Own(_) => BROWSER,
             Self::Page(_) => PAGE,
             Self::Link(..) => LINK,
         }
@@ -100,7 +104,7 @@ impl Errand {
             user: login.user.clone(),
             meant: kept.meant.clone(),
             tried: login.tried.clone(),
-            asks: login.purpose == LINK,
+            asks: login.purpose == LINK || kept.asked,
         }
     }
 }
@@ -213,29 +217,34 @@ pub async fn depart(
         tried: Vec::new(),
         // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
         asks: match purpose {
-            Purpose::Link(..) | Purpose::Page(_) => true,
+            Purpose::Link(..) | Purpose::Page(_) | Purpose::Another | Purpose::First(_) => true,
             Purpose::Browser(named) => named.is_some() || is_lost(home.as_ref()),
             Purpose::Client(_) => is_lost(home.as_ref()),
             Purpose::Own(_) => false,
         },
-        meant: home.map(|link| link.id),
+        meant: match purpose {
+            Purpose::First(link) => Some(link.clone()),
+            _ => home.map(|link| link.id),
+        },
     };
     send(app, errand, through, visitor).await.map(Ok)
 }
 
-/// The account that this login is to bring back: the one that was named, else one that has to be connected again, else
-/// the primary one.
+/// The account that this login is to bring back. To log in, the one that opens; of who is here already the one that was
+/// named, else one that has to be connected again.
 async fn home(app: &App, purpose: Purpose<'_>, user: Option<&UserId>) -> Result<Option<Link>, Failure> {
-    let named = match purpose {
-        Purpose::Link(..) | Purpose::Own(_) => return Ok(None),
-        Purpose::Browser(named) => named,
-        Purpose::Client(_) | Purpose::Page(_) => None,
+    let (Some(user), false) = (user, matches!(purpose, Purpose::Link(..) | Purpose::Own(_))) else {
+        return Ok(None);
     };
-    let Some(user) = user else { return Ok(None) };
     let links = app.store.links(user).await?;
-    let link = links.iter().find(|link| Some(&link.id) == named);
-    let link = link.or_else(|| links.iter().find(|link| app.is_lost(link))).or_else(|| links.first());
-    Ok(link.cloned())
+    let meant = match purpose {
+        Purpose::Browser(named) => {
+            let named = links.iter().find(|link| Some(&link.id) == named);
+            named.or_else(|| links.iter().find(|link| app.is_lost(link)))
+        }
+        _ => None,
+    };
+    Ok(meant.or_else(|| links.iter().find(|link| link.opens)).cloned())
 }
 
 /// Who came back from Spotify, as far as that app let it be known.
@@ -288,12 +297,32 @@ pub(super) async fn go_home(
     send(app, errand, through, visitor).await
 }
 
+/// Sends a browser to Spotify once more, which is to ask now who it is: it answered at once for an account that does not
+/// log in here. `None` where it was told to ask before.
+pub(super) async fn ask_again(
+    app: &App,
+    back: &Returned,
+    visitor: &Visitor,
+) -> Result<Option<Departure>, Failure> {
+    let through = match (&back.kept.own, app.vault.apps().get(&back.login.app)) {
+        _ if back.kept.asked => return Ok(None),
+        (Some(own), _) => Through::own(app, own.clone()),
+        (None, Some(spotify)) => Through::operators(spotify),
+        (None, None) => return Ok(None),
+    };
+    send(app, Errand { asks: true, ..Errand::again(back) }, through, visitor).await.map(Some)
+}
+
 async fn send(app: &App, errand: Errand, through: Through, visitor: &Visitor) -> Result<Departure, Failure> {
     let (state, browser) = (handle(app), handle(app));
-    let kept =
-        Kept { verifier: CodeVerifier::mint(&app.dice.bytes()), meant: errand.meant, own: through.own };
-    // A link serves all of a person's clients: it always has every permission, and our own scopes narrow them.
-    let scopes: Vec<_> = Scope::ALL.into_iter().flat_map(Scope::asked).collect();
+    let kept = Kept {
+        verifier: CodeVerifier::mint(&app.dice.bytes()),
+        meant: errand.meant,
+        own: through.own,
+        asked: errand.asks,
+    };
+    // A link serves all of a person's clients: it has every permission that tools use, and our own scopes narrow them.
+    let scopes = app.config.server.offer.permissions();
     let (now, lifetime) = (app.now(), app.config.security.login_timeout);
     let login = NewLogin {
         state: state.hash(),

@@ -38,7 +38,9 @@ pub(super) async fn arrive(
         Err(Stop::Problem(why)) => problem(app, (why, Some(&person)), None, visitor).await,
         Err(Stop::Seatless(who)) => elsewhere(app, back, (&who, Some(&person)), visitor).await,
         Err(Stop::Home(home)) => sent_home(app, back, *home, visitor).await,
-        Err(Stop::Disabled(_)) => problem(app, (LoginProblem::Disabled, Some(&person)), None, visitor).await,
+        Err(Stop::Disabled(_) | Stop::Further(_)) => {
+            problem(app, (LoginProblem::Disabled, Some(&person)), None, visitor).await
+        }
         Err(Stop::Failure(failure)) => Err(failure),
     };
     // The page that it began on is spent: they go on from one with the same name.
@@ -54,6 +56,10 @@ pub(super) async fn arrive(
 async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) -> Result<Linking, Stop> {
     let at_spotify = at_spotify(app, params, back).await?;
     let (outcome, known) = decided(app, &at_spotify, person).await?;
+    let outcome = match &known {
+        Some(known) if app.is_lost(known) => Linking::Reconnected,
+        _ => outcome,
+    };
     let home: Option<AppId> = known.as_ref().map(|link| link.app.clone());
     // Who asks for it on this page without an app of their own gives up one that Spotify refuses.
     if let Some(known) = known

@@ -4,24 +4,23 @@
 //! a second secret, set only after the person approved (mcp.md P6, P7).
 
 use crate::app::App;
-use crate::config::Signup;
 use crate::crypto::token::{Token, TokenHash, TokenKind};
-use crate::domain::UserId;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::ids::LinkPageId;
 use crate::domain::linking::Linking;
-use crate::domain::own_app::{OwnApp, opens_the_door};
+use crate::domain::own_app::{Bring, OwnApp};
+use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
-use crate::policy::Environment;
 use crate::store::{FromLogin, Login, NewCode};
 use crate::telemetry::metrics::Figure;
-use crate::vault::{LinkError, Linked, LoginAtSpotify};
+use crate::vault::Linked;
 
+use super::admission::admit;
 use super::at_spotify::at_spotify;
 use super::authorize::error_redirect;
-use super::departure::{BROWSER, LINK, PAGE, Seatless, go_home, go_on};
+use super::departure::{BROWSER, LINK, Seatless, ask_again, go_home, go_on};
 pub use super::departure::{Departure, NoDeparture, Purpose, check_own, depart};
-use super::home::{Home, Place, home_of};
+use super::home::Place;
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
 use super::verifier::{Kept, open_kept};
@@ -45,6 +44,8 @@ pub enum Arrival {
         page: Option<LinkPageId>,
         /// Where an account was to be connected again: whether that was it.
         again: Option<bool>,
+        /// An account of theirs that is to be connected again now that they are here.
+        next: Option<LinkId>,
         /// `Set-Cookie`s.
         cookies: Vec<String>,
     },
@@ -66,14 +67,27 @@ pub enum Arrival {
     },
     /// The same of a login through a person's own app: why, and the app.
     NotThroughOwn(LoginProblem, OwnApp),
+    /// Who was to log in first did not: a page that says what went wrong, and leads back to where they were to go on.
+    NotFirst {
+        /// What.
+        why: LoginProblem,
+        /// The one-time page that they wanted.
+        page: Option<LinkPageId>,
+        /// The account that they wanted to connect again.
+        link: Option<LinkId>,
+    },
     /// To Spotify once more: that app has no place for them, another may have.
     Onward(Departure),
     /// A page that says what went wrong.
     Problem(LoginProblem),
 }
 
-/// Takes a browser back from Spotify.
-pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arrival, Failure> {
+/// Takes a browser back from Spotify. `local`: who is the person here without any session.
+pub async fn arrive(
+    app: &App,
+    params: &Params,
+    (visitor, local): (&Visitor, Option<&UserId>),
+) -> Result<Arrival, Failure> {
     let state = params.get("state").and_then(|state| Token::parse(TokenKind::Handle, state));
     let Some(state) = state.filter(|_| params.fault().is_none()).map(|state| state.hash()) else {
         return Ok(stranger(app, LoginProblem::Expired, visitor).await);
@@ -93,11 +107,11 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
         app.store.drop_login(state).await?;
         return linking::arrive(app, params, &back, visitor).await;
     }
-    let completed = complete(app, params, &back, visitor).await;
+    let completed = complete(app, params, &back, (visitor, local)).await;
     if completed.is_err() {
         app.store.drop_login(state).await?;
     }
-    match completed {
+    let arrival = match completed {
         Ok(linked) => welcome(app, linked, (request, &back), visitor).await,
         Err(Stop::Problem(why)) => {
             let arrival = problem(app, (why, None), request.as_ref(), visitor).await?;
@@ -111,8 +125,30 @@ pub async fn arrive(app: &App, params: &Params, visitor: &Visitor) -> Result<Arr
         Err(Stop::Disabled(user)) => {
             problem(app, (LoginProblem::Disabled, Some(&user)), request.as_ref(), visitor).await
         }
+        Err(Stop::Further(whose)) => match ask_again(app, &back, visitor).await? {
+            Some(mut departure) => {
+                departure.cookies.push(cookies::clear_login(state, https(app)));
+                Ok(Arrival::Onward(departure))
+            }
+            None => {
+                let why = (LoginProblem::FurtherAccount, Some(&whose));
+                problem(app, why, request.as_ref(), visitor).await
+            }
+        },
         Err(Stop::Failure(failure)) => Err(failure),
-    }
+    }?;
+    let link = was_first(&back).cloned();
+    Ok(match arrival {
+        Arrival::Problem(why) if back.login.page.is_some() || link.is_some() => {
+            Arrival::NotFirst { why, page: back.login.page, link }
+        }
+        other => other,
+    })
+}
+
+/// The account that whoever logs in wanted to connect again, which takes being logged in.
+fn was_first(Returned { login, kept, .. }: &Returned) -> Option<&LinkId> {
+    kept.meant.as_ref().filter(|_| login.purpose == BROWSER && login.user.is_none())
 }
 
 /// A login that Spotify has answered, with what was sealed for its way back.
@@ -138,6 +174,8 @@ pub(super) enum Stop {
     Seatless(Seatless),
     /// The operator has disabled this person.
     Disabled(UserId),
+    /// The account is one that this person has linked beside the one that they log in with.
+    Further(UserId),
     Failure(Failure),
 }
 
@@ -147,9 +185,26 @@ impl<E: Into<Failure>> From<E> for Stop {
     }
 }
 
-async fn complete(app: &App, params: &Params, back: &Returned, visitor: &Visitor) -> Result<Linked, Stop> {
+async fn complete(
+    app: &App,
+    params: &Params,
+    back: &Returned,
+    (visitor, local): (&Visitor, Option<&UserId>),
+) -> Result<Linked, Stop> {
     let at_spotify = at_spotify(app, params, back).await?;
-    let linked = admit(app, at_spotify, back).await?;
+    let here = match (back.login.purpose == BROWSER, local) {
+        (false, _) => None,
+        (true, Some(local)) => Some(local.clone()),
+        (true, None) => sessions::current(app, visitor).await?.map(|session| session.user),
+    };
+    let here = here.filter(|user| back.login.user.as_ref() == Some(user));
+    let linked = admit(app, at_spotify, (back, here.as_ref())).await?;
+    if !linked.opens {
+        return match here.as_ref() == Some(&linked.user) {
+            true => Ok(linked),
+            false => Err(Stop::Further(linked.user)),
+        };
+    }
     let event = Event::new(EventCode::AuthnLoginSuccess)
         .by(&linked.user)
         .link(&linked.link)
@@ -159,109 +214,36 @@ async fn complete(app: &App, params: &Params, back: &Returned, visitor: &Visitor
     Ok(linked)
 }
 
-/// Decides whether the account may come in, and lets it in.
-async fn admit(app: &App, mut login: LoginAtSpotify, back: &Returned) -> Result<Linked, Stop> {
-    let stop = |why| Err(Stop::Problem(why));
-    // A one-time page is opened by the very person who asked for it, or by nobody.
-    let strictly = back.login.purpose == PAGE;
-    let known = app.vault.person_of(&login).await?;
-    if let Some(link) = &known
-        && app.store.user(&link.user).await?.is_some_and(|user| user.disabled_at.is_some())
-    {
-        return Err(Stop::Disabled(link.user.clone()));
-    }
-    // Who disconnected it comes back as who they were, to what is still theirs; disabled meanwhile, not as somebody new.
-    if known.is_none()
-        && let Some(former) = app.vault.former_of(&login)
-        && let Some((person, is_disabled)) = app.store.who_formerly(former).await?
-    {
-        if is_disabled {
-            return Err(Stop::Disabled(person));
-        }
-        if login.expected.is_none() {
-            login.expected = Some(person);
-        }
-    }
-    if let Some(expected) = &login.expected {
-        match (&known, app.store.user(expected).await?) {
-            (Some(link), Some(_)) if link.user != *expected => return stop(LoginProblem::WrongAccount),
-            (Some(_), _) => {}
-            (None, None) if strictly => return stop(LoginProblem::Expired),
-            // The person was deleted meanwhile: whoever comes now is new.
-            (None, None) => login.expected = None,
-            // Adding a second account is asked for explicitly, never a side effect of logging in.
-            (None, Some(_)) if !app.store.links(expected).await?.is_empty() => {
-                return stop(LoginProblem::WrongAccount);
-            }
-            // Nothing is linked any more: only the account that was may come back to this person.
-            (None, Some(person)) if app.vault.comes_back(&login, person.former_identity) => {}
-            (None, Some(_)) if strictly => return stop(LoginProblem::WrongAccount),
-            (None, Some(_)) => login.expected = None,
-        }
-    }
-    if known.is_none() && login.expected.is_none() && !may_sign_up(app, &login).await? {
-        return stop(LoginProblem::SignupClosed);
-    }
-    let home = known.as_ref().map(|link| link.app.clone());
-    // From here on it is they or nobody: deleted in this very moment, they do not come back as somebody new.
-    if let Some(link) = known {
-        login.expected = Some(link.user.clone());
-        let as_it_is = Linked { user: link.user.clone(), link: link.id.clone(), newcomer: false };
-        match home_of(app, back, &login, link).await? {
-            Home::Here => {}
-            Home::At(place) => return Err(Stop::Home(place)),
-            Home::AsItIs => return Ok(as_it_is),
-        }
-    }
-    match app.vault.take_login(&login).await {
-        Ok(linked) => Ok(linked),
-        Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
-        Err(LinkError::NoSeat) => Err(Stop::Seatless(Seatless::Known(home))),
-        Err(LinkError::HasEnough) => Err(Stop::Seatless(Seatless::HasEnough(home))),
-        Err(LinkError::TooMany) => stop(LoginProblem::TooManyAccounts),
-        Err(LinkError::Gone) => stop(LoginProblem::Expired),
-        Err(LinkError::Failure(failure)) => Err(Stop::Failure(failure)),
-    }
-}
-
-async fn may_sign_up(app: &App, login: &LoginAtSpotify) -> Result<bool, Failure> {
-    if !app.config.auth.multi_user && app.store.count_users().await? > 0 {
-        return Ok(false);
-    }
-    let live = app.live();
-    let in_development = app.config.security.environment == Environment::Development;
-    if login.own.is_some() && !opens_the_door(live.signup_is_said, in_development) {
-        return Ok(false);
-    }
-    Ok(match live.signup {
-        Signup::Open => true,
-        Signup::Allowlist => live.allowlist.iter().any(|id| {
-            *id == login.spotify_user_id || login.account_id.as_ref().is_some_and(|account| account == id)
-        }),
-        Signup::Invite => false,
-    })
-}
-
 async fn welcome(
     app: &App,
     linked: Linked,
-    (request, Returned { login, state, kept }): (Option<AuthorizationRequest>, &Returned),
+    (request, back): (Option<AuthorizationRequest>, &Returned),
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
-    let state = *state;
+    let (Returned { login, kept, .. }, state) = (back, back.state);
     // Only who is logged in connects an account again.
     let again = kept.meant.as_ref().filter(|_| login.purpose == BROWSER && login.user.is_some());
     let again = again.map(|meant| *meant == linked.link);
     let page = login.page.clone();
     // What the login replaced (an older scope, a dead link) must not be remembered on this server.
     app.notice_revocations().await;
+    if !linked.opens {
+        app.store.drop_login(state).await?;
+        let cookies = vec![cookies::clear_login(state, https(app))];
+        return Ok(Arrival::Account { user: linked.user, page: None, again, next: None, cookies });
+    }
+    let next = match was_first(back).filter(|meant| **meant != linked.link) {
+        Some(meant) => app.store.link(meant).await?.filter(|link| link.user == linked.user),
+        None => None,
+    };
     let from = FromLogin { state, last: request.is_none() };
     let Some(session) = sessions::begin(app, &linked.user, from, visitor).await? else {
         return problem(app, (LoginProblem::Expired, None), request.as_ref(), visitor).await;
     };
     let set = vec![cookies::clear_login(state, https(app)), session];
     let Some(request) = request else {
-        return Ok(Arrival::Account { user: linked.user, page, again, cookies: set });
+        let next = next.map(|link| link.id);
+        return Ok(Arrival::Account { user: linked.user, page, again, next, cookies: set });
     };
 
     let code = Token::mint(TokenKind::Code, &app.dice.bytes());
@@ -307,20 +289,26 @@ pub(super) async fn elsewhere(
         return Ok(Arrival::Onward(departure));
     }
     // Where nobody else fits, to be listed at Spotify would not help.
-    let own = app.vault.apps().own_ones_may_come();
+    let is_here = match who {
+        _ if person.is_some() => Some(true),
+        Seatless::Known(home) | Seatless::HasEnough(home) => Some(home.is_some()),
+        Seatless::Unknown => None,
+    };
+    let may = app.vault.apps().own_ones_may_come();
+    let own = Bring::offered(may, app.newcomers_may_bring(), is_here);
     let places = app.vault.apps().places();
     let roomiest = app.vault.apps().roomiest(&app.store).await?;
     let why = match roomiest {
         _ if matches!(who, Seatless::HasEnough(_)) => {
             let each = u64::try_from(app.vault.apps().places_each()).ok();
-            LoginProblem::NoSeat { own, moved: false, places, each }
+            LoginProblem::NoSeat { own, moved: false, unlisted: false, places, each }
         }
         Some(_) if app.vault.apps().all().len() == 1 => LoginProblem::NotAllowlisted { app: None, own },
         Some(roomy) => LoginProblem::NotAllowlisted { app: Some(roomy.name), own },
         None => {
             let apps = app.vault.apps();
             let moved = matches!(who, Seatless::Known(Some(home)) if !apps.in_use(home, false));
-            LoginProblem::NoSeat { own, moved, places, each: None }
+            LoginProblem::NoSeat { own, moved, unlisted: is_here.is_none(), places, each: None }
         }
     };
     let request = back.login.request.as_deref().and_then(AuthorizationRequest::from_json);
@@ -354,7 +342,8 @@ pub(super) async fn problem(
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
     Figure::FailedLogin.count();
-    let code = if matches!(&why, LoginProblem::WrongAccount | LoginProblem::SomebodyElses) {
+    let is_further = why == LoginProblem::FurtherAccount;
+    let code = if is_further || matches!(&why, LoginProblem::WrongAccount | LoginProblem::SomebodyElses) {
         EventCode::AccountMismatch
     } else {
         EventCode::AuthnLoginFail
@@ -365,7 +354,8 @@ pub(super) async fn problem(
         event = event.client(&request.client);
     }
     if let Some(person) = person {
-        event = event.by(person);
+        // Whose account it is did not do this.
+        event = if is_further { event.detail("whose", person.as_str()) } else { event.by(person) };
     }
     app.audit.record(event).await?;
     Ok(match request {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::own_app::PAGE;
+use crate::domain::own_app::{Bring, PAGE};
 
 /// What can go wrong between here and Spotify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +16,20 @@ pub enum LoginProblem {
     Denied,
     /// Another account came back than the one that is logged in here.
     WrongAccount,
+    /// The account is one that its person has linked beside the one that they log in with.
+    FurtherAccount,
     /// The account is linked to another person of this server.
     SomebodyElses,
     /// The person has as many linked accounts as they may.
     TooManyAccounts,
     /// Whoever asked to link an account is not logged in any more.
     SessionEnded,
-    /// No Spotify app of the operator's has a seat left; whether the person may bring their own.
+    /// No Spotify app of the operator's has a seat left.
     NoSeat {
-        /// Whether they may.
-        own: bool,
+        /// What they may do with an app of their own.
+        own: Bring,
+        /// Whether the app that they came through does not list them, though they may have sat there.
+        unlisted: bool,
         /// Whether they have an account here whose app is in use no more.
         moved: bool,
         /// How many places there are.
@@ -37,8 +41,8 @@ pub enum LoginProblem {
     NotAllowlisted {
         /// The app with room, by its name where there are several.
         app: Option<String>,
-        /// Whether they may bring their own.
-        own: bool,
+        /// What they may do with an app of their own.
+        own: Bring,
     },
     /// Spotify refuses the person's own app.
     OwnAppRefused,
@@ -72,6 +76,10 @@ impl LoginProblem {
             Self::WrongAccount => (
                 "access_denied",
                 "Another Spotify account came back than the one logged in here. Log out at /account or choose the right account",
+            ),
+            Self::FurtherAccount => (
+                "access_denied",
+                "FURTHER_ACCOUNT: this Spotify account is linked here as a further account, which does not log in. Log in with the account that was linked first, or have this one unlinked there and come as yourself",
             ),
             Self::NoSeat { own, .. } => {
                 let text = "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator";
@@ -116,6 +124,7 @@ impl LoginProblem {
             Self::WrongBrowser => "wrong_browser",
             Self::Denied => "denied_at_spotify",
             Self::WrongAccount => "wrong_account",
+            Self::FurtherAccount => "further_account",
             Self::SomebodyElses => "somebody_elses_account",
             Self::TooManyAccounts => "too_many_accounts",
             Self::SessionEnded => "session_ended",
@@ -132,9 +141,13 @@ impl LoginProblem {
     }
 }
 
-fn and_own(text: String, own: bool, issuer: &str) -> Cow<'static, str> {
+fn and_own(text: String, own: Bring, issuer: &str) -> Cow<'static, str> {
     match own {
-        true => format!("{text}, or bring your own Spotify client id at {issuer}{PAGE}").into(),
-        false => text.into(),
+        Bring::One => format!("{text}, or bring your own Spotify client id at {issuer}{PAGE}").into(),
+        Bring::LogInBy => format!(
+            "{text}. If your account here stands on a Spotify app of your own, log in at {issuer}{PAGE}"
+        )
+        .into(),
+        Bring::Nothing => text.into(),
     }
 }

@@ -5,18 +5,24 @@ use serde_json::{Value, json};
 
 use crate::domain::client::RegistrationMode;
 use crate::domain::resource::Resource;
+use crate::domain::{Scope, ScopeSet};
 use crate::policy::DocumentMode;
 
 /// `/.well-known/oauth-authorization-server`. Without `registration_endpoint` where nobody may register; `documents`:
-/// whether clients may introduce themselves by a metadata document.
-pub fn authorization_server(issuer: &str, registration: RegistrationMode, documents: DocumentMode) -> Value {
+/// whether clients may introduce themselves by a metadata document; `scopes`: those that some tool needs.
+pub fn authorization_server(
+    issuer: &str,
+    (registration, documents): (RegistrationMode, DocumentMode),
+    scopes: ScopeSet,
+) -> Value {
+    let scopes = names(scopes).chain(["offline_access"]).collect::<Vec<_>>();
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "introspection_endpoint": format!("{issuer}/introspect"),
-        "scopes_supported": ["read", "write", "player", "offline_access"],
+        "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
@@ -35,15 +41,19 @@ pub fn authorization_server(issuer: &str, registration: RegistrationMode, docume
 }
 
 /// `/.well-known/oauth-protected-resource` and its path-inserted forms.
-pub fn protected_resource(issuer: &str, resource: Resource) -> Value {
+pub fn protected_resource(issuer: &str, resource: Resource, scopes: ScopeSet) -> Value {
     json!({
         "resource": resource.url(issuer),
         "authorization_servers": [issuer],
-        "scopes_supported": ["read", "write", "player"],
+        "scopes_supported": names(scopes).collect::<Vec<_>>(),
         "bearer_methods_supported": ["header"],
         "resource_name": "Spotify for MCP clients",
         "resource_documentation": format!("{issuer}/"),
     })
+}
+
+fn names(scopes: ScopeSet) -> impl Iterator<Item = &'static str> {
+    scopes.iter().map(Scope::name)
 }
 
 /// Where the metadata of a resource stands.

@@ -3,6 +3,7 @@
 //! Replies are plain values: [`crate::http`] turns them into HTTP and [`crate::web`] into pages. Decisions are in
 //! [`crate::domain`]. Never imports [`crate::mcp`].
 
+mod admission;
 mod at_spotify;
 pub mod authorize;
 pub mod challenge;

@@ -18,7 +18,12 @@ pub(super) struct Kept {
     /// The linked account that is meant; whose own app it is, where it goes through one that was not just typed.
     pub(super) meant: Option<LinkId>,
     pub(super) own: Option<OwnApp>,
+    /// Whether Spotify was told to ask who it is.
+    pub(super) asked: bool,
 }
+
+/// Stands for [`Kept::asked`].
+const ASKED: &str = "!";
 
 /// Between the parts; none of them can hold it.
 const BETWEEN: char = ' ';
@@ -28,7 +33,8 @@ impl Kept {
         let secret = |own: &OwnApp| own.client_secret.as_ref().map(|secret| secret.expose().to_owned());
         let own = self.own.iter().flat_map(|own| [Some(own.client_id.clone()), secret(own)]).flatten();
         let meant = self.meant.iter().map(|link| link.as_str().to_owned());
-        let parts = std::iter::once(self.verifier.expose().to_owned()).chain(meant);
+        let asked = self.asked.then(|| ASKED.to_owned());
+        let parts = std::iter::once(self.verifier.expose().to_owned()).chain(asked).chain(meant);
         let parts: Vec<_> = parts.chain(own).collect();
         SecretString::new(parts.join(&BETWEEN.to_string()))
     }
@@ -36,12 +42,13 @@ impl Kept {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(BETWEEN).peekable();
         let verifier = CodeVerifier::parse(parts.next()?)?;
+        let asked = parts.next_if_eq(&ASKED).is_some();
         let meant = parts.peek().and_then(|part| part.parse().ok());
         if meant.is_some() {
             parts.next();
         }
         let own = OwnApp::parse(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        Some(Self { verifier, meant, own: own.ok()? })
+        Some(Self { verifier, meant, own: own.ok()?, asked })
     }
 }
 
@@ -80,9 +87,13 @@ mod tests {
         {
             let own = OwnApp::parse(id, secret).unwrap();
             let meant = meant.map(LinkId::mint);
-            let kept = Kept { verifier: CodeVerifier::mint(&[1; 32]), meant: meant.clone(), own };
+            let asked = meant.is_some() == secret.is_empty();
+            let kept = Kept { verifier: CodeVerifier::mint(&[1; 32]), meant: meant.clone(), own, asked };
             let read = Kept::parse(kept.written().expose()).unwrap();
-            assert_eq!((read.verifier.expose(), &read.meant), (kept.verifier.expose(), &meant));
+            assert_eq!(
+                (read.verifier.expose(), &read.meant, read.asked),
+                (kept.verifier.expose(), &meant, asked)
+            );
             assert_eq!(read.written().expose(), kept.written().expose());
         }
         assert!(Kept::parse("x").is_none());

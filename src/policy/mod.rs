@@ -1,6 +1,7 @@
 //! What each environment refuses and who may call what, parsed from policies/. Never: input/output.
 
 pub mod alerts;
+mod asking;
 pub mod clients;
 pub mod environment;
 pub mod tools;

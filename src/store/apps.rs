@@ -63,6 +63,8 @@ pub struct AppInUse {
     pub retired_at: Option<i64>,
     /// How many accounts are linked through it.
     pub linked: i64,
+    /// How many of them the app's list at Spotify does not name.
+    pub unlisted: i64,
 }
 
 impl AppInUse {
@@ -149,7 +151,8 @@ impl Store {
 
     /// All apps, the operator's first.
     pub async fn apps_in_use(&self) -> Result<Vec<AppInUse>, Failure> {
-        let sql = "SELECT a.id, a.client_id, a.quota_mode, a.seats, a.brought_at, a.retired_at, COUNT(l.id) AS linked
+        let sql = "SELECT a.id, a.client_id, a.quota_mode, a.seats, a.brought_at, a.retired_at, COUNT(l.id) AS linked,
+                COUNT(l.unlisted_since) AS unlisted
             FROM spotify_apps a LEFT JOIN linked_accounts l ON l.app_id = a.id
             GROUP BY a.id, a.client_id, a.quota_mode, a.seats, a.brought_at, a.retired_at
             ORDER BY a.brought_at IS NOT NULL, a.client_id, a.id LIMIT 10000";

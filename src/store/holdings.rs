@@ -62,6 +62,7 @@ const SECTIONS: [Section; 18] = [
             ("access_expires_at", Time),
             ("reconnect_since", Time),
             ("reconnect_reason", Text),
+            ("unlisted_since", Time),
             ("created_at", Time),
         ],
         "linked_accounts WHERE user_id = $1 ORDER BY created_at, id",

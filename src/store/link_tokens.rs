@@ -34,6 +34,8 @@ pub struct LinkTokens {
     pub scope: String,
     /// Why it needs a new login, where it does.
     pub reconnect_reason: Option<String>,
+    /// Whether Spotify said last that the list of its app does not name it.
+    pub unlisted: bool,
 }
 
 impl Store {
@@ -41,7 +43,7 @@ impl Store {
     pub async fn link_tokens(&self, id: &LinkId) -> Result<Option<LinkTokens>, Failure> {
         let sql = "SELECT l.user_id, COALESCE(u.payer, u.id) AS payer, l.app_id, l.data_key_id, l.token_version, l.access_token,
                 l.access_expires_at, l.refresh_token, l.scope, l.reconnect_reason, l.own_client_id,
-                l.sealed_client_id, l.own_client_secret, l.own_app_since
+                l.sealed_client_id, l.own_client_secret, l.own_app_since, l.unlisted_since
             FROM linked_accounts l JOIN users u ON u.id = l.user_id WHERE l.id = $1";
         let row: Option<TokensRow> =
             reading!(self, pool => sqlx::query_as(sql).bind(id.as_str()).fetch_optional(pool).await)?;
@@ -111,6 +113,15 @@ impl Store {
         Ok(saved)
     }
 
+    /// Keeps since when Spotify says that the list of its app does not name an account, or that it answers for it again.
+    pub async fn mark_unlisted(&self, id: &LinkId, since: Option<Timestamp>) -> Result<(), Failure> {
+        let sql = "UPDATE linked_accounts SET unlisted_since = $2 WHERE id = $1";
+        let since = since.map(Timestamp::secs);
+        writing!(self, pool =>
+            sqlx::query(sql).bind(id.as_str()).bind(since).execute(pool).await.map(drop))?;
+        Ok(())
+    }
+
     /// Marks a link as needing a new login, and forgets its dead tokens.
     pub async fn mark_reconnect(
         &self,
@@ -153,6 +164,7 @@ struct TokensRow {
     sealed_client_id: Option<Vec<u8>>,
     own_client_secret: Option<Vec<u8>>,
     own_app_since: Option<i64>,
+    unlisted_since: Option<i64>,
 }
 
 impl TokensRow {
@@ -175,6 +187,7 @@ impl TokensRow {
             refresh: self.refresh_token,
             scope: self.scope,
             reconnect_reason: self.reconnect_reason,
+            unlisted: self.unlisted_since.is_some(),
         })
     }
 }

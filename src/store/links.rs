@@ -35,12 +35,18 @@ pub struct Link {
     pub alias: String,
     /// Whether tools use it where no account is named.
     pub primary: bool,
+    /// Whether whoever logs in with it is the person: of all that they have linked, the one linked first alone.
+    pub opens: bool,
+    /// When it was linked: later than every one that the person had then.
+    pub linked_at: Timestamp,
     /// The Spotify scopes that were granted.
     pub scope: String,
     /// When the person last approved at Spotify: the refresh token dies six months later.
     pub authorized_at: Timestamp,
     /// Since when it needs a new login, and why.
     pub reconnect: Option<(Timestamp, String)>,
+    /// Since when Spotify says that the list of its app does not name it.
+    pub unlisted: Option<Timestamp>,
     /// Counts up with every change of its tokens.
     pub token_version: i64,
 }
@@ -130,6 +136,14 @@ impl Store {
         row.map(LinkRow::parse).transpose()
     }
 
+    /// A linked account, whosever it is.
+    pub async fn link(&self, id: &LinkId) -> Result<Option<Link>, Failure> {
+        let sql = format!("{SELECT} WHERE id = $1");
+        let row: Option<LinkRow> = reading!(self, pool =>
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(pool).await)?;
+        row.map(LinkRow::parse).transpose()
+    }
+
     /// A person's linked accounts, the primary one first.
     pub async fn links(&self, user: &UserId) -> Result<Vec<Link>, Failure> {
         let sql = format!(
@@ -169,8 +183,9 @@ impl Store {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
                 (SELECT $10 WHERE NOT EXISTS
                     (SELECT 1 FROM linked_accounts WHERE user_id = $2 AND primary_since IS NOT NULL)),
-                $9, $10, $11, 1, $12, $13, $14, $10, $15, $16, $17)";
+                $9, $10, $11, 1, $12, $13, $14, $18, $15, $16, $17)";
         let (now, own) = (save.now.secs(), BroughtApp::columns(save.own.as_ref()));
+        let mut linked_at = now;
         let saved = transaction!(self, tx => {
             if new.new_user {
                 sqlx::query(user)
@@ -180,11 +195,14 @@ impl Store {
                 return Ok(Saved::Conflict);
             } else {
                 // Here and not before: several logins of one person may come back at once.
-                let has: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM linked_accounts WHERE user_id = $1")
-                    .bind(new.user.as_str()).fetch_one(&mut *tx).await?;
+                let (has, last): (i64, Option<i64>) =
+                    sqlx::query_as("SELECT COUNT(*), MAX(created_at) FROM linked_accounts WHERE user_id = $1")
+                        .bind(new.user.as_str()).fetch_one(&mut *tx).await?;
                 if has >= MOST_ACCOUNTS as i64 {
                     return Ok(Saved::TooMany);
                 }
+                // Which one was linked first is never in doubt: no clock that stood still or went back tells it.
+                linked_at = last.map_or(now, |last| now.max(last + 1));
                 sqlx::query(KNOWN_PERSON)
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;
@@ -201,7 +219,7 @@ impl Store {
                 .bind(&save.identity).bind(&save.spotify_user_id).bind(&save.display_name).bind(&new.alias)
                 .bind(&save.scope).bind(now).bind(save.data_key.as_str())
                 .bind(&save.access[..]).bind(save.access_expires_at.secs()).bind(save.refresh.as_deref())
-                .bind(own.0).bind(own.1).bind(own.2)
+                .bind(own.0).bind(own.1).bind(own.2).bind(linked_at)
                 .execute(&mut *tx).await?;
             if !data_key_is_active!(tx, save.data_key) {
                 return Ok(Saved::Conflict);
@@ -230,7 +248,7 @@ impl Store {
                 scope = $7, authorized_at = $8, data_key_id = $9, token_version = token_version + 1,
                 access_token = $10, access_expires_at = $11, refresh_token = $12,
                 own_client_id = NULL, sealed_client_id = $13, own_client_secret = $14, own_app_since = $15,
-                lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL
+                lease_holder = NULL, lease_until = NULL, reconnect_since = NULL, reconnect_reason = NULL, unlisted_since = NULL
             WHERE id = $1 AND token_version = $2";
         let seen = "UPDATE users SET last_seen_at = $3, display_name = CASE WHEN
                 EXISTS (SELECT 1 FROM linked_accounts WHERE id = $1 AND primary_since IS NOT NULL)
@@ -327,8 +345,11 @@ use wrapped_in_time;
 
 const SELECT: &str = "SELECT id, user_id, app_id,
     CASE WHEN own_app_since IS NOT NULL THEN (SELECT client_id FROM spotify_apps a WHERE a.id = app_id) END AS own_app,
-    identity, spotify_user_id, display_name, alias, primary_since, scope, authorized_at, reconnect_since,
-    reconnect_reason, token_version FROM linked_accounts";
+    identity, spotify_user_id, display_name, alias, primary_since, scope,
+    NOT EXISTS (SELECT 1 FROM linked_accounts before WHERE before.user_id = linked_accounts.user_id
+        AND (before.created_at < linked_accounts.created_at
+            OR (before.created_at = linked_accounts.created_at AND before.id < linked_accounts.id))) AS opens,
+    created_at, authorized_at, reconnect_since, reconnect_reason, unlisted_since, token_version FROM linked_accounts";
 
 #[derive(sqlx::FromRow)]
 struct LinkRow {
@@ -341,10 +362,13 @@ struct LinkRow {
     display_name: String,
     alias: String,
     primary_since: Option<i64>,
+    opens: bool,
+    created_at: i64,
     scope: String,
     authorized_at: i64,
     reconnect_since: Option<i64>,
     reconnect_reason: Option<String>,
+    unlisted_since: Option<i64>,
     token_version: i64,
 }
 
@@ -360,11 +384,14 @@ impl LinkRow {
             display_name: self.display_name,
             alias: self.alias,
             primary: self.primary_since.is_some(),
+            opens: self.opens,
+            linked_at: Timestamp::from_secs(self.created_at),
             scope: self.scope,
             authorized_at: Timestamp::from_secs(self.authorized_at),
             reconnect: self
                 .reconnect_since
                 .map(|since| (Timestamp::from_secs(since), self.reconnect_reason.unwrap_or_default())),
+            unlisted: self.unlisted_since.map(Timestamp::from_secs),
             token_version: self.token_version,
         })
     }

@@ -46,6 +46,8 @@ pub struct Linked {
     pub link: LinkId,
     /// Whether the person was not known before.
     pub newcomer: bool,
+    /// Whether logging in with it is logging in as the person.
+    pub opens: bool,
 }
 
 /// Why a login was not taken.
@@ -149,7 +151,7 @@ impl Vault {
             });
         };
         let opened = self.data_key(&row.id, &link.user).await?;
-        let linked = Linked { user: link.user, link: link.id, newcomer: false };
+        let linked = Linked { user: link.user, link: link.id, newcomer: false, opens: link.opens };
         let version = link.token_version + 1;
         let known = Ok((linked.link.clone(), link.token_version));
         let save = match opened {
@@ -168,6 +170,10 @@ impl Vault {
         let user = login.expected.clone();
         let linked = Linked {
             newcomer: user.is_none(),
+            opens: match &user {
+                None => true,
+                Some(user) => self.0.store.links(user).await?.is_empty(),
+            },
             user: user.unwrap_or_else(|| UserId::mint(self.0.dice.bytes())),
             link: LinkId::mint(self.0.dice.bytes()),
         };

@@ -83,6 +83,8 @@ struct Opened {
     token: AccessToken,
     version: i64,
     expires_at: Timestamp,
+    /// Whether Spotify said last that the list of its app does not name the account.
+    unlisted: bool,
 }
 
 /// Why a call could not be made or did not succeed.
@@ -144,19 +146,38 @@ impl Vault {
         R: Future<Output = Result<T, ApiError>>,
     {
         let as_of = self.0.forgotten.load(Ordering::Acquire);
-        let opened = self.opened(link).await?;
-        let answered = match call(opened.token).await {
-            Err(ApiError::Unauthorized) => {
-                let fresh = self.refreshed(link, Some(opened.version)).await?;
-                call(fresh.token).await
-            }
-            other => other,
-        };
+        let mut opened = self.opened(link).await?;
+        let mut answered = call(opened.token.clone()).await;
+        if matches!(answered, Err(ApiError::Unauthorized)) {
+            opened = self.refreshed(link, Some(opened.version)).await?;
+            answered = call(opened.token.clone()).await;
+        }
         // Something has ended since: of an account that was unlinked nothing is told any more.
         if self.0.forgotten.load(Ordering::Acquire) != as_of && !self.0.store.is_linked(link).await? {
             return Err(CallError::Unlinked);
         }
+        let unlisted = match &answered {
+            Ok(_) => false,
+            Err(ApiError::NotAllowlisted) => true,
+            Err(_) => opened.unlisted,
+        };
+        if unlisted != opened.unlisted {
+            self.note_unlisted(link, opened, unlisted).await;
+        }
         answered.map_err(CallError::Api)
+    }
+
+    /// Keeps whether the list of its app names an account: it is told where people and operators look.
+    async fn note_unlisted(&self, link: &LinkId, opened: Opened, unlisted: bool) {
+        let since = unlisted.then(|| self.0.clock.now());
+        if let Err(failure) = self.0.store.mark_unlisted(link, since).await {
+            tracing::warn!(cause = failure.chain(), "whether Spotify lists an account is not kept");
+            return;
+        }
+        // Only where nobody put another token in its place meanwhile.
+        if self.0.open.peek(link).is_some_and(|open| open.version == opened.version) {
+            self.0.open.insert(link.clone(), Opened { unlisted, ..opened });
+        }
     }
 
     /// Forgets every open token and key: something has ended somewhere.

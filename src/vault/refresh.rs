@@ -92,8 +92,8 @@ impl Vault {
             return Err(self.unreadable(link, "the stored access token is not a token").await);
         };
         let token = self.of_app(token, tokens).held_by(holder(link, tokens));
-        let person = tokens.user.clone();
-        let opened = Opened { person, token, version: tokens.version, expires_at: tokens.access_expires_at };
+        let (person, expires_at) = (tokens.user.clone(), tokens.access_expires_at);
+        let opened = Opened { person, token, version: tokens.version, expires_at, unlisted: tokens.unlisted };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
     }
@@ -263,7 +263,8 @@ impl Vault {
             return Ok(None);
         }
         let token = self.of_app(set.access_token.clone(), tokens).held_by(holder(link, tokens));
-        let opened = Opened { person: fresh.user, token, version, expires_at: fresh.access_expires_at };
+        let (person, expires_at) = (fresh.user, fresh.access_expires_at);
+        let opened = Opened { person, token, version, expires_at, unlisted: tokens.unlisted };
         self.0.open.insert(link.clone(), opened.clone());
         Ok(Some(opened))
     }

@@ -46,6 +46,10 @@ pub struct LinkRow {
     pub display_name: Untrusted,
     /// Whether tools use it where none is named.
     pub primary: bool,
+    /// Whether it is the one that the person logs in with.
+    pub opens: bool,
+    /// The account that they log in with once this one is gone, where that changes.
+    pub then_opens: Option<Untrusted>,
     /// The person's own app that it is linked through, shortened.
     pub own_app: Option<Untrusted>,
     /// Whether Spotify still answers for it.
@@ -64,6 +68,10 @@ pub enum LinkState {
     ReconnectNeeded,
     /// The Spotify app that it is linked through is in use no more.
     AppGone,
+    /// Spotify refuses every call: the list of the operator's app does not name it.
+    NotListed,
+    /// The same of the person's own app.
+    NotListedAtOwn,
     /// Spotify no longer knows the person's own app by what they gave: they must bring it again.
     OwnAppRefused,
 }

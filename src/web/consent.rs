@@ -11,6 +11,7 @@ use super::redirect::ShownRedirect;
 use super::{Page, Untrusted, routes};
 use crate::domain::redirect::{RedirectKind, RedirectUri};
 use crate::domain::{ClientId, Scope, ScopeSet};
+use crate::policy::Offer;
 
 /// What the listener is asked.
 #[derive(Clone, Debug)]
@@ -23,8 +24,10 @@ pub struct Consent<'a> {
     pub client_id: &'a ClientId,
     /// The exact redirect URI of this request, already matched with the client's registration.
     pub redirect_uri: &'a RedirectUri,
-    /// What would be granted.
+    /// What would be granted, and the tools that it is for.
     pub scopes: ScopeSet,
+    /// See `scopes`.
+    pub offer: &'a Offer,
     /// The display name of the browser session's user, if there is one; otherwise Spotify's login follows.
     pub logged_in_as: Option<Untrusted>,
     /// Hidden field `ticket`: names the pending request.
@@ -39,7 +42,7 @@ pub fn consent(site: &Site, view: &Consent<'_>) -> Page {
         site,
         redirect: ShownRedirect::of(view.redirect_uri),
         proven_host: proven_host(view.client_id),
-        scopes: view.scopes.iter().map(|scope| Asked::of(&scope)).collect(),
+        scopes: view.scopes.iter().map(|scope| Asked::of(&scope).for_tools(scope, view.offer)).collect(),
         action: routes::AUTHORIZE,
         account: routes::ACCOUNT,
         view,
@@ -86,13 +89,19 @@ impl Asked {
             ),
             Scope::Write => (
                 "Change your music",
-                "Create playlists, add to and change them, save music, follow, and set a playlist’s cover.",
+                "Create playlists, change them, remove tracks from them and delete them; save music and remove it from your library; \
+                 follow and unfollow; set a playlist’s cover; link and unlink your Spotify accounts here.",
             ),
             Scope::Player => {
                 ("Control playback", "Play, pause, skip and choose the device on which your Spotify plays.")
             }
         };
         Self { title, means, spotify: scope.asked().collect() }
+    }
+
+    /// With the permissions alone that the tools need which are offered.
+    fn for_tools(self, scope: Scope, offer: &Offer) -> Self {
+        Self { spotify: offer.permissions_of(scope).collect(), ..self }
     }
 }
 

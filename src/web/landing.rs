@@ -5,10 +5,13 @@ use askama::Template;
 use super::headers::Class;
 use super::layout::Site;
 use super::{Page, Untrusted};
+use crate::policy::Offer;
 
 /// Renders `/`; `logged_in_as` is the browser session's user, if there is one.
-pub fn landing(site: &Site, logged_in_as: Option<&Untrusted>) -> Page {
-    Page::of(&LandingPage { site, logged_in_as, url: site.mcp_url() }, Class::Page)
+pub fn landing(site: &Site, logged_in_as: Option<&Untrusted>, offer: &Offer) -> Page {
+    let examples =
+        EXAMPLES.iter().filter(|(tool, _)| offer.has(tool)).map(|(_, said)| *said).take(3).collect();
+    Page::of(&LandingPage { site, logged_in_as, url: site.mcp_url(), examples }, Class::Page)
 }
 
 #[derive(Template)]
@@ -17,7 +20,21 @@ struct LandingPage<'a> {
     site: &'a Site,
     logged_in_as: Option<&'a Untrusted>,
     url: String,
+    /// What somebody may ask, of the tools that are offered.
+    examples: Vec<&'static str>,
 }
+
+/// What somebody may ask for first, by the tool that it takes.
+const EXAMPLES: [(&str, &str); 8] = [
+    ("get_current_track", "What is playing?"),
+    ("search_tracks", "Find Don’t Stop."),
+    ("create_playlist", "Make a playlist of my newest liked songs."),
+    ("get_top_items", "Which artists have I heard most this year?"),
+    ("get_recently_played", "What did I hear last?"),
+    ("find_in_playlists", "Which of my playlists have Don’t Stop?"),
+    ("get_liked_songs", "Show my newest liked songs."),
+    ("get_status", "Which Spotify accounts are linked?"),
+];
 
 impl LandingPage<'_> {
     fn claude_code(&self) -> String {

@@ -16,6 +16,8 @@ pub struct Site {
     loopback: bool,
     sandbox: bool,
     contact: Arc<RwLock<Option<String>>>,
+    /// Whether there are pages for logging in and nothing else.
+    only_logins: bool,
 }
 
 impl Site {
@@ -33,9 +35,20 @@ impl Site {
             },
             sandbox,
             contact: Arc::default(),
+            only_logins: false,
         };
         site.set_contact(contact);
         site
+    }
+
+    /// The same where nothing is served but logging in: no page leads elsewhere.
+    #[must_use]
+    pub fn with_only_logins(self) -> Self {
+        Self { only_logins: true, ..self }
+    }
+
+    pub(super) fn only_logins(&self) -> bool {
+        self.only_logins
     }
 
     /// Another contact from now on, for this site and every copy of it.

@@ -6,7 +6,8 @@ use askama::Template;
 
 use super::headers::Class;
 use super::layout::Site;
-use super::{OwnAppFields, Page, Untrusted};
+use super::{OwnAppFields, Page, Untrusted, routes};
+use crate::domain::LinkId;
 use crate::domain::ids::LinkPageId;
 
 /// What the page shows.
@@ -16,6 +17,8 @@ pub struct LinkAnother<'a> {
     pub csrf: &'a str,
     /// Hidden field `page`, where a tool asked for it.
     pub page: Option<&'a LinkPageId>,
+    /// The account that is to be linked again, with another app of the person's own or without.
+    pub again: Option<(LinkId, Untrusted)>,
     /// Whose the account becomes.
     pub display_name: Untrusted,
     /// What is linked already, by name.
@@ -63,16 +66,48 @@ struct LinkTemplate<'a> {
     view: &'a LinkAnother<'a>,
 }
 
-/// Renders what comes before the page where nobody is logged in: the new account is not the one to log in with.
-pub fn link_first(site: &Site, page: &LinkPageId) -> Page {
-    Page::of(&LinkFirst { site, page }, Class::Page)
+/// For what somebody has to log in first, with the account that opens them.
+#[derive(Clone, Copy, Debug)]
+pub enum First<'a> {
+    /// For this one-time page: the new account is not the one to log in with.
+    Page(&'a LinkPageId),
+    /// To connect this account again, which was linked later.
+    Again(&'a LinkId),
+}
+
+impl First<'_> {
+    /// Where they log in for it.
+    pub fn way(self) -> String {
+        match self {
+            Self::Page(page) => format!("{}?page={page}&login=yes", routes::LINK),
+            Self::Again(link) => format!("{}?link={link}&login=yes", routes::LOGIN),
+        }
+    }
+
+    const fn said(self) -> &'static str {
+        match self {
+            Self::Page(_) => {
+                "This page links another Spotify account to the person who asked for it. Log in with the Spotify account that \
+                 you began with here; the new one comes after."
+            }
+            Self::Again(_) => {
+                "This connects a Spotify account again that was linked beside another one. Log in with the Spotify account that \
+                 you began with here; the one to be connected again comes after, on a second page of Spotify’s."
+            }
+        }
+    }
+}
+
+/// Renders what comes first where nobody is logged in.
+pub fn link_first(site: &Site, first: First<'_>) -> Page {
+    Page::of(&LinkFirst { site, first }, Class::Page)
 }
 
 #[derive(Template)]
 #[template(path = "link_first.html")]
 struct LinkFirst<'a> {
     site: &'a Site,
-    page: &'a LinkPageId,
+    first: First<'a>,
 }
 
 /// Renders why a linked account was not renamed.

@@ -19,8 +19,8 @@ pub enum Notice {
     ReconnectNeeded,
     /// `serve --stdio`: the loopback page's login is done, the tab has served.
     LoopbackDone,
-    /// `serve --stdio`: the person refused at Spotify, or the login died; the program will ask again.
-    LoopbackFailed,
+    /// `serve --stdio`: another account of the person's came back than the one that was meant.
+    LoopbackOther,
 }
 
 impl Notice {
@@ -31,7 +31,7 @@ impl Notice {
         Self::Deleted,
         Self::ReconnectNeeded,
         Self::LoopbackDone,
-        Self::LoopbackFailed,
+        Self::LoopbackOther,
     ];
 
     const fn title(self) -> &'static str {
@@ -41,7 +41,7 @@ impl Notice {
             Self::Deleted => "Your data is deleted",
             Self::ReconnectNeeded => "Connect Spotify again",
             Self::LoopbackDone => "You are logged in",
-            Self::LoopbackFailed => "The login was not completed",
+            Self::LoopbackOther => "Spotify returned another account",
         }
     }
 
@@ -64,8 +64,9 @@ impl Notice {
                  connected apps stay connected: log in with Spotify once more and they work again."
             }
             Self::LoopbackDone => "Spotify is connected. You may close this tab and go back to your app.",
-            Self::LoopbackFailed => {
-                "Nothing was connected. Go back to your app and ask for music again: it will offer a new login."
+            Self::LoopbackOther => {
+                "Spotify came back with another of your accounts than the one that was to be connected again, which is as it \
+                 was. Log out at spotify.com, or choose “Not you?” on Spotify’s page, and open the address once more."
             }
         }
     }
@@ -77,7 +78,7 @@ impl Notice {
             Self::LoggedOut => Some((routes::LOGIN, "Log in again")),
             Self::Deleted => Some((routes::HOME, "To the start page")),
             Self::ReconnectNeeded => Some((routes::LOGIN, "Log in with Spotify")),
-            Self::LoopbackDone | Self::LoopbackFailed => None,
+            Self::LoopbackDone | Self::LoopbackOther => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::headers::Class;
 use super::layout::Site;
 use super::{Page, Problem, Untrusted, routes};
 use crate::domain::ids::RequestId;
-use crate::domain::own_app::{BadOwnApp, shortened};
+use crate::domain::own_app::{BadOwnApp, Bring, shortened};
 
 /// The fields of an own app.
 #[derive(Clone, Debug)]
@@ -74,9 +74,10 @@ impl OwnAppFields<'_> {
 }
 
 /// Renders the page for somebody who is not logged in. Its form ends in a redirect to Spotify.
-pub fn own_app(site: &Site, csrf: &str, fields: &OwnAppFields<'_>) -> Page {
+/// Whether `newcomers` come in by one is said.
+pub fn own_app(site: &Site, csrf: &str, (fields, newcomers): (&OwnAppFields<'_>, bool)) -> Page {
     let status = if fields.refused.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    Page::of(&OwnAppPage { site, csrf, own: fields }, Class::Consent).with_status(status)
+    Page::of(&OwnAppPage { site, csrf, own: fields, newcomers }, Class::Consent).with_status(status)
 }
 
 #[derive(Template)]
@@ -85,6 +86,7 @@ struct OwnAppPage<'a> {
     site: &'a Site,
     csrf: &'a str,
     own: &'a OwnAppFields<'a>,
+    newcomers: bool,
 }
 
 /// How somebody whose own app did not answer for them goes on with it, without typing it again.
@@ -126,8 +128,8 @@ impl OwnAppAgainPage<'_> {
 pub struct NoPlace<'a> {
     /// The operator's app that has room, by its name where there are several.
     pub app: Option<&'a str>,
-    /// Whether they may bring an app of their own.
-    pub own: bool,
+    /// What they may do with an app of their own.
+    pub own: Bring,
     /// Where they do, if not where everybody who is not logged in does.
     pub again: Option<&'a str>,
     /// Whether they have an account here whose app is in use no more.
@@ -136,6 +138,8 @@ pub struct NoPlace<'a> {
     pub places: Option<u64>,
     /// How many of an app's one person takes, where they have as many.
     pub each: Option<u64>,
+    /// Whether the app that they came through does not list them, though an account of theirs may sit there.
+    pub unlisted: bool,
 }
 
 /// Renders [`Problem::NoSeat`] or [`Problem::NotAllowlisted`] with what the person can do about it.
@@ -155,6 +159,14 @@ struct NoPlacePage<'a> {
 }
 
 impl NoPlacePage<'_> {
+    fn may_bring_one(&self) -> bool {
+        self.place.own == Bring::One
+    }
+
+    fn may_log_in_by_one(&self) -> bool {
+        self.place.own == Bring::LogInBy
+    }
+
     fn places(&self) -> Option<String> {
         match (self.place.places?, self.place.each) {
             (_, Some(1)) => Some("One person has one place of an app here, and you have it.".to_owned()),

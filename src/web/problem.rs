@@ -2,14 +2,15 @@
 
 mod documents;
 mod links;
+mod servers;
 mod ways;
 
 use askama::Template;
 use http::StatusCode;
 
-use super::Page;
 use super::headers::Class;
 use super::layout::Site;
+use super::{Page, routes};
 use crate::domain::ids::RequestId;
 
 /// Everything a page can report. Codes are stable: the troubleshooting table of the README is by code.
@@ -37,6 +38,8 @@ pub enum Problem {
     SpotifyDenied,
     /// Spotify returned another account than the one the session or the link belongs to.
     WrongAccount,
+    /// The Spotify account is linked beside the one that its person logs in with.
+    FurtherAccount,
     /// The Spotify account is linked to another person of this server.
     AccountTaken,
     /// The person has as many linked accounts as they may.
@@ -88,7 +91,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -100,6 +103,7 @@ impl Problem {
         Self::FormExpired,
         Self::SpotifyDenied,
         Self::WrongAccount,
+        Self::FurtherAccount,
         Self::AccountTaken,
         Self::TooManyAccounts,
         Self::LinkExpired,
@@ -162,7 +166,8 @@ impl Problem {
             | Self::LoginExpired
             | Self::WrongBrowser
             | Self::FormExpired => self.said_of_requests(),
-            Self::AccountTaken
+            Self::FurtherAccount
+            | Self::AccountTaken
             | Self::TooManyAccounts
             | Self::LinkExpired
             | Self::LinkNotYours
@@ -267,8 +272,8 @@ impl Problem {
                 "SIGNUP_CLOSED",
                 StatusCode::FORBIDDEN,
                 "This server is not open to you yet",
-                "The operator chooses who may use this server, and this Spotify account is not among them. No \
-                 permission of yours was kept.",
+                "The operator decides who may use this server, and by which Spotify app; this Spotify account is not let in \
+                 this way. No permission of yours was kept.",
                 "Ask the operator to let you in, then log in again.",
             ),
             _ => Said(
@@ -280,97 +285,34 @@ impl Problem {
             ),
         }
     }
-
-    const fn said_of_pauses(self) -> Said {
-        match self {
-            Self::Unavailable => Said(
-                "UNAVAILABLE",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This server is pausing",
-                "It is very busy, restarting, closed by its operator, or cannot reach its database or keep its records.",
-                "Wait a minute and try again.",
-            ),
-            Self::WithoutKey => Said(
-                "SERVER_WITHOUT_KEY",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This server waits for its key",
-                "Its operator has put another key in use and has not given it to this server yet. Nothing of yours is lost.",
-                "Try again in some minutes. You need not disconnect or connect anything.",
-            ),
-            Self::LockedDown => Said(
-                "LOCKED_DOWN",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "This server is locked down",
-                "Its operator deals with an incident and has closed everything meanwhile. Nothing of yours is lost by that.",
-                "Try again later. The operator will say when it is over.",
-            ),
-            _ => Said(
-                "ISSUANCE_FROZEN",
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Nobody can log in at this moment",
-                "The operator of this server deals with an emergency. Until it is over, nothing is issued: no login, no \
-                 connection, no key.",
-                "Try again in some minutes. You will have to log in and connect your apps again.",
-            ),
-        }
-    }
-
-    const fn said_of_servers(self) -> Said {
-        match self {
-            Self::SpotifyUnavailable => Said(
-                "SPOTIFY_UNAVAILABLE",
-                StatusCode::BAD_GATEWAY,
-                "Spotify does not answer",
-                "This server could not reach Spotify, or got no usable answer. Nothing was changed.",
-                "Wait a minute and try again.",
-            ),
-            Self::SpotifyMisconfigured => Said(
-                "SPOTIFY_MISCONFIGURED",
-                StatusCode::BAD_GATEWAY,
-                "Spotify refuses this server’s app",
-                "Spotify did not accept this server’s own client id, secret or redirect address.",
-                "Only the operator can mend this: give them the code and the request id below.",
-            ),
-            Self::RateLimited => Said(
-                "RATE_LIMITED",
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many requests",
-                "There were too many requests from your network in a short time.",
-                "Wait a minute and try again.",
-            ),
-            Self::NotFound => Said(
-                "NOT_FOUND",
-                StatusCode::NOT_FOUND,
-                "There is no such page",
-                "The address does not lead anywhere on this server.",
-                "Check the address, or begin at the start page.",
-            ),
-            Self::MethodNotAllowed => Said(
-                "METHOD_NOT_ALLOWED",
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This address works differently",
-                "The page exists, but not for this kind of request.",
-                "Begin at the start page.",
-            ),
-            _ => Said(
-                "INTERNAL",
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Something went wrong here",
-                "This is a fault of the server, not yours.",
-                "Try again. If it happens again, give the operator the request id below.",
-            ),
-        }
-    }
 }
 
 /// Renders a problem page with its status.
 pub fn problem(site: &Site, problem: Problem, request: &RequestId) -> Page {
-    problem_with_way(site, problem, problem.way_on(), request)
+    match problem {
+        // Nobody is logged in there whom they could log out.
+        Problem::WrongAccount if site.only_logins() => problem_before(site, problem, routes::LOGIN, request),
+        _ => problem_with_way(site, problem, problem.way_on_at(site), request),
+    }
 }
 
 /// The same with another path and label of the way on.
 pub fn problem_with_way(site: &Site, problem: Problem, way: (&str, &str), request: &RequestId) -> Page {
-    Page::of(&ProblemPage { site, problem, way, request }, Class::Page).with_status(problem.status())
+    let page = ProblemPage { site, problem, remedy: problem.remedy(), way, request };
+    Page::of(&page, Class::Page).with_status(problem.status())
+}
+
+/// The same for who was to log in first, for what they do next.
+pub fn problem_before(site: &Site, problem: Problem, way: &str, request: &RequestId) -> Page {
+    let remedy = match problem {
+        Problem::WrongAccount => {
+            "Try again and choose “Not you?” on Spotify’s page, or log out at spotify.com first: the one to log in \
+             with is the one that you began with here."
+        }
+        _ => problem.remedy(),
+    };
+    let page = ProblemPage { site, problem, remedy, way: (way, "Try again"), request };
+    Page::of(&page, Class::Page).with_status(problem.status())
 }
 
 #[derive(Template)]
@@ -378,6 +320,7 @@ pub fn problem_with_way(site: &Site, problem: Problem, way: (&str, &str), reques
 struct ProblemPage<'a> {
     site: &'a Site,
     problem: Problem,
+    remedy: &'a str,
     way: (&'a str, &'a str),
     request: &'a RequestId,
 }

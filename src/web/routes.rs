@@ -4,7 +4,7 @@
 pub const HOME: &str = "/";
 /// GET: the consent page. POST (`ticket`, `csrf`, `decision`): its answer.
 pub const AUTHORIZE: &str = "/authorize";
-/// GET: log in with Spotify. `?link=<LinkId>` reconnects that linked account.
+/// GET: log in with Spotify. `?link=<LinkId>` reconnects that linked account; with `?ask` Spotify asks who it is.
 pub const LOGIN: &str = "/auth/login";
 /// GET: the page for a Spotify app of one's own, without a session. POST (`csrf`, `client_id`, `client_secret`): to Spotify.
 pub const OWN_APP: &str = crate::domain::own_app::PAGE;

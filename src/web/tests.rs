@@ -9,9 +9,10 @@ use std::collections::HashSet;
 use super::*;
 use crate::ambient::Timestamp;
 use crate::domain::ids::{ApiKeyId, GrantId, LinkId, LinkPageId, RequestId, SessionId, UserId};
-use crate::domain::own_app::BadOwnApp;
+use crate::domain::own_app::{BadOwnApp, Bring};
 use crate::domain::redirect::RedirectUri;
 use crate::domain::{ClientId, ScopeSet};
+use crate::policy::Offer;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"' onload=x \u{202e}\u{2066}evil\u{200b} {{ 7*7 }} &amp; ";
 
@@ -33,6 +34,7 @@ fn a_consent(redirect_uri: &str, scopes: ScopeSet, logged_in: bool) -> Page {
         client_id: &client_id,
         redirect_uri: &redirect_uri,
         scopes,
+        offer: &Offer::default(),
         logged_in_as: logged_in.then(hostile),
         ticket: "\"><b>ticket",
         csrf: "the-csrf",
@@ -56,12 +58,16 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         LinkState::Connected { until: far },
         LinkState::Connected { until: soon },
         LinkState::ReconnectNeeded,
+        LinkState::NotListed,
+        LinkState::NotListedAtOwn,
     ];
     let link = |state| LinkRow {
         id: LinkId::mint([1; 16]),
         alias: hostile(),
         display_name: hostile(),
         primary: true,
+        opens: true,
+        then_opens: Some(hostile()),
         own_app: Some(hostile()),
         state,
     };
@@ -117,10 +123,11 @@ fn a_key(signing: bool) -> Page {
     key_made(&site(false), &made)
 }
 
-fn a_link(refused: Option<BadName>) -> Page {
+fn a_link((refused, again): (Option<BadName>, bool)) -> Page {
     let view = LinkAnother {
         csrf: "the-csrf",
         page: Some(&LinkPageId::mint([5; 16])),
+        again: again.then(|| (LinkId::mint([6; 16]), hostile())),
         display_name: hostile(),
         linked: vec![hostile(), hostile()],
         alias: Untrusted::field(HOSTILE, 40),
@@ -155,8 +162,8 @@ fn pages() -> Vec<(String, Page)> {
         ..an_account(&user)
     };
     let mut pages = vec![
-        ("landing".to_owned(), landing(&site(false), Some(&hostile()))),
-        ("landing in the sandbox".to_owned(), landing(&site(true), None)),
+        ("landing".to_owned(), landing(&site(false), Some(&hostile()), &Offer::default())),
+        ("landing in the sandbox".to_owned(), landing(&site(true), None, &Offer::default())),
         ("consent".to_owned(), a_consent("https://client.example/it's?a&amp;b=%3Cb%3E", ScopeSet::ALL, true)),
         ("consent on loopback".to_owned(), a_consent("http://127.0.0.1:1/", ScopeSet::ALL, false)),
         (
@@ -170,10 +177,14 @@ fn pages() -> Vec<(String, Page)> {
         ("delete".to_owned(), delete_data(&site(false), "the-csrf", false)),
         ("delete, mistyped".to_owned(), delete_data(&site(false), "the-csrf", true)),
     ];
-    pages.extend([None, Some(BadName::Taken)].map(|why| (format!("linking {why:?}"), a_link(why))));
+    let links = [(None, false), (Some(BadName::Taken), false), (None, true)];
+    pages.extend(links.map(|how| (format!("linking {how:?}"), a_link(how))));
     pages.extend(BadName::ALL.map(|why| (format!("not renamed {why:?}"), not_renamed(&site(false), why))));
     pages.extend(NoKey::ALL.map(|why| (format!("{why:?}"), no_key(&site(false), why))));
-    pages.push(("link_first".to_owned(), link_first(&site(false), &LinkPageId::mint([6; 16]))));
+    let first = First::Page(&LinkPageId::mint([6; 16]));
+    pages.push(("link_first".to_owned(), link_first(&site(false), first)));
+    let first = First::Again(&LinkId::mint([6; 16]));
+    pages.push(("link_first_again".to_owned(), link_first(&site(false), first)));
     pages.extend(Notice::ALL.map(|n| (format!("{n:?}"), notice(&site(false), n))));
     let request = RequestId::mint([9; 16]);
     pages.extend(pages_of_apps(&request));
@@ -184,8 +195,9 @@ fn pages() -> Vec<(String, Page)> {
 /// Those about apps of people's own, and about places.
 fn pages_of_apps(request: &RequestId) -> Vec<(String, Page)> {
     let apps = [None].into_iter().chain(BadOwnApp::ALL.map(Some));
-    let own =
-        apps.map(|why| (format!("own app {why:?}"), own_app(&site(false), "the-csrf", &own_fields(why))));
+    let own = apps.map(|why| {
+        (format!("own app {why:?}"), own_app(&site(false), "the-csrf", (&own_fields(why), why.is_none())))
+    });
     let mut pages: Vec<_> = own.collect();
     for (problem, linking) in [(Problem::OwnAppRefused, true), (Problem::NotListedAtOwn, false)] {
         let again = OwnAppAgain {
@@ -196,7 +208,8 @@ fn pages_of_apps(request: &RequestId) -> Vec<(String, Page)> {
         };
         pages.push((format!("again {problem:?}"), own_app_again(&site(false), problem, &again, request)));
     }
-    for (app, own) in [(Some(HOSTILE), true), (None, false)] {
+    for (app, own) in [(Some(HOSTILE), Bring::One), (None, Bring::LogInBy), (None, Bring::Nothing)] {
+        let one = own == Bring::One;
         for problem in [Problem::NoSeat, Problem::NotAllowlisted] {
             let page = no_place(
                 &site(false),
@@ -204,14 +217,15 @@ fn pages_of_apps(request: &RequestId) -> Vec<(String, Page)> {
                 NoPlace {
                     app,
                     own,
-                    again: own.then_some("/account/link"),
-                    moved: own,
-                    places: own.then_some(5),
-                    each: own.then_some(2),
+                    again: one.then_some("/account/link"),
+                    moved: one,
+                    unlisted: !one,
+                    places: one.then_some(5),
+                    each: one.then_some(2),
                 },
                 request,
             );
-            pages.push((format!("no place {problem:?} {own}"), page));
+            pages.push((format!("no place {problem:?} {own:?}"), page));
         }
     }
     pages
@@ -247,7 +261,7 @@ fn the_account_page_offers_an_end_to_everything_but_this_session_twice() {
     let user = UserId::mint([7; 16]);
     let html = account(&site(false), &an_account(&user)).html;
     let count = |text: &str| html.matches(text).count();
-    assert_eq!(count("action=\"/account/links/disconnect\""), 3);
+    assert_eq!(count("action=\"/account/links/disconnect\""), 5);
     assert_eq!(count("action=\"/account/clients/revoke\""), 1);
     assert_eq!(count("action=\"/account/sessions/end\""), 1);
     assert_eq!(count("action=\"/account/api-keys/revoke\""), 2);

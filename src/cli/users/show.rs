@@ -71,6 +71,7 @@ fn account(link: &Link, apps: &BTreeMap<String, Value>) -> Value {
         "primary": link.primary,
         "app": apps.get(link.app.as_str()),
         "authorized_at": link.authorized_at.rfc3339(),
+        "not_listed_since": link.unlisted.map(Timestamp::rfc3339),
         "reconnect_reason": link.reconnect.as_ref().map(|(_, reason)| reason),
     })
 }
@@ -129,6 +130,12 @@ fn minute(value: &Value) -> String {
     value.as_str().map_or("never".to_owned(), |at| at[..16].replace('T', " "))
 }
 
+/// That Spotify refuses an account, and why.
+fn unlisted(account: &Value) -> Option<String> {
+    let since = account["not_listed_since"].as_str()?.get(..10)?;
+    Some(format!(", refused by Spotify since {since}: not on the app's list (Users Management)"))
+}
+
 fn in_words(document: &Value) -> String {
     let text = |value: &Value| clean(value.as_str().unwrap_or_default());
     let date = |value: &Value| value.as_str().map_or("never".to_owned(), |at| at[..10].to_owned());
@@ -157,7 +164,8 @@ fn in_words(document: &Value) -> String {
         let app = &row["app"];
         let removed = if app["removed"] == true { ", which is removed" } else { "" };
         let through = format!(", through {}{removed}", apps::called(app));
-        format!("{id} ({alias}{primary}{through}{})", again.unwrap_or_default())
+        let state = again.or_else(|| unlisted(row)).unwrap_or_default();
+        format!("{id} ({alias}{primary}{through}{state})")
     });
     section("Connected clients", &document["clients"], &|row| {
         format!("{}  {}, used {}", text(&row["client_id"]), text(&row["name"]), date(&row["last_used_at"]))

@@ -141,7 +141,8 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     }
     let text = format!(
         "Ask the person to open {url} in the browser in which they use this server, within ten minutes. The page works once \
-         and for them alone; Spotify then asks there which account to link. Nothing is linked yet."
+         and for them alone; Spotify then asks there which account to link. They go on logging in to this server as before: \
+         the new account does not log in. Nothing is linked yet."
     );
     let expires_at = Some(page.expires_at.rfc3339());
     Answer::own(text, &LinkOutput { url: Some(url), expires_at, opened: None })
@@ -238,6 +239,9 @@ struct UnlinkOutput {
     /// The one that tools use then where none is named; absent where none stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     primary: Option<String>,
+    /// The one that the person logs in here with from then on, where that changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs_in: Option<String>,
     /// Where the person ends the permission at Spotify's side too.
     revoke_at: &'static str,
 }
@@ -248,9 +252,13 @@ async fn unlink(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let link = named(&links, &input.account)?;
     context.used.note(&link.id);
     if input.confirm {
+        let left = without(&links, link);
+        let then = opens_then(link, &left)
+            .map(|next| format!(" You log in to this server with {} from then on.", context.name_of(next)));
         let question = format!(
-            "Unlink the Spotify account {} from this server? Its tokens and everything kept of it here are erased for good.",
-            context.name_of(link)
+            "Unlink the Spotify account {} from this server? Its tokens and everything kept of it here are erased for good.{}",
+            context.name_of(link),
+            then.unwrap_or_default()
         );
         let planned = Planned { tool: UNLINK_ACCOUNT.name, asked: link.id.as_str(), state: "" };
         agreeing::agreed(context, &link.id, planned, question).await?;
@@ -266,6 +274,7 @@ async fn unlink(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
         removed: input.confirm,
         remaining: after.iter().map(|left| context.name_of(left)).collect(),
         primary: after.first().map(|left| context.name_of(left)),
+        logs_in: opens_then(link, &after).map(|left| context.name_of(left)),
         revoke_at: REVOKE_AT,
     };
     Answer::own(output.told(), &output)
@@ -278,6 +287,11 @@ fn without(links: &[Link], gone: &Link) -> Vec<Link> {
     left
 }
 
+/// Of the accounts that stay, the one that opens the person where the one that goes does now.
+fn opens_then<'a>(gone: &Link, after: &'a [Link]) -> Option<&'a Link> {
+    after.iter().filter(|_| gone.opens).min_by_key(|link| (link.linked_at, link.id.as_str()))
+}
+
 impl UnlinkOutput {
     fn told(&self) -> String {
         let then = match &self.primary {
@@ -285,6 +299,15 @@ impl UnlinkOutput {
             None => "No account stays: the tools need one to be connected again, and only that same account can come back as \
                      this person."
                 .to_owned(),
+        };
+        let then = match &self.logs_in {
+            Some(next) => {
+                format!(
+                    "{then} The person logs in to this server with {next} from then on, no longer with {}.",
+                    self.account
+                )
+            }
+            None => then,
         };
         if self.removed {
             return format!(

@@ -13,6 +13,7 @@ use super::standing::{missing, reconnect_at};
 use crate::app::limits::CallRefused;
 use crate::domain::own_app::PAGE;
 use crate::failure::Failure;
+use crate::policy::Offer;
 use crate::spotify::ApiError;
 use crate::store::Link;
 use crate::vault::{APP_REMOVED, CallError, OWN_APP_REFUSED};
@@ -56,6 +57,8 @@ pub(crate) struct ToolError {
 pub(crate) struct About<'a> {
     /// Where a person connects an account again.
     pub(crate) reconnect_url: &'a str,
+    /// Which tools there are.
+    pub(crate) offer: &'a Offer,
     /// The account itself, where it was looked at.
     pub(crate) link: Option<&'a Link>,
 }
@@ -84,7 +87,7 @@ impl About<'_> {
                 self.address()
             ),
             ApiError::ScopeMissing => {
-                let missing = self.link.map(missing).unwrap_or_default();
+                let missing = self.link.map(|link| missing(link, self.offer)).unwrap_or_default();
                 let names: Vec<_> = missing.iter().map(|missing| missing.permission).collect();
                 let lacking = match names.is_empty() {
                     true => "a permission that this needs".to_owned(),
@@ -291,9 +294,10 @@ mod tests {
     fn upstream_errors_become_a_listed_code_and_an_instruction() {
         let lost = ToolError::upstream(
             CallError::ReconnectRequired("invalid_grant".to_owned()),
-            About { reconnect_url: "https://h/auth/login", link: None },
+            About { reconnect_url: "https://h/auth/login", offer: &Offer::default(), link: None },
         );
-        let about = About { reconnect_url: "u", link: None };
+        let offer = Offer::default();
+        let about = About { reconnect_url: "u", offer: &offer, link: None };
         assert_eq!(lost.code, "RECONNECT_REQUIRED");
         assert!(lost.message.contains("https://h/auth/login") && !lost.message.contains("invalid_grant"));
         let wait = Some(Duration::from_millis(1_500));

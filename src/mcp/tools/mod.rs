@@ -190,6 +190,7 @@ impl<'a> Context<'a> {
             deadline: self.deadline,
             longest_call: self.server.api_timeout,
             reconnect_url: &self.server.reconnect_url,
+            offer: &self.server.offer,
             going: self.going,
             slowest: AtomicU64::new(0),
             about: OnceLock::new(),

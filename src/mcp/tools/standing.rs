@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::ambient::Timestamp;
 use crate::app::AppStanding;
 use crate::domain::Scope;
+use crate::policy::Offer;
 use crate::spotify::QuotaMode;
 use crate::spotify::quota::{Bucket, Used};
 use crate::store::Link;
@@ -126,12 +127,23 @@ impl Share {
     }
 }
 
-/// What Spotify did not grant of what tools use.
-pub(super) fn missing(link: &Link) -> Vec<Missing> {
+/// What Spotify did not grant of what the tools use that are offered.
+pub(super) fn missing(link: &Link, offer: &Offer) -> Vec<Missing> {
     let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
-    let wanted = Scope::ALL.into_iter().flat_map(|scope| scope.spotify().iter().copied());
+    let wanted = needed(offer, Scope::ALL);
     let lacking = wanted.filter(|permission| !granted.contains(permission));
     lacking.map(|permission| Missing { permission, needed_for: needed_for(permission) }).collect()
+}
+
+/// What tools that are offered need of Spotify for these scopes.
+pub(super) fn needed(
+    offer: &Offer,
+    scopes: impl IntoIterator<Item = Scope>,
+) -> impl Iterator<Item = &'static str> {
+    let of = move |scope: Scope| {
+        offer.permissions_of(scope).filter(move |permission| scope.spotify().contains(permission))
+    };
+    scopes.into_iter().flat_map(of)
 }
 
 fn needed_for(permission: &str) -> &'static str {
@@ -182,6 +194,14 @@ pub(super) fn to_do(
             to_do.push(format!("Spotify ends the permission in {days} days: renew it at {url} before then."));
         }
         (_, Some(_)) => {}
+    }
+    if let (Some(since), Some(_)) = (link.unlisted, days) {
+        let who = if app.own.is_some() { "the person adds" } else { "the operator of this server adds" };
+        to_do.push(format!(
+            "Spotify refuses every call since {}, because the list of the app does not name this account: {who} it in Spotify's \
+             developer dashboard, under Settings, Users Management. It takes some minutes to act; then any call shows.",
+            since.rfc3339()
+        ));
     }
     if !missing.is_empty() && days.is_some() {
         let names: Vec<_> = missing.iter().map(|missing| missing.permission).collect();

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{WhichAccounts, parse, schema_of};
 use super::items::to_the_second;
-use super::standing::{AppStatus, Missing, missing, to_do};
+use super::standing::{AppStatus, Missing, missing, needed, to_do};
 use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, output_of, the_one_named};
 use crate::ambient::Timestamp;
 use crate::app::AppStanding;
 use crate::domain::Scope;
+use crate::policy::Offer;
 use crate::spotify::text::clean;
 use crate::store::Link;
 
@@ -76,9 +77,9 @@ pub(super) struct AccountStatus {
     display_name: String,
     /// Used where no account is named.
     primary: bool,
-    /// connected, or reconnect_required.
+    /// connected, reconnect_required, or not_allowlisted.
     state: &'static str,
-    /// Which of read, write and player Spotify granted in full.
+    /// Which of read, write and player, as far as tools need them, Spotify granted in full.
     granted: Vec<&'static str>,
     /// Whole days until it must be connected again: Spotify ends every permission after six months.
     days_until_reconnect: u64,
@@ -161,22 +162,33 @@ impl AccountStatus {
         let apps = context.server.book.standings(links).await;
         let apps = apps.map_err(|failure| ToolError::internal(&failure))?;
         let url = &context.server.reconnect_url;
-        Ok(links.iter().zip(&apps).map(|(link, app)| Self::of((link, app), now, url)).collect())
+        let offer = &context.server.offer;
+        Ok(links.iter().zip(&apps).map(|(link, app)| Self::of((link, app), now, (url, offer))).collect())
     }
 
-    fn of((link, app): (&Link, &AppStanding), now: Timestamp, reconnect_url: &str) -> Self {
+    fn of(
+        (link, app): (&Link, &AppStanding),
+        now: Timestamp,
+        (reconnect_url, offer): (&str, &Offer),
+    ) -> Self {
         let left = link.authorized_at.plus(APPROVAL).since(now);
         let works = link.reconnect.is_none() && app.in_use && !left.is_zero();
         let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
         let days = works.then_some(left.as_secs() / 86_400);
-        let missing_permissions = missing(link);
-        let in_full = |scope: &Scope| scope.spotify().iter().all(|part| granted.contains(part));
+        let missing_permissions = missing(link, offer);
+        let in_full = |scope: &Scope| {
+            offer.scopes().allows(*scope) && needed(offer, [*scope]).all(|part| granted.contains(&part))
+        };
         Self {
             account_id: clean(&link.identity, LONGEST_ID),
             alias: Some(clean(&link.alias, 60)).filter(|alias| !alias.is_empty()),
             display_name: clean(&link.display_name, 100),
             primary: link.primary,
-            state: if works { "connected" } else { "reconnect_required" },
+            state: match (works, link.unlisted) {
+                (false, _) => "reconnect_required",
+                (true, Some(_)) => "not_allowlisted",
+                (true, None) => "connected",
+            },
             granted: Scope::ALL.iter().filter(|scope| in_full(scope)).map(|scope| scope.name()).collect(),
             days_until_reconnect: days.unwrap_or_default(),
             app: AppStatus::of(app),
@@ -189,6 +201,7 @@ impl AccountStatus {
         let alias = self.alias.as_ref().map(|alias| format!(" ({alias})")).unwrap_or_default();
         let primary = if self.primary { ", the default" } else { "" };
         let state = match self.state {
+            "not_allowlisted" => "not on the list of its Spotify app".to_owned(),
             "connected" => format!("connected for {} more days", self.days_until_reconnect),
             _ => "must be connected again".to_owned(),
         };

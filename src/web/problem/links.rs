@@ -37,14 +37,24 @@ impl Problem {
 
     pub(super) const fn said_of_links(self) -> Said {
         match self {
+            Self::FurtherAccount => Said(
+                "FURTHER_ACCOUNT",
+                StatusCode::FORBIDDEN,
+                "This Spotify account does not log in here",
+                "It is linked on this server as a further account of somebody who logs in with another one. A further account \
+                 opens nothing: nobody is logged in, and nothing was changed.",
+                "If it was you who linked it, log in with the Spotify account that you began with here: choose “Not you?” on \
+                 Spotify’s page, or log out at spotify.com first. If you want to use it here for yourself, ask whoever linked \
+                 it to disconnect it on their account page; then log in with it as yourself.",
+            ),
             Self::AccountTaken => Said(
                 "ACCOUNT_TAKEN",
                 StatusCode::CONFLICT,
                 "That Spotify account belongs to somebody else here",
                 "The Spotify account that came back is linked to another person of this server, so nothing was \
                  changed for either.",
-                "If that is you too: log in here with that Spotify account, disconnect it on the account page, then link it \
-                 again from this one.",
+                "If that is you too: log in here as you did when you linked it there, disconnect it on the account page, then \
+                 link it again from this one.",
             ),
             Self::TooManyAccounts => Said(
                 "TOO_MANY_ACCOUNTS",

@@ -2,6 +2,7 @@
 
 mod apart;
 mod ended;
+mod opening;
 mod own_apps;
 mod placement;
 mod sealed_ids;
@@ -147,6 +148,8 @@ async fn somebody_elses_page_is_refused_and_stays_its_owners() {
         let spotify = log_in_first(&stranger, &url).await;
         let refused = stranger.agree_as(&spotify, other).await;
         assert_eq!(refused.code(), "WRONG_ACCOUNT", "{other}");
+        assert!(!refused.text.contains("log out here"), "nobody is logged in: {}", refused.text);
+        assert!(refused.text.contains(&format!("page={}&#38;login=yes", url.split_once("page=").unwrap().1)));
         assert_eq!(status(&stranger).await["authenticated"], false, "{other} is not logged in by it");
     }
     let raw = server.place.raw().await;

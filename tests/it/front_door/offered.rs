@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
+use crate::support::browser::Page;
+use crate::support::client::Pair;
 use crate::support::listener::{Era, Listener};
 use crate::support::server::{Setup, TestServer, binary, folder};
 
@@ -151,4 +153,80 @@ async fn a_local_server_offers_what_its_flags_say() {
     drop(input);
     let _ = child.wait().await;
     let _ = std::fs::remove_dir_all(data);
+}
+
+/// The scopes that a page of Spotify's was asked for.
+fn asked(page: &Page) -> Vec<String> {
+    let scope = page.url.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+    scope.split(' ').map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn no_more_is_asked_for_than_the_tools_that_are_offered_need() {
+    let server = with("playlists,accounts,history", "true").await;
+    let get = async |path: &str| -> Value {
+        let reply = server.http.get(format!("{}{path}", server.origin)).send().await.unwrap();
+        reply.json().await.unwrap()
+    };
+    let resource = get("/.well-known/oauth-protected-resource/mcp").await;
+    assert_eq!(resource["scopes_supported"], json!(["read"]));
+    let issuer = get("/.well-known/oauth-authorization-server").await;
+    assert_eq!(issuer["scopes_supported"], json!(["read", "offline_access"]));
+    let (client, browser) = (server.client().await, server.browser());
+    let attempt = client.attempt();
+    let consent = browser.open(&attempt.path()).await;
+    assert!(consent.text.contains("See your music"), "{}", consent.text);
+    for no in ["Change your music", "Control playback", "modify", "user-read-playback-state"] {
+        assert!(!consent.text.contains(no), "{no}: {}", consent.text);
+    }
+    let spotify = browser.submit(&consent, "/authorize", &[("decision", "approve")]).await;
+    let permissions = asked(&spotify);
+    assert!(permissions.contains(&"playlist-read-private".to_owned()), "{permissions:?}");
+    assert!(
+        permissions.iter().all(|name| !name.contains("modify") && !name.contains("playback")),
+        "{permissions:?}"
+    );
+    let code = browser.agree_as(&spotify, "ada").await.brought()["code"].clone();
+    let granted = client.redeem(&code, &attempt.verifier).await;
+    assert_eq!(granted.1["scope"], "read", "{granted:?}");
+    let ada = Listener::with(&client, Pair::of(&granted), "ada", browser);
+    for tool in ["get_user_playlists", "get_recently_played"] {
+        assert_eq!(ada.call(tool, json!({})).await.result()["isError"], false, "{tool}");
+    }
+    let status = ada.call("get_status", json!({})).await.content();
+    assert!(status["accounts"][0].get("missing_permissions").is_none(), "{status}");
+    assert_eq!(status["accounts"][0]["granted"], json!(["read"]), "{status}");
+
+    let narrow = client.attempt().with("scope", Some("player"));
+    let refused = server.browser().open(&narrow.path()).await.brought();
+    assert_eq!(refused["error"], "invalid_scope", "{refused:?}");
+    let front = server.browser().open("/").await.text;
+    assert!(!front.contains("Make a playlist") && front.contains("Which artists"), "{front}");
+}
+
+#[tokio::test]
+async fn each_group_of_tools_works_with_what_is_asked_for_it() {
+    for (toolset, permissions, calls) in [
+        ("history", 2, [("get_top_items", json!({"kind": "tracks"})), ("get_recently_played", json!({}))]),
+        ("player", 3, [("get_playback_state", json!({})), ("get_queue", json!({}))]),
+        (
+            "catalog",
+            1,
+            [
+                ("search_tracks", json!({"query": "rain"})),
+                ("match_tracks", json!({"items": [{"title": "rain"}]})),
+            ],
+        ),
+        ("library", 9, [("get_liked_songs", json!({})), ("list_library", json!({"kind": "artists"}))]),
+        ("playlists", 9, [("get_user_playlists", json!({})), ("create_playlist", json!({"name": "New"}))]),
+    ] {
+        let server = with(toolset, "false").await;
+        let spotify = server.browser().open("/auth/login").await;
+        assert_eq!(asked(&spotify).len(), permissions, "{toolset}: {:?}", asked(&spotify));
+        let ada = server.listener("ada").await;
+        for (tool, arguments) in calls {
+            let result = ada.call(tool, arguments).await.result();
+            assert_eq!(result["isError"], false, "{toolset} {tool}: {result}");
+        }
+    }
 }

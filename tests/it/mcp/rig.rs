@@ -187,9 +187,12 @@ fn link(now: Timestamp) -> Link {
         display_name: "Lis\u{202e}tener".to_owned(),
         alias: "home".to_owned(),
         primary: true,
+        opens: true,
+        linked_at: now.minus(Duration::from_secs(81 * 86_400)),
         scope: ScopeSet::ALL.iter().flat_map(|scope| scope.spotify()).copied().collect::<Vec<_>>().join(" "),
         authorized_at: now.minus(Duration::from_secs(81 * 86_400)),
         reconnect: None,
+        unlisted: None,
         token_version: 1,
     }
 }
@@ -311,6 +314,8 @@ impl Rig {
             display_name: format!("Listener at {alias}"),
             alias: alias.to_owned(),
             primary: false,
+            opens: false,
+            linked_at: first.linked_at.plus(Duration::from_secs(number as u64 + 1)),
             ..first
         });
         id

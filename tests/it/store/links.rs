@@ -216,6 +216,7 @@ pub fn refreshed(person: &Person, version: i64) -> LinkTokens {
         access_expires_at: at(7200),
         refresh: Some(format!("refreshed refresh {}", version + 1).into_bytes()),
         scope: "user-library-read user-top-read".to_owned(),
+        unlisted: false,
         reconnect_reason: None,
     }
 }

@@ -8,6 +8,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 use super::*;
+use crate::support::browser::{Browser, Page};
 use crate::support::server::{Setup, binary};
 
 /// The program, and a client that talks to it.
@@ -151,4 +152,62 @@ async fn a_client_that_cannot_ask_is_not_asked() {
         assert_eq!(held(&server, &list).len(), before - 1);
         local.end().await;
     }
+}
+
+/// Every link of a page of ours leads somewhere.
+async fn no_link_is_dead(browser: &Browser, page: &Page) {
+    assert!(!browser.is_spotify(&page.url), "{}", page.text);
+    for rest in page.text.split("<a ").skip(1).filter_map(|rest| rest.split_once("href=\"")) {
+        let address = rest.1.split('"').next().unwrap().replace("&#38;", "&");
+        if address.starts_with('/') {
+            let led = browser.peek(&address).await;
+            assert_ne!(led.status, reqwest::StatusCode::NOT_FOUND, "{address} of {}", page.text);
+        }
+    }
+}
+
+/// The address that an answer tells the person to open.
+fn address(result: &Value) -> String {
+    let text = result["content"][0]["text"].as_str().unwrap();
+    let word =
+        text.split(' ').find(|word| word.contains("/auth/login?link=")).unwrap_or_else(|| panic!("{text}"));
+    word.trim_end_matches(['.', ',', ':']).to_owned()
+}
+
+#[tokio::test]
+async fn the_address_that_an_answer_names_is_served_at_once() {
+    let server = logged_in().await;
+    server.control().revoke("ada", None);
+    server.control().advance(Duration::from_secs(3700));
+    let mut local = Local::start(&server, &json!({})).await;
+    local.call("get_current_track", &json!({})).await;
+    let result = local.result().await;
+    assert_eq!(result["structuredContent"]["error"]["code"], "RECONNECT_REQUIRED", "{result}");
+    let (browser, url) = (server.browser(), address(&result));
+    let spotify = browser.open(&url).await;
+    let refused = browser.agree_as(&spotify, "ben").await;
+    assert_eq!(refused.code(), "WRONG_ACCOUNT");
+    assert!(!refused.text.contains("log out here"), "{}", refused.text);
+    no_link_is_dead(&browser, &refused).await;
+    no_link_is_dead(&browser, &browser.open("/auth/own-app").await).await;
+    no_link_is_dead(&browser, &browser.open("/nowhere").await).await;
+
+    let spotify = browser.open(&url).await;
+    let fields = [("other", "ada"), ("decision", "approve"), ("withhold", "playlist-modify-private")];
+    let done = browser.submit(&spotify, "/authorize", &fields).await;
+    assert!(done.text.contains("Spotify is connected"), "{}", done.text);
+    no_link_is_dead(&browser, &done).await;
+    // What was not granted is given at the address that says so, which listens though nothing else is amiss.
+    local.end().await;
+    let mut local = Local::start(&server, &json!({})).await;
+    assert!(browser.try_open(&url).await.is_err(), "nothing listens unless it is named");
+    local.call("create_playlist", &json!({"name": "p"})).await;
+    let result = local.result().await;
+    assert_eq!(result["structuredContent"]["error"]["code"], "SCOPE_MISSING", "{result}");
+    let spotify = browser.open(&address(&result)).await;
+    let done = browser.agree_as(&spotify, "ada").await;
+    assert!(done.text.contains("Spotify is connected"), "{}", done.text);
+    local.call("create_playlist", &json!({"name": "p"})).await;
+    assert_eq!(local.result().await["isError"], false);
+    local.end().await;
 }

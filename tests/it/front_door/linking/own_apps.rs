@@ -264,7 +264,7 @@ async fn a_login_in_another_browser_leaves_ones_own_app_as_it_is() {
         assert_eq!(raw.texts(through).await, own);
         let spotify = types(&elsewhere, &elsewhere.open(PAGE).await, PAGE, (MINE, "second")).await;
         let page = elsewhere.agree_as(&spotify, "ben").await;
-        assert_eq!(page.url.query(), Some("done=linked-before"), "{}", page.text);
+        assert_eq!(page.url.query(), Some("done=reconnected"), "{}", page.text);
         assert!(plays(&ben, "main").await.to_string().contains("benZ"));
         assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 1);
     })
@@ -319,9 +319,25 @@ async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
     assert!(refused["message"].as_str().unwrap().contains("person's own app"), "{refused}");
     let page = ada.browser.open("/account").await;
     assert!(page.text.contains("no longer knows your own app"), "{}", page.text);
-    let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "second")).await;
+    let button = page.text.split("href=\"").find(|rest| rest.contains(">Link again<")).unwrap();
+    let form = ada.browser.open(button.split('"').next().unwrap()).await;
+    assert!(
+        form.text.contains("<bdi>work</bdi> again") && !form.text.contains("id=\"alias\""),
+        "{}",
+        form.text
+    );
+    assert!(form.text.contains("<details class=\"more\" open>"), "{}", form.text);
+    let wrong = types(&ada.browser, &form, PAGE, (MINE, "not-the-one")).await;
+    assert!(
+        wrong.text.contains("is not its") && wrong.text.contains("<bdi>work</bdi> again"),
+        "{}",
+        wrong.text
+    );
+    let spotify = types(&ada.browser, &form, PAGE, (MINE, "second")).await;
     let page = ada.browser.agree_as(&spotify, "user0001").await;
-    assert_eq!(page.url.query(), Some("done=linked-before"), "{}", page.text);
+    assert_eq!(page.url.query(), Some("done=reconnected"), "{}", page.text);
+    assert!(page.text.contains("Spotify is connected again."), "{}", page.text);
+    assert_eq!(accounts(&ada).await, named(&[("main", true), ("work", false)]));
     assert!(plays(&ada, "work").await.to_string().contains("user0001Z"));
 
     // Between typing it and coming back.
@@ -338,6 +354,29 @@ async fn an_app_that_spotify_refuses_is_named_and_mended_by_linking_again() {
     let spotify = types(&ada.browser, &ada.browser.open(PAGE).await, PAGE, (MINE, "third")).await;
     assert_eq!(ada.browser.agree_as(&spotify, "user0002").await.code(), "OWN_APP_REFUSED");
     assert_eq!(raw.texts("SELECT id || token_version FROM linked_accounts ORDER BY id").await, before);
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_by_an_app_of_their_own_is_not_sent_to_make_one() {
+    let mut server = server(Place::sqlite()).await;
+    server.listener("ada").await;
+    server.stop().await;
+    server.environment.insert("SPOTIFY_MCP__AUTH__SIGNUP".to_owned(), "invite".to_owned());
+    server.start().await;
+    server.control().change_app(OPERATORS, &json!({"allow_list": ["ada"]})).unwrap();
+    let browser = server.browser();
+    let page = browser.agree_as(&browser.open("/auth/login").await, "ben").await;
+    assert_eq!(page.code(), "NO_SEAT", "{}", page.text);
+    assert!(!page.text.contains("Bring your own"), "{}", page.text);
+    assert!(page.text.contains("If your account here stands on a Spotify app of your own"), "{}", page.text);
+    assert!(page.text.contains("add you again to the list"), "{}", page.text);
+    let form = browser.open(OWN).await;
+    assert!(form.text.contains("lets nobody new in"), "{}", form.text);
+    let spotify = types(&browser, &form, OWN, (MINE, SECRET)).await;
+    assert_eq!(browser.agree_as(&spotify, "ben").await.code(), "SIGNUP_CLOSED");
+    let client = server.client().await;
+    let brought = client.send_away(&client.attempt(), &server.browser(), "ben").await.brought();
+    assert!(!brought["error_description"].contains("bring your own"), "{brought:?}");
 }
 
 #[tokio::test]

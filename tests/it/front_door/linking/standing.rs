@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::own_apps::{MINE, SECRET, link_own, server};
+use crate::front_door::api_keys::command;
 use crate::front_door::quotas::used_up;
 use crate::support::database::at_both;
 use crate::support::listener::Listener;
@@ -91,4 +92,44 @@ async fn a_tool_that_lacks_a_permission_names_it_and_where_to_go() {
     let page = ada.browser.agree_as(&spotify, "ada").await;
     assert_eq!(page.url.query(), Some("done=reconnected"), "{}", page.text);
     assert!(create().await.is_null());
+}
+
+#[tokio::test]
+async fn an_account_that_its_app_does_not_list_is_said_until_a_call_passes() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        let current =
+            async |listener: &Listener| listener.call("get_current_track", json!({})).await.result();
+        let shown = async |what: &[&str]| String::from_utf8(command(&server, what).await.stdout).unwrap();
+        server.control().change_user("ben", &json!({"allow_listed": false})).unwrap();
+        for _ in 0..2 {
+            assert_eq!(current(&ben).await["structuredContent"]["error"]["code"], "NOT_ALLOWLISTED");
+        }
+        let main = account(&ben, "get_status", "main").await;
+        assert_eq!(main["state"], "not_allowlisted", "{main}");
+        let to_do = main["to_do"].to_string();
+        assert!(
+            to_do.contains("operator of this server adds it") && to_do.contains("Users Management"),
+            "{to_do}"
+        );
+        let page = ben.browser.open("/account").await;
+        assert!(page.text.contains("does not name this account"), "{}", page.text);
+        let told = shown(&["users", "show", "ben"]).await;
+        assert!(told.contains("not on the app's list (Users Management)"), "{told}");
+        let told = shown(&["usage", "--apps"]).await;
+        assert!(told.contains("1 not listed at Spotify"), "{told}");
+        let exported = shown(&["users", "export", "ben"]).await;
+        assert!(exported.replace(" ", "").contains("\"unlisted_since\":\"20"), "{exported}");
+        // Of him alone.
+        assert_eq!(account(&ada, "get_status", "main").await["state"], "connected");
+        assert!(!ada.browser.open("/account").await.text.contains("does not name"));
+
+        server.control().change_user("ben", &json!({"allow_listed": true})).unwrap();
+        assert_eq!(current(&ben).await["isError"], false);
+        assert_eq!(account(&ben, "get_status", "main").await["state"], "connected");
+        assert!(!ben.browser.open("/account").await.text.contains("does not name"));
+        assert!(!shown(&["users", "show", "ben"]).await.contains("Users Management"));
+    })
+    .await;
 }
