@@ -44,7 +44,11 @@ async fn every_answer_is_the_callers_own() {
     let (people, calls): (usize, usize) = (people.parse().unwrap(), calls.parse().unwrap());
     at_both(async |place| {
         let setup = Setup::on(place).people(people).env("LOG_LEVEL", "info");
-        let server = setup.env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0").start().await;
+        let server = setup
+            .env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0")
+            .env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000")
+            .start()
+            .await;
         let names: Vec<_> = (1..=people).map(|n| format!("user{n:04}")).collect();
         let mut listeners = Vec::new();
         for some in names.chunks(8) {

@@ -42,7 +42,7 @@ async fn nothing_acknowledged_is_lost() {
     at_both(async |place| {
         let setup = Setup::on(place).people(PEOPLE).env("LOG_LEVEL", "info");
         // They call for minutes without a pause.
-        let mut server = setup.env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0").start().await;
+        let mut server = setup.env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0").env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000").start().await;
         let names: Vec<_> = (1..=PEOPLE).map(|n| format!("user{n:04}")).collect();
         let listeners = join_all(names.iter().map(|name| server.listener(name))).await;
         let (mut logins_again, mut acknowledged, began) = (0, 0, Instant::now());

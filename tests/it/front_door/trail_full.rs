@@ -83,7 +83,11 @@ async fn a_full_disk_stops_what_must_be_on_record_and_loses_nothing() {
         eprintln!("SKIPPED: no right to mount a small file system");
         return;
     }
-    let server = Setup::default().env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0").prepare().await;
+    let server = Setup::default()
+        .env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0")
+        .env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000")
+        .prepare()
+        .await;
     let child = start_small(&server, 128, 60).await;
     let dir = seen_by(&child, &server);
     let ada = server.listener("ada").await;

@@ -27,6 +27,7 @@ async fn a_trail_is_followed_into_its_next_segment_without_a_gap() {
     let mut server = Setup::default()
         .env("SPOTIFY_MCP__AUDIT__SEGMENT_MEGABYTES", "1")
         .env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0")
+        .env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000")
         .prepare()
         .await;
     let dir = server.data_dir().join("audit");

@@ -20,7 +20,11 @@ use crate::support::server::{Setup, TestServer, binary};
 async fn the_master_key_is_rotated_for_very_many_while_the_server_answers() {
     let people: usize = std::env::var("ROTATION_PEOPLE").map_or(2_000, |count| count.parse().unwrap());
     let setup = Setup::on(Place::sqlite()).people(1).env("LOG_LEVEL", "info");
-    let server = setup.env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0").start().await;
+    let server = setup
+        .env("SPOTIFY_MCP__LIMITS__CALLS_PER_USER_PER_MINUTE", "0")
+        .env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000")
+        .start()
+        .await;
     let listener = server.listener("user0001").await;
     fill(&server, people).await;
 
