@@ -227,9 +227,19 @@ fn first_line(path: &Path) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The ids of the records in the end of a segment, the newest first.
-pub(crate) fn ids(bytes: &[u8]) -> impl Iterator<Item = EventId> {
-    bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()).filter_map(uid_of)
+/// The ids of the records in these lines, the newest first.
+///
+/// # Errors
+///
+/// What reading says.
+pub(crate) fn ids(mut lines: impl BufRead) -> io::Result<Vec<EventId>> {
+    let (mut ids, mut line) = (Vec::new(), Vec::new());
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        ids.extend(uid_of(&line));
+        line.clear();
+    }
+    ids.reverse();
+    Ok(ids)
 }
 
 /// The record's id, found without parsing: inside a JSON string the quotes would be escaped.

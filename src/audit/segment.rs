@@ -4,7 +4,7 @@
 //! told that it is durable, so it is cut off at the next start.
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -99,9 +99,9 @@ impl Trail {
         let mut left = TAIL_BYTES;
         for number in numbers.iter().rev() {
             let path = segment_path(dir, *number);
-            let lines = end_of(&path, left).map_err(disk("read", &path))?;
-            left = left.saturating_sub(lines.len() as u64);
-            tail.recent.extend(resume::ids(&lines));
+            let (lines, bytes) = lines_at_end(&path, left).map_err(disk("read", &path))?;
+            left = left.saturating_sub(bytes);
+            tail.recent.extend(resume::ids(lines).map_err(disk("read", &path))?);
             if left == 0 {
                 break;
             }
@@ -301,6 +301,20 @@ pub(super) fn end_of(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         bytes.drain(..partial);
     }
     Ok(bytes)
+}
+
+/// The same to be read piece by piece, and how many bytes: what a start reads whole, the allocator would keep for as
+/// long as the server is idle.
+fn lines_at_end(path: &Path, limit: u64) -> io::Result<(impl BufRead, u64)> {
+    let mut file = private().read(true).open(path)?;
+    let len = file.metadata()?.len();
+    let start = len.saturating_sub(limit);
+    file.seek(SeekFrom::Start(start))?;
+    let mut lines = BufReader::with_capacity(64 << 10, file.take(limit));
+    if start > 0 {
+        lines.skip_until(b'\n')?;
+    }
+    Ok((lines, len - start))
 }
 
 /// Makes a new file's name durable.
