@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::spotify::Pressing;
 
 /// So much longer than a call may take what it has begun to write.
 pub(crate) const GRACE: Duration = Duration::from_secs(180);
+/// The longest of it, for what takes many requests.
+const LONGEST_GRACE: Duration = Duration::from_secs(20 * 60);
 /// So long before the end of that nothing waits for our own limits any more.
 const LAST: Duration = Duration::from_secs(60);
 
@@ -42,6 +44,8 @@ pub(crate) struct Going {
     begun: AtomicBool,
     remarks: std::sync::Mutex<Vec<String>>,
     presses: AtomicU8,
+    /// What it has beyond [`GRACE`], in milliseconds.
+    beyond: AtomicU64,
 }
 
 impl Going {
@@ -94,8 +98,11 @@ impl Going {
         self.presses.store(MENDS, Ordering::Relaxed);
     }
 
-    /// From now on nothing of ours refuses it, and what passes is waited out.
-    pub(crate) fn go_on(&self) {
+    /// From now on nothing of ours refuses it, and what passes is waited out. It has all the time that its requests may
+    /// take: were they quick before and are slow now, what is left of them is away until they are done.
+    pub(crate) fn go_on(&self, requests: Duration) {
+        let beyond = requests.min(LONGEST_GRACE).saturating_sub(GRACE).as_millis();
+        self.beyond.store(u64::try_from(beyond).unwrap_or_default(), Ordering::Relaxed);
         self.presses.store(GOES_ON, Ordering::Relaxed);
     }
 
@@ -118,7 +125,8 @@ impl Going {
 
     /// When a call ends whose time is up then.
     pub(crate) fn ends_at(&self, deadline: Instant) -> Instant {
-        if self.has_begun() { deadline + GRACE } else { deadline }
+        let beyond = Duration::from_millis(self.beyond.load(Ordering::Relaxed));
+        if self.has_begun() { deadline + GRACE + beyond } else { deadline }
     }
 
     /// Does work until it is done, late, unwanted or broken. A panic ends here: the library would leave the request
@@ -189,6 +197,33 @@ mod tests {
         assert!(matches!(going.through(work, soon()).await, Ended::Done(2)) && !going.is_over());
         let now = Instant::now();
         assert_eq!((going.ends_at(now), Going::default().ends_at(now)), (now + GRACE, now));
+    }
+
+    #[test]
+    fn what_must_not_be_left_half_written_has_the_time_of_all_its_requests() {
+        let now = Instant::now();
+        let ends_after = |requests: u64| {
+            let going = Going::default();
+            going.begin();
+            going.go_on(Duration::from_secs(requests));
+            (going.ends_at(now) - now).as_secs()
+        };
+        assert_eq!([10, 180, 252, 100_000].map(ends_after), [180, 180, 252, 1_200]);
+    }
+
+    #[tokio::test]
+    async fn slow_writes_are_waited_for_beyond_what_a_change_has_otherwise() {
+        let ended = async |requests: Duration| {
+            let going = Going::default();
+            let writes = async {
+                going.begin();
+                going.go_on(requests);
+                sleep(Duration::from_millis(100)).await;
+            };
+            going.through(writes, Instant::now().checked_sub(GRACE).unwrap()).await
+        };
+        assert!(matches!(ended(GRACE).await, Ended::TimedOut));
+        assert!(matches!(ended(GRACE + Duration::from_secs(60)).await, Ended::Done(())));
     }
 
     #[tokio::test]

@@ -203,6 +203,11 @@ impl Session<'_> {
         self.going.ends_at(self.deadline).saturating_duration_since(Instant::now())
     }
 
+    /// The longest that so many requests may take one after the other.
+    pub(crate) fn longest(&self, requests: usize) -> Duration {
+        self.longest_call.saturating_mul(u32::try_from(requests).unwrap_or(u32::MAX))
+    }
+
     /// Whether so many writes, each as slow as the slowest call so far and as writes were lately, fit into what a change may
     /// take, where they have to wait so long for their turns.
     pub(crate) fn has_time_to_write(&self, calls: usize, turns: Duration) -> bool {

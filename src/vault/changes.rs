@@ -103,6 +103,17 @@ pub enum Undoing {
     NotBegun,
 }
 
+/// What came of asking for the right to undo a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// One has it.
+    Taken,
+    /// Somebody else has it, for so long at most.
+    Held(Duration),
+    /// The change was undone before, or is forgotten.
+    Over,
+}
+
 /// What a plan is bound to beside its person and account.
 #[derive(Clone, Copy, Debug)]
 pub struct Planned<'a> {
@@ -273,13 +284,19 @@ impl Changes {
         Ok(Some((shown(&row, summary), pre_image)))
     }
 
-    /// Takes the right to undo a change, for so long at most; `false` where it is taken, or the change was undone.
+    /// Takes the right to undo a change, for so long at most.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn claim_undo(&self, of: (&ChangeId, &UserId), at_most: Duration) -> Result<bool, Failure> {
-        let now = self.vault.0.store.time(self.vault.0.clock.now()).await?;
-        self.vault.0.store.claim_undo(of, (now, now.plus(at_most))).await
+    pub async fn claim_undo(&self, of: (&ChangeId, &UserId), at_most: Duration) -> Result<Claim, Failure> {
+        let inner = &self.vault.0;
+        let now = inner.store.time(inner.clock.now()).await?;
+        if inner.store.claim_undo(of, (now, now.plus(at_most))).await? {
+            return Ok(Claim::Taken);
+        }
+        let held = inner.store.change(of, inner.clock.now()).await?;
+        let until = held.filter(|change| change.undone_at.is_none()).and_then(|change| change.undoing_until);
+        Ok(until.map_or(Claim::Over, |until| Claim::Held(until.since(now))))
     }
 
     /// Gives that right back.

@@ -7,6 +7,7 @@ mod faults;
 mod going_on;
 mod journal;
 mod large;
+mod leases;
 mod library;
 mod looking;
 mod older;
@@ -18,7 +19,7 @@ mod undoing;
 use serde_json::{Value, json};
 use spotify_mcp::spotify::sandbox::{CLIENT_ID, PlaylistChange};
 
-use crate::support::listener::{Answer, Listener};
+use crate::support::listener::{Answer, Era, Listener, speak};
 use crate::support::server::{Setup, TestServer};
 
 /// The `n`th of tracks that nobody knows.
@@ -60,6 +61,30 @@ const MODES: [&str; 3] = ["development", "development_legacy", "extended"];
 /// The content of a call that works.
 async fn done(who: &Listener, tool: &str, arguments: Value) -> Value {
     who.call(tool, arguments).await.content()
+}
+
+/// What a tool answers at another server, which is reached by the same name.
+async fn called_at(
+    (server, origin): (&TestServer, &str),
+    who: &Listener,
+    tool: &str,
+    arguments: Value,
+) -> Value {
+    let request = server.http.post(format!("{origin}/mcp")).bearer_auth(&who.pair().access);
+    let params = json!({"name": tool, "arguments": arguments});
+    let request = speak(request, Era::Modern, "tools/call", params);
+    let host = server.origin.trim_start_matches("http://").to_owned();
+    let reply = request.header("host", host).send().await.unwrap();
+    let body: Value = reply.json().await.unwrap();
+    body["result"]["structuredContent"].clone()
+}
+
+/// Tells the server that a client of the older protocol does not want its call any more.
+async fn cancelled(server: &TestServer, who: &Listener) {
+    let stop = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+    let request = server.http.post(format!("{}/mcp", server.origin)).bearer_auth(&who.pair().access);
+    let request = request.header("accept", "application/json, text/event-stream");
+    request.header("mcp-protocol-version", "2025-11-25").json(&stop).send().await.unwrap();
 }
 
 /// How many changes Spotify was asked for.

@@ -92,7 +92,7 @@ pub(in crate::mcp::tools) async fn apply(
         return applied.stopped(Status::Partial, failure);
     }
     if steps.len() > 1 {
-        session.going.go_on();
+        session.going.go_on(session.longest(steps.len()));
     }
     let mut wanted = rows.clone();
     steps.iter().for_each(|step| step.done_to(&mut wanted));

@@ -7,7 +7,6 @@ use spotify_mcp::spotify::sandbox::{Fault, Injection};
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::support::listener::Era;
 
 const REMOVE: &str = "remove_tracks_from_playlist";
 
@@ -74,11 +73,7 @@ async fn what_has_begun_goes_on_though_the_client_stops_or_leaves() {
             let call = ada.request(Era::Legacy, "tools/call", params);
             let stop = async {
                 sleep(Duration::from_millis(500)).await;
-                let stop = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
-                let request =
-                    server.http.post(format!("{}/mcp", server.origin)).bearer_auth(&ada.pair().access);
-                let request = request.header("accept", "application/json, text/event-stream");
-                request.header("mcp-protocol-version", "2025-11-25").json(&stop).send().await.unwrap();
+                cancelled(&server, &ada).await;
             };
             let (answer, ()) = tokio::join!(call, stop);
             assert!(answer.text.contains("cancelled"), "{answer:?}");

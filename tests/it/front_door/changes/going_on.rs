@@ -132,3 +132,34 @@ async fn what_somebody_else_is_told_stops_no_change_that_has_begun() {
     // Nobody begins anything now, and proving it can wait too.
     assert_eq!(ada.call("get_playlist", json!({"playlist_id": list})).await.error(), "RATE_LIMITED");
 }
+
+#[tokio::test]
+async fn what_spotify_would_write_too_slowly_is_refused_before_anything_is_touched() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let small = filled(&server, "ada", uris(&[1]));
+    let (list, before, after) = with_a_dead_row(&server, 6_100);
+    let apply = planned(&ada, &list).await;
+    // One write of three seconds: 61 of them are more than a change may take.
+    inject(&server, "POST /v1/playlists/*", (0, 1), Fault::Delay { millis: 3_000 });
+    done(&ada, "add_tracks_to_playlist", json!({"playlist_id": small, "track_uris": uris(&[2])})).await;
+    let wrote = writes(&server);
+    let error = ada.call(REMOVE, apply.clone()).await.result()["structuredContent"]["error"].clone();
+    assert_eq!(error["code"], "UPSTREAM_TIMEOUT");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("Nothing was changed: it takes 61 requests one after the other"),
+        "{message}"
+    );
+    assert!(message.contains("Spotify is so slow at the moment"), "{message}");
+    assert_eq!((held(&server, &list) == before, writes(&server)), (true, wrote));
+    assert_eq!(done(&ada, "list_changes", json!({})).await["total"], 1, "the small one alone");
+    // The plan is not used up, and Spotify becomes quicker.
+    done(&ada, "update_playlist", json!({"playlist_id": small, "name": "Quick"})).await;
+    ada.call(REMOVE, apply).await.result();
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    while held(&server, &list) != after {
+        assert!(tokio::time::Instant::now() < until, "{} rows", held(&server, &list).len());
+        sleep(Duration::from_millis(50)).await;
+    }
+}

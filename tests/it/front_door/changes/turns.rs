@@ -8,7 +8,6 @@ use super::*;
 use crate::front_door::api_keys::{refusal, result};
 use crate::front_door::revoking::nodes::beside;
 use crate::support::database::at_both;
-use crate::support::listener::{Era, speak};
 
 const REMOVE: &str = "remove_tracks_from_playlist";
 
@@ -41,15 +40,8 @@ async fn who_comes_by_way_of_another_server_waits_for_the_change_that_is_under_w
         let (mut other, origin) = beside(&server, None).await;
         let ada = server.listener("ada").await;
         let (list, before, _) = under_way(&server, &ada, 400).await;
-        let there = async |tool: &str, arguments: Value| {
-            let request = server.http.post(format!("{origin}/mcp")).bearer_auth(&ada.pair().access);
-            let params = json!({"name": tool, "arguments": arguments});
-            let request = speak(request, Era::Modern, "tools/call", params);
-            let host = server.origin.trim_start_matches("http://").to_owned();
-            let reply = request.header("host", host).send().await.unwrap();
-            let body: Value = reply.json().await.unwrap();
-            body["result"]["structuredContent"].clone()
-        };
+        let there =
+            async |tool: &str, arguments: Value| called_at((&server, &origin), &ada, tool, arguments).await;
         let change = there("list_changes", json!({"limit": 1})).await["changes"][0].clone();
         assert_eq!(change["state"], "begun", "{change}");
         let undo = json!({"change_id": change["change_id"], "dry_run": false});

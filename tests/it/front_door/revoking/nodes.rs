@@ -22,8 +22,26 @@ pub(in crate::front_door) async fn beside(
     server: &TestServer,
     database: Option<&str>,
 ) -> (tokio::process::Child, String) {
-    let port = free_port();
+    started(server, server.command(), database).await
+}
+
+/// The same, whose clock is so far ahead.
+pub(in crate::front_door) async fn ahead(
+    server: &TestServer,
+    seconds: u32,
+) -> (tokio::process::Child, String) {
     let mut command = server.command();
+    command.args(["--while-stdin", "--clock-ahead", &seconds.to_string()]);
+    command.stdin(std::process::Stdio::piped());
+    started(server, command, None).await
+}
+
+async fn started(
+    server: &TestServer,
+    mut command: tokio::process::Command,
+    database: Option<&str>,
+) -> (tokio::process::Child, String) {
+    let port = free_port();
     command.env("SERVER_PORT", port.to_string()).env("PUBLIC_URL", &server.origin);
     command.env("SPOTIFY_MCP__AUDIT__DIR", server.data.join("second-audit").display().to_string());
     if let Some(url) = database {
