@@ -10,8 +10,10 @@ use super::lists::{Joined, beside, counted, matched};
 /// Most names in one step.
 pub const BATCH: usize = 100;
 /// So many times the steps of writing the whole list anew are spent on keeping the other rows untouched: rows that are
-/// written anew lose the date at which they were added.
+/// written anew lose the date at which they were added, for good.
 const PATIENCE: usize = 2;
+/// And so many more steps in any case, because the whole of a short list is one.
+const PATIENCE_AT_LEAST: usize = 20;
 
 /// One request that changes the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,9 +112,15 @@ pub fn removal(rows: &[String], goes: &[bool]) -> Result<Edit, NoWay> {
     let steps = in_portions(rows, &going, &names);
     let careful = Edit { steps, rewritten: back.iter().filter(|back| **back).count() };
     match rewritten {
-        Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => Ok(whole),
+        Ok(whole) if is_too_long(&careful, &whole) => Ok(whole),
         _ => Ok(careful),
     }
+}
+
+/// Whether keeping the other rows untouched takes too many steps.
+fn is_too_long(careful: &Edit, whole: &Edit) -> bool {
+    let steps = whole.steps.len();
+    careful.steps.len() > (PATIENCE * steps).max(steps + PATIENCE_AT_LEAST)
 }
 
 /// The names of the rows that go, each once, in order; `None` where one of them has none.
@@ -216,7 +224,7 @@ pub fn restoration(rows: &[String], target: &[String]) -> Result<Restoration, No
     }
     let whole = rewriting(&reachable.iter().collect::<Vec<_>>());
     let cheaper = |careful: Edit| match &whole {
-        Ok(whole) if careful.steps.len() > PATIENCE * whole.steps.len() => whole.clone(),
+        Ok(whole) if is_too_long(&careful, whole) => whole.clone(),
         _ => careful,
     };
     if let Some(there) = embedded(rows, &reachable) {
@@ -335,6 +343,19 @@ mod tests {
         assert!(edit.steps.iter().all(|step| match step {
             Step::Delete(names) | Step::Insert(_, names) | Step::Replace(names) => names.len() <= BATCH,
         }));
+    }
+
+    #[test]
+    fn a_few_copies_of_a_short_list_leave_the_dates_of_all_others() {
+        let rows: Vec<String> = (0..53).map(|n| format!("spotify:track:{}", n % 50)).collect();
+        let goes: Vec<bool> = (0..53).map(|n| n >= 50).collect();
+        assert_eq!(removal(&rows, &goes).unwrap().rewritten, 3);
+        // Apart from each other, each comes back for itself.
+        let apart: Vec<bool> = (0..53).map(|n| n == 0 || n == 2).collect();
+        let edit = removal(&rows, &apart).unwrap();
+        assert_eq!((edit.steps.len(), edit.rewritten), (3, 2));
+        let back = restoration(&rows[..50], &rows).unwrap().edit;
+        assert_eq!((back.steps.len(), back.rewritten), (1, 3));
     }
 
     #[test]

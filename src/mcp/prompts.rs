@@ -107,7 +107,8 @@ fn clean_playlist(arguments: Option<&JsonObject>) -> Result<String, ErrorData> {
          tracks that are no longer available.\n\
          3. Show me what would go and what Spotify would lose with it (the dates of adding), and wait until I agree.\n\
          4. Apply exactly the plan that I agreed to.\n\
-         5. Tell me what was removed, and that undo_change with the change_id takes it back."
+         5. Tell me what was removed, and that undo_change with the change_id takes it back, but for local files and \
+         tracks that are no longer available."
     ))
 }
 

@@ -48,6 +48,15 @@ impl Row {
         Self { uri: String::new(), name: Box::default(), artists: Box::default(), isrc: None, added_at: None }
     }
 
+    /// The title, and what is told in its place where there is none.
+    pub fn told_name(&self) -> String {
+        match (&*self.name, &*self.uri) {
+            ("", "") => "a track that is no longer available".to_owned(),
+            ("", _) => "(untitled)".to_owned(),
+            (name, _) => name.to_owned(),
+        }
+    }
+
     /// The URI as it may be shown: that of a local file is made of what somebody wrote into it.
     pub fn shown_uri(&self) -> String {
         clean(&self.uri, 200)

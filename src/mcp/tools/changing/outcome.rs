@@ -44,8 +44,17 @@ impl Outcome {
 
     /// The end of a sentence about it.
     pub(in crate::mcp::tools) fn told(&self) -> String {
+        let state = self.state_told();
+        match &self.change_id {
+            Some(id) => format!("{state} To undo it: undo_change with change_id {id}."),
+            None => state,
+        }
+    }
+
+    /// The same without a word about undoing.
+    pub(in crate::mcp::tools) fn state_told(&self) -> String {
         let why = self.failure.as_ref().map(|failure| format!(" {}", failure.told())).unwrap_or_default();
-        let state = match self.status {
+        match self.status {
             Status::Verified => " Seen in place.".to_owned(),
             Status::Accepted => " Spotify confirmed it; it was not read again.".to_owned(),
             Status::Partial => format!(" Only a part of it was done.{why}"),
@@ -54,10 +63,6 @@ impl Outcome {
                     " It is not certain whether it was done.{why} Look at the playlist before doing anything else."
                 )
             }
-        };
-        match &self.change_id {
-            Some(id) => format!("{state} To undo it: undo_change with change_id {id}."),
-            None => state,
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::super::super::upstream::Session;
 use super::super::add_tracks::Status;
 use super::super::amount::amount;
-use super::super::items::numbered;
+use super::super::items::by_position;
 use super::super::{Answer, Context, ToolError, agreeing};
 use super::contents::{Contents, requests};
 use super::journal::{About, Noted};
@@ -53,6 +53,8 @@ pub(in crate::mcp::tools) struct Removal {
     rows: Vec<GoingRow>,
     /// How many rows that stay will count as added now.
     loses_added_at: usize,
+    /// How many of those that go undo_change cannot bring back: local files, and what is no longer available.
+    gone_for_good: usize,
     /// To apply this plan, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan_id: Option<String>,
@@ -169,10 +171,11 @@ impl Removal {
     fn of(wanted: &Wanted<'_>, contents: &Contents, goes: &[bool], edit: &Edit) -> Self {
         let going = || contents.rows.iter().zip(goes).enumerate().filter(|(_, (_, goes))| **goes);
         let removes = going().count();
+        let gone_for_good = going().filter(|(_, (row, _))| !edits::is_writable(&row.uri)).count();
         let named = going().take(NAMED).map(|(position, (row, _))| GoingRow {
             position,
             uri: row.shown_uri(),
-            name: row.name.to_string(),
+            name: row.told_name(),
             artists: row.artists.to_string(),
         });
         Self {
@@ -184,6 +187,7 @@ impl Removal {
             rows_after: contents.rows.len() - removes,
             rows: named.collect(),
             loses_added_at: edit.rewritten,
+            gone_for_good,
             plan_id: None,
             expires_in_seconds: None,
             requests: None,
@@ -191,16 +195,29 @@ impl Removal {
         }
     }
 
+    /// What nobody can put back, in a sentence.
+    fn for_good(&self) -> String {
+        let who = match (self.gone_for_good, self.removes) {
+            (0, _) => return String::new(),
+            (some, all) if some == all && all > 1 => format!("All {some}"),
+            (some, all) if some == all => "It".to_owned(),
+            (some, _) => format!("{some} of them"),
+        };
+        format!(" {who} cannot be brought back by undo_change (local files, or no longer available).")
+    }
+
     /// What the person is asked before it is done.
     fn question(&self, account: &str) -> String {
-        let named: Vec<_> = self.rows.iter().take(ASKED).map(|row| agreeing::quoted(&row.name)).collect();
+        let one = |row: &GoingRow| format!("{} (position {})", agreeing::quoted(&row.name), row.position);
+        let named: Vec<_> = self.rows.iter().take(ASKED).map(one).collect();
         let more = if self.removes > named.len() { ", ..." } else { "" };
         let dates = match self.loses_added_at {
             0 => String::new(),
             some => format!(" {} will count as added now.", stay(some, "track")),
         };
+        let for_good = self.for_good();
         format!(
-            "Remove {} of {} from the playlist {} of the Spotify account {account}: {}{more}?{dates}",
+            "Remove {} of {} from the playlist {} of the Spotify account {account}: {}{more}?{for_good}{dates}",
             self.removes,
             amount(self.rows_before, "track"),
             agreeing::quoted(&self.playlist),
@@ -209,14 +226,33 @@ impl Removal {
     }
 
     fn done_told(&self, status: Status, outcome: &Outcome, missing: usize) -> String {
-        let what = if status == Status::Partial { "Began to remove" } else { "Removed" };
+        let what = match status {
+            Status::Partial => "Began to remove",
+            Status::Ambiguous => "Asked Spotify to remove",
+            Status::Verified | Status::Accepted => "Removed",
+        };
         let (rows, missing) = (amount(self.removes, "row"), half_written(missing));
-        format!("{what} {rows} from \"{}\".{}{missing}", self.playlist, outcome.told())
+        let dates = match (self.loses_added_at, status) {
+            (0, _) | (_, Status::Partial | Status::Ambiguous) => String::new(),
+            (some, _) => format!(
+                " {} now.",
+                if some == 1 {
+                    "1 row that stays counts as added".to_owned()
+                } else {
+                    format!("{some} rows that stay count as added")
+                }
+            ),
+        };
+        let told = if self.gone_for_good == self.removes { outcome.state_told() } else { outcome.told() };
+        format!("{what} {rows} from \"{}\".{told}{}{dates}{missing}", self.playlist, self.for_good())
     }
 
     fn plan_told(&self) -> String {
-        let list =
-            numbered(self.rows.iter().map(|row| format!("{} - {} [{}]", row.name, row.artists, row.uri)), 0);
+        let line = |row: &GoingRow| match row.uri.is_empty() {
+            true => row.name.clone(),
+            false => format!("{} - {} [{}]", row.name, row.artists, row.uri),
+        };
+        let list = by_position(self.rows.iter().map(|row| (row.position as u64, line(row))));
         let more = match self.removes - self.rows.len() {
             0 => String::new(),
             more => format!("\n... and {more} more"),
@@ -235,8 +271,10 @@ impl Removal {
             ),
             None => String::new(),
         };
+        let for_good = self.for_good();
         format!(
-            "Plan, nothing changed yet: {} of {} of \"{}\" would go.{dates} At most {} to Spotify.{apply}{list}{more}",
+            "Plan, nothing changed yet: {} of {} of \"{}\" would go.{for_good}{dates} At most {} to Spotify.{apply} By position, counted \
+             from 0:{list}{more}",
             self.removes,
             amount(self.rows_before, "row"),
             self.playlist,

@@ -61,6 +61,9 @@ pub(in crate::mcp) struct TrackPage {
     tracks: Vec<RowItem>,
     /// How many rows of this page have no track that Spotify still knows.
     unavailable: u32,
+    /// Of a playlist: the positions of those rows, which remove_tracks_from_playlist takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unavailable_positions: Vec<u32>,
     /// How many rows the whole list has.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
@@ -84,20 +87,38 @@ impl TrackPage {
     pub(in crate::mcp) fn from(page: &Page<Entry>) -> Self {
         let mut listed = Self::in_place(page);
         listed.tracks.iter_mut().for_each(|row| row.position = None);
+        listed.unavailable_positions.clear();
         listed
     }
 
     /// Of a playlist, whose rows are named by their positions.
     pub(in crate::mcp) fn in_place(page: &Page<Entry>) -> Self {
         let mut tracks = Vec::with_capacity(page.items.len());
-        let mut unavailable = 0;
+        let mut unavailable_positions = Vec::new();
         for (position, entry) in (page.offset..).zip(&page.items) {
             match TrackItem::of_entry(entry) {
                 Some(track) => tracks.push(RowItem { position: Some(position), track }),
-                None => unavailable += 1,
+                None => unavailable_positions.push(position),
             }
         }
-        Self { tracks, unavailable, total: page.total, offset: page.offset, next_offset: page.next_offset }
+        Self {
+            tracks,
+            unavailable: u32::try_from(unavailable_positions.len()).unwrap_or(u32::MAX),
+            unavailable_positions,
+            total: page.total,
+            offset: page.offset,
+            next_offset: page.next_offset,
+        }
+    }
+
+    /// Where the rows of a playlist are that have no track.
+    fn at_positions(&self) -> String {
+        let all: Vec<_> = self.unavailable_positions.iter().map(ToString::to_string).collect();
+        match &*all {
+            [] => String::new(),
+            [one] => format!(" (position {one})"),
+            many => format!(" (positions {})", many.join(", ")),
+        }
     }
 
     /// `what`: one of them; `of`: of what they are.
@@ -107,7 +128,10 @@ impl TrackPage {
         }
         let gone = match self.unavailable {
             0 => String::new(),
-            gone => format!("\n{gone} more {} no longer available.", if gone == 1 { "is" } else { "are" }),
+            gone => {
+                let are = if gone == 1 { "is" } else { "are" };
+                format!("\n{gone} more {are} no longer available{}.", self.at_positions())
+            }
         };
         let more = self.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
         let (list, counted) = match self.tracks.iter().any(|row| row.position.is_some()) {

@@ -70,6 +70,49 @@ async fn local_files_and_rows_that_are_gone_keep_their_places_and_are_never_lost
 }
 
 #[tokio::test]
+async fn what_nobody_can_bring_back_is_said_before_it_goes_and_no_undoing_is_promised() {
+    let text = |answer: &Answer| answer.result()["content"][0]["text"].as_str().unwrap().to_owned();
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let local = "spotify:local:Me:Tape:Song:200".to_owned();
+    let list = filled(&server, "ada", vec![uri(1), local, uri(2), String::new()]);
+    let page = ada.call("get_playlist_tracks", json!({"playlist_id": list})).await;
+    assert_eq!(page.content()["unavailable_positions"], json!([3]));
+    assert!(text(&page).contains("1 more is no longer available (position 3)."), "{}", text(&page));
+
+    let tool = "remove_tracks_from_playlist";
+    let both = json!({"playlist_id": list, "positions": [0, 1]});
+    let plan = ada.call(tool, both.clone()).await;
+    assert_eq!(plan.content()["gone_for_good"], 1);
+    let one = "1 of them cannot be brought back by undo_change (local files, or no longer available).";
+    assert!(text(&plan).contains(one), "{}", text(&plan));
+    let gone = ada.call(tool, applying(&both, &plan.content())).await;
+    assert!(text(&gone).contains(one) && text(&gone).contains("To undo it"), "{}", text(&gone));
+    assert_eq!(held(&server, &list), [uri(2), String::new()]);
+
+    // A row that names nothing has a name in the plan; it goes where all others can be written.
+    let last = json!({"playlist_id": list, "positions": [1]});
+    let plan = ada.call(tool, last.clone()).await;
+    assert!(text(&plan).contains("1. a track that is no longer available"), "{}", text(&plan));
+    let gone = ada.call(tool, applying(&last, &plan.content())).await;
+    assert!(text(&gone).contains("It cannot be brought back by undo_change"), "{}", text(&gone));
+    assert!(text(&gone).contains("1 row that stays counts as added now."), "{}", text(&gone));
+    assert!(!text(&gone).contains("To undo it"), "{}", text(&gone));
+    assert_eq!(held(&server, &list), [uri(2)]);
+}
+
+#[tokio::test]
+async fn cleaning_a_short_list_leaves_the_dates_of_what_is_not_doubled() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let doubled = [3, 20, 41];
+    let list = filled(&server, "ada", (0..50).chain(doubled).map(uri).collect());
+    let output = planned_and_done(&ada, "deduplicate_playlist", &json!({"playlist_id": list})).await;
+    assert_eq!((&output["status"], &output["loses_added_at"]), (&json!("verified"), &json!(3)), "{output}");
+    assert_eq!(held(&server, &list), (0..50).map(uri).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn duplicates_go_by_uri_recording_or_title_and_one_stays() {
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;
