@@ -252,6 +252,7 @@ fn link(alias: &str, name: &str, primary: bool, state: LinkState) -> LinkRow {
         opens: primary,
         then_opens: primary.then(|| "Ada at work".into()),
         own_app,
+        missing: if alias == "family" { vec!["playlist-read-private"] } else { vec![] },
         state,
     }
 }

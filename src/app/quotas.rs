@@ -1,4 +1,5 @@
-//! Keeps what is known of Spotify's quotas in the database: what ran out before anybody is told so, calls each minute.
+//! Keeps what is known of Spotify's quotas in the database: what ran out and which app has to wait before anybody is told
+//! so, calls each minute.
 //! Other servers' knowledge comes the same way.
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ambient::{Clock, Timestamp};
 use crate::failure::Failure;
 use crate::spotify::quota::{BELIEVED, Bucket, HourOfCalls, Lesson, QuotaGate, QuotaState};
-use crate::store::{QuotaCallsRow, QuotaRow, Store};
+use crate::store::{EVERYTHING, QuotaCallsRow, QuotaRow, Store};
 use crate::vault::Vault;
 
 /// How often it is read what other servers know.
@@ -45,22 +46,29 @@ impl Quotas {
         Ok(quotas)
     }
 
-    /// Stores what ran out, before anybody is told of it.
+    /// Stores what ran out and which app was told to wait, before anybody is told of it.
     pub async fn keep(&self) {
-        let changed = self.gate.take_changed();
-        if changed.is_empty() {
+        let (changed, resting) = (self.gate.take_changed(), self.gate.rest().take_changed());
+        if changed.is_empty() && resting.is_empty() {
             return;
         }
-        let rows: Vec<_> = changed.iter().map(row).collect();
+        let rows: Vec<_> = changed.iter().map(row).chain(resting.iter().map(resting_row)).collect();
         if let Err(failure) = self.store.note_quotas(&rows).await {
             tracing::error!(cause = failure.chain(), "it is not stored that a quota ran out");
             self.gate.keep_changed(&changed);
+            self.gate.rest().keep_changed(&resting);
         }
     }
 
     async fn look(&self) -> Result<(), Failure> {
-        let states: Vec<_> = self.store.quotas().await?.iter().filter_map(state).collect();
+        let (stored, now) = (self.store.quotas().await?, self.clock.now());
+        let (resting, closed): (Vec<_>, Vec<_>) = stored.iter().partition(|row| row.bucket == EVERYTHING);
+        let states: Vec<_> = closed.into_iter().filter_map(state).collect();
         self.gate.recall(&states);
+        for row in resting {
+            let until = row.closed_until.filter(|until| *until != 0).map(Timestamp::from_secs);
+            self.gate.rest().recall(&row.pool, until, now);
+        }
         Ok(())
     }
 
@@ -142,6 +150,17 @@ impl Quotas {
         self.look().await?;
         self.count_together().await?;
         self.know_people(vault).await
+    }
+}
+
+/// Of an app that waits: to the second in which it may be asked again.
+fn resting_row((app, until): &(Arc<str>, Timestamp)) -> QuotaRow {
+    QuotaRow {
+        pool: app.to_string(),
+        bucket: EVERYTHING.to_owned(),
+        closed_until: Some(until.plus(Duration::from_millis(999)).secs()),
+        learned_size: None,
+        learned_at: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct AppStanding {
     pub quota: Option<QuotaMode>,
     /// How many places are taken, of how many.
     pub seats: Option<(u64, u64)>,
+    /// Until when Spotify wants no call with it at all, from nobody.
+    pub rests_until: Option<Timestamp>,
     /// The kinds of calls that Spotify answers no more of, and until when.
     pub closed: Vec<(Bucket, Timestamp)>,
     /// How the person stands with the daily quotas that they share with others; empty where there are none.
@@ -52,6 +54,7 @@ impl App {
                 quota: operators.as_ref().map(|app| app.quota),
                 name: operators.map(|app| app.name),
                 own: own.cloned(),
+                rests_until: self.quotas.gate.rest().left(link.app.as_str(), now).map(|wait| now.plus(wait)),
                 seats: seats.map(|seats| (taken, seats.unsigned_abs())),
                 used: used.unwrap_or_default(),
                 closed: closed.into_iter().flatten().map(|(bucket, wait)| (bucket, now.plus(wait))).collect(),

@@ -13,7 +13,7 @@ use crate::ambient::Timestamp;
 use crate::domain::event::{Event, EventCode, clean};
 use crate::domain::own_app::shortened;
 use crate::failure::Failure;
-use crate::store::AppInUse;
+use crate::store::{AppInUse, EVERYTHING, QuotaRow};
 use crate::vault::OPERATOR;
 
 /// Prints all of them.
@@ -50,22 +50,20 @@ pub(super) async fn reopen(desk: &Desk, named: &str, dry_run: bool) -> Result<()
             "'spotify-mcp usage --apps' lists them; name one by its client id",
         ));
     };
-    let Some(pool) = (if row.is_own() { Some(row.id.as_str()) } else { developer(desk, row) }) else {
-        return Err(Refused::usage(
-            "APP_UNKNOWN",
-            "an app with extended quota has no daily quota that could run out",
-            "'spotify-mcp usage --apps' shows what has run out",
-        ));
-    };
+    // The app may have to wait by itself, and its developer's quotas may have run out.
+    let developer = if row.is_own() { None } else { developer(desk, row) };
     let now = desk.clock.now();
-    let opened = if dry_run {
-        let closed = desk.store.quotas().await.map_err(failed)?.into_iter();
-        let closed = closed.filter(|quota| quota.pool == pool && quota.closed_until > Some(now.secs()));
-        closed.map(|quota| quota.bucket).collect()
-    } else {
-        let event = desk.stamp(Event::new(EventCode::QuotaReopened).subject(pool));
-        desk.store.reopen_quotas(pool, now, &[event]).await.map_err(failed)?
-    };
+    let mut opened = Vec::new();
+    for pool in developer.into_iter().chain([row.id.as_str()]) {
+        if dry_run {
+            let closed = desk.store.quotas().await.map_err(failed)?.into_iter();
+            let closed = closed.filter(|quota| quota.pool == pool && quota.closed_until > Some(now.secs()));
+            opened.extend(closed.map(|quota| quota.bucket));
+        } else {
+            let event = desk.stamp(Event::new(EventCode::QuotaReopened).subject(pool));
+            opened.extend(desk.store.reopen_quotas(pool, now, &[event]).await.map_err(failed)?);
+        }
+    }
     let text = match (opened.is_empty(), dry_run) {
         (true, _) => "Nothing has run out there: nothing was changed.\n".to_owned(),
         (false, true) => format!("Spotify would be asked again for: {}.\n", opened.join(", ")),
@@ -73,7 +71,7 @@ pub(super) async fn reopen(desk: &Desk, named: &str, dry_run: bool) -> Result<()
             format!("Every server asks Spotify again within ten seconds for: {}.\n", opened.join(", "))
         }
     };
-    desk.output.result(&text, &json!({"developer": pool, "reopened": opened, "dry_run": dry_run}));
+    desk.output.result(&text, &json!({"developer": developer.or(Some(&row.id).filter(|_| row.is_own()).map(String::as_str)), "reopened": opened, "dry_run": dry_run}));
     Ok(())
 }
 
@@ -82,7 +80,11 @@ async fn all(desk: &Desk) -> Result<Vec<Value>, Failure> {
     let now = desk.clock.now();
     let one = |row: &AppInUse| {
         let pool = if row.is_own() { Some(row.id.as_str()) } else { developer(desk, row) };
-        let closed = quotas.iter().filter(|quota| Some(quota.pool.as_str()) == pool);
+        let is_its = |quota: &&QuotaRow| match quota.bucket == EVERYTHING {
+            true => quota.pool == row.id,
+            false => Some(quota.pool.as_str()) == pool,
+        };
+        let closed = quotas.iter().filter(is_its);
         let closed = closed.filter_map(|quota| {
             let until = quota.closed_until.filter(|until| *until > now.secs())?;
             Some(json!({"calls": quota.bucket, "opens_at": Timestamp::from_secs(until).rfc3339()}))

@@ -20,8 +20,8 @@ use crate::store::{Usage, UsageFilter, UsageKey};
 Counts calls of tools and how many of them failed, by UTC day; a server writes its counts down every few seconds. A \
 person who is deleted takes their counts with them. Names are what Spotify says.
 
-With --apps, the Spotify apps instead: how many accounts are linked through each, of how many places, and which daily \
-quotas of Spotify's have run out until when. Where Spotify named a time that cannot be right, --reopen has it asked \
+With --apps, the Spotify apps instead: how many accounts are linked through each, of how many places, which daily \
+quotas of Spotify's have run out until when, and which app Spotify told to wait ('everything'). Where Spotify named a time that cannot be right, --reopen has it asked \
 again at once, for all apps of that developer account, on every server within seconds; where it was right, Spotify says \
 so again.
 

@@ -21,6 +21,7 @@ pub mod lists;
 pub mod mcp_session;
 mod neighbourhood;
 pub mod own_app;
+pub mod permission;
 pub mod pkce;
 pub mod placement;
 pub mod probing;

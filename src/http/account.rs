@@ -271,6 +271,7 @@ fn link_row(app: &App, link: Link, next: Option<&Untrusted>) -> LinkRow {
         primary: link.primary,
         opens: link.opens,
         then_opens: next.filter(|_| link.opens).cloned(),
+        missing: app.config.server.offer.missing(&link.scope),
         own_app: link.own_app.as_deref().map(Untrusted::new),
         state: match link.reconnect {
             _ if !is_in_use => LinkState::AppGone,

@@ -103,7 +103,12 @@ fn refusal(refused: &CallRefused, id: Option<&Value>) -> Response {
         CallRefused::Rate { .. } | CallRefused::Concurrency { .. } => StatusCode::TOO_MANY_REQUESTS,
     };
     let data = json!({"code": "RATE_LIMITED", "retry_after_seconds": wait(refused)});
-    let error = json!({"code": status.as_u16(), "message": said(refused), "data": data});
+    // A model may see the message alone.
+    let message = match refused {
+        CallRefused::Rate { .. } => format!("{} Try again in {} s.", said(refused), wait(refused)),
+        CallRefused::Concurrency { .. } | CallRefused::Overload { .. } => said(refused).to_owned(),
+    };
+    let error = json!({"code": status.as_u16(), "message": message, "data": data});
     let mut body = json!({"jsonrpc": "2.0", "error": error});
     if let Some(id) = id {
         body["id"] = id.clone();

@@ -116,10 +116,29 @@ pub(super) async fn run(
         )),
         (asked, Takes::Several(rows)) => {
             let links = chosen(context, asked).await?;
+            if links.len() > 1 && goes_on(&arguments) {
+                return Err(ToolError::invalid(
+                    "The argument 'account' is not valid: where a list goes on differs from account to account, so that with \
+                     several of them rows would be skipped. Go on with one account at a time, and its own place out of \
+                     by_account.",
+                ));
+            }
             let answers = join_all(links.iter().map(|link| one(context, tool, arguments.clone(), link)));
             combined(links.iter().map(name).zip(answers.await).collect(), rows)
         }
     }
+}
+
+/// Whether a place is named from which a list goes on: each account has its own. Times are the same for all.
+fn goes_on(arguments: &Arguments) -> bool {
+    let is_first = |place: &Value| place.is_null() || place.as_f64() == Some(0.0);
+    let offset = arguments.get("offset").is_some_and(|offset| !is_first(offset));
+    offset || arguments.get("after").is_some_and(Value::is_string)
+}
+
+/// Whether an answer has more than it tells.
+fn has_more(part: &Map<String, Value>) -> bool {
+    part.keys().any(|field| field.starts_with("next_"))
 }
 
 fn asked(arguments: &Arguments) -> Result<Asked, ToolError> {
@@ -213,6 +232,9 @@ fn combined(parts: Vec<Part>, rows: &[String]) -> Result<Answer, ToolError> {
         let between = if text.is_empty() { "" } else { "\n\n" };
         text.push_str(&format!("{between}Account {account}: {told}"));
     }
+    if each.iter().any(|part| part.as_object().is_some_and(has_more)) {
+        text.push_str("\n\nTo go on, name one account alone, with its own place.");
+    }
     if is_foreign {
         text.push_str(FOOTER);
     }
@@ -278,7 +300,8 @@ fn widen(input: &mut Map<String, Value>) {
     };
     let mut name = std::mem::take(account);
     let said = name.remove("description").unwrap_or_else(|| json!(""));
-    let said = format!("{} Also a list of several, or \"all\".", said.as_str().unwrap_or_default());
+    let said =
+        format!("{} Also a list of several, or \"all\", for first pages.", said.as_str().unwrap_or_default());
     let list = json!({"type": "array", "items": name, "minItems": 1, "maxItems": MOST_ACCOUNTS});
     account.insert("anyOf".to_owned(), json!([name, list]));
     account.insert("description".to_owned(), json!(said.trim_start()));
@@ -323,7 +346,8 @@ mod tests {
             "by_account": [{"account": "main", "total": 7, "next_offset": 1}, {"account": "work", "total": 1}],
         });
         assert_eq!(whole.structured, expected);
-        assert_eq!(whole.text, format!("Account main: Some.\n\nAccount work: Some.{FOOTER}"));
+        let text = "Account main: Some.\n\nAccount work: Some.\n\nTo go on, name one account alone, with its own place.";
+        assert_eq!(whole.text, format!("{text}{FOOTER}"));
         assert_eq!(whole.code, None);
     }
 
@@ -349,6 +373,16 @@ mod tests {
             told.starts_with("Account main: Spotify did")
                 && told.ends_with("Account work: Gone. (NOT_FOUND)")
         );
+    }
+
+    #[test]
+    fn a_place_of_one_account_goes_on_and_a_first_page_or_a_time_does_not() {
+        let read = |name: &str, value: Value| goes_on(&Map::from_iter([(name.to_owned(), value)]));
+        assert!(read("offset", json!(1)) && read("offset", json!("20")) && read("after", json!("0abc")));
+        assert!(
+            !read("offset", json!(0)) && !read("offset", json!(null)) && !read("after", json!(1_795_000))
+        );
+        assert!(!goes_on(&Map::new()));
     }
 
     #[test]

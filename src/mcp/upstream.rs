@@ -14,7 +14,6 @@ use super::tools::{About, ToolError};
 use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
-use crate::policy::Offer;
 use crate::spotify::{AccessToken, Api, ApiError, QuotaMode};
 use crate::store::{Link, Store};
 use crate::vault::changes::Changes;
@@ -44,7 +43,7 @@ pub trait Upstream: Send + Sync + 'static {
         None
     }
 
-    /// Keeps that a quota of Spotify's ran out, before anybody is told so.
+    /// Keeps that a quota of Spotify's ran out or that it told an app to wait, before anybody is told so.
     fn keep_quota(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
@@ -92,14 +91,12 @@ pub(crate) struct Session<'a> {
     pub(crate) longest_call: Duration,
     /// Where a person connects an account again.
     pub(crate) reconnect_url: &'a str,
-    /// Which tools there are.
-    pub(crate) offer: &'a Offer,
     /// How far the tool call goes.
     pub(crate) going: &'a Going,
     /// How long the slowest call of the Web API took so far, in milliseconds.
     pub(crate) slowest: AtomicU64,
-    /// The account, once something has gone wrong with it.
-    pub(crate) about: OnceLock<Link>,
+    /// The account, once it was looked at.
+    pub(crate) known: OnceLock<Link>,
 }
 
 impl Session<'_> {
@@ -120,8 +117,12 @@ impl Session<'_> {
 
     /// What an error of [`Self::attempt`] means to the caller.
     pub(crate) fn told(&self, error: CallError) -> ToolError {
-        let Self { reconnect_url, offer, .. } = *self;
-        ToolError::upstream(error, About { reconnect_url, offer, link: self.about.get() })
+        ToolError::upstream(error, self.about())
+    }
+
+    /// The account, as errors and remarks speak of it.
+    pub(crate) fn about(&self) -> About<'_> {
+        About { reconnect_url: self.reconnect_url, link: self.known.get() }
     }
 
     /// The same with the error as it came, for those who decide by it; [`Self::told`] says it. In the middle of a change
@@ -172,11 +173,14 @@ impl Session<'_> {
         let called = self.upstream.call(&self.link, work).await;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.slowest.fetch_max(took, Ordering::Relaxed);
-        if matches!(called, Err(CallError::Api(ApiError::QuotaExceeded { .. }))) {
+        if matches!(
+            called,
+            Err(CallError::Api(ApiError::QuotaExceeded { .. } | ApiError::RateLimited { .. }))
+        ) {
             self.upstream.keep_quota().await;
         }
         if called.as_ref().is_err_and(is_of_the_account) {
-            self.look_at_the_account().await;
+            self.account().await;
         }
         called?;
         answer
@@ -185,12 +189,13 @@ impl Session<'_> {
             .ok_or_else(|| CallError::Failure(Failure::new("the work of a call was not done")))
     }
 
-    /// Without it, the error says what is true of every account.
-    async fn look_at_the_account(&self) {
-        let Ok(links) = self.upstream.links(self.user).await else { return };
-        if let Some(link) = links.into_iter().find(|link| link.id == self.link) {
-            let _known = self.about.set(link);
+    /// The account itself; without it, an error says what is true of every account.
+    pub(crate) async fn account(&self) -> Option<&Link> {
+        if self.known.get().is_none() {
+            let links = self.upstream.links(self.user).await.ok()?;
+            let _known = self.known.set(links.into_iter().find(|link| link.id == self.link)?);
         }
+        self.known.get()
     }
 
     /// How much of the tool call's time is left, in which its answer is waited for.
@@ -248,10 +253,11 @@ const fn is_of_the_account(error: &CallError) -> bool {
         CallError::ReconnectRequired(_)
             | CallError::Api(
                 ApiError::Unauthorized
-                    | ApiError::ScopeMissing
+                    | ApiError::ScopeMissing(_)
                     | ApiError::NotAllowlisted
                     | ApiError::OwnerNotPremium
                     | ApiError::QuotaExceeded { .. }
+                    | ApiError::RateLimited { .. }
             )
     )
 }

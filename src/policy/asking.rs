@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::tools::{Offer, ToolPolicies, Toolset};
+use crate::domain::permission::missing;
 use crate::domain::{Scope, ScopeSet};
 
 /// The policies that come with the program; a file that cannot be read offers nothing.
@@ -27,6 +28,19 @@ impl Offer {
     /// All permissions that are asked of Spotify. Linked accounts serve all of a person's clients: it is the same for each.
     pub fn permissions(&self) -> Vec<&'static str> {
         Scope::ALL.into_iter().flat_map(|scope| self.permissions_of(scope)).collect()
+    }
+
+    /// The permissions of Spotify's behind scopes of ours that the offered tools cannot do without.
+    pub fn required(&self, scopes: impl IntoIterator<Item = Scope>) -> Vec<&'static str> {
+        let of = |scope: Scope| {
+            self.permissions_of(scope).filter(move |permission| scope.spotify().contains(permission))
+        };
+        scopes.into_iter().flat_map(of).collect()
+    }
+
+    /// Those of all of them that Spotify did not grant; it granted these, with spaces between.
+    pub fn missing(&self, granted: &str) -> Vec<&'static str> {
+        missing(self.required(Scope::ALL), granted)
     }
 
     fn needs_permission(&self, scope: Scope, permission: &str) -> bool {
@@ -68,6 +82,13 @@ mod tests {
         let all: Vec<_> = Scope::ALL.into_iter().flat_map(Scope::asked).collect();
         assert_eq!(Offer::default().permissions(), all);
         assert_eq!(Offer::default().scopes(), ScopeSet::ALL);
+    }
+
+    #[test]
+    fn only_what_offered_tools_cannot_do_without_is_missing() {
+        let history = offer(false, &[Toolset::History]);
+        assert_eq!(history.missing("user-top-read streaming"), ["user-read-recently-played"]);
+        assert_eq!(offer(true, &[Toolset::Catalog]).missing(""), [""; 0], "a position is only wished for");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::egress::Limits;
 impl Api {
     /// Nobody is sent to Spotify with an app that it told to wait.
     pub(super) fn keep_rest(&self, token: &AccessToken) -> Result<(), ApiError> {
-        let left = token.holder().and_then(|holder| self.rest.left(&holder.app, self.clock.now()));
+        let left = token.holder().and_then(|holder| self.quotas.rest().left(&holder.app, self.clock.now()));
         left.map_or(Ok(()), |wait| Err(ApiError::RateLimited { retry_after: Some(wait) }))
     }
 
@@ -46,7 +46,7 @@ impl Api {
     /// is over in time.
     pub(super) async fn wait_at_most(&self, token: &AccessToken, until: Instant) {
         let Some(holder) = token.holder() else { return };
-        while let Some(wait) = self.rest.left(&holder.app, self.clock.now())
+        while let Some(wait) = self.quotas.rest().left(&holder.app, self.clock.now())
             && Instant::now() + wait < until
         {
             tokio::time::sleep(wait).await;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -19,10 +20,9 @@ use super::measured::{self, Service};
 use super::memory::Memory;
 use super::older::Learned;
 use super::quota::{Bucket, Pace, QuotaGate, QuotaMode};
-use super::rest::Rest;
 use super::token::Pressing;
 use super::turns::Turns;
-use super::{AccessToken, BaseUrl, reply};
+use super::{AccessToken, BaseUrl, permissions, reply};
 use crate::ambient::Clock;
 use crate::domain::change::Moment;
 use crate::egress::{Bytes, EgressError, Gate, Limits};
@@ -51,8 +51,6 @@ pub struct Api {
     pub(super) quotas: QuotaGate,
     pub(super) memory: Option<Arc<Memory>>,
     pub(super) pace: Option<Arc<Pace>>,
-    /// Apps that Spotify told to wait.
-    pub(super) rest: Arc<Rest>,
     turns: Arc<Turns>,
     /// How long writes took lately, the slowest of them, in milliseconds.
     slow_write: Arc<AtomicU64>,
@@ -99,7 +97,6 @@ impl Api {
             quotas: QuotaGate::default(),
             memory: None,
             pace: None,
-            rest: Arc::default(),
             turns: Arc::default(),
             slow_write: Arc::new(AtomicU64::new(USUAL_WRITE)),
             spotify_clock: Arc::default(),
@@ -276,11 +273,14 @@ impl Api {
             return Ok(answer);
         }
         let now = self.clock.now();
-        let refusal = reply::refusal(answer.status(), answer.headers(), answer.body(), now, write);
+        let mut refusal = reply::refusal(answer.status(), answer.headers(), answer.body(), now, write);
+        if let ApiError::ScopeMissing(needed) = &mut refusal {
+            *needed = permissions::needed(&call.method, call.target(&self.base), &call.body);
+        }
         if let (ApiError::RateLimited { retry_after: Some(wait) }, Some(holder)) = (&refusal, token.holder())
             && *wait > SHORT_WAIT
         {
-            self.rest.told(&holder.app, *wait, now);
+            self.quotas.rest().told(&holder.app, *wait, now);
         }
         if let (ApiError::QuotaExceeded { retry_after }, Some(charge)) = (&refusal, token.charge()) {
             self.quotas.ran_out(charge, call.bucket, *retry_after, now);
@@ -306,6 +306,13 @@ impl Target {
         let is_of_the_player = path.starts_with("/me/player");
         let address = Uri::try_from(text).map_err(|_| unusable())?;
         Ok(Self { method: call.method, address, body: call.body, bucket, is_of_the_player })
+    }
+
+    /// The path below the base address, with the query.
+    fn target(&self, base: &BaseUrl) -> &str {
+        let prefix = base.as_str().parse::<Uri>().map(|base| base.path().trim_end_matches('/').len());
+        let whole = self.address.path_and_query().map_or("", PathAndQuery::as_str);
+        whole.get(prefix.unwrap_or_default()..).unwrap_or_default()
     }
 }
 

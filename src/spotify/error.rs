@@ -16,9 +16,9 @@ pub enum ApiError {
     /// 403: the person is not on the app's list in Spotify's dashboard.
     #[error("this Spotify account is not on the list of people who may use this Spotify app")]
     NotAllowlisted,
-    /// 403: the grant lacks a scope.
+    /// 403: the grant lacks a scope, one of these as far as is known.
     #[error("Spotify did not grant the permission that this needs")]
-    ScopeMissing,
+    ScopeMissing(Vec<&'static str>),
     /// 403: the person's account is not Premium.
     #[error("Spotify allows this only to Premium accounts")]
     PremiumRequired,
@@ -104,7 +104,7 @@ impl ApiError {
         match self {
             Self::Unauthorized => "RECONNECT_REQUIRED",
             Self::NotAllowlisted => "NOT_ALLOWLISTED",
-            Self::ScopeMissing => "SCOPE_MISSING",
+            Self::ScopeMissing(_) => "SCOPE_MISSING",
             Self::PremiumRequired => "PREMIUM_REQUIRED",
             Self::Restricted => "RESTRICTED",
             Self::NoActiveDevice => "NO_ACTIVE_DEVICE",
@@ -147,7 +147,7 @@ impl ApiError {
                 "Ask the operator to add your Spotify account under Settings, Users Management, in Spotify's \
                  developer dashboard; it takes some minutes to act. Or connect with a Spotify client id of your own."
             }
-            Self::ScopeMissing => "Connect the Spotify account again and approve the permission.",
+            Self::ScopeMissing(_) => "Connect the Spotify account again and approve the permission.",
             Self::PremiumRequired => "This works only with a Spotify Premium account.",
             Self::OwnerNotPremium => {
                 "Tell the operator to renew the Premium subscription of the app's owner."

@@ -74,6 +74,8 @@ pub(crate) fn refusal(
     let retry_after = retry_after(headers, now);
     match status.as_u16() {
         400 => ApiError::InvalidArgument(or(said.message, "Spotify gave no reason")),
+        // The player has said so of a token that it knows.
+        401 if said.says(&["permissions missing"]) => ApiError::ScopeMissing(Vec::new()),
         401 => ApiError::Unauthorized,
         403 => forbidden(&said),
         404 if said.reason == "NO_ACTIVE_DEVICE" || said.says(&["no active device", "device not found"]) => {
@@ -106,7 +108,7 @@ fn forbidden(said: &Refused) -> ApiError {
     ]) {
         ApiError::NotAllowlisted
     } else if said.says(&["scope"]) {
-        ApiError::ScopeMissing
+        ApiError::ScopeMissing(Vec::new())
     } else if said.says(&["premium"]) {
         // The player says "Player command failed: Premium required"; anything else speaks of the app's owner.
         if said.says(&["owner", "subscription"]) {
@@ -200,7 +202,12 @@ mod tests {
             ),
             (403, "User not approved for app", ApiError::NotAllowlisted),
             (403, r#"{"error":{"status":403,"message":"Forbidden"}}"#, ApiError::Forbidden),
-            (403, r#"{"error":{"message":"Insufficient client scope"}}"#, ApiError::ScopeMissing),
+            (403, r#"{"error":{"message":"Insufficient client scope"}}"#, ApiError::ScopeMissing(Vec::new())),
+            (
+                401,
+                r#"{"error":{"status":401,"message":"Permissions missing"}}"#,
+                ApiError::ScopeMissing(Vec::new()),
+            ),
             (403, r#"{"error":{"message":"x","reason":"PREMIUM_REQUIRED"}}"#, ApiError::PremiumRequired),
             (
                 403,

@@ -1,8 +1,9 @@
 //! Apps that Spotify told to wait: until the time it named nobody is sent there again with such an app, whatever a model
-//! tries meanwhile. In memory alone; what runs out by the day has books of its own (`quota`).
+//! tries meanwhile, on no server, before and after a restart (the app stores what changes here). What runs out by the day
+//! has books of its own (`quota`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
@@ -12,31 +13,74 @@ const APPS: usize = 10_000;
 
 /// Until when nothing is asked with an app.
 #[derive(Default)]
-pub(super) struct Rest(Mutex<HashMap<Arc<str>, Timestamp>>);
+pub struct Rest(Mutex<Apps>);
+
+#[derive(Default)]
+struct Apps {
+    until: HashMap<Arc<str>, Timestamp>,
+    /// Told since it was last taken.
+    changed: Vec<Arc<str>>,
+}
 
 impl Rest {
     /// Spotify said to come back with this app after so long.
     pub(super) fn told(&self, app: &Arc<str>, wait: Duration, now: Timestamp) {
-        let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if apps.len() >= APPS {
-            apps.retain(|_, until| !until.since(now).is_zero());
-        }
-        let until = now.plus(wait);
-        if apps.len() < APPS || apps.contains_key(app) {
-            let known = apps.entry(app.clone()).or_insert(until);
-            *known = until.max(*known);
+        let mut apps = self.lock();
+        apps.until_at_least(app, now.plus(wait), now);
+        if !apps.changed.contains(app) {
+            apps.changed.push(app.clone());
         }
     }
 
     /// How long an app still has to wait.
-    pub(super) fn left(&self, app: &Arc<str>, now: Timestamp) -> Option<Duration> {
-        let mut apps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = apps.get(app)?.since(now);
+    pub fn left(&self, app: &str, now: Timestamp) -> Option<Duration> {
+        let mut apps = self.lock();
+        let wait = apps.until.get(app)?.since(now);
         if wait.is_zero() {
-            apps.remove(app);
+            apps.until.remove(app);
             return None;
         }
         Some(wait)
+    }
+
+    /// What was told and is not stored yet.
+    pub fn take_changed(&self) -> Vec<(Arc<str>, Timestamp)> {
+        let mut apps = self.lock();
+        let changed = std::mem::take(&mut apps.changed).into_iter();
+        changed.filter_map(|app| apps.until.get(&app).map(|until| (app.clone(), *until))).collect()
+    }
+
+    /// Puts back what could not be stored.
+    pub fn keep_changed(&self, changed: &[(Arc<str>, Timestamp)]) {
+        self.lock().changed.extend(changed.iter().map(|(app, _)| app.clone()));
+    }
+
+    /// Takes over what is stored: another server's, or from before the start. `None`: an operator ended the wait.
+    pub fn recall(&self, app: &str, until: Option<Timestamp>, now: Timestamp) {
+        let mut apps = self.lock();
+        match until {
+            Some(until) => apps.until_at_least(&app.into(), until, now),
+            None => drop(apps.until.remove(app)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Apps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Apps {
+    fn until_at_least(&mut self, app: &Arc<str>, until: Timestamp, now: Timestamp) {
+        if until <= now {
+            return;
+        }
+        if self.until.len() >= APPS {
+            self.until.retain(|_, until| !until.since(now).is_zero());
+        }
+        if self.until.len() < APPS || self.until.contains_key(app) {
+            let known = self.until.entry(app.clone()).or_insert(until);
+            *known = until.max(*known);
+        }
     }
 }
 
@@ -67,6 +111,25 @@ mod tests {
         for app in 0..2 * APPS as u64 {
             rest.told(&format!("a{app}").into(), seconds(1), NOW.plus(seconds(app)));
         }
-        assert!(rest.0.lock().unwrap().len() <= APPS);
+        assert!(rest.lock().until.len() <= APPS);
+    }
+
+    #[test]
+    fn what_was_told_is_known_to_another_server_until_an_operator_ends_it() {
+        let (rest, other, app): (_, _, Arc<str>) = (Rest::default(), Rest::default(), "a".into());
+        rest.told(&app, seconds(120), NOW);
+        let changed = rest.take_changed();
+        assert_eq!(changed, [(app.clone(), NOW.plus(seconds(120)))]);
+        assert!(rest.take_changed().is_empty());
+        rest.keep_changed(&changed);
+        assert_eq!(rest.take_changed(), changed);
+        for (app, until) in &changed {
+            other.recall(app, Some(*until), NOW);
+        }
+        assert_eq!(other.left(&app, NOW), Some(seconds(120)));
+        other.recall(&app, Some(NOW.plus(seconds(60))), NOW);
+        assert_eq!(other.left(&app, NOW), Some(seconds(120)), "the longer one counts");
+        other.recall(&app, None, NOW);
+        assert_eq!(other.left(&app, NOW), None);
     }
 }

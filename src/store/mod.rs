@@ -114,7 +114,7 @@ pub use posture_engine::{PostgresStanding, SqliteStanding, Way};
 pub use posture_role::Reach;
 pub use purge::Purged;
 pub use questions::Asked;
-pub use quotas::{QuotaCallsRow, QuotaRow};
+pub use quotas::{EVERYTHING, QuotaCallsRow, QuotaRow};
 pub use refresh_tokens::{RefreshRow, Rotation};
 pub use registrations::{Registered, RegistrationBounds};
 pub use resealing::{OldDataKey, Resealed, SealedApiKey, SealedLink, SealedUnder};

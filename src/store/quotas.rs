@@ -9,6 +9,9 @@ use super::{Recorded, Store, corrupt, reading, record, transaction};
 /// Most people of apps that are told at once.
 const PEOPLE: i64 = 10_000;
 
+/// The kind of calls of an app that Spotify told to wait: it is not asked at all. Its `pool` is our id for the app.
+pub const EVERYTHING: &str = "everything";
+
 /// One quota: of a developer account, for one kind of calls.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct QuotaRow {

@@ -6,6 +6,7 @@ use super::headers::Class;
 use super::layout::{Site, day, minute};
 use super::{ApiKeys, ApprovalRow, Page, Untrusted, routes};
 use crate::ambient::Timestamp;
+use crate::domain::permission::needed_for;
 use crate::domain::{GrantId, LinkId, ScopeSet, SessionId, UserId};
 
 /// What the page shows. Lists come bounded: the store's limits hold, and the page shows what it is given.
@@ -54,6 +55,8 @@ pub struct LinkRow {
     pub own_app: Option<Untrusted>,
     /// Whether Spotify still answers for it.
     pub state: LinkState,
+    /// The permissions of Spotify's that it did not get and tools need.
+    pub missing: Vec<&'static str>,
 }
 
 /// Whether Spotify still answers for a linked account.
@@ -235,6 +238,12 @@ const SOON_SECS: i64 = 30 * 86_400;
 impl AccountPage<'_> {
     fn ends_soon(&self, until: &Timestamp) -> bool {
         until.secs() - self.view.now.secs() < SOON_SECS
+    }
+
+    /// What cannot be done for want of permissions.
+    fn lacks(&self, link: &LinkRow) -> String {
+        let lacks: Vec<_> = link.missing.iter().map(|permission| needed_for(permission)).collect();
+        lacks.join("; ")
     }
 
     fn reconnect(&self, link: &LinkRow) -> String {

@@ -69,6 +69,7 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         opens: true,
         then_opens: Some(hostile()),
         own_app: Some(hostile()),
+        missing: vec!["user-top-read"],
         state,
     };
     let client = ClientRow {

@@ -8,6 +8,7 @@ mod foreign;
 mod front;
 mod guard;
 mod library;
+mod permissions;
 mod player;
 mod protocol;
 mod rig;

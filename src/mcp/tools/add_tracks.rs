@@ -57,7 +57,7 @@ pub(super) struct Input {
     /// Leave out what the playlist has already, and repetitions within track_uris.
     #[serde(default = "yes")]
     skip_duplicates: bool,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

@@ -107,7 +107,8 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
                 made.id.as_deref().and_then(|id| id.parse().ok()).ok_or_else(super::create_playlist::lost)?;
             let rows: Vec<_> = items.iter().map(|(_, uri)| uri.to_string()).collect();
             let plan = Plan { items, position: None, rows_before: Some(0), there: None };
-            let noted = begin_made(context, &to, ("copy_playlist", &new, &made)).await;
+            let noted =
+                begin_made(context, &to, ("copy_playlist", &new, &made), copied(&contents, requested)).await;
             let mut added = add_in_order(&to, &id, &plan).await;
             added.change_id = finish_made(noted, &made, (&added, &rows)).await;
             (made, id, added)
@@ -155,6 +156,11 @@ fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {
     let mut answer = Answer::of(text, &output)?;
     answer.code = code;
     Ok(answer)
+}
+
+/// For the journal.
+fn copied(contents: &Contents, tracks: usize) -> String {
+    format!("made as a copy of {} of \"{}\"", amount(tracks, "track"), contents.title())
 }
 
 fn writable(contents: &Contents) -> Vec<ItemUri> {

@@ -37,7 +37,7 @@ pub(super) struct Input {
     jpeg_base64: Text<4, COVER>,
     /// The plan to apply.
     plan_id: Option<Text<1, 64>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::upstream::Session;
 use super::add_tracks::{Added, MOST, Plan, Status, add_in_order, is_ambiguous};
-use super::amount::share;
+use super::amount::{amount, share};
 use super::arguments::{Few, ItemName, Text, parse, schema_of};
 use super::changing::journal::{About, Noted};
 use super::items::PlaylistItem;
@@ -45,7 +45,7 @@ pub(super) struct Input {
     collaborative: bool,
     /// Tracks to begin with, in order: URIs, links or track ids.
     track_uris: Option<Few<ItemName, 1, MOST>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -77,7 +77,13 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let mut playlist = PlaylistItem::from(&made).ok_or_else(lost)?;
     let noted = match added.status {
         Status::Ambiguous => None,
-        _ => begin_made(context, &session, ("create_playlist", &new, &made)).await,
+        _ => {
+            let done = match requested {
+                0 => "empty playlist made".to_owned(),
+                some => format!("playlist made of {}", amount(some, "track")),
+            };
+            begin_made(context, &session, ("create_playlist", &new, &made), done).await
+        }
     };
     let rows: Vec<_> = items.iter().map(|name| name.0.to_string()).collect();
     if added.status == Status::Accepted && requested > 0 {
@@ -99,9 +105,10 @@ pub(super) async fn begin_made(
     context: Context<'_>,
     session: &Session<'_>,
     (tool, new, made): (&'static str, &NewPlaylist, &Playlist),
+    done: String,
 ) -> Option<Noted> {
     let id: PlaylistId = made.id.as_deref()?.parse().ok()?;
-    let about = About { tool, id: &id, playlist: made, done: "playlist made".to_owned() };
+    let about = About { tool, id: &id, playlist: made, done };
     let set = Details {
         name: Some(new.name.clone()),
         description: Some(new.description.clone()).filter(|text| !text.is_empty()),

@@ -9,11 +9,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::super::limits;
-use super::standing::{missing, reconnect_at};
+use super::standing::reconnect_at;
 use crate::app::limits::CallRefused;
 use crate::domain::own_app::PAGE;
+use crate::domain::permission::{enumerated, missing};
 use crate::failure::Failure;
-use crate::policy::Offer;
 use crate::spotify::ApiError;
 use crate::store::Link;
 use crate::vault::{APP_REMOVED, CallError, OWN_APP_REFUSED};
@@ -57,8 +57,6 @@ pub(crate) struct ToolError {
 pub(crate) struct About<'a> {
     /// Where a person connects an account again.
     pub(crate) reconnect_url: &'a str,
-    /// Which tools there are.
-    pub(crate) offer: &'a Offer,
     /// The account itself, where it was looked at.
     pub(crate) link: Option<&'a Link>,
 }
@@ -78,6 +76,22 @@ impl About<'_> {
         self.link.is_some_and(|link| link.own_app.is_some())
     }
 
+    /// What a request did not get that needs these: what of it is missing, as far as that is known.
+    fn lacking(&self, needed: &[&'static str]) -> String {
+        let granted = self.link.map(|link| link.scope.as_str()).unwrap_or_default();
+        let missing = missing(needed.iter().copied(), granted);
+        match (missing.is_empty(), needed) {
+            (false, _) => format!("what this needs ({} missing)", are_missing(&missing)),
+            (true, []) => "a permission that this needs".to_owned(),
+            (true, needed) => format!("what this needs ({})", enumerated(needed)),
+        }
+    }
+
+    /// How a person gives a permission that is missing.
+    pub(crate) fn give(&self) -> String {
+        format!("The person connects the account again at {} and agrees to everything.", self.address())
+    }
+
     /// What is said of an account in place of what is true of most; message without code.
     fn said(&self, error: &ApiError) -> Option<String> {
         let own = self.is_on_own_app();
@@ -86,17 +100,8 @@ impl About<'_> {
                 "Spotify no longer accepts the access token. Connect the Spotify account again at {}.",
                 self.address()
             ),
-            ApiError::ScopeMissing => {
-                let missing = self.link.map(|link| missing(link, self.offer)).unwrap_or_default();
-                let names: Vec<_> = missing.iter().map(|missing| missing.permission).collect();
-                let lacking = match names.is_empty() {
-                    true => "a permission that this needs".to_owned(),
-                    false => format!("what this needs ({} is missing)", names.join(", ")),
-                };
-                format!(
-                    "Spotify did not grant {lacking}: the person connects the account again at {} and agrees to everything.",
-                    self.address()
-                )
+            ApiError::ScopeMissing(needed) => {
+                format!("Spotify did not grant {}. {}", self.lacking(needed), self.give())
             }
             ApiError::NotAllowlisted if own => {
                 "The person's own Spotify app does not list this account. They add its name and e-mail address in Spotify's \
@@ -117,9 +122,23 @@ impl About<'_> {
                 "The daily Spotify quota of the person's own app is used up for this kind of request. {}",
                 error.instruction()
             ),
+            ApiError::RateLimited { .. } if own => format!(
+                "Spotify is limiting the requests of the person's own app. {}",
+                error.instruction()
+            ),
+            ApiError::RateLimited { .. } if self.link.is_some() => format!(
+                "Spotify is limiting the requests of the Spotify app that this account is linked through, for everybody who \
+                 shares it and not for this person alone. {}",
+                error.instruction()
+            ),
             _ => return None,
         })
     }
+}
+
+fn are_missing(permissions: &[&str]) -> String {
+    let verb = if permissions.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", enumerated(permissions))
 }
 
 /// Seconds as people say them too, where they are many.
@@ -294,10 +313,9 @@ mod tests {
     fn upstream_errors_become_a_listed_code_and_an_instruction() {
         let lost = ToolError::upstream(
             CallError::ReconnectRequired("invalid_grant".to_owned()),
-            About { reconnect_url: "https://h/auth/login", offer: &Offer::default(), link: None },
+            About { reconnect_url: "https://h/auth/login", link: None },
         );
-        let offer = Offer::default();
-        let about = About { reconnect_url: "u", offer: &offer, link: None };
+        let about = About { reconnect_url: "u", link: None };
         assert_eq!(lost.code, "RECONNECT_REQUIRED");
         assert!(lost.message.contains("https://h/auth/login") && !lost.message.contains("invalid_grant"));
         let wait = Some(Duration::from_millis(1_500));

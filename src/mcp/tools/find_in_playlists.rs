@@ -9,6 +9,7 @@ use super::arguments::{Count, Few, ItemName, PlaylistName, Text, parse, schema_o
 use super::changing::contents::{Row, known, read, requests};
 use super::compare::RowItem;
 use super::items::numbered;
+use super::own_playlists::{my_playlists, not_among_them};
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::models::Playlist;
 use crate::spotify::quota::{LIST_OFFSET, PAGE};
@@ -44,7 +45,7 @@ pub(super) struct Input {
     /// Where to begin; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Count<0, FARTHEST>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -94,9 +95,12 @@ struct Output {
     unreadable: u32,
     /// Whether the last playlist has more finds than limit allowed; they come with next_offset.
     truncated: bool,
-    /// Where to go on; absent where everything was searched.
+    /// Where to go on, to be given as it is (it counts playlists and rows); absent where everything was searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
+    /// Without these permissions of Spotify's there may be more playlists than were looked through.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_permissions: Vec<&'static str>,
 }
 
 /// One find.
@@ -141,7 +145,14 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         limit: input.limit.get() as usize,
         left: BUDGET,
         place: Place::of(input.offset.get()),
-        output: Output { found: vec![], searched: 0, unreadable: 0, truncated: false, next_offset: None },
+        output: Output {
+            found: vec![],
+            searched: 0,
+            unreadable: 0,
+            truncated: false,
+            next_offset: None,
+            missing_permissions: vec![],
+        },
     };
     match &input.playlist_ids {
         Some(ids) => search.these(&ids.0).await?,
@@ -152,34 +163,29 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
             search.own(&owner).await?;
         }
     }
-    let output = search.output;
-    let list = numbered(
-        output.found.iter().map(|find| {
-            format!(
-                "\"{}\" [{}], position {}: {}",
-                find.playlist,
-                find.playlist_id,
-                find.row.position,
-                find.row.line()
-            )
-        }),
-        0,
-    );
-    let more = match (output.next_offset, output.truncated) {
-        (None, _) => String::new(),
-        (Some(next), true) => format!("\nThe last playlist has more of them. More: offset {next}."),
-        (Some(next), false) => format!("\nNot all searched yet. More: offset {next}."),
-    };
-    let unreadable = match output.unreadable {
-        0 => String::new(),
-        some => format!(" {some} could not be read with this account."),
-    };
-    let text = format!(
-        "{} in {}.{unreadable}{list}{more}",
-        amount(output.found.len(), "find"),
-        amount(output.searched, "playlist")
-    );
-    Answer::of(text, &output)
+    let unseen = not_among_them(&session, &search.output.missing_permissions);
+    Answer::of(format!("{}{unseen}", search.output.told()), &search.output)
+}
+
+impl Output {
+    fn told(&self) -> String {
+        let line = |find: &Find| {
+            let Find { playlist, playlist_id, row } = find;
+            format!("\"{playlist}\" [{playlist_id}], position {}: {}", row.position, row.line())
+        };
+        let list = numbered(self.found.iter().map(line), 0);
+        let more = match (self.next_offset, self.truncated) {
+            (None, _) => String::new(),
+            (Some(next), true) => format!("\nThe last playlist has more of them. More: offset {next}."),
+            (Some(next), false) => format!("\nNot all searched yet. More: offset {next}."),
+        };
+        let unreadable = match self.unreadable {
+            0 => String::new(),
+            some => format!(" {some} could not be read with this account."),
+        };
+        let (finds, searched) = (amount(self.found.len(), "find"), amount(self.searched, "playlist"));
+        format!("{finds}; {searched} looked through.{unreadable}{list}{more}")
+    }
 }
 
 struct Search<'a> {
@@ -209,11 +215,10 @@ impl Search<'_> {
 
     /// The person's own playlists, in the library's order.
     async fn own(&mut self, owner: &str) -> Result<(), ToolError> {
-        let api = self.session.api;
         let mut next = Some(self.place.playlists);
         while let Some(at) = next {
-            let page =
-                self.session.call(|token| async move { api.my_playlists(&token, PAGE, at).await }).await?;
+            let (page, missing) = my_playlists(self.session, (PAGE, at)).await?;
+            self.output.missing_permissions = missing;
             self.left = self.left.saturating_sub(1);
             next = page.next_offset;
             for (place, playlist) in (at..).zip(&page.items) {

@@ -52,7 +52,7 @@ pub(super) struct LeaveInput {
     playlist_id: PlaylistName,
     /// The plan to apply.
     plan_id: Option<Text<1, 64>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct LeaveInput {
 pub(super) struct Input {
     /// The playlist: its id, its URI (spotify:playlist:...) or its link.
     playlist_id: PlaylistName,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

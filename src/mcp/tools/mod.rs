@@ -23,6 +23,7 @@ mod items;
 mod library;
 mod misfit;
 mod outputs;
+mod own_playlists;
 mod player;
 mod playlist;
 mod playlists;
@@ -190,10 +191,9 @@ impl<'a> Context<'a> {
             deadline: self.deadline,
             longest_call: self.server.api_timeout,
             reconnect_url: &self.server.reconnect_url,
-            offer: &self.server.offer,
             going: self.going,
             slowest: AtomicU64::new(0),
-            about: OnceLock::new(),
+            known: OnceLock::new(),
         })
     }
 

@@ -43,7 +43,7 @@ pub(super) const GET_PLAYLIST: ToolSpec = ToolSpec {
 pub(super) struct LookInput {
     /// The playlist: its id, its URI (spotify:playlist:...) or its link.
     playlist_id: PlaylistName,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -110,7 +110,7 @@ pub(super) struct UpdateInput {
     public: Option<bool>,
     /// Let others change it; only together with public false.
     collaborative: Option<bool>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

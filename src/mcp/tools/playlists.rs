@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::upstream::Session;
 use super::amount::{amount, share};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::items::{PlaylistItem, numbered};
 use super::library::TrackPage;
+use super::own_playlists::{my_playlists, not_among_them};
 use super::{AccountName, Answer, Arguments, Context, LOOKS, ToolError, ToolSpec, output_of};
 use crate::spotify::models::Playlist;
 use crate::spotify::quota::{LIST_OFFSET, PAGE};
@@ -55,7 +57,7 @@ pub(super) struct ListInput {
     /// Only playlists that the person made.
     #[serde(default)]
     owned_only: bool,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -71,6 +73,9 @@ struct ListOutput {
     /// Where to go on; absent at the end. With a filter there may be more even where this answer is short.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_offset: Option<u32>,
+    /// Without these permissions of Spotify's there may be more playlists than told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_permissions: Vec<&'static str>,
 }
 
 /// What of the list is wanted.
@@ -98,11 +103,13 @@ impl Filter {
 
 async fn list(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: ListInput = parse(arguments)?;
-    let found = gather(context, &input).await?;
+    let session = context.session(input.account.as_ref()).await?;
+    let found = gather(context, &session, &input).await?;
+    let unseen = not_among_them(&session, &found.missing_permissions);
     if found.playlists.is_empty() {
         let more =
             found.next_offset.map(|next| format!(" so far; go on at offset {next}")).unwrap_or_default();
-        return Answer::of(format!("No such playlists{more}."), &found);
+        return Answer::of(format!("No such playlists{more}.{unseen}"), &found);
     }
     let list = numbered(found.playlists.iter().map(PlaylistItem::line), 0);
     let more = found.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
@@ -112,22 +119,32 @@ async fn list(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
         (true, None) => format!("{} found", amount(count, "playlist")),
         (true, Some(total)) => format!("{} found (the library has {total})", amount(count, "playlist")),
     };
-    Answer::of(format!("{told}:{list}{more}"), &found)
+    Answer::of(format!("{told}:{list}{more}{unseen}"), &found)
 }
 
-async fn gather(context: Context<'_>, input: &ListInput) -> Result<ListOutput, ToolError> {
-    let session = context.session(input.account.as_ref()).await?;
+async fn gather(
+    context: Context<'_>,
+    session: &Session<'_>,
+    input: &ListInput,
+) -> Result<ListOutput, ToolError> {
     let owner = match input.owned_only {
         true => Some(owner_of(context, &session.link).await?),
         false => None,
     };
     let filter = Filter { query: input.query.as_ref().map(|query| query.as_str().to_lowercase()), owner };
-    let (api, limit, offset) = (session.api, input.limit.get(), input.offset.get());
+    let (limit, offset) = (input.limit.get(), input.offset.get());
     let size = if filter.is_empty() { limit } else { PAGE };
-    let mut found = ListOutput { playlists: vec![], total: None, offset, next_offset: Some(offset) };
+    let mut found = ListOutput {
+        playlists: vec![],
+        total: None,
+        offset,
+        next_offset: Some(offset),
+        missing_permissions: vec![],
+    };
     for _ in 0..PAGES {
         let Some(at) = found.next_offset else { break };
-        let page = session.call(|token| async move { api.my_playlists(&token, size, at).await }).await?;
+        let (page, missing) = my_playlists(session, (size, at)).await?;
+        found.missing_permissions = missing;
         found.total = page.total.or(found.total);
         found.next_offset = page.next_offset;
         for (row, playlist) in (1..).zip(&page.items) {
@@ -153,6 +170,18 @@ async fn owner_of(context: Context<'_>, link: &crate::domain::LinkId) -> Result<
     found.ok_or_else(|| ToolError::no_account(&context.server.reconnect_url))
 }
 
+/// Whose contents Spotify keeps from an account is not empty for that.
+fn unreadable(error: ToolError) -> ToolError {
+    match error.code {
+        "FORBIDDEN" => ToolError::new(
+            error.code,
+            "Spotify does not let this account see what is in this playlist: only what it owns or collaborates on. That does \
+             not mean that it is empty.",
+        ),
+        _ => error,
+    }
+}
+
 pub(super) const GET_PLAYLIST_TRACKS: ToolSpec = ToolSpec {
     name: "get_playlist_tracks",
     title: "Get the tracks of a playlist",
@@ -175,7 +204,7 @@ pub(super) struct TracksInput {
     /// How many to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Offset,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -185,6 +214,7 @@ async fn tracks(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let (api, id, limit, offset) = (session.api, &input.playlist_id.0, input.limit.get(), input.offset.get());
     let page = session
         .call(|token| async move { api.playlist_items(&token, id, limit, offset, None).await })
-        .await?;
+        .await
+        .map_err(unreadable)?;
     TrackPage::in_place(&page).answer("track", " of the playlist")
 }

@@ -42,7 +42,7 @@ pub(super) struct Input {
     dry_run: bool,
     /// The plan to apply; needed with dry_run false.
     plan_id: Option<Text<1, 64>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Input {
     range_length: Count<1, 100>,
     /// The state of the playlist that the positions are of; without it, the present one.
     snapshot_id: Option<Text<1, 128>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use crate::ambient::Timestamp;
 use crate::app::AppStanding;
-use crate::domain::Scope;
+use crate::domain::permission::{enumerated, needed_for};
 use crate::policy::Offer;
 use crate::spotify::QuotaMode;
 use crate::spotify::quota::{Bucket, Used};
-use crate::store::Link;
+use crate::store::{EVERYTHING, Link};
 use crate::vault::OWN_APP_REFUSED;
 
 /// So many days before Spotify ends a permission, the person is told to renew it.
@@ -47,10 +47,10 @@ struct Seats {
     of: u64,
 }
 
-/// A daily quota that has run out.
+/// Calls that Spotify answers no more for now.
 #[derive(Serialize, JsonSchema)]
 struct Closed {
-    /// playlists, search, artist_albums or other.
+    /// playlists, search, artist_albums or other; or everything, where Spotify told the app to wait.
     calls: &'static str,
     /// When it opens (RFC 3339, UTC).
     opens_at: String,
@@ -70,7 +70,7 @@ struct Share {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Missing {
     /// What Spotify calls it.
-    pub(super) permission: &'static str,
+    permission: &'static str,
     /// What cannot be done without it.
     needed_for: &'static str,
 }
@@ -78,10 +78,9 @@ pub(super) struct Missing {
 impl AppStatus {
     pub(super) fn of(app: &AppStanding) -> Self {
         let own = app.own.is_some();
-        let closed = |(bucket, until): &(Bucket, Timestamp)| Closed {
-            calls: bucket.name(),
-            opens_at: until.rfc3339(),
-        };
+        let closed = |calls, until: &Timestamp| Closed { calls, opens_at: until.rfc3339() };
+        let resting = app.rests_until.iter().map(|until| closed(EVERYTHING, until));
+        let closed = app.closed.iter().map(|(bucket, until)| closed(bucket.name(), until));
         Self {
             name: app.name.clone().unwrap_or_else(|| if own { "your own" } else { "removed" }.to_owned()),
             own,
@@ -89,7 +88,7 @@ impl AppStatus {
             in_use: app.in_use,
             quota_mode: app.quota.map(QuotaMode::name),
             seats: app.seats.map(|(taken, of)| Seats { taken, of }),
-            closed: app.closed.iter().map(closed).collect(),
+            closed: resting.chain(closed).collect(),
             shares: app.used.iter().filter_map(Share::of).collect(),
         }
     }
@@ -129,41 +128,8 @@ impl Share {
 
 /// What Spotify did not grant of what the tools use that are offered.
 pub(super) fn missing(link: &Link, offer: &Offer) -> Vec<Missing> {
-    let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
-    let wanted = needed(offer, Scope::ALL);
-    let lacking = wanted.filter(|permission| !granted.contains(permission));
-    lacking.map(|permission| Missing { permission, needed_for: needed_for(permission) }).collect()
-}
-
-/// What tools that are offered need of Spotify for these scopes.
-pub(super) fn needed(
-    offer: &Offer,
-    scopes: impl IntoIterator<Item = Scope>,
-) -> impl Iterator<Item = &'static str> {
-    let of = move |scope: Scope| {
-        offer.permissions_of(scope).filter(move |permission| scope.spotify().contains(permission))
-    };
-    scopes.into_iter().flat_map(of)
-}
-
-fn needed_for(permission: &str) -> &'static str {
-    match permission {
-        "playlist-read-private" => "seeing private playlists",
-        "playlist-read-collaborative" => "seeing playlists made together with others",
-        "user-library-read" => "seeing what is saved",
-        "user-read-playback-state" => "seeing devices and the state of playback",
-        "user-read-currently-playing" => "seeing what plays, and the queue",
-        "user-read-recently-played" => "seeing what was played recently",
-        "user-top-read" => "seeing the most played artists and tracks",
-        "user-follow-read" => "seeing followed artists",
-        "playlist-modify-public" => "changing public playlists",
-        "playlist-modify-private" => "changing private playlists",
-        "user-library-modify" => "saving and removing music",
-        "user-follow-modify" => "following and unfollowing",
-        "ugc-image-upload" => "setting the cover of a playlist",
-        "user-modify-playback-state" => "playing, pausing and everything else of the player",
-        _ => "some of the tools",
-    }
+    let missing = offer.missing(&link.scope).into_iter();
+    missing.map(|permission| Missing { permission, needed_for: needed_for(permission) }).collect()
 }
 
 /// Where exactly this account is connected again.
@@ -205,8 +171,15 @@ pub(super) fn to_do(
     }
     if !missing.is_empty() && days.is_some() {
         let names: Vec<_> = missing.iter().map(|missing| missing.permission).collect();
-        let names = names.join(", ");
+        let names = enumerated(&names);
         to_do.push(format!("Spotify did not grant {names}: connect again at {url} and agree to everything."));
+    }
+    if let Some(until) = app.rests_until {
+        let whose = if app.own.is_some() { "the person's own app" } else { "the app, which others share," };
+        to_do.push(format!(
+            "Spotify told {whose} to wait: nothing at all is asked before {}, and asking again does not help.",
+            until.rfc3339()
+        ));
     }
     for (bucket, until) in &app.closed {
         to_do.push(format!(
@@ -224,17 +197,5 @@ const fn words(bucket: Bucket) -> &'static str {
         Bucket::Search => "searches",
         Bucket::ArtistAlbums => "albums of artists",
         Bucket::Other => "everything but playlists, searches and albums of artists",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_permission_is_needed_for_something() {
-        for permission in Scope::ALL.into_iter().flat_map(Scope::spotify) {
-            assert_ne!(needed_for(permission), needed_for(""), "{permission}");
-        }
     }
 }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{WhichAccounts, parse, schema_of};
 use super::items::to_the_second;
-use super::standing::{AppStatus, Missing, missing, needed, to_do};
+use super::standing::{AppStatus, Missing, missing, to_do};
 use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, output_of, the_one_named};
 use crate::ambient::Timestamp;
 use crate::app::AppStanding;
 use crate::domain::Scope;
+use crate::domain::permission::missing as lacking;
 use crate::policy::Offer;
 use crate::spotify::text::clean;
 use crate::store::Link;
@@ -173,11 +174,10 @@ impl AccountStatus {
     ) -> Self {
         let left = link.authorized_at.plus(APPROVAL).since(now);
         let works = link.reconnect.is_none() && app.in_use && !left.is_zero();
-        let granted: Vec<_> = link.scope.split_ascii_whitespace().collect();
         let days = works.then_some(left.as_secs() / 86_400);
         let missing_permissions = missing(link, offer);
         let in_full = |scope: &Scope| {
-            offer.scopes().allows(*scope) && needed(offer, [*scope]).all(|part| granted.contains(&part))
+            offer.scopes().allows(*scope) && lacking(offer.required([*scope]), &link.scope).is_empty()
         };
         Self {
             account_id: clean(&link.identity, LONGEST_ID),

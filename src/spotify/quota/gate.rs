@@ -1,5 +1,5 @@
 //! What stands before a call of the Web API: a breaker for each developer account and bucket that Spotify has said no
-//! to, and fair shares of what is left. Nothing is asked to find out; nothing is asked again before the time Spotify
+//! to, apps that it told to wait, and fair shares of what is left. Nothing is asked to find out; nothing is asked again before the time Spotify
 //! named, by any server, before and after a restart (the app stores what changes here).
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::Bucket;
 use super::ledger::{Assumed, HourOfCalls, Ledger, Lesson, Used};
 use crate::ambient::Timestamp;
+use crate::spotify::rest::Rest;
 
 /// How long nothing is asked where Spotify does not say.
 const UNSAID: Duration = Duration::from_secs(3600);
@@ -52,6 +53,7 @@ pub struct QuotaState {
 #[derive(Clone, Default)]
 pub struct QuotaGate {
     books: Arc<Mutex<Books>>,
+    rest: Arc<Rest>,
     news: Arc<Notify>,
 }
 
@@ -94,7 +96,12 @@ impl QuotaGate {
     pub fn assuming(calls: u64) -> Self {
         let assuming = if calls == 0 { Assuming::Careful } else { Assuming::All(calls) };
         let books = Arc::new(Mutex::new(Books { assuming, ..Books::default() }));
-        Self { books, news: Arc::default() }
+        Self { books, rest: Arc::default(), news: Arc::default() }
+    }
+
+    /// Apps that Spotify told to wait.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
     }
 
     /// Whether a call may be made; it is counted where it may.

@@ -70,6 +70,49 @@ async fn an_app_that_is_told_to_wait_long_is_left_alone_until_then_by_everybody(
 }
 
 #[tokio::test]
+async fn an_app_that_waits_is_told_to_people_and_the_operator_and_waits_on_every_server_and_after_a_kill() {
+    at_both(async |place| {
+        let mut server = Setup::on(place).start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        let headers = BTreeMap::from([("retry-after".to_owned(), "900".to_owned())]);
+        server.inject("GET /v1/search*", 1, Fault::Status { status: 429, body: String::new(), headers });
+        let message = search(&ada).await["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("for everybody who shares it and not for this person alone"), "{message}");
+        let before = server.control().journal(&Filter::default()).len();
+        server.kill().await;
+        server.start().await;
+        let second = if server.place.is_postgres() { Some(beside(&server, None).await) } else { None };
+        let origins =
+            std::iter::once(server.origin.clone()).chain(second.iter().map(|(_, origin)| origin.clone()));
+        for origin in origins {
+            assert!(!is_answered_at(&origin, &ben).await, "{origin}");
+        }
+        assert_eq!(server.control().journal(&Filter::default()).len(), before, "Spotify was not asked");
+
+        let status = ben.call("get_status", json!({})).await.result();
+        let account = &status["structuredContent"]["accounts"][0];
+        assert_eq!(account["app"]["closed"][0]["calls"], "everything", "{account}");
+        let opens = account["app"]["closed"][0]["opens_at"].as_str().unwrap();
+        let to_do = account["to_do"][0].as_str().unwrap();
+        assert!(to_do.contains("the app, which others share, to wait") && to_do.contains(opens), "{to_do}");
+        assert!(status["content"][0]["text"].as_str().unwrap().contains(to_do), "{status}");
+        let told = async |what: &[&str]| String::from_utf8(command(&server, what).await.stdout).unwrap();
+        assert!(told(&["usage", "--apps"]).await.contains("everything until 20"));
+        let would = told(&["usage", "--apps", "--reopen", CLIENT_ID, "--dry-run"]).await;
+        assert!(would.contains("everything"), "{would}");
+        told(&["usage", "--apps", "--reopen", CLIENT_ID]).await;
+        for _ in 0..75 {
+            if search(&ben).await["tracks"].is_array() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("an operator ended the wait, and nothing is asked");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_ran_out_is_not_asked_again_by_anybody_not_even_after_a_kill() {
     let both = [Some(Place::sqlite()), Place::postgres().await];
     for place in both.into_iter().flatten() {

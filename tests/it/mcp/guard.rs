@@ -79,6 +79,8 @@ async fn the_rate_and_the_number_at_once_are_limited_per_person() {
         let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=60).contains(&wait), "{limited:?}");
         assert_eq!(limited.json()["error"]["data"]["retry_after_seconds"], wait);
+        let message = limited.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.ends_with(&format!("Try again in {wait} s.")), "{message}");
     }
     // What runs nothing is not counted.
     let listed = rig.modern("tools/list", json!({})).await;

@@ -61,6 +61,25 @@ async fn what_plays_may_be_an_episode_an_advertisement_something_private_or_noth
 }
 
 #[tokio::test]
+async fn a_place_that_is_not_there_is_said_to_be_none() {
+    let stage = Stage::new().await;
+    stage.ask("play", json!({"uris": [stage.track("Fern").await]})).await;
+    let past = stage.rig.call("seek", json!({"position_ms": 86_400_000})).await;
+    let told = past["content"][0]["text"].as_str().unwrap();
+    assert!(told.starts_with("1440:00 is past its end, so that Spotify goes to the next one."), "{told}");
+    let albums =
+        stage.ask("search_catalog", json!({"query": "Understory", "types": ["album"], "limit": 1})).await;
+    let album = &albums["results"][0]["items"][0]["uri"];
+    let refused = stage.rig.call("play", json!({"context_uri": album, "offset": 9_999})).await;
+    let error = &refused["structuredContent"]["error"];
+    assert_eq!(error["code"], "INVALID_ARGUMENT", "{refused}");
+    assert!(
+        error["message"].as_str().unwrap().contains("the argument 'offset' (9999, counted from 0)"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn devices_that_cannot_be_used_are_named_with_what_to_do() {
     let stage = Stage::new().await;
     let devices = json!([
@@ -83,7 +102,11 @@ async fn devices_that_cannot_be_used_are_named_with_what_to_do() {
     let fern = stage.track("Fern").await;
     let done = stage.ask("play", json!({"uris": [fern], "device": "phone"})).await;
     assert_eq!((&done["status"], &done["device"]["name"]), (&json!("verified"), &json!("Phone")));
-    assert_eq!(stage.refused("set_player", json!({"volume": 10, "shuffle": true})).await, "RESTRICTED");
+    let refused = stage.rig.call("set_player", json!({"volume": 10, "shuffle": true})).await;
+    let error = &refused["structuredContent"]["error"];
+    assert_eq!(error["code"], "RESTRICTED", "{refused}");
+    let why = "The device \"Phone\", which is active, does not let its volume be set from elsewhere";
+    assert!(error["message"].as_str().unwrap().starts_with(why), "{refused}");
     let restriction = r#"{"error":{"status":403,"message":"Player command failed: Restriction violated"}}"#;
     stage.inject("PUT /v1/me/player/repeat", 1, status(403, restriction));
     let half = stage.ask("set_player", json!({"shuffle": true, "repeat": "track"})).await;

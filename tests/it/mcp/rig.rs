@@ -124,6 +124,7 @@ impl AccountBook for Pretend {
             in_use: true,
             quota: Some(QuotaMode::Development),
             seats: Some((1, 5)),
+            rests_until: None,
             closed: Vec::new(),
             used: Vec::new(),
         };

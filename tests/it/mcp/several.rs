@@ -62,6 +62,7 @@ async fn rows_of_several_accounts_come_marked_each_asked_with_its_own_token() {
         let text = result["content"][0]["text"].as_str().unwrap();
         assert!(text.starts_with("Account home: ") && text.contains("\n\nAccount work: "), "{text}");
         assert_eq!(text.matches("Data from Spotify").count(), 1);
+        assert!(text.contains("\n\nTo go on, name one account alone, with its own place."), "{text}");
     }
     for seen in rig.fake.seen().chunks(2) {
         let mut tokens: Vec<_> = seen.iter().map(|seen| seen.header("authorization").unwrap()).collect();
@@ -143,6 +144,29 @@ async fn what_is_no_choice_of_accounts_is_refused_and_nothing_is_asked() {
     rig.upstream.links.lock().unwrap().clear();
     let result = rig.call("get_liked_songs", json!({"account": "all"})).await;
     assert_eq!(result["structuredContent"]["error"]["code"], "RECONNECT_REQUIRED");
+}
+
+#[tokio::test]
+async fn what_goes_on_differs_from_account_to_account_and_is_asked_of_one() {
+    let rig = rig().await;
+    let all = json!({"account": "all", "limit": 2, "offset": 2});
+    let result = rig.call("get_liked_songs", all).await;
+    assert_eq!(result["structuredContent"]["error"]["code"], "INVALID_ARGUMENT", "{result}");
+    let told = result["content"][0]["text"].as_str().unwrap();
+    assert!(told.contains("one account at a time, and its own place out of by_account"), "{told}");
+    let artists = json!({"kind": "artists", "account": ["home", "work"], "after": "0".repeat(22)});
+    let result = rig.call("list_library", artists).await;
+    assert_eq!(result["structuredContent"]["error"]["code"], "INVALID_ARGUMENT", "{result}");
+    assert!(rig.fake.seen().is_empty(), "nobody was asked");
+    for one in [json!("work"), json!(["work"])] {
+        let arguments = json!({"account": one, "limit": 2, "offset": 2});
+        assert_eq!(rig.call("get_liked_songs", arguments).await["isError"], false);
+    }
+    // From the beginning, and from a time on, all of them can be asked.
+    let first = json!({"account": "all", "limit": 2, "offset": 0});
+    assert_eq!(rig.call("get_liked_songs", first).await["isError"], false);
+    let told = schema(&rig, "get_liked_songs").await["inputSchema"]["properties"]["account"].clone();
+    assert!(told["description"].as_str().unwrap().ends_with("or \"all\", for first pages."), "{told}");
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ impl Stage {
         let scopes = Scopes::parse(scopes).unwrap().to_string();
         let tokens = self.control().grant(CLIENT_ID, &self.person, &scopes).unwrap();
         *self.rig.upstream.token.lock().unwrap() = tokens.access_token;
+        self.rig.upstream.links.lock().unwrap()[0].scope = scopes;
     }
 
     pub fn inject(&self, route: &str, times: u32, fault: Fault) {

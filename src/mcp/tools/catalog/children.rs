@@ -44,7 +44,7 @@ pub(in crate::mcp) struct Input {
     offset: Count<0, LIST_OFFSET>,
     /// Of an artist: only albums of these groups.
     groups: Option<Few<Word<Group>, 1, 4>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

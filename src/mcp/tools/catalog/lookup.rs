@@ -42,7 +42,7 @@ pub(in crate::mcp) struct Input {
     /// Also tell the first ten things inside of each album, artist, show and audiobook.
     #[serde(default)]
     expand: bool,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

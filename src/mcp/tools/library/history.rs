@@ -51,7 +51,7 @@ pub(in crate::mcp) struct TopInput {
     /// How many to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Count<0, LIST_OFFSET>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -140,7 +140,7 @@ pub(in crate::mcp) struct RecentInput {
     before: Option<Moment>,
     /// Only what was played after this moment (milliseconds since 1970). Not together with before.
     after: Option<Moment>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

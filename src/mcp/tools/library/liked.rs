@@ -32,7 +32,7 @@ pub(in crate::mcp) struct Input {
     /// How many to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Offset,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::super::upstream::Session;
 use super::super::add_tracks::{Resume, Status, is_ambiguous};
-use super::super::amount::{amount, are};
+use super::super::amount::{amount, are, were};
 use super::super::changing::journal::Noted;
 use super::super::{AccountName, Context, ToolError};
 use crate::domain::change::PreImage;
@@ -32,6 +32,9 @@ pub(in crate::mcp::tools) struct Changed {
     /// What stopped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::mcp::tools) failure: Option<ToolError>,
+    /// How many were so before.
+    #[serde(skip)]
+    already: usize,
 }
 
 /// One account's library, by the app that it is linked through.
@@ -86,14 +89,20 @@ impl<'a> Shelf<'a> {
         let there = match self.look(uris).await {
             Ok(there) => there,
             // Who may change and not look changes what cannot be undone.
-            Err(CallError::Api(ApiError::ScopeMissing)) => return in_order(self, what, uris).await,
+            Err(error @ CallError::Api(ApiError::ScopeMissing(_))) => {
+                context.going.remark(format!(
+                    "It cannot be undone, because nobody could look at what was there before. {}",
+                    self.session.told(error).message
+                ));
+                return in_order(self, what, uris).await;
+            }
             Err(error) => return Err(self.session.told(error)),
         };
         let saves = what == Library::Save;
         let places: Vec<_> = (0..uris.len()).filter(|at| there[*at] != saves).collect();
         let changing: Vec<_> = places.iter().map(|at| uris[*at].clone()).collect();
         if changing.is_empty() {
-            return Ok(Changed::nothing(uris.len()));
+            return Ok(Changed { already: uris.len(), ..Changed::nothing(uris.len()) });
         }
         let names = changing.iter().map(ToString::to_string).collect();
         let (pre_image, did) = match saves {
@@ -184,12 +193,14 @@ impl Changed {
             resume: None,
             change_id: None,
             failure: None,
+            already: 0,
         }
     }
 
     /// Counted among all that were asked for, of which these were changed and the others left alone.
     fn among(&mut self, requested: usize, places: &[usize]) {
         let from = places.get(self.done).copied().filter(|_| self.resume.is_some());
+        self.already = requested - places.len();
         self.requested = requested;
         self.done = from.unwrap_or(requested);
         self.resume =
@@ -210,7 +221,11 @@ impl Changed {
         let undo = self.change_id.as_ref();
         let undo =
             undo.map(|id| format!(" To undo it: undo_change with change_id {id}.")).unwrap_or_default();
-        format!("{} of {}.{rest}{undo}", self.done, self.requested)
+        let already = match self.already {
+            0 => String::new(),
+            some => format!(" ({} so before)", were(some)),
+        };
+        format!("{} of {}{already}.{rest}{undo}", self.done, self.requested)
     }
 
     fn stop(&mut self, status: Status, failure: ToolError) {

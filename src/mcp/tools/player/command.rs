@@ -135,6 +135,11 @@ impl Commanded {
         }
     }
 
+    /// Whether what plays now has no such position.
+    pub(super) fn is_shorter_than(&self, position: u64) -> bool {
+        self.now.as_ref().and_then(NowPlaying::duration).is_some_and(|duration| duration < position)
+    }
+
     /// `done`: what was done, as a sentence.
     pub(super) fn answer(self, done: &str) -> Result<Answer, ToolError> {
         let text = self.told(done);

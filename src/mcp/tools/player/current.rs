@@ -23,7 +23,7 @@ pub(in crate::mcp) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::mcp) struct Input {
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     pub(super) account: Option<AccountName>,
 }
 
@@ -75,6 +75,11 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 impl NowPlaying {
     const NOTHING: Self =
         Self { state: State::Nothing, kind: None, track: None, progress_ms: None, context_uri: None };
+
+    /// How long it is, in milliseconds.
+    pub(super) fn duration(&self) -> Option<u64> {
+        self.track.as_ref()?.duration_ms
+    }
 
     pub(super) fn of(playback: Option<&Playback>) -> Self {
         playback.map_or(Self::NOTHING, seen)

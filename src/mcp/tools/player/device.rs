@@ -59,6 +59,11 @@ impl DeviceItem {
         }
     }
 
+    /// Whether its volume cannot be set from elsewhere.
+    pub(super) fn keeps_its_volume(&self) -> bool {
+        self.supports_volume == Some(false)
+    }
+
     /// `Kitchen (Speaker, active, volume 40 %) [id]`
     pub(super) fn line(&self) -> String {
         let mut notes: Vec<_> = self.kind.iter().cloned().collect();

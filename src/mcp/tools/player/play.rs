@@ -38,7 +38,7 @@ pub(in crate::mcp) struct PlayInput {
     position_ms: Option<Millis>,
     /// The device to play on, by name or id.
     device: Option<DeviceName>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -52,8 +52,8 @@ async fn play(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     };
     let (api, device, start) = (session.api, device.as_deref(), &start);
     let sent = session.attempt(|token| async move { api.play(&token, device, start).await }).await;
-    let commanded = look_after(&session, sent, |playback| fits(playback, start, device)).await?;
-    commanded.answer("Playing.")
+    let commanded = look_after(&session, sent, |playback| fits(playback, start, device)).await;
+    commanded.map_err(|refused| past_the_end(refused, start))?.answer("Playing.")
 }
 
 impl PlayInput {
@@ -80,6 +80,19 @@ impl PlayInput {
             ))),
             _ => Ok(Start { what, offset, position_ms: self.position_ms.map(Count::get) }),
         }
+    }
+}
+
+/// Spotify says of a place that is not there only that it is not valid.
+fn past_the_end(refused: ToolError, start: &Start) -> ToolError {
+    match (&start.what, start.offset) {
+        (What::Context(_), Some(offset)) if refused.code == "INVALID_ARGUMENT" => {
+            ToolError::invalid(format!(
+                "Nothing was started: Spotify does not take the argument 'offset' ({offset}, counted from 0), probably because \
+             context_uri has no more than so many items. list_children and get_playlist_tracks tell how many."
+            ))
+        }
+        _ => refused,
     }
 }
 
@@ -122,7 +135,7 @@ pub(in crate::mcp) struct TransferInput {
     /// Play there even if it is paused now.
     #[serde(default)]
     play: bool,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 

@@ -8,8 +8,11 @@ use super::super::add_tracks::{Status, is_ambiguous};
 use super::super::arguments::{Count, Word, parse, schema_of};
 use super::super::{AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use super::command::{Commanded, SETTLES, look_after, refusal};
+use super::device::devices;
+use crate::spotify::ApiError;
 use crate::spotify::models::Playback;
 use crate::spotify::player::{Repeat, Setting};
+use crate::vault::CallError;
 
 pub(in crate::mcp) const SET_PLAYER: ToolSpec = ToolSpec {
     name: "set_player",
@@ -32,7 +35,7 @@ pub(in crate::mcp) struct SetInput {
     shuffle: Option<bool>,
     /// What to repeat: nothing, the track, or the playlist or album that plays.
     repeat: Option<Word<Mode>>,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -92,9 +95,12 @@ async fn apply(session: &Session<'_>, settings: &[(&'static str, Setting)]) -> R
         match session.attempt(|token| async move { api.set(&token, setting).await }).await {
             Ok(()) => applied.push(*name),
             Err(error) if is_ambiguous(&error) => lost = Some(error),
-            Err(error) if applied.is_empty() && lost.is_none() => return Err(refusal(session, error).await),
             Err(error) => {
-                refused = Some(refusal(session, error).await);
+                let why = refused_setting(session, setting, error).await;
+                if applied.is_empty() && lost.is_none() {
+                    return Err(why);
+                }
+                refused = Some(why);
                 break;
             }
         }
@@ -108,6 +114,25 @@ async fn apply(session: &Session<'_>, settings: &[(&'static str, Setting)]) -> R
         (commanded.status, commanded.failure) = (Status::Partial, Some(refused));
     }
     Ok(Output { applied, commanded })
+}
+
+/// Why a setting was refused: of a volume, whether the device lets it be set from elsewhere.
+async fn refused_setting(session: &Session<'_>, setting: Setting, error: CallError) -> ToolError {
+    let of_volume = matches!(setting, Setting::Volume(_));
+    let is_restricted = matches!(error, CallError::Api(ApiError::Restricted));
+    let mut refusal = refusal(session, error).await;
+    if of_volume
+        && is_restricted
+        && session.time_left() > session.longest_call
+        && let Ok(devices) = devices(session).await
+        && let Some(active) = devices.iter().find(|device| device.active && device.keeps_its_volume())
+    {
+        refusal.message = format!(
+            "The device \"{}\", which is active, does not let its volume be set from elsewhere: the person sets it there.",
+            active.name
+        );
+    }
+    refusal
 }
 
 fn holds(playback: &Playback, setting: Setting) -> bool {

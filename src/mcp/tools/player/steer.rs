@@ -91,7 +91,7 @@ pub(in crate::mcp) const SEEK: ToolSpec = ToolSpec {
 pub(in crate::mcp) struct SeekInput {
     /// The position in milliseconds from the beginning.
     position_ms: Millis,
-    /// Which linked Spotify account to use: its alias or id. Default: the primary one.
+    /// The linked Spotify account: its alias or id; else the default one.
     account: Option<AccountName>,
 }
 
@@ -104,5 +104,10 @@ async fn seek(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     let there = |playback: &Playback| {
         playback.progress_ms.is_some_and(|at| (position..=position + MOVED_ON).contains(&at))
     };
-    look_after(&session, sent, there).await?.answer(&format!("Went to {}.", clock(position)))
+    let commanded = look_after(&session, sent, there).await?;
+    let done = match commanded.is_shorter_than(position) {
+        true => format!("{} is past its end, so that Spotify goes to the next one.", clock(position)),
+        false => format!("Went to {}.", clock(position)),
+    };
+    commanded.answer(&done)
 }

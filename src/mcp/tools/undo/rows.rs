@@ -114,7 +114,7 @@ impl Change<'_> {
         if let Some(rewriting) = rewriting(self.pre_image, self.summary) {
             return match came_and_went(rewriting.after(), rows) {
                 (0, 0) => "its tracks are in another order".to_owned(),
-                (came, went) => format!("{came} tracks were added and {went} removed"),
+                (came, went) => format!("{} added and {went} removed", were_tracks(came)),
             };
         }
         let now = amount(rows.len(), "track");
@@ -123,6 +123,20 @@ impl Change<'_> {
             Some(left) => format!("it has {now} now, and had {left} after it"),
             None => format!("it has {now} now"),
         }
+    }
+}
+
+fn were_tracks(some: usize) -> String {
+    format!("{} {}", amount(some, "track"), if some == 1 { "was" } else { "were" })
+}
+
+/// How many rows came back and went out, for the journal.
+fn came_and_left(back: usize, out: usize) -> String {
+    match (back, out) {
+        (0, 0) => ": the order".to_owned(),
+        (back, 0) => format!(": {} back", amount(back, "row")),
+        (0, out) => format!(": {} out", amount(out, "row")),
+        (back, out) => format!(": {} back, {} out", amount(back, "row"), amount(out, "row")),
     }
 }
 
@@ -200,11 +214,7 @@ impl Plan {
         let before = self.contents.uris();
         let difference = Some(Difference::between(&before, &self.after));
         let pre_image = PreImage::Restored { before, difference };
-        let done = format!(
-            "a change undone: {} back, {} out",
-            amount(self.back.len(), "row"),
-            amount(self.out, "row")
-        );
+        let done = format!("a change undone{}", came_and_left(self.back.len(), self.out));
         let about = About { tool: NAME, id, playlist: &self.contents.playlist, done };
         let noted = Noted::begin_undoing(context, session, (about, undone), &pre_image).await?;
         let applied = steps::apply(session, id, (&self.contents, &self.way.edit.steps)).await;

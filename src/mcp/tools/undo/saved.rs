@@ -84,7 +84,7 @@ impl Case<'_> {
         };
         let changed = once(context, (journal, self.id, self.undoing_broken_off), act).await?;
         let undone = begun_or_done(changed.status);
-        let text = format!("{undone} in the library: {effect} {}", changed.told());
+        let text = format!("{undone} in the library: {effect} Done: {}", changed.told());
         let outcome = outcome_of(changed);
         let code = outcome.code();
         output.outcome = Some(outcome);
@@ -110,14 +110,20 @@ impl Case<'_> {
         let (gone, whole) = (uris.len() - still.len(), self.is_whole());
         if gone > 0 && whole && !self.input.force {
             let how = if removes { "not in the library any more" } else { "in the library again already" };
-            return Err(changed_since(&format!("{gone} of {} are {how}", uris.len())));
+            let verb = if gone == 1 { "is" } else { "are" };
+            return Err(changed_since(&format!("{gone} of {} {verb} {how}", uris.len())));
         }
         if still.is_empty() {
             return Err(ToolError::invalid(
                 "There is nothing to undo: the library is as it was before the change.",
             ));
         }
-        let how = if removes { "leave the library" } else { "come back into the library, as saved now" };
+        let how = match (removes, still.len()) {
+            (true, 1) => "leaves the library",
+            (true, _) => "leave the library",
+            (false, 1) => "comes back into the library, as saved now",
+            (false, _) => "come back into the library, as saved now",
+        };
         Ok(format!("{} {how}.", counted(&still)))
     }
 

@@ -81,6 +81,23 @@ async fn the_question_names_what_goes_and_the_call_counts_once() {
 }
 
 #[tokio::test]
+async fn plans_and_questions_tell_which_rows_go_by_their_positions() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", &[1, 2, 1, 2, 1]);
+    let wanted = json!({"playlist_id": list, "positions": [3, 1]});
+    let plan = ada.call(REMOVE, wanted.clone()).await;
+    let text = plan.result()["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("By position, counted from 0:\n1. ") && text.contains("\n3. "), "{text}");
+    assert!(!text.contains("\n2. "), "{text}");
+    let mut apply = wanted.clone();
+    (apply["dry_run"], apply["plan_id"]) = (json!(false), plan.content()["plan_id"].clone());
+    let (asked, _) = question(&call(&ada, &json!({"form": {}}), REMOVE, &apply, json!({})).await);
+    let message = asked["message"].as_str().unwrap();
+    assert!(message.contains(" (position 1), ") && message.contains(" (position 3)?"), "{message}");
+}
+
+#[tokio::test]
 async fn a_playlists_name_does_not_write_the_question() {
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;

@@ -108,6 +108,39 @@ async fn with_the_account_or_the_person_goes_what_was_written_down() {
 }
 
 #[tokio::test]
+async fn what_is_on_record_says_of_what_and_how_many() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let list = filled(&server, "ada", uris(&[1, 2, 3]));
+    done(&ada, "create_playlist", json!({"name": "Empty"})).await;
+    done(&ada, "create_playlist", json!({"name": "Two", "track_uris": [uri(1), uri(2)]})).await;
+    done(&ada, "copy_playlist", json!({"playlist_id": list})).await;
+    let listed = ada.call("list_changes", json!({})).await.content();
+    let told: Vec<_> = listed["changes"].as_array().unwrap().iter().map(|change| &change["done"]).collect();
+    assert_eq!(
+        told,
+        ["made as a copy of 3 tracks of \"Mine\"", "playlist made of 2 tracks", "empty playlist made"]
+    );
+    // What was so before is said, and what cannot be undone too.
+    let save = json!({"uris": [uri(1), uri(2)]});
+    let text = async |tool: &str, arguments: &Value| {
+        let result = ada.call(tool, arguments.clone()).await.result();
+        result["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    done(&ada, "save_to_library", json!({"uris": [uri(1)]})).await;
+    assert!(text("save_to_library", &save).await.starts_with("Saved 2 of 2 (1 was so before)."));
+    assert!(text("save_to_library", &save).await.starts_with("Saved 2 of 2 (2 were so before)."));
+    let refused = ada.call("get_playlist_tracks", json!({"playlist_id": foreign(&server)})).await.result();
+    assert!(refused.to_string().contains("That does not mean that it is empty."), "{refused}");
+}
+
+/// Somebody else's, for everybody to see.
+fn foreign(server: &TestServer) -> String {
+    let change = PlaylistChange { public: Some(true), ..PlaylistChange::default() };
+    server.control().create_playlist("ben", change).unwrap()
+}
+
+#[tokio::test]
 async fn small_changes_flush_nothing_that_took_something_away() {
     at_both(async |place| {
         let server =

@@ -95,6 +95,58 @@ async fn a_tool_that_lacks_a_permission_names_it_and_where_to_go() {
 }
 
 #[tokio::test]
+async fn an_account_without_a_permission_is_shown_so_and_has_a_button_to_give_it() {
+    at_both(async |place| {
+        let server = Setup::on(place).start().await;
+        let withheld = json!({"withheld": "playlist-read-private user-library-read user-top-read"});
+        server.control().change_app(CLIENT_ID, &withheld).unwrap();
+        let ada = server.listener("ada").await;
+        let answer = async |tool: &str, arguments: Value| ada.call(tool, arguments).await.result();
+        let lists = answer("get_user_playlists", json!({"limit": 3})).await;
+        let (content, text) = (&lists["structuredContent"], lists["content"][0]["text"].as_str().unwrap());
+        assert_eq!(content["missing_permissions"], json!(["playlist-read-private"]), "{lists}");
+        assert!(text.contains("Not among them: private playlists, because"), "{text}");
+        let found = answer("find_in_playlists", json!({"query": "a", "limit": 1})).await;
+        assert_eq!(found["structuredContent"]["missing_permissions"], json!(["playlist-read-private"]));
+        let liked = answer("get_liked_songs", json!({})).await;
+        let message = liked["structuredContent"]["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("(user-library-read is missing)") && !message.contains("top-read"),
+            "{message}"
+        );
+        let song = json!({"uris": [format!("spotify:track:{:022}", 1)]});
+        let saved = answer("save_to_library", song).await;
+        let text = saved["content"][0]["text"].as_str().unwrap();
+        assert!(
+            text.contains("It cannot be undone, because") && text.contains("(user-library-read is"),
+            "{text}"
+        );
+        // With all accounts, the note stays with the account that it is about.
+        let all = answer("get_user_playlists", json!({"account": "all"})).await;
+        let part = &all["structuredContent"]["by_account"][0];
+        assert_eq!(part["missing_permissions"], json!(["playlist-read-private"]), "{all}");
+
+        let page = ada.browser.open("/account").await;
+        assert!(page.text.contains("Spotify did not grant everything"), "{}", page.text);
+        for lacks in ["seeing private playlists", "seeing what is saved", "seeing the most played"] {
+            assert!(page.text.contains(lacks), "{lacks}: {}", page.text);
+        }
+        let button = page.text.split("Give what is missing").next().unwrap();
+        let url = button.rsplit("href=\"").next().unwrap().split('"').next().unwrap().to_owned();
+        server.control().change_app(CLIENT_ID, &json!({"withheld": ""})).unwrap();
+        let spotify = ada.browser.open(&url).await;
+        assert!(ada.browser.is_spotify(&spotify.url), "{url}: {}", spotify.text);
+        let page = ada.browser.agree_as(&spotify, "ada").await;
+        assert_eq!(page.url.query(), Some("done=reconnected"), "{}", page.text);
+        assert!(!page.text.contains("Give what is missing"), "{}", page.text);
+        let lists = answer("get_user_playlists", json!({})).await;
+        assert!(lists["structuredContent"].get("missing_permissions").is_none(), "{lists}");
+        assert!(!lists.to_string().contains("Not among them"), "{lists}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_account_that_its_app_does_not_list_is_said_until_a_call_passes() {
     at_both(async |place| {
         let server = Setup::on(place).start().await;
