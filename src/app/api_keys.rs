@@ -148,5 +148,9 @@ async fn signer_grant(store: &Store, id: &ApiKeyId) -> Result<KeyGrant, Refused>
 
 fn alive(key: Arc<KnownKey>, now: Timestamp) -> Result<Arc<KnownKey>, Refused> {
     let expired = key.grant.expires_at.is_some_and(|end| now >= end);
-    if key.grant.ended || expired { Err(Refused::Over) } else { Ok(key) }
+    match key.grant.ended {
+        true => Err(Refused::Over),
+        false if expired => Err(Refused::Expired),
+        false => Ok(key),
+    }
 }

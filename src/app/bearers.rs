@@ -35,10 +35,12 @@ pub struct Bearer {
 /// Why a token is not accepted.
 #[derive(Debug)]
 pub enum Refused {
-    /// Malformed or unknown; the same as [`Refused::Over`] to the caller, but somebody may be guessing.
+    /// Malformed or unknown; the same as the next two to the caller, but somebody may be guessing.
     Invalid,
-    /// Known, and expired or ended.
+    /// Known, and ended by somebody.
     Over,
+    /// Known, and its time is over: nobody has ended what it stands for.
+    Expired,
     /// The database does not answer, so nothing can be decided.
     Unavailable(Failure),
 }
@@ -75,7 +77,7 @@ impl Bearers {
         now: Timestamp,
     ) -> Result<(), Refused> {
         if places.1.memory_is_good() && self.forgotten.load(Ordering::Acquire) == bearer.as_of {
-            return if is_alive(&bearer.grant, now) { Ok(()) } else { Err(Refused::Over) };
+            return is_alive(&bearer.grant, now);
         }
         Box::pin(self.stands_for(bearer.hash, places, now)).await.map(drop)
     }
@@ -121,9 +123,13 @@ impl Bearers {
 }
 
 fn alive(grant: Arc<AccessGrant>, now: Timestamp) -> Result<Arc<AccessGrant>, Refused> {
-    if is_alive(&grant, now) { Ok(grant) } else { Err(Refused::Over) }
+    is_alive(&grant, now).map(|()| grant)
 }
 
-fn is_alive(grant: &AccessGrant, now: Timestamp) -> bool {
-    !grant.ended && now < grant.expires_at
+fn is_alive(grant: &AccessGrant, now: Timestamp) -> Result<(), Refused> {
+    match grant.ended {
+        true => Err(Refused::Over),
+        false if now < grant.expires_at => Ok(()),
+        false => Err(Refused::Expired),
+    }
 }

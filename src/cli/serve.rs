@@ -245,7 +245,10 @@ async fn over_http(
     };
     tokio::select! {
         () = drained => {}
-        () = told_to_stop(&mut term, &mut int) => tracing::warn!("told to stop again: not waiting for calls in flight"),
+        () = told_to_stop(&mut term, &mut int) => {
+            tracing::warn!("told to stop again: not waiting for calls in flight");
+            server.changes_end(Duration::ZERO).await;
+        }
     }
     calls_stop.cancel();
     serving.abort();
@@ -289,7 +292,8 @@ fn control(app: &App) -> Option<Control> {
     }
 }
 
-async fn told_to_stop(term: &mut Signal, int: &mut Signal) {
+/// Waits until this process is told to end.
+pub(super) async fn told_to_stop(term: &mut Signal, int: &mut Signal) {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -1,5 +1,6 @@
 //! `serve --stdio`: one local user over standard input and output. Logging in happens on a loopback page that is
-//! opened when an answer names it, and closed some minutes after the last one that did. Standard output carries the protocol and nothing else.
+//! opened when an answer names it, and closed some minutes after the last one that did. Standard output carries the
+//! protocol and nothing else. A signal ends it as the end of its input does.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::serve::told_to_stop;
 use crate::app::App;
 use crate::domain::ids::RequestId;
 use crate::domain::{ClientId, ScopeSet, UserId};
@@ -37,15 +40,34 @@ pub(super) async fn run(app: &Arc<App>, server: Server) -> Result<(), Ended> {
         let local = opener.clone();
         Box::pin(async move { local.open_for_whoever_it_is().await })
     });
+    let failed = |error: io::Error| Ended::Failed(error.into());
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut signals = 0;
     let served = tokio::select! {
         served = run_protocol(&server, caller) => served.map_err(Ended::Failed),
         () = locked(app) => Err(Ended::LockedDown),
+        () = told_to_stop(&mut term, &mut int) => {
+            signals += 1;
+            Ok(())
+        }
     };
     local.stop.cancel();
+    // Clients close the input and send a signal soon after it, which means the same. A second one is meant.
+    let again = async {
+        while signals < 2 {
+            told_to_stop(&mut term, &mut int).await;
+            signals += 1;
+        }
+    };
     // What has begun goes to its end though nobody reads the answer any more, but for a lockdown.
-    match served {
-        Err(Ended::LockedDown) => server.stop_changes(),
-        _ => server.changes_end(FINISH_WITHIN).await,
+    let within = if matches!(served, Err(Ended::LockedDown)) { Duration::ZERO } else { FINISH_WITHIN };
+    tokio::select! {
+        () = server.changes_end(within) => {}
+        () = again => {
+            tracing::warn!("told to stop again: not waiting for what has begun");
+            server.changes_end(Duration::ZERO).await;
+        }
     }
     served
 }

@@ -122,6 +122,21 @@ pub struct Known {
     pub left: Option<String>,
     /// The change that it undoes.
     pub undoes: Option<String>,
+    /// How many rows are away that should be there, where it was broken off.
+    #[serde(default)]
+    pub missing: Option<u32>,
+}
+
+impl Summary {
+    /// Whether it left a list half written.
+    pub fn is_half_written(&self) -> bool {
+        match (self.progress, self.known.missing) {
+            (Progress::Begun, _) => true,
+            (progress, Some(missing)) => missing > 0 && !progress.is_whole(),
+            // From before that was written down.
+            (progress, None) => progress == Progress::Partial,
+        }
+    }
 }
 
 /// A time by Spotify's clock, in seconds since 1970, as narrowly as it is known: no earlier than the one, no later than the

@@ -91,7 +91,7 @@ async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Requ
     let credential = Arc::new(Held { app: http.app.clone(), proof });
     match server.handle(Request::from_parts(parts, body), credential).await {
         Ok(response) => response,
-        Err(NotServed::Ended) => {
+        Err(NotServed::Ended | NotServed::Expired) => {
             challenged(http, StatusCode::UNAUTHORIZED, Challenge::InvalidToken, resource)
         }
         Err(NotServed::Undecided) => unavailable(),
@@ -172,6 +172,7 @@ async fn still_good(app: &App, proof: &Proof) -> Result<(), NotServed> {
     };
     looked.map_err(|why| match why {
         Refused::Invalid | Refused::Over => NotServed::Ended,
+        Refused::Expired => NotServed::Expired,
         Refused::Unavailable(failure) => {
             undecided(&failure);
             NotServed::Undecided
@@ -301,7 +302,7 @@ async fn not_accepted(
     match why {
         Refused::Invalid => refused(http, visitor, reason).await,
         // One of ours once: whoever holds it need not guess.
-        Refused::Over => {
+        Refused::Over | Refused::Expired => {
             Figure::InvalidToken.count();
             if http.app.limits.is_news(&TokenHash::of(presented), TELL_EVERY) {
                 let event = event(EventCode::AuthenticationFailure, visitor).because(reason);

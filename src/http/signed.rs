@@ -40,7 +40,7 @@ pub(super) async fn by_signature(
     }
     let key = match verified(http, &signed).await {
         Ok(key) => key,
-        Err(Refused::Invalid | Refused::Over) => {
+        Err(Refused::Invalid | Refused::Over | Refused::Expired) => {
             return Err(flawed(http, visitor, Flaw::Wrong, Some(&signed.key)).await);
         }
         Err(Refused::Unavailable(failure)) => return Err(unavailable(&failure)),

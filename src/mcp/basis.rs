@@ -33,7 +33,8 @@ pub trait Credential: Send + Sync + 'static {
 pub(super) struct StandsOn(pub(super) Arc<dyn Credential>);
 
 impl StandsOn {
-    /// Waits until it has ended; one that cannot be asked for the moment ends nothing that has begun.
+    /// Waits until somebody has ended it. One whose time is over meanwhile, or that cannot be asked for the moment, ends
+    /// nothing that has begun.
     pub(super) async fn ended(self) {
         let mut news = self.0.news();
         loop {
@@ -42,7 +43,7 @@ impl StandsOn {
             }
             loop {
                 match self.0.still_good().await {
-                    Ok(()) => break,
+                    Ok(()) | Err(NotServed::Expired) => break,
                     Err(NotServed::Undecided) => sleep(AGAIN).await,
                     Err(_) => return,
                 }

@@ -109,6 +109,9 @@ pub(super) async fn call(
         let context = Context { server, caller, deadline, used: &used, asking, going };
         async move {
             let turn = turn(call, server, deadline).await?;
+            if let Some((Some(turn), _here)) = &turn {
+                going.goes_by(turn.held());
+            }
             let answered = several::run(context, tool, arguments).await;
             if let Some((Some(turn), _here)) = turn {
                 turn.end().await;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::dispatch::Ended;
 use crate::domain::UserId;
 use crate::spotify::Pressing;
+use crate::vault::turns::{Held, May};
 
 /// So much longer than a call may take what it has begun to write.
 pub(crate) const GRACE: Duration = Duration::from_secs(180);
@@ -27,6 +28,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(180);
 const LONGEST_GRACE: Duration = Duration::from_secs(20 * 60);
 /// So long before the end of that nothing waits for our own limits any more.
 const LAST: Duration = Duration::from_secs(60);
+
+/// How often it is looked whose a turn is.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Nothing of it presses.
 const RESTS: u8 = 0;
@@ -46,6 +50,8 @@ pub(crate) struct Going {
     presses: AtomicU8,
     /// What it has beyond [`GRACE`], in milliseconds.
     beyond: AtomicU64,
+    /// The turn that it goes by.
+    turn: OnceLock<Arc<Held>>,
 }
 
 impl Going {
@@ -90,6 +96,24 @@ impl Going {
         tokio::select! {
             () = sleep(wait) => {}
             () = self.closed.cancelled() => {}
+        }
+    }
+
+    /// It goes by this turn.
+    pub(super) fn goes_by(&self, turn: Arc<Held>) {
+        let _first = self.turn.set(turn);
+    }
+
+    /// Waits until the turn is certainly this call's, before the next of several steps: by now another server may write
+    /// the same. Where the turn is another's, nothing more is asked for it.
+    pub(crate) async fn has_its_turn(&self, until: Instant) {
+        let Some(turn) = self.turn.get() else { return };
+        while !self.is_over() && Instant::now() < until {
+            match turn.may() {
+                May::Begin => return,
+                May::Wait => self.pause(LOOK_EVERY).await,
+                May::Stop => self.close(),
+            }
         }
     }
 

@@ -20,6 +20,7 @@ mod handler;
 mod http_policy;
 mod limits;
 pub(crate) mod measured;
+mod mending;
 pub(crate) mod message;
 pub(crate) mod prompts;
 mod refusal;

@@ -16,6 +16,7 @@ use super::going::Turns;
 use super::guard::CallGuard;
 use super::handler::{Handler, Identity};
 use super::http_policy::HttpPolicy;
+use super::mending::Mending;
 use super::service::Endpoint;
 use super::several::Accounts;
 use super::tools::{self, ToolSpec};
@@ -124,6 +125,8 @@ pub(super) struct Inner {
     pub(super) tool_deadline: Duration,
     /// Whose change is under way.
     pub(super) turns: Turns,
+    /// Who has had what was broken off mended lately.
+    pub(super) mending: Mending,
     /// Changes under way, whoever still waits for them.
     pub(super) changes: TaskTracker,
     /// Changes where they are to end between two requests.
@@ -188,6 +191,7 @@ impl Server {
             api_timeout: deps.api_timeout,
             tool_deadline: deps.tool_deadline,
             turns: Turns::default(),
+            mending: Mending::default(),
             changes: TaskTracker::new(),
             stops: watch::channel(0).0,
             reconnect_url: format!("{}/auth/login", deps.public_url.trim_end_matches('/')),

@@ -53,8 +53,10 @@ const MOST_OF_OURS: usize = 20;
 pub enum NotServed {
     /// The token does not allow what was asked.
     InsufficientScope(InsufficientScope),
-    /// The token ended while the body came.
+    /// Somebody ended the token while the body came.
     Ended,
+    /// The token's time was over while the body came.
+    Expired,
     /// Whether it has ended cannot be said at the moment.
     Undecided,
     /// The body is not the one that the request's signature covers.

@@ -135,6 +135,9 @@ impl Session<'_> {
     {
         let mut pause = PAUSE;
         loop {
+            if self.going.goes_on() {
+                self.going.has_its_turn(self.going.ends_at(self.deadline)).await;
+            }
             let error = match self.attempted(&work).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,

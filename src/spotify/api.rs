@@ -4,7 +4,6 @@
 //! The token goes to the configured base alone. Redirects are errors, `next` is never followed, and a write is
 //! never sent twice unless Spotify said that it did not act.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use super::older::Learned;
 use super::quota::{Bucket, Pace, QuotaGate, QuotaMode};
 use super::token::Pressing;
 use super::turns::Turns;
+use super::writing::WritePace;
 use super::{AccessToken, BaseUrl, permissions, reply};
 use crate::ambient::Clock;
 use crate::domain::change::Moment;
@@ -29,8 +29,6 @@ use crate::egress::{Bytes, EgressError, Gate, Limits};
 
 /// Longest `Retry-After` that is waited out within a call (spotify.md 1.6).
 pub(super) const SHORT_WAIT: Duration = Duration::from_secs(5);
-/// How long a write is taken to need before there was one, in milliseconds.
-const USUAL_WRITE: u64 = 1_000;
 /// Most bytes of an answer; a page of 50 items is 150 to 300 KB.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 /// What we call ourselves.
@@ -52,8 +50,7 @@ pub struct Api {
     pub(super) memory: Option<Arc<Memory>>,
     pub(super) pace: Option<Arc<Pace>>,
     turns: Arc<Turns>,
-    /// How long writes took lately, the slowest of them, in milliseconds.
-    slow_write: Arc<AtomicU64>,
+    writing: Arc<WritePace>,
     spotify_clock: Arc<SpotifyClock>,
     timeout: Duration,
 }
@@ -98,7 +95,7 @@ impl Api {
             memory: None,
             pace: None,
             turns: Arc::default(),
-            slow_write: Arc::new(AtomicU64::new(USUAL_WRITE)),
+            writing: Arc::default(),
             spotify_clock: Arc::default(),
             timeout,
         }
@@ -119,16 +116,9 @@ impl Api {
         Self { pace: (requests > 0).then(|| Arc::new(Pace::of(requests))), ..self }
     }
 
-    /// How long a write may be expected to take, as they went lately.
+    /// How long a write of rows may be expected to take, as they went lately.
     pub fn slow_write(&self) -> Duration {
-        Duration::from_millis(self.slow_write.load(Ordering::Relaxed))
-    }
-
-    fn wrote(&self, took: Duration) {
-        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        // What was slow once is forgotten in some twenty quick ones.
-        let known = |slowest: u64| Some(took.max(slowest - slowest / 8));
-        let _known = self.slow_write.fetch_update(Ordering::Relaxed, Ordering::Relaxed, known);
+        self.writing.expected(Instant::now())
     }
 
     /// What time it is for Spotify; `None` as long as it has answered nothing.
@@ -264,8 +254,8 @@ impl Api {
         let began = Instant::now();
         let answer = self.gate.send(request, limits).await;
         measured::asked(Service::Api, &answer, began.elapsed());
-        if write {
-            self.wrote(began.elapsed());
+        if write && call.is_of_rows {
+            self.writing.took(began.elapsed(), Instant::now());
         }
         let answer = answer.map_err(|error| ApiError::from_egress(error, write))?;
         self.spotify_clock.told(answer.headers(), self.clock.now(), began.elapsed());
@@ -296,16 +286,20 @@ struct Target {
     body: Bytes,
     bucket: Bucket,
     is_of_the_player: bool,
+    /// It reads or writes rows of a playlist.
+    is_of_rows: bool,
 }
 
 impl Target {
     fn of(call: Call, base: &BaseUrl) -> Result<Self, ApiError> {
         let text = call.address.into_text();
         let path = text.strip_prefix(base.as_str()).unwrap_or_default();
-        let bucket = Bucket::of(path.split('?').next().unwrap_or_default());
+        let path = path.split('?').next().unwrap_or_default();
+        let bucket = Bucket::of(path);
         let is_of_the_player = path.starts_with("/me/player");
+        let is_of_rows = path.ends_with("/items") || path.ends_with("/tracks");
         let address = Uri::try_from(text).map_err(|_| unusable())?;
-        Ok(Self { method: call.method, address, body: call.body, bucket, is_of_the_player })
+        Ok(Self { method: call.method, address, body: call.body, bucket, is_of_the_player, is_of_rows })
     }
 
     /// The path below the base address, with the query.

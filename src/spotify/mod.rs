@@ -37,6 +37,7 @@ pub mod things;
 pub mod token;
 mod turns;
 pub mod uri;
+mod writing;
 
 pub use accounts::{Accounts, AppCredentials, AuthorizeRequest};
 pub use accounts_error::{AccountsError, GrantFault};

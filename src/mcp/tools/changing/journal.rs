@@ -177,6 +177,11 @@ impl Noted {
         self.summary.known.added = u32::try_from(rows).ok();
     }
 
+    /// Says how many rows are away that should be there.
+    pub(in crate::mcp::tools) fn misses(&mut self, rows: usize) {
+        self.summary.known.missing = u32::try_from(rows).ok();
+    }
+
     /// Says which rows it left.
     pub(in crate::mcp::tools) fn left(&mut self, rows: &[String]) {
         self.summary.known.left = Some(print(rows));

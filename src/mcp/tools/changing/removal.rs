@@ -129,7 +129,7 @@ pub(in crate::mcp::tools) async fn run(
     let gone = (0..).zip(goes).filter(|(_, goes)| **goes).map(|(at, _)| at).collect();
     let done = format!("{} removed by {}", amount(removal.removes, "row"), wanted.tool);
     let about = About { tool: wanted.tool, id: wanted.id, playlist: &contents.playlist, done };
-    let noted = Noted::begin(context, session, about, &PreImage::Removed { before: rows, gone }).await?;
+    let mut noted = Noted::begin(context, session, about, &PreImage::Removed { before: rows, gone }).await?;
     let applied = steps::apply(session, wanted.id, (contents, &edit.steps)).await;
     if applied.is_nothing()
         && let Some(failure) = applied.failure
@@ -140,6 +140,7 @@ pub(in crate::mcp::tools) async fn run(
     let (status, snapshot) = (applied.status, applied.snapshot);
     let outcome =
         Outcome { status, change_id: noted.id(), snapshot_id: snapshot.clone(), failure: applied.failure };
+    noted.misses(applied.missing);
     noted.finish(status, snapshot).await;
     if matches!(status, Status::Partial | Status::Ambiguous) {
         removal.rows_after = applied.rows;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ending::{begun_or_done, once};
-use self::record::{Found, broken_off, found};
+use self::record::{Found, found};
 use super::super::upstream::Session;
 use super::amount::amount;
 use super::arguments::{Text, parse, schema_of};
@@ -135,22 +135,15 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let input: Input = parse(arguments)?;
     let Some(journal) = context.server.upstream.changes() else { return Err(unknown()) };
     let id: ChangeId = input.change_id.as_str().parse().map_err(|_| unknown())?;
-    let Found { session, summary, pre_image, undoing_broken_off } =
-        found(context, (&journal, &id), &input).await?;
-    if undoing_broken_off || !summary.progress.is_whole() {
-        // What was left by breaking off is brought back, whatever was asked for since.
-        context.going.mend();
-    }
+    let found = found(context, (&journal, &id), &input).await?;
+    let attempt = found.attempt(context, (&journal, &id), input.dry_run).await?;
+    let Found { session, summary, pre_image, undoing_broken_off } = found;
     if let Some(change) = saved::Change::of(&pre_image) {
         let case =
             saved::Case { context, session, id: &id, summary: &summary, undoing_broken_off, input: &input };
         return case.run(&journal, change).await;
     }
     let playlist: PlaylistId = summary.playlist.parse().map_err(|_| unknown())?;
-    let attempt = match undoing_broken_off {
-        true => broken_off(context, (&journal, &id), &session).await?,
-        false => None,
-    };
     let case = Case { context, session, id: playlist, change: &id, summary, attempt, force: input.force };
     let way = case.way(&pre_image).await?;
     let mut output = Output {

@@ -16,6 +16,36 @@ pub(super) struct Found<'a> {
     pub(super) undoing_broken_off: bool,
 }
 
+/// An undoing that was broken off.
+struct Attempt {
+    rewriting: Rewriting,
+    is_half_written: bool,
+}
+
+impl Found<'_> {
+    /// Undoing it, where that was broken off. What is half written is brought back whatever was asked for since; looking
+    /// at it alone brings nothing back.
+    pub(super) async fn attempt(
+        &self,
+        context: Context<'_>,
+        of: (&Changes, &ChangeId),
+        only_looks: bool,
+    ) -> Result<Option<Rewriting>, ToolError> {
+        let attempt = match self.undoing_broken_off {
+            true => broken_off(context, of, &self.session).await?,
+            false => None,
+        };
+        let is_of_rows = matches!(self.pre_image, PreImage::Removed { .. } | PreImage::Restored { .. });
+        let is_half_written = is_of_rows && self.summary.is_half_written()
+            || attempt.as_ref().is_some_and(|attempt| attempt.is_half_written);
+        let (server, user) = (context.server, &context.caller.user);
+        if is_half_written && !only_looks && server.mending.may_be(user, server.clock.now()) {
+            context.going.mend();
+        }
+        Ok(attempt.map(|attempt| attempt.rewriting))
+    }
+}
+
 /// The change, where it is the caller's own and can be undone.
 pub(super) async fn found<'a>(
     context: Context<'a>,
@@ -47,11 +77,11 @@ pub(super) async fn found<'a>(
 
 /// The first undoing of this change that was broken off and is not undone itself: going on with it is what undoing again
 /// comes to.
-pub(super) async fn broken_off(
+async fn broken_off(
     context: Context<'_>,
     (journal, id): (&Changes, &ChangeId),
     session: &Session<'_>,
-) -> Result<Option<Rewriting>, ToolError> {
+) -> Result<Option<Attempt>, ToolError> {
     let user = &context.caller.user;
     let most = u32::try_from(MOST).unwrap_or(u32::MAX);
     let listed = journal.list((user, Some(&session.link)), (0, most)).await;
@@ -65,5 +95,9 @@ pub(super) async fn broken_off(
         .find(|change| change.undone_at.is_none() && change.summary.as_ref().is_some_and(is_one));
     let Some(first) = first else { return Ok(None) };
     let found = journal.find((user, &first.id)).await.map_err(|failure| ToolError::internal(&failure))?;
-    Ok(found.and_then(|(change, pre_image)| rows::rewriting(&pre_image?, &change.summary?)))
+    Ok(found.and_then(|(change, pre_image)| {
+        let summary = change.summary?;
+        let is_half_written = summary.is_half_written();
+        Some(Attempt { rewriting: rows::rewriting(&pre_image?, &summary)?, is_half_written })
+    }))
 }

@@ -216,7 +216,7 @@ impl Plan {
         let pre_image = PreImage::Restored { before, difference };
         let done = format!("a change undone{}", came_and_left(self.back.len(), self.out));
         let about = About { tool: NAME, id, playlist: &self.contents.playlist, done };
-        let noted = Noted::begin_undoing(context, session, (about, undone), &pre_image).await?;
+        let mut noted = Noted::begin_undoing(context, session, (about, undone), &pre_image).await?;
         let applied = steps::apply(session, id, (&self.contents, &self.way.edit.steps)).await;
         if applied.is_nothing()
             && let Some(failure) = applied.failure
@@ -231,6 +231,7 @@ impl Plan {
             snapshot_id: snapshot_id.clone(),
             failure: applied.failure,
         };
+        noted.misses(applied.missing);
         noted.finish(status, snapshot_id).await;
         Ok(outcome)
     }

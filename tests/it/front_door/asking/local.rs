@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use spotify_mcp::spotify::sandbox::Fault;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
@@ -14,7 +15,8 @@ use crate::support::server::{Setup, binary};
 /// The program, and a client that talks to it.
 struct Local {
     child: Child,
-    input: ChildStdin,
+    /// Until it is closed.
+    input: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
 }
 
@@ -24,7 +26,7 @@ impl Local {
         command.args(["serve", "--stdio"]).envs(&server.environment).kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
         let mut local = Self { child, input, output: BufReader::new(output).lines() };
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": offers,
             "clientInfo": {"name": "old", "version": "1"}});
@@ -36,7 +38,7 @@ impl Local {
 
     async fn say(&mut self, mut message: Value) {
         message["jsonrpc"] = json!("2.0");
-        self.input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+        self.input.as_mut().unwrap().write_all(format!("{message}\n").as_bytes()).await.unwrap();
     }
 
     async fn hear(&mut self) -> Value {
@@ -210,4 +212,76 @@ async fn the_address_that_an_answer_names_is_served_at_once() {
     local.call("create_playlist", &json!({"name": "p"})).await;
     assert_eq!(local.result().await["isError"], false);
     local.end().await;
+}
+
+/// A list that is being written anew, slowly: what it is when that is done.
+async fn under_way(local: &mut Local, server: &TestServer) -> (String, usize) {
+    let mut rows: Vec<String> = (0..900).map(|n| format!("spotify:track:{n:022}")).collect();
+    rows[5] = String::new();
+    let change = PlaylistChange { uris: Some(rows), ..PlaylistChange::default() };
+    let list = server.control().create_playlist("ada", change).unwrap();
+    let apply = local.planned(&json!({"playlist_id": list, "positions": [5]})).await;
+    server.inject("POST /v1/playlists/*", 20, Fault::Delay { millis: 500 });
+    local.call(REMOVE, &apply).await;
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    while held(server, &list).len() != 200 {
+        assert!(tokio::time::Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (list, 899)
+}
+
+impl Local {
+    fn signal(&self) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Its exit status.
+    async fn ended(&mut self) -> std::process::ExitStatus {
+        timeout(Duration::from_secs(60), self.child.wait()).await.unwrap().unwrap()
+    }
+}
+
+/// How the latest change ended.
+async fn state(server: &TestServer) -> Value {
+    let mut local = Local::start(server, &json!({})).await;
+    local.call("list_changes", &json!({"limit": 1})).await;
+    let state = local.result().await["structuredContent"]["changes"][0]["state"].clone();
+    local.end().await;
+    state
+}
+
+#[tokio::test]
+async fn a_signal_ends_what_has_begun_no_sooner_than_the_end_of_the_input() {
+    let server = logged_in().await;
+    for input_ends in [false, true] {
+        let mut local = Local::start(&server, &json!({})).await;
+        let (list, rows) = under_way(&mut local, &server).await;
+        if input_ends {
+            // As clients do it: the input first, a signal soon after it.
+            drop(local.input.take());
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        local.signal();
+        assert!(local.ended().await.success());
+        assert_eq!(held(&server, &list).len(), rows, "{input_ends}");
+        server.control().clear_faults();
+        assert_eq!(state(&server).await, "verified");
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_what_has_begun_between_two_requests() {
+    let server = logged_in().await;
+    let mut local = Local::start(&server, &json!({})).await;
+    let (list, rows) = under_way(&mut local, &server).await;
+    local.signal();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    local.signal();
+    assert!(local.ended().await.success());
+    assert!(held(&server, &list).len() < rows);
+    server.control().clear_faults();
+    assert_eq!(state(&server).await, "partial");
 }

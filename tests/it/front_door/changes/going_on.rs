@@ -79,16 +79,60 @@ async fn what_was_broken_off_is_undone_whatever_was_asked_for_since() {
     inject(&server, "POST /v1/playlists/*", (1, 1), status(403, None));
     let output = done(&ada, REMOVE, apply).await;
     assert_eq!((&output["status"], held(&server, &list).len()), (&json!("partial"), 200), "{output}");
-    let mut page = 0;
-    while ask(&ada, page).await["isError"] != true {
-        page += 1;
-        assert!(page < 80);
-    }
+    use_up(&ada).await;
+    // Looking alone mends nothing.
+    let looking = json!({"change_id": change_id(&output)});
+    assert_eq!(ada.call("undo_change", looking).await.error(), "QUOTA_EXCEEDED");
     let undo = json!({"change_id": change_id(&output), "dry_run": false});
     assert_eq!(done(&ada, "undo_change", undo).await["status"], "verified");
     before.remove(5);
     assert_eq!(held(&server, &list), before);
-    assert_eq!(ask(&ada, page + 1).await["structuredContent"]["error"]["code"], "QUOTA_EXCEEDED");
+    assert_eq!(ask(&ada, 90).await["structuredContent"]["error"]["code"], "QUOTA_EXCEEDED");
+}
+
+/// Uses up what is left of a share.
+async fn use_up(who: &Listener) {
+    let mut page = 0;
+    while ask(who, page).await["isError"] != true {
+        page += 1;
+        assert!(page < 80);
+    }
+}
+
+#[tokio::test]
+async fn undoing_takes_no_more_than_a_share_where_nothing_is_half_written() {
+    let (server, ada) = shared().await;
+    let list = filled(&server, "ada", uris(&[1, 2, 3]));
+    inject(&server, "DELETE /v1/playlists/*", (0, 1), Fault::Unapplied);
+    let removed = planned_and_done(&ada, REMOVE, &json!({"playlist_id": list, "positions": [0]})).await;
+    assert_eq!(removed["status"], "ambiguous", "{removed}");
+    use_up(&ada).await;
+    // What was read of it is not read anew for a moment.
+    replaced(&server, &list, uris(&[1, 2, 3, 4]));
+    for force in [false, true] {
+        let undo = json!({"change_id": change_id(&removed), "dry_run": false, "force": force});
+        assert_eq!(ada.call("undo_change", undo).await.error(), "QUOTA_EXCEEDED");
+    }
+}
+
+#[tokio::test]
+async fn what_is_half_written_is_looked_at_past_a_share_some_times_a_day() {
+    let (server, ada) = shared().await;
+    let (list, ..) = with_a_dead_row(&server, 300);
+    let apply = planned(&ada, &list).await;
+    inject(&server, "POST /v1/playlists/*", (0, 1), status(403, None));
+    let output = done(&ada, REMOVE, apply).await;
+    assert_eq!(output["status"], "partial", "{output}");
+    // Somebody puts something in, so that it is not undone without force.
+    let mut rows = held(&server, &list);
+    rows.push(uri(7_777));
+    replaced(&server, &list, rows);
+    use_up(&ada).await;
+    let undo = json!({"change_id": change_id(&output), "dry_run": false});
+    for _ in 0..6 {
+        assert_eq!(ada.call("undo_change", undo.clone()).await.error(), "INVALID_ARGUMENT");
+    }
+    assert_eq!(ada.call("undo_change", undo).await.error(), "QUOTA_EXCEEDED");
 }
 
 #[tokio::test]
@@ -140,8 +184,8 @@ async fn what_spotify_would_write_too_slowly_is_refused_before_anything_is_touch
     let small = filled(&server, "ada", uris(&[1]));
     let (list, before, after) = with_a_dead_row(&server, 6_100);
     let apply = planned(&ada, &list).await;
-    // One write of three seconds: 61 of them are more than a change may take.
-    inject(&server, "POST /v1/playlists/*", (0, 1), Fault::Delay { millis: 3_000 });
+    // One write of four seconds: 61 of them are more than a change may take.
+    inject(&server, "POST /v1/playlists/*", (0, 1), Fault::Delay { millis: 4_000 });
     done(&ada, "add_tracks_to_playlist", json!({"playlist_id": small, "track_uris": uris(&[2])})).await;
     let wrote = writes(&server);
     let error = ada.call(REMOVE, apply.clone()).await.result()["structuredContent"]["error"].clone();
@@ -155,7 +199,10 @@ async fn what_spotify_would_write_too_slowly_is_refused_before_anything_is_touch
     assert_eq!((held(&server, &list) == before, writes(&server)), (true, wrote));
     assert_eq!(done(&ada, "list_changes", json!({})).await["total"], 1, "the small one alone");
     // The plan is not used up, and Spotify becomes quicker.
-    done(&ada, "update_playlist", json!({"playlist_id": small, "name": "Quick"})).await;
+    for n in 3..8 {
+        let adding = json!({"playlist_id": small, "track_uris": uris(&[n])});
+        done(&ada, "add_tracks_to_playlist", adding).await;
+    }
     ada.call(REMOVE, apply).await.result();
     let until = tokio::time::Instant::now() + Duration::from_secs(60);
     while held(&server, &list) != after {

@@ -6,8 +6,9 @@ use tokio::time::{Duration, sleep};
 
 use super::*;
 use crate::front_door::api_keys::{refusal, result};
+use crate::front_door::elsewhere::Cable;
 use crate::front_door::revoking::nodes::beside;
-use crate::support::database::at_both;
+use crate::support::database::{Place, at_both};
 
 const REMOVE: &str = "remove_tracks_from_playlist";
 
@@ -119,4 +120,70 @@ async fn a_change_ends_between_two_requests_when_its_person_is_disabled() {
     let undo = json!({"change_id": change["change_id"], "dry_run": false});
     assert_eq!(done(&ada, "undo_change", undo).await["status"], "verified");
     assert_eq!(held(&server, &list), before);
+}
+
+#[tokio::test]
+async fn a_credential_whose_time_is_over_meanwhile_stops_no_change_that_has_begun() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    done(&ben, "get_user_playlists", json!({})).await;
+    // As if it had been issued an hour ago, but for some seconds.
+    let raw = server.place.raw().await;
+    let now = raw.number("SELECT CAST(strftime('%s', 'now') AS BIGINT)").await;
+    raw.run(&format!("UPDATE access_tokens SET expires_at = {}", now + 5)).await;
+    let (list, _, after) = under_way(&server, &ada, 1_200).await;
+    while ada.try_call("get_status", json!({})).await.unwrap().status != StatusCode::UNAUTHORIZED {
+        sleep(Duration::from_millis(100)).await;
+    }
+    // Something of somebody's ends, so that everything is looked at again.
+    result(&server, &["users", "disable", "ben", "--reason", "x", "--yes"]).await;
+    assert!(held(&server, &list).len() < after.len(), "it is over already");
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    while held(&server, &list) != after {
+        assert!(tokio::time::Instant::now() < until, "{} rows", held(&server, &list).len());
+        sleep(Duration::from_millis(100)).await;
+    }
+    let ada = server.listener("ada").await;
+    let change = done(&ada, "list_changes", json!({"limit": 1})).await["changes"][0].clone();
+    assert!(["verified", "begun"].contains(&change["state"].as_str().unwrap()), "{change}");
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_keep_its_turn_writes_nothing_more_and_another_mends_it() {
+    let Some(place) = Place::postgres().await else { return };
+    let mut url = url::Url::parse(&place.url).unwrap();
+    let cable = Cable::to(format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432))).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(cable.port)).unwrap();
+    let server = Setup::on(place).start().await;
+    let (mut other, origin) = beside(&server, Some(url.as_str())).await;
+    let ada = server.listener("ada").await;
+    let mut before: Vec<String> = (0..3_000).map(uri).collect();
+    before[5] = String::new();
+    let list = filled(&server, "ada", before.clone());
+    before.remove(5);
+    let arguments = json!({"playlist_id": list, "positions": [5]});
+    let plan = done(&ada, REMOVE, arguments.clone()).await;
+    server.inject("POST /v1/playlists/*", 12, Fault::Delay { millis: 900 });
+    let there = called_at((&server, &origin), &ada, REMOVE, applying(&arguments, &plan));
+    assert!(tokio::time::timeout(Duration::from_secs(2), there).await.is_err(), "it was quicker");
+    cable.whole.send(false).unwrap();
+
+    sleep(Duration::from_secs(10)).await;
+    let left = held(&server, &list);
+    assert!((1..before.len()).contains(&left.len()), "{} rows", left.len());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(held(&server, &list), left, "nothing is begun by a turn that may be another's");
+    let change = done(&ada, "list_changes", json!({"limit": 1})).await["changes"][0].clone();
+    assert_eq!(change["state"], "begun", "{change}");
+    let undo = json!({"change_id": change["change_id"], "dry_run": false});
+    let undone = ada.call("undo_change", undo).await.result();
+    // One that could not be written again stays away.
+    assert_eq!(undone["structuredContent"]["status"], "verified", "{undone}");
+    assert_eq!(held(&server, &list), before, "no row is lost, and none is there twice");
+
+    cable.whole.send(true).unwrap();
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(held(&server, &list), before, "the other one has heard that the turn is not its own any more");
+    other.kill().await.unwrap();
 }
