@@ -35,11 +35,11 @@ fn main() {
         Site::new(&"https://music.example.org".parse().unwrap(), false, Some("mailto:operator@example.org"));
     let sandbox = Site::new(&"http://127.0.0.1:8000".parse().unwrap(), true, None);
 
-    write(&folder, "index", &web::landing(&real, None, &Offer::default()));
+    write(&folder, "index", &web::landing(&real, None, (&Offer::default(), 7)));
     write(
         &folder,
         "landing-sandbox",
-        &web::landing(&sandbox, Some(&Untrusted::new("Ada")), &Offer::default()),
+        &web::landing(&sandbox, Some(&Untrusted::new("Ada")), (&Offer::default(), 7)),
     );
     consents(&folder, &real);
     write(&folder, "account", &web::account(&real, &full_account()));

@@ -136,7 +136,10 @@ pub fn load(sources: &Sources) -> Result<Loaded, Failure> {
         gathered.judge_certificate(files, &config);
     }
     // What a file that cannot be read would have said is not known to be missing.
-    let unfit = if gathered.unread.is_some() { Vec::new() } else { unfit(&config, sources.purpose) };
+    let mut unfit = if gathered.unread.is_some() { Vec::new() } else { unfit(&config, sources.purpose) };
+    // Apps that cannot be read are no missing app.
+    let has_apps = gathered.problems.iter().any(|problem| problem.key == "spotify.apps");
+    unfit.retain(|problem| !has_apps || problem.key != "spotify.client_id");
     // A passphrase that cannot be read is no missing key.
     let is_key =
         |problem: &Problem| problem.code == "CONFIG_FILE_UNREADABLE" && problem.key == "security.passphrase";

@@ -190,56 +190,74 @@ fn apps(node: &Node) -> Result<Value, Wrong> {
     if nodes.len() > 100 {
         return Err(Wrong::new("it has more than 100 apps", APPS_FIX));
     }
-    let apps = nodes.iter().enumerate().map(|(at, node)| app(node).map_err(|wrong| in_app(at, wrong)));
-    apps.collect::<Result<_, _>>().map(Value::Apps)
+    let (mut apps, mut wrongs): (Vec<RawApp>, Vec<Wrong>) = (Vec::new(), Vec::new());
+    for (at, node) in nodes.iter().enumerate() {
+        match app(node) {
+            Ok(app) => apps.push(app),
+            Err(found) => wrongs.extend(found.into_iter().map(|wrong| in_app(at, wrong))),
+        }
+    }
+    wrongs.extend(twice(nodes, "client_id").chain(twice(nodes, "name")));
+    Wrong::all(wrongs).map_or(Ok(Value::Apps(apps)), Err)
+}
+
+/// Apps that cannot be told apart by this field.
+fn twice<'a>(nodes: &'a [Node], field: &'a str) -> impl Iterator<Item = Wrong> + 'a {
+    let said = move |node: &'a Node| node.get(field).and_then(Node::as_str);
+    let of = move |(at, node): (usize, &'a Node)| {
+        let first =
+            nodes.iter().take(at).position(|other| said(other).is_some() && said(other) == said(node))?;
+        let why = format!("app {}: it has the {field} of app {}", at + 1, first + 1);
+        Some(Wrong::new(why, "name every app once, and each by another name"))
+    };
+    nodes.iter().enumerate().filter_map(of)
 }
 
 fn in_app(at: usize, wrong: Wrong) -> Wrong {
     Wrong::new(format!("app {}: {}", at + 1, wrong.why), wrong.fix)
 }
 
-fn app(node: &Node) -> Result<RawApp, Wrong> {
-    let fields = node.as_object().ok_or_else(|| Wrong::new(format!("it is {}", type_of(node)), APPS_FIX))?;
+/// All that is wrong with an app, where anything is.
+fn app(node: &Node) -> Result<RawApp, Vec<Wrong>> {
+    let Some(fields) = node.as_object() else {
+        return Err(vec![Wrong::new(format!("it is {}", type_of(node)), APPS_FIX)]);
+    };
     let known =
         ["client_id", "client_secret", "client_secret_file", "seats", "quota_mode", "name", "developer"];
-    if let Some(unknown) = fields.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(Wrong::new(format!("{} is not known", quoted(unknown)), APPS_FIX));
-    }
-    let text = |name: &str| match fields.get(name) {
-        None => Ok(None),
-        Some(Node::String(text)) => Ok(Some(text.clone())),
-        Some(other) => Err(Wrong::new(format!("{name} is {}", type_of(other)), APPS_FIX)),
-    };
-    let client_id = text("client_id")?.ok_or_else(|| Wrong::new("client_id is missing", APPS_FIX))?;
-    checks::client_id(&client_id)?;
-    let quota_mode = text("quota_mode")?;
-    if let Some(mode) = &quota_mode {
-        choice(mode, checks::QUOTA_MODES)?;
-    }
-    let name = text("name")?;
-    if let Some(name) = &name {
-        checks::app_name(name)?;
-    }
-    let developer = text("developer")?;
-    developer.as_deref().map_or(Ok(()), checks::developer)?;
-    let seats = match fields.get("seats") {
+    let unknown = fields.keys().filter(|name| !known.contains(&name.as_str()));
+    let mut wrongs: Vec<_> =
+        unknown.map(|name| Wrong::new(format!("{} is not known", quoted(name)), APPS_FIX)).collect();
+    let mut text = |name: &str, check: fn(&str) -> Result<(), Wrong>| match fields.get(name) {
         None => None,
-        Some(seats) => Some(
-            seats
-                .as_u64()
-                .ok_or_else(|| Wrong::new("seats is not a whole number", "write 5, or 0 for no limit"))?,
-        ),
+        Some(Node::String(text)) => {
+            wrongs.extend(check(text).err());
+            Some(text.clone())
+        }
+        Some(other) => {
+            wrongs.push(Wrong::new(format!("{name} is {}", type_of(other)), APPS_FIX));
+            None
+        }
     };
-    let client_secret = text("client_secret")?.map(SecretString::new);
-    Ok(RawApp {
-        client_id,
-        client_secret,
-        client_secret_file: text("client_secret_file")?,
-        seats,
-        quota_mode,
-        name,
-        developer,
-    })
+    let client_id = text("client_id", checks::client_id);
+    let mut app = RawApp {
+        client_id: client_id.unwrap_or_default(),
+        client_secret: text("client_secret", |_| Ok(())).map(SecretString::new),
+        client_secret_file: text("client_secret_file", |_| Ok(())),
+        quota_mode: text("quota_mode", |mode| choice(mode, checks::QUOTA_MODES).map(drop)),
+        name: text("name", checks::app_name),
+        developer: text("developer", checks::developer),
+        seats: None,
+    };
+    if !fields.contains_key("client_id") {
+        wrongs.push(Wrong::new("client_id is missing", APPS_FIX));
+    }
+    if let Some(seats) = fields.get("seats") {
+        app.seats = seats.as_u64();
+        if app.seats.is_none() {
+            wrongs.push(Wrong::new("seats is not a whole number", "write 5, or 0 for no limit"));
+        }
+    }
+    if wrongs.is_empty() { Ok(app) } else { Err(wrongs) }
 }
 
 /// What a node is, in words.
@@ -324,6 +342,25 @@ mod tests {
             from_node(spec, &json!([{ "client_id": "0123456789abcdef" }, { "seats": 5 }])).unwrap_err();
         assert_eq!(wrong.why, "app 2: client_id is missing");
         assert!(from_node(spec, &json!([{ "client_id": "0123456789abcdef", "secret": "s" }])).is_err());
+        let several = json!([
+            { "client_id": "0123456789abcdef", "name": "House" },
+            { "client_id": "0123456789abcdef", "name": "House", "quota_mode": "legacy" },
+            { "client_id": "1234", "seat": 5, "seats": "many", "name": 7 },
+        ]);
+        let wrong = from_node(spec, &several).unwrap_err();
+        let all: Vec<_> =
+            std::iter::once(&wrong).chain(&wrong.more).map(|wrong| wrong.why.as_str()).collect();
+        for said in [
+            "app 2: it has the client_id of app 1",
+            "app 2: it has the name of app 1",
+            "app 3: 'seat' is not known",
+            "app 3: '1234' is no client id",
+            "app 3: name is a number",
+            "app 3: seats is not a whole number",
+        ] {
+            assert!(all.contains(&said), "{said}: {all:?}");
+        }
+        assert!(all.len() == 7 && all.iter().any(|why| why.contains("legacy")), "{all:?}");
         let of = |developer: &str| json!([{ "client_id": "0123456789abcdef", "developer": developer }]);
         assert!(from_node(spec, &of("A-2.b_c")).is_ok());
         for wrong in ["", "a b", "é", &"a".repeat(65)] {

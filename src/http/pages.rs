@@ -22,7 +22,11 @@ pub(super) async fn landing(State(http): State<Shared>, Extension(visitor): Exte
     match user {
         Ok(user) => {
             let name = user.map(|user| Untrusted::new(&user.display_name));
-            landing_page(&http.site, name.as_ref(), &http.app.config.server.offer).into_response()
+            {
+                let config = &http.app.config;
+                let undo_days = config.limits.undo_for.as_secs() / 86_400;
+                landing_page(&http.site, name.as_ref(), (&config.server.offer, undo_days)).into_response()
+            }
         }
         Err(failure) => failed_page(&http, &failure, &visitor),
     }

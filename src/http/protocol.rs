@@ -15,9 +15,9 @@ use crate::crypto::token::{TokenHash, TokenKind};
 use crate::domain::event::{Event, EventCode};
 use crate::domain::resource::Resource;
 use crate::domain::signature::{self, Flaw};
-use crate::domain::{ApiKeyId, ClientId, ScopeSet};
+use crate::domain::{ApiKeyId, ClientId, Scope, ScopeSet};
 use crate::failure::Failure;
-use crate::mcp::{self, Caller, ExpectedDigest, NotServed};
+use crate::mcp::{self, Caller, ExpectedDigest, InsufficientScope, NotServed};
 use crate::oauth::challenge::Challenge;
 use crate::oauth::{Visitor, refusals};
 use crate::store::KeyGrant;
@@ -108,14 +108,31 @@ async fn answer(http: &Http, resource: Resource, visitor: Visitor, request: Requ
                 .audit
                 .note(event.because("insufficient_scope").detail("needed", needed.to_string()))
                 .await;
-            challenged(
-                http,
-                StatusCode::FORBIDDEN,
-                Challenge::InsufficientScope(ScopeSet::EMPTY.with(missing.needed)),
-                resource,
-            )
+            lacking(http, missing, resource)
         }
     }
+}
+
+macro_rules! scope_missing {
+    ($scope:literal) => {
+        concat!(
+            "SCOPE_MISSING: this needs the scope '",
+            $scope,
+            "', which this credential was not granted. Ask the person to connect the client again and approve it; in place of an \
+             API key they make another one with it, at /account."
+        )
+    };
+}
+
+/// Also to whoever sees nothing but the message, as models do.
+fn lacking(http: &Http, missing: InsufficientScope, resource: Resource) -> Response {
+    let message = match missing.needed {
+        Scope::Read => scope_missing!("read"),
+        Scope::Write => scope_missing!("write"),
+        Scope::Player => scope_missing!("player"),
+    };
+    let challenge = Challenge::InsufficientScope(ScopeSet::EMPTY.with(missing.needed));
+    with_challenge(http, mcp::refusal(StatusCode::FORBIDDEN, message), challenge, resource)
 }
 
 /// Who calls, and what shows it.
@@ -349,11 +366,11 @@ async fn without_credential(http: &Http, visitor: &Visitor) -> Result<Caller, De
 }
 
 fn challenged(http: &Http, status: StatusCode, challenge: Challenge, resource: Resource) -> Response {
-    let message = match status {
-        StatusCode::FORBIDDEN => "this credential lacks a scope that the call needs: see WWW-Authenticate",
-        _ => "a good credential is needed: see WWW-Authenticate",
-    };
-    let mut response = mcp::refusal(status, message);
+    let response = mcp::refusal(status, "a good credential is needed: see WWW-Authenticate");
+    with_challenge(http, response, challenge, resource)
+}
+
+fn with_challenge(http: &Http, mut response: Response, challenge: Challenge, resource: Resource) -> Response {
     if let Ok(value) = HeaderValue::try_from(challenge.header(&http.app.issuer(), resource)) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }

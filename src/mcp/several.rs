@@ -106,10 +106,12 @@ pub(super) async fn run(
     arguments: Arguments,
 ) -> Result<Answer, ToolError> {
     let Some(takes) = context.server.accounts.0.get(tool.name) else {
-        return (tool.run)(context, arguments).await;
+        let answer = (tool.run)(context, arguments).await?;
+        return Ok(if tool.hints.open_world { done_with(context, answer).await } else { answer });
     };
     match (asked(&arguments)?, takes) {
-        (Asked::One, _) => (tool.run)(context, arguments).await,
+        (Asked::One, Takes::Several(_)) => (tool.run)(context, arguments).await,
+        (Asked::One, Takes::One) => Ok(done_with(context, (tool.run)(context, arguments).await?).await),
         (_, Takes::One) => Err(ToolError::invalid(
             "The argument 'account' is not valid: a tool that changes something works with one account at a time. Name \
              one, and call again for the next.",
@@ -126,6 +128,21 @@ pub(super) async fn run(
             let answers = join_all(links.iter().map(|link| one(context, tool, arguments.clone(), link)));
             combined(links.iter().map(name).zip(answers.await).collect(), rows)
         }
+    }
+}
+
+/// The same with the account that something was done with, where the person has several.
+async fn done_with(context: Context<'_>, answer: Answer) -> Answer {
+    let used = context.used.all();
+    let Ok(links) = context.links().await else { return answer };
+    if links.len() < 2 {
+        return answer;
+    }
+    let named = |id: &LinkId| links.iter().find(|link| link.id == *id).map(name);
+    match used.iter().filter_map(named).collect::<Vec<_>>().as_slice() {
+        [account] => answer.remarking(&format!("\nWith the account {account}.")),
+        [from, to] => answer.remarking(&format!("\nFrom the account {from} into the account {to}.")),
+        _ => answer,
     }
 }
 
@@ -301,7 +318,7 @@ fn widen(input: &mut Map<String, Value>) {
     let mut name = std::mem::take(account);
     let said = name.remove("description").unwrap_or_else(|| json!(""));
     let said =
-        format!("{} Also a list of several, or \"all\", for first pages.", said.as_str().unwrap_or_default());
+        format!("{} Or a list of several, or \"all\": first pages.", said.as_str().unwrap_or_default());
     let list = json!({"type": "array", "items": name, "minItems": 1, "maxItems": MOST_ACCOUNTS});
     account.insert("anyOf".to_owned(), json!([name, list]));
     account.insert("description".to_owned(), json!(said.trim_start()));

@@ -95,8 +95,8 @@ pub(crate) struct Session<'a> {
     pub(crate) going: &'a Going,
     /// How long the slowest call of the Web API took so far, in milliseconds.
     pub(crate) slowest: AtomicU64,
-    /// The account, once it was looked at.
-    pub(crate) known: OnceLock<Link>,
+    /// The person's accounts, once they were looked at.
+    pub(crate) known: OnceLock<Vec<Link>>,
 }
 
 impl Session<'_> {
@@ -122,7 +122,9 @@ impl Session<'_> {
 
     /// The account, as errors and remarks speak of it.
     pub(crate) fn about(&self) -> About<'_> {
-        About { reconnect_url: self.reconnect_url, link: self.known.get() }
+        let links = self.known.get().map(Vec::as_slice).unwrap_or_default();
+        let link = links.iter().find(|link| link.id == self.link);
+        About { reconnect_url: self.reconnect_url, link, links }
     }
 
     /// The same with the error as it came, for those who decide by it; [`Self::told`] says it. In the middle of a change
@@ -195,10 +197,9 @@ impl Session<'_> {
     /// The account itself; without it, an error says what is true of every account.
     pub(crate) async fn account(&self) -> Option<&Link> {
         if self.known.get().is_none() {
-            let links = self.upstream.links(self.user).await.ok()?;
-            let _known = self.known.set(links.into_iter().find(|link| link.id == self.link)?);
+            let _known = self.known.set(self.upstream.links(self.user).await.ok()?);
         }
-        self.known.get()
+        self.about().link
     }
 
     /// How much of the tool call's time is left, in which its answer is waited for.
@@ -261,6 +262,8 @@ const fn is_of_the_account(error: &CallError) -> bool {
                     | ApiError::OwnerNotPremium
                     | ApiError::QuotaExceeded { .. }
                     | ApiError::RateLimited { .. }
+                    | ApiError::NotFound
+                    | ApiError::Forbidden
             )
     )
 }

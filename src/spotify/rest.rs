@@ -60,6 +60,8 @@ impl Rest {
         let mut apps = self.lock();
         match until {
             Some(until) => apps.until_at_least(&app.into(), until, now),
+            // What was told since, and could not be stored yet, counts.
+            None if apps.changed.iter().any(|changed| **changed == *app) => {}
             None => drop(apps.until.remove(app)),
         }
     }
@@ -131,5 +133,8 @@ mod tests {
         assert_eq!(other.left(&app, NOW), Some(seconds(120)), "the longer one counts");
         other.recall(&app, None, NOW);
         assert_eq!(other.left(&app, NOW), None);
+        other.told(&app, seconds(30), NOW);
+        other.recall(&app, None, NOW);
+        assert_eq!(other.left(&app, NOW), Some(seconds(30)), "told anew, and not stored yet");
     }
 }

@@ -7,11 +7,11 @@ use super::layout::Site;
 use super::{Page, Untrusted};
 use crate::policy::Offer;
 
-/// Renders `/`; `logged_in_as` is the browser session's user, if there is one.
-pub fn landing(site: &Site, logged_in_as: Option<&Untrusted>, offer: &Offer) -> Page {
+/// Renders `/`; `logged_in_as` is the browser session's user, if there is one. So many days changes can be undone.
+pub fn landing(site: &Site, logged_in_as: Option<&Untrusted>, (offer, undo_days): (&Offer, u64)) -> Page {
     let examples =
         EXAMPLES.iter().filter(|(tool, _)| offer.has(tool)).map(|(_, said)| *said).take(3).collect();
-    Page::of(&LandingPage { site, logged_in_as, url: site.mcp_url(), examples }, Class::Page)
+    Page::of(&LandingPage { site, logged_in_as, url: site.mcp_url(), examples, undo_days }, Class::Page)
 }
 
 #[derive(Template)]
@@ -22,6 +22,8 @@ struct LandingPage<'a> {
     url: String,
     /// What somebody may ask, of the tools that are offered.
     examples: Vec<&'static str>,
+    /// For so many days what changes took away is kept; 0: not at all.
+    undo_days: u64,
 }
 
 /// What somebody may ask for first, by the tool that it takes.

@@ -69,7 +69,7 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         opens: true,
         then_opens: Some(hostile()),
         own_app: Some(hostile()),
-        missing: vec!["user-top-read"],
+        missing: if state == states[0] { vec!["user-top-read"] } else { vec![] },
         state,
     };
     let client = ClientRow {
@@ -163,8 +163,8 @@ fn pages() -> Vec<(String, Page)> {
         ..an_account(&user)
     };
     let mut pages = vec![
-        ("landing".to_owned(), landing(&site(false), Some(&hostile()), &Offer::default())),
-        ("landing in the sandbox".to_owned(), landing(&site(true), None, &Offer::default())),
+        ("landing".to_owned(), landing(&site(false), Some(&hostile()), (&Offer::default(), 7))),
+        ("landing in the sandbox".to_owned(), landing(&site(true), None, (&Offer::default(), 7))),
         ("consent".to_owned(), a_consent("https://client.example/it's?a&amp;b=%3Cb%3E", ScopeSet::ALL, true)),
         ("consent on loopback".to_owned(), a_consent("http://127.0.0.1:1/", ScopeSet::ALL, false)),
         (
@@ -268,7 +268,7 @@ fn the_account_page_offers_an_end_to_everything_but_this_session_twice() {
     assert_eq!(count("action=\"/account/api-keys/revoke\""), 2);
     assert_eq!(count("action=\"/account/mcp-sessions/end\""), 1);
     assert_eq!(count("action=\"/auth/logout\""), 1);
-    assert_eq!(count(&format!("/auth/login?link={}", LinkId::mint([1; 16]))), 2, "renew and reconnect");
+    assert_eq!(count(&format!("/auth/login?link={}", LinkId::mint([1; 16]))), 3, "give, renew and reconnect");
     assert!(html.contains("href=\"/account/delete\"") && html.contains("1 March 2027"));
 }
 

@@ -105,9 +105,10 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
         alias.map_err(|why| ToolError::invalid(format!("The argument 'alias' is not valid: {why}.")))?;
     if context.caller.client.as_str() == crate::mcp::stdio::CLIENT {
         return Err(ToolError::new(
-            "NOT_AVAILABLE_IN_MODE",
-            "The program runs for one local user without its pages. Run `spotify-mcp serve` on the same data, log in at \
-             /account in a browser and link the account there; it can be used here at once.",
+            "RESTRICTED",
+            "This program runs for one local user, without the pages on which accounts are linked. The person ends it (closes \
+             this app), runs `spotify-mcp serve` on the same data, logs in at /account in a browser, links the account there, \
+             ends that and opens this app again. Two of them at once on the same data do not go.",
         ));
     }
     let links = context.links().await?;

@@ -48,7 +48,7 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// What to add, in order: URIs (spotify:track:... or spotify:episode:...), links, or track ids.
     track_uris: Few<ItemName, 1, MOST>,
@@ -57,7 +57,7 @@ pub(super) struct Input {
     /// Leave out what the playlist has already, and repetitions within track_uris.
     #[serde(default = "yes")]
     skip_duplicates: bool,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Input {
     /// How many of each to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Count<0, LIST_OFFSET>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
     /// Which linked Spotify account to use for the other playlist. Default: the same.
     other_account: Option<AccountName>,

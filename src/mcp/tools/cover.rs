@@ -31,13 +31,13 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// The picture: a JPEG in base 64 without line breaks.
     jpeg_base64: Text<4, COVER>,
     /// The plan to apply.
     plan_id: Option<Text<1, 64>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Input {
     collaborative: bool,
     /// Tracks to begin with, in order: URIs, links or track ids.
     track_uris: Option<Few<ItemName, 1, MOST>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

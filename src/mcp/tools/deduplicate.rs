@@ -17,8 +17,8 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
     title: "Remove duplicates from a playlist",
     description: "Takes duplicates out of a playlist and keeps one copy of each track. The same are tracks with the same uri, \
                   the same recording (isrc), or the same title and first artists (title: finds re-releases, but look at the \
-                  plan for live versions). By default it only plans (dry_run true): it says what would go, how many requests \
-                  it takes, and gives a plan_id. Local files stay. Show that to the person, then call again with the same arguments, dry_run \
+                  plan for live versions). Local files stay. By default it only plans (dry_run true): it says what would go, how many requests \
+                  it takes, and gives a plan_id. Show that to the person, then call again with the same arguments, dry_run \
                   false and the plan_id. Rows written anew lose the date at which they were added.",
     hints: REPLACES,
     input: schema_of::<Input>,
@@ -50,7 +50,7 @@ enum Keep {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// What counts as the same: uri (default), isrc or title.
     #[serde(default)]
@@ -63,7 +63,7 @@ pub(super) struct Input {
     dry_run: bool,
     /// The plan to apply; needed with dry_run false.
     plan_id: Option<Text<1, 64>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

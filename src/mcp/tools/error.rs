@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::super::limits;
+use super::super::several::name;
 use super::standing::reconnect_at;
 use crate::app::limits::CallRefused;
 use crate::domain::own_app::PAGE;
@@ -59,6 +60,8 @@ pub(crate) struct About<'a> {
     pub(crate) reconnect_url: &'a str,
     /// The account itself, where it was looked at.
     pub(crate) link: Option<&'a Link>,
+    /// All that the person has linked, where they were looked at.
+    pub(crate) links: &'a [Link],
 }
 
 impl About<'_> {
@@ -122,6 +125,22 @@ impl About<'_> {
                 "The daily Spotify quota of the person's own app is used up for this kind of request. {}",
                 error.instruction()
             ),
+            ApiError::NotFound | ApiError::Forbidden => {
+                let (asked, others): (Vec<_>, Vec<_>) =
+                    self.links.iter().partition(|link| self.link.is_some_and(|asked| asked.id == link.id));
+                let [asked] = asked[..] else { return None };
+                let others: Vec<_> = others.into_iter().map(name).collect();
+                if others.is_empty() {
+                    return None;
+                }
+                format!(
+                    "{}. {} Asked with the account {}; also linked: {}. Where one of those is meant, name it.",
+                    sentence(&error.to_string()),
+                    error.instruction(),
+                    name(asked),
+                    others.join(", ")
+                )
+            }
             ApiError::RateLimited { .. } if own => format!(
                 "Spotify is limiting the requests of the person's own app. {}",
                 error.instruction()
@@ -313,9 +332,9 @@ mod tests {
     fn upstream_errors_become_a_listed_code_and_an_instruction() {
         let lost = ToolError::upstream(
             CallError::ReconnectRequired("invalid_grant".to_owned()),
-            About { reconnect_url: "https://h/auth/login", link: None },
+            About { reconnect_url: "https://h/auth/login", link: None, links: &[] },
         );
-        let about = About { reconnect_url: "u", link: None };
+        let about = About { reconnect_url: "u", link: None, links: &[] };
         assert_eq!(lost.code, "RECONNECT_REQUIRED");
         assert!(lost.message.contains("https://h/auth/login") && !lost.message.contains("invalid_grant"));
         let wait = Some(Duration::from_millis(1_500));

@@ -45,7 +45,7 @@ pub(super) struct Input {
     /// Where to begin; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Count<0, FARTHEST>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -48,20 +48,20 @@ pub(super) const UNFOLLOW_PLAYLIST: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LeaveInput {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// The plan to apply.
     plan_id: Option<Text<1, 64>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

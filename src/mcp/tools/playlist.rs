@@ -41,9 +41,9 @@ pub(super) const GET_PLAYLIST: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LookInput {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -100,7 +100,7 @@ pub(super) const UPDATE_PLAYLIST: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateInput {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// Its new name.
     name: Option<Text<1, 100>>,
@@ -110,7 +110,7 @@ pub(super) struct UpdateInput {
     public: Option<bool>,
     /// Let others change it; only together with public false.
     collaborative: Option<bool>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -57,7 +57,7 @@ pub(super) struct ListInput {
     /// Only playlists that the person made.
     #[serde(default)]
     owned_only: bool,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -171,15 +171,11 @@ async fn owner_of(context: Context<'_>, link: &crate::domain::LinkId) -> Result<
 }
 
 /// Whose contents Spotify keeps from an account is not empty for that.
-fn unreadable(error: ToolError) -> ToolError {
-    match error.code {
-        "FORBIDDEN" => ToolError::new(
-            error.code,
-            "Spotify does not let this account see what is in this playlist: only what it owns or collaborates on. That does \
-             not mean that it is empty.",
-        ),
-        _ => error,
+fn unreadable(mut error: ToolError) -> ToolError {
+    if error.code == "FORBIDDEN" {
+        error.message.push_str(" That does not mean that it is empty.");
     }
+    error
 }
 
 pub(super) const GET_PLAYLIST_TRACKS: ToolSpec = ToolSpec {
@@ -204,7 +200,7 @@ pub(super) struct TracksInput {
     /// How many to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Offset,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -31,7 +31,7 @@ const MOST: usize = 1_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// What to remove, all copies of each: URIs, links, or track ids.
     track_uris: Option<Few<ItemName, 1, MOST>>,
@@ -42,7 +42,7 @@ pub(super) struct Input {
     dry_run: bool,
     /// The plan to apply; needed with dry_run false.
     plan_id: Option<Text<1, 64>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -24,7 +24,8 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
     description: "Moves range_length rows of a playlist, from the row at range_start on, to before the row that is now at \
                   insert_before (the number of rows: to the end). Positions count from 0. Give the snapshot_id of \
                   get_playlist so that nothing is moved where the playlist has changed since the positions were looked up. \
-                  undo_change moves them back.",
+                  undo_change moves them back. To sort or shuffle a whole list make a new one with create_playlist in that order: \
+                  each move reads the list anew.",
     hints: MOVES,
     input: schema_of::<Input>,
     output: output_of::<Output>,
@@ -39,7 +40,7 @@ type Position = Count<0, LIST_OFFSET>;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// The playlist: its id, its URI (spotify:playlist:...) or its link.
+    /// The playlist: its id, URI or link.
     playlist_id: PlaylistName,
     /// The first row that moves, counted from 0.
     range_start: Position,
@@ -50,7 +51,7 @@ pub(super) struct Input {
     range_length: Count<1, 100>,
     /// The state of the playlist that the positions are of; without it, the present one.
     snapshot_id: Option<Text<1, 128>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -120,8 +121,13 @@ pub(super) async fn move_rows(
 ) -> Result<Outcome, ToolError> {
     let rows = contents.uris();
     let moved = moved(&rows, range).ok_or_else(|| {
+        let (argument, at) = match range.start.saturating_add(range.length) as usize > rows.len() {
+            true if range.start as usize >= rows.len() => ("range_start", range.start),
+            true => ("range_length", range.length),
+            false => ("insert_before", range.before),
+        };
         ToolError::invalid(format!(
-            "Nothing was moved: the playlist has {}, counted from 0.",
+            "Nothing was moved: the argument '{argument}' ({at}) leads beyond the playlist, which has {}, counted from 0.",
             amount(rows.len(), "row")
         ))
     })?;

@@ -40,7 +40,7 @@ pub(super) struct Input {
     offset: Offset,
     /// Only what is available in this country (two letters, ISO 3166-1); default: the account's own.
     market: Option<Country>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -107,10 +107,7 @@ impl AppStatus {
         let made: Vec<_> = self.shares.iter().filter(|share| share.made > 0).map(Share::told).collect();
         let made = match made.is_empty() {
             true => String::new(),
-            false => format!(
-                "; of the person's share of the day's requests to Spotify were made: {}",
-                made.join(", ")
-            ),
+            false => format!("; requests to Spotify in 24 hours, of the person's share: {}", made.join(", ")),
         };
         format!("{name}{gone}{mode}{}{made}", seats.unwrap_or_default())
     }
@@ -122,7 +119,7 @@ impl Share {
     }
 
     fn told(&self) -> String {
-        format!("{} of {} for {}", self.made, self.of, Bucket::named(self.calls).map_or("", words))
+        format!("{} {} of {}", Bucket::named(self.calls).map_or("", words), self.made, self.of)
     }
 }
 
@@ -196,6 +193,6 @@ const fn words(bucket: Bucket) -> &'static str {
         Bucket::Playlists => "playlists",
         Bucket::Search => "searches",
         Bucket::ArtistAlbums => "albums of artists",
-        Bucket::Other => "everything but playlists, searches and albums of artists",
+        Bucket::Other => "everything else",
     }
 }

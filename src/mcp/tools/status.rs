@@ -205,7 +205,10 @@ impl AccountStatus {
             "connected" => format!("connected for {} more days", self.days_until_reconnect),
             _ => "must be connected again".to_owned(),
         };
-        let granted = self.granted.join(", ");
+        let granted = match self.granted.as_slice() {
+            [] => "none of read, write and player in full".to_owned(),
+            some => some.join(", "),
+        };
         let to_do: String = self.to_do.iter().map(|sentence| format!("\n  {sentence}")).collect();
         format!(
             "{}{alias} [{}]{primary}: {state}; through {}; Spotify granted: {granted}{to_do}",

@@ -100,7 +100,9 @@ impl ThingItem {
             (_, Some(at)) if at > 0 => format!(", heard up to {}:{:02}", at / 60_000, at / 1_000 % 60),
             _ => String::new(),
         };
-        format!("{}: {}{by}{album}{date}{heard} [{}]", self.kind, self.name, self.uri)
+        // A single is an album to Spotify, and none to a person.
+        let kind = self.album_type.filter(|_| self.kind == Kind::Album.name()).unwrap_or(self.kind);
+        format!("{kind}: {}{by}{album}{date}{heard} [{}]", self.name, self.uri)
     }
 }
 

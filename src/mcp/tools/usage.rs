@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{Count, Text, parse, schema_of};
 use super::{Answer, Arguments, Context, Hints, ToolError, ToolSpec, output_of};
+use crate::spotify::text::clean;
 use crate::store::{UsageFilter, UsageKey};
 
 /// Longest stretch of time that is told of, in days.
@@ -87,6 +88,12 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let mut since = context.server.clock.now().minus(back).rfc3339();
     since.truncate("YYYY-MM-DD".len());
     let mut rows = counted(context, &input, &since).await?;
+    // One of an earlier version may have been counted.
+    if let Some(tool) = input.tool.as_ref().filter(|tool| context.server.policies.of(tool.as_str()).is_none())
+        && rows.is_empty()
+    {
+        return Err(ToolError::invalid(format!("There is no tool called {}.", clean(tool.as_str(), 100))));
+    }
     let (calls, errors) = (rows.iter().map(|row| row.calls).sum(), rows.iter().map(|row| row.errors).sum());
     let (from, most) = (input.offset.get() as usize, input.limit.get() as usize);
     let more = rows.len() > from + most;

@@ -108,6 +108,8 @@ async fn a_key_is_its_owners_and_allows_what_it_was_given() {
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     let challenge = refused.headers()["www-authenticate"].to_str().unwrap().to_owned();
     assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"read\""), "{challenge}");
+    let told = refused.text().await.unwrap();
+    assert!(told.contains("SCOPE_MISSING: this needs the scope 'read', which"), "{told}");
     // In the trail the key stands where a client would.
     assert_eq!(server.place.raw().await.number("SELECT COUNT(*) FROM api_keys").await, 2);
     tokio::time::sleep(Duration::from_millis(400)).await;

@@ -41,6 +41,16 @@ async fn only_what_is_offered_is_listed_and_can_be_called() {
 }
 
 #[tokio::test]
+async fn the_front_page_says_for_how_long_changes_are_kept() {
+    for (days, said) in [("30", Some("for 30 days at most")), ("1", Some("for 1 day at most")), ("0", None)] {
+        let server = Setup::default().env("SPOTIFY_MCP__LIMITS__UNDO_DAYS", days).start().await;
+        let page = server.browser().open("/").await;
+        assert!(page.text.contains(said.unwrap_or("Never")), "{days}: {}", page.text);
+        assert_eq!(page.text.contains("so that you can undo it"), said.is_some(), "{days}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_person_played_is_a_group_of_its_own() {
     let server = with("history", "true").await;
     let ada = server.listener("ada").await;

@@ -248,3 +248,22 @@ async fn a_long_list_that_is_stopped_says_where_to_go_on() {
     let all = stage.ask("match_tracks", json!({ "items": items })).await;
     assert_eq!((all["matches"].as_array().unwrap().len(), all.get("next_offset")), (50, None));
 }
+
+#[tokio::test]
+async fn a_single_is_called_one_and_an_artist_has_releases() {
+    let stage = Stage::new().await;
+    let found = stage
+        .ask("search_catalog", json!({"query": "Paper Lanterns", "types": ["artist"], "limit": 1}))
+        .await;
+    let artist = &found["results"][0]["items"][0]["uri"];
+    let text = async |groups: Value| {
+        let result = stage.rig.call("list_children", json!({"uri": artist, "groups": groups})).await;
+        result["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let all = text(Value::Null).await;
+    assert!(all.lines().next().unwrap().ends_with(" releases:"), "{all}");
+    assert!(all.contains(". single: ") && all.contains(". album: "), "{all}");
+    let singles = text(json!(["single"])).await;
+    assert!(singles.lines().next().unwrap().ends_with(" singles:"), "{singles}");
+    assert!(!singles.contains(". album: "), "{singles}");
+}

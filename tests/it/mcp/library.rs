@@ -157,6 +157,22 @@ async fn what_is_played_most_and_was_played_last() {
         }
     }
     assert_eq!(times.len(), 50);
+    // From a moment on, page by page up to now and never before it.
+    let moment = |at: &str| spotify_mcp::ambient::Timestamp::parse_rfc3339(at).unwrap().millis();
+    let (mut later, mut after) = (Vec::new(), json!(moment(&times[9])));
+    while !after.is_null() {
+        let result = stage.rig.call("get_recently_played", json!({"limit": 4, "after": after})).await;
+        let text = result["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains(" first played after that moment, the newest of them first:"), "{text}");
+        let page = &result["structuredContent"];
+        assert!(page.get("next_before").is_none(), "it leads out of what was asked: {page}");
+        let played = page["tracks"].as_array().unwrap();
+        let mut played: Vec<_> =
+            played.iter().map(|track| track["played_at"].as_str().unwrap().to_owned()).collect();
+        played.extend(later);
+        (later, after) = (played, page["next_after"].clone());
+    }
+    assert_eq!(later, times[..9], "all that came after it, none twice");
     assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "the newest first, none twice");
     let both = json!({"before": 1, "after": 1});
     assert_eq!(stage.refused("get_recently_played", both).await, "INVALID_ARGUMENT");

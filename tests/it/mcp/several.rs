@@ -166,7 +166,34 @@ async fn what_goes_on_differs_from_account_to_account_and_is_asked_of_one() {
     let first = json!({"account": "all", "limit": 2, "offset": 0});
     assert_eq!(rig.call("get_liked_songs", first).await["isError"], false);
     let told = schema(&rig, "get_liked_songs").await["inputSchema"]["properties"]["account"].clone();
-    assert!(told["description"].as_str().unwrap().ends_with("or \"all\", for first pages."), "{told}");
+    assert!(told["description"].as_str().unwrap().ends_with("or \"all\": first pages."), "{told}");
+}
+
+#[tokio::test]
+async fn where_several_are_linked_it_is_said_which_one_it_was() {
+    let rig = Rig::new(|_, seen| match seen.target.contains("/player") {
+        true => Answer::new(204, "", ""),
+        false => Answer::json(404, r#"{"error":{"status":404,"message":"Resource not found"}}"#),
+    })
+    .await;
+    let text = async |tool: &str, arguments: Value| {
+        let result = rig.call(tool, arguments).await;
+        result["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    let list = json!({"playlist_id": LIST});
+    assert!(!text("get_playlist_tracks", list.clone()).await.contains("account home"), "there is one alone");
+    assert!(!text("pause", json!({})).await.contains("account home"));
+    rig.links_also("work");
+    let told = text("get_playlist_tracks", list).await;
+    assert!(
+        told.contains("Asked with the account home; also linked: work. Where one of those is meant"),
+        "{told}"
+    );
+    let told = text("get_playlist_tracks", json!({"playlist_id": LIST, "account": "work"})).await;
+    assert!(told.contains("Asked with the account work; also linked: home."), "{told}");
+    let told = text("pause", json!({})).await;
+    assert!(told.contains("\nWith the account home."), "{told}");
+    assert!(text("pause", json!({"account": "work"})).await.contains("\nWith the account work."));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::spotify::uri::Kind;
 pub(in crate::mcp) const LIST_CHILDREN: ToolSpec = ToolSpec {
     name: "list_children",
     title: "List what is inside",
-    description: "Lists the tracks of an album, the albums of an artist, the episodes of a show (podcast; the newest \
+    description: "Lists the tracks of an album, the albums and singles of an artist (album_type), the episodes of a show (podcast; the newest \
                   first) or the chapters of an audiobook, a page at a time. Spotify offers neither an artist's top \
                   tracks nor related artists.",
     hints: LOOKS,
@@ -44,7 +44,7 @@ pub(in crate::mcp) struct Input {
     offset: Count<0, LIST_OFFSET>,
     /// Of an artist: only albums of these groups.
     groups: Option<Few<Word<Group>, 1, 4>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -72,7 +72,29 @@ struct Output {
     truncated: bool,
 }
 
+impl Input {
+    /// What is listed, as people say it.
+    fn what(&self) -> String {
+        let groups = self.groups.as_ref().map(|groups| groups.0.as_slice()).unwrap_or_default();
+        match (self.uri.0.kind(), groups) {
+            (Kind::Artist, [only]) => only.0.many().to_owned(),
+            // Albums, singles and compilations: each line says which it is.
+            (Kind::Artist, _) => "releases".to_owned(),
+            _ => format!("{}s", self.uri.0.of().name()),
+        }
+    }
+}
+
 impl Group {
+    const fn many(self) -> &'static str {
+        match self {
+            Self::Album => "albums",
+            Self::Single => "singles",
+            Self::AppearsOn => "releases of others",
+            Self::Compilation => "compilations",
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Album => "album",
@@ -90,13 +112,14 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     }
     let found = gather(context, &input).await?;
     let total = found.total.map(|total| format!(" of {total}")).unwrap_or_default();
-    let what = input.uri.0.of().name();
+    let what = input.what();
     let text = match found.items.as_slice() {
-        [] => format!("No {what}s from offset {} on.", found.offset),
+        [] if found.offset == 0 => format!("No {what}."),
+        [] => format!("No {what} from offset {} on.", found.offset),
         some => {
             let more = found.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
             let list = numbered(some.iter().map(ThingItem::line), found.offset);
-            format!("{}{total} {what}s:{list}{more}", some.len())
+            format!("{}{total} {what}:{list}{more}", some.len())
         }
     };
     Answer::of(text, &found)

@@ -42,7 +42,7 @@ pub(in crate::mcp) struct Input {
     /// Also tell the first ten things inside of each album, artist, show and audiobook.
     #[serde(default)]
     expand: bool,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -37,7 +37,7 @@ pub(in crate::mcp) const MATCH_TRACKS: ToolSpec = ToolSpec {
 pub(in crate::mcp) struct Input {
     /// The songs, in order.
     items: Few<Wanted, 1, MOST>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

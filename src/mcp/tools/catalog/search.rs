@@ -49,7 +49,7 @@ pub(in crate::mcp) struct Input {
     /// How many of each type to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Count<0, SEARCH_OFFSET>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -66,7 +66,7 @@ pub(in crate::mcp) struct RemoveInput {
     uris: Few<LibraryName, 1, MOST>,
     /// The plan to apply.
     plan_id: Option<Text<1, 64>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -84,7 +84,7 @@ struct Removed {
 pub(in crate::mcp) struct Input {
     /// What is meant: URIs, links or track ids.
     uris: Few<LibraryName, 1, MOST>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::amount::amount;
 use super::super::arguments::{Count, Word, parse, schema_of, whole};
 use super::super::items::{TrackItem, is_rfc3339, numbered, to_the_second};
 use super::super::things::ThingItem;
@@ -51,7 +52,7 @@ pub(in crate::mcp) struct TopInput {
     /// How many to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Count<0, LIST_OFFSET>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -138,9 +139,10 @@ pub(in crate::mcp) struct RecentInput {
     limit: Count<1, PAGE>,
     /// Only what was played before this moment (milliseconds since 1970); take next_before of the previous answer.
     before: Option<Moment>,
-    /// Only what was played after this moment (milliseconds since 1970). Not together with before.
+    /// Only what was played after this moment (milliseconds since 1970), the first ones after it; take next_after to go on.
+    /// Not together with before.
     after: Option<Moment>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -178,6 +180,9 @@ struct Recent {
     /// What to give as before for earlier ones; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_before: Option<u64>,
+    /// What to give as after for later ones, where after was given; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after: Option<u64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -214,15 +219,30 @@ async fn recent(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let session = context.session(input.account.as_ref()).await?;
     let (api, limit) = (session.api, input.limit.get());
     let page = session.call(|token| async move { api.recently_played(&token, limit, since).await }).await?;
+    let moment = |cursor: Option<String>| cursor?.parse().ok().filter(|at| *at <= FARTHEST);
+    let goes_forward = matches!(since, Since::After(_));
     let recent = Recent {
         tracks: page.items.iter().filter_map(PlayedItem::of).collect(),
-        next_before: page.before.and_then(|before| before.parse().ok()).filter(|before| *before <= FARTHEST),
+        next_before: moment(page.before).filter(|_| !goes_forward),
+        next_after: moment(page.after).filter(|_| goes_forward),
     };
-    let more = recent.next_before.map(|before| format!("\nEarlier: before {before}.")).unwrap_or_default();
-    let text = match recent.tracks.len() {
-        0 => "Nothing was played there.".to_owned(),
-        count => {
-            format!("{count} played last:{}{more}", numbered(recent.tracks.iter().map(PlayedItem::line), 0))
+    let list = numbered(recent.tracks.iter().map(PlayedItem::line), 0);
+    let more = match (recent.next_before, recent.next_after) {
+        (Some(before), _) => format!("\nEarlier: before {before}."),
+        (None, Some(after)) => format!("\nLater: after {after}."),
+        (None, None) => String::new(),
+    };
+    let text = match (recent.tracks.len(), since) {
+        (0, _) => "Nothing was played there.".to_owned(),
+        (count, Since::Now) => format!("{count} played last:{list}{more}"),
+        (count, Since::Before(_)) => {
+            format!("{count} played before that moment, the newest first:{list}{more}")
+        }
+        (count, Since::After(_)) => {
+            format!(
+                "{} first played after that moment, the newest of them first:{list}{more}",
+                amount(count, "track")
+            )
         }
     };
     Answer::of(text, &recent)

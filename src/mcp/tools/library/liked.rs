@@ -32,7 +32,7 @@ pub(in crate::mcp) struct Input {
     /// How many to skip; take next_offset of the previous answer.
     #[serde(default = "start")]
     offset: Offset,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -124,7 +124,9 @@ impl TrackPage {
     /// `what`: one of them; `of`: of what they are.
     pub(in crate::mcp) fn answer(&self, what: &str, of: &str) -> Result<Answer, ToolError> {
         if self.tracks.is_empty() && self.unavailable == 0 {
-            return Answer::of(format!("No {what}s{of} from offset {} on.", self.offset), self);
+            let from =
+                if self.offset == 0 { String::new() } else { format!(" from offset {} on", self.offset) };
+            return Answer::of(format!("No {what}s{of}{from}."), self);
         }
         let gone = match self.unavailable {
             0 => String::new(),

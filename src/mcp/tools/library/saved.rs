@@ -45,7 +45,7 @@ pub(in crate::mcp) struct Input {
     offset: Option<Count<0, LIST_OFFSET>>,
     /// Of artists: list those behind this one; take next_after of the previous answer.
     after: Option<ArtistName>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

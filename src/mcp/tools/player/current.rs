@@ -23,7 +23,7 @@ pub(in crate::mcp) const GET_CURRENT_TRACK: ToolSpec = ToolSpec {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::mcp) struct Input {
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     pub(super) account: Option<AccountName>,
 }
 

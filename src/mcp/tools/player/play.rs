@@ -38,7 +38,7 @@ pub(in crate::mcp) struct PlayInput {
     position_ms: Option<Millis>,
     /// The device to play on, by name or id.
     device: Option<DeviceName>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
@@ -135,7 +135,7 @@ pub(in crate::mcp) struct TransferInput {
     /// Play there even if it is paused now.
     #[serde(default)]
     play: bool,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

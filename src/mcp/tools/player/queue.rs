@@ -83,7 +83,7 @@ pub(in crate::mcp) const ADD_TO_QUEUE: ToolSpec = ToolSpec {
 pub(in crate::mcp) struct AddInput {
     /// What to add, in order: URIs, links or track ids.
     uris: Few<ItemName, 1, MOST>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

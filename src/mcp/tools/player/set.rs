@@ -35,7 +35,7 @@ pub(in crate::mcp) struct SetInput {
     shuffle: Option<bool>,
     /// What to repeat: nothing, the track, or the playlist or album that plays.
     repeat: Option<Word<Mode>>,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 

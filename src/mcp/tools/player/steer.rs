@@ -91,7 +91,7 @@ pub(in crate::mcp) const SEEK: ToolSpec = ToolSpec {
 pub(in crate::mcp) struct SeekInput {
     /// The position in milliseconds from the beginning.
     position_ms: Millis,
-    /// The linked Spotify account: its alias or id; else the default one.
+    /// Alias or id of a linked account; else the default one.
     account: Option<AccountName>,
 }
 
