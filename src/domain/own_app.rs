@@ -9,6 +9,9 @@ use crate::crypto::SecretString;
 /// The page on which somebody who is not logged in brings one.
 pub const PAGE: &str = "/auth/own-app";
 
+/// Where an account is linked; `?again=` names one that is linked anew.
+pub const LINK: &str = "/account/link";
+
 /// How many hexadecimal digits Spotify's client ids have.
 const ID_DIGITS: usize = 32;
 

@@ -186,11 +186,12 @@ impl Api {
         else {
             return self.sent(token, &call).await;
         };
-        if call.method != Method::GET {
-            let _changing = memory.change(account, &self.clock);
+        // What plays is never kept, and commands to the player change nothing that is.
+        if call.is_of_the_player {
             return self.sent(token, &call).await;
         }
-        if call.is_of_the_player {
+        if call.method != Method::GET {
+            let _changing = memory.change(account, &self.clock);
             return self.sent(token, &call).await;
         }
         let (api, token) = (self.clone(), token.clone());

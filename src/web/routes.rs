@@ -14,7 +14,7 @@ pub const LOGOUT: &str = "/auth/logout";
 pub const ACCOUNT: &str = "/account";
 /// GET: the page on which another Spotify account is linked; `?page=<LinkPageId>` is a one-time page that a tool made.
 /// POST (`csrf`, `page`, `alias`, `client_id`, `client_secret`): to Spotify.
-pub const LINK: &str = "/account/link";
+pub const LINK: &str = crate::domain::own_app::LINK;
 /// POST (`csrf`, `link`, `alias`): give a linked account another name.
 pub const RENAME: &str = "/account/links/rename";
 /// POST (`csrf`, `link`): make a linked account the primary one.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::amount::share;
+use super::amount::{are, share};
 use super::arguments::{Count, parse, schema_of};
 use super::items::{numbered, to_the_second};
 use super::{AccountName, Answer, Arguments, Context, Hints, ToolError, ToolSpec, output_of};
@@ -118,6 +118,10 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
 }
 
 fn answer(output: Output) -> Result<Answer, ToolError> {
+    if output.changes.is_empty() && output.total > 0 {
+        let text = format!("None from offset {} on: {} on record.", output.offset, are(output.total));
+        return Answer::of(text, &output);
+    }
     if output.changes.is_empty() {
         return Answer::of("No changes are on record.", &output);
     }

@@ -12,7 +12,7 @@ use super::super::limits;
 use super::super::several::name;
 use super::standing::reconnect_at;
 use crate::app::limits::CallRefused;
-use crate::domain::own_app::PAGE;
+use crate::domain::own_app::{LINK, PAGE};
 use crate::domain::permission::{enumerated, missing};
 use crate::failure::Failure;
 use crate::spotify::ApiError;
@@ -299,7 +299,9 @@ fn lost(why: &str, about: About<'_>) -> String {
         OWN_APP_REFUSED => format!(
             "Spotify no longer knows the person's own app by the client id and secret that they gave. They link the account \
              again at {} with its present ones.",
-            about.page("/account/link")
+            about.page(
+                &about.link.map_or_else(|| LINK.to_owned(), |link| format!("{LINK}?again={}", link.id))
+            )
         ),
         APP_REMOVED => format!(
             "The Spotify app that this account was linked through is in use no more. Ask the person to connect it again at \

@@ -56,6 +56,7 @@ pub(crate) use error::{About, ToolError};
 use outputs::output_of;
 
 use crate::failure::Failure;
+use crate::spotify::text::clean;
 use crate::store::Link;
 
 /// Every tool, sorted by name.
@@ -229,9 +230,14 @@ pub(super) fn the_one_named<'a>(links: &'a [Link], name: &str) -> Result<&'a Lin
         return Ok(link);
     }
     let mut fitting = links.iter().filter(|link| is_named(link, name));
+    // People call an account by its name on Spotify, which may be that of several.
+    let mut called = links.iter().filter(|link| link.display_name.eq_ignore_ascii_case(name));
     match (fitting.next(), fitting.next()) {
         (Some(link), None) => Ok(link),
-        (None, _) => Err(unknown_account(links)),
+        (None, _) => match (called.next(), called.next()) {
+            (Some(link), None) => Ok(link),
+            _ => Err(unknown_account(links)),
+        },
         (Some(one), Some(other)) => Err(ToolError::new(
             "ACCOUNT_UNKNOWN",
             format!(
@@ -254,8 +260,9 @@ fn known_names(links: &[Link]) -> String {
         .iter()
         .take(20)
         .map(|link| {
-            let name = super::several::name(link);
-            if link.primary && links.len() > 1 { format!("{name} (the default)") } else { name }
+            let is_default = link.primary && links.len() > 1;
+            let called = if is_default { ", the default" } else { "" };
+            format!("{} ({}{called})", super::several::name(link), clean(&link.display_name, 60))
         })
         .collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }

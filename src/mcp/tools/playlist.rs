@@ -122,6 +122,17 @@ struct UpdateOutput {
     outcome: Outcome,
 }
 
+/// What is wanted of a playlist's details, in words.
+fn said(change: &DetailsChange) -> String {
+    let words = [
+        change.name.as_ref().map(|_| "the name"),
+        change.description.as_ref().map(|_| "the description"),
+        change.public.map(|public| if public { "public" } else { "private" }),
+        change.collaborative.map(|open| if open { "open to others" } else { "closed to others" }),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 async fn update(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: UpdateInput = parse(arguments)?;
     let session = context.session(input.account.as_ref()).await?;
@@ -144,6 +155,7 @@ async fn update(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     }
     let id = &input.playlist_id.0;
     let (before, _) = head(&session, id).await?;
+    let what = said(&change);
     let (now, outcome) = set_details(context, &session, (id, &before), (UPDATE, change)).await?;
     let playlist = PlaylistItem::from(&now).ok_or_else(contradicted)?;
     let did = match (outcome.status, outcome.change_id.is_none()) {
@@ -151,7 +163,7 @@ async fn update(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
         (Status::Verified, true) => "Nothing is to be changed of",
         _ => "Changed",
     };
-    let text = format!("{did} the playlist \"{}\".{}\n{}", title(&now), outcome.told(), playlist.url);
+    let text = format!("{did} the playlist \"{}\": {what}.{}\n{}", title(&now), outcome.told(), playlist.url);
     let code = outcome.code();
     let mut answer = Answer::of(text, &UpdateOutput { playlist, outcome })?;
     answer.code = code;

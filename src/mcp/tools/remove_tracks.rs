@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::amount::amount;
+use super::amount::{amount, are};
 use super::arguments::{Count, Few, ItemName, PlaylistName, Text, parse, schema_of};
 use super::changing::removal::{Removal, Wanted};
 use super::changing::{REPLACES, contents, removal};
@@ -64,7 +64,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         dry_run: input.dry_run,
         plan_id: input.plan_id.as_ref().map(Text::as_str),
     };
-    removal::run(context, &session, wanted, (&contents, &goes)).await
+    let strangers = which.not_in(&contents.uris());
+    let answer = removal::run(context, &session, wanted, (&contents, &goes)).await?;
+    Ok(answer.remarking(&strangers))
 }
 
 /// Which rows are meant.
@@ -99,6 +101,16 @@ impl Which {
                 positions.dedup();
                 format!("positions {positions:?}")
             }
+        }
+    }
+
+    /// How many of those named are not there at all, as a line of its own.
+    fn not_in(&self, rows: &[String]) -> String {
+        let Self::Uris(uris) = self else { return String::new() };
+        let (named, there): (HashSet<_>, HashSet<_>) = (uris.iter().collect(), rows.iter().collect());
+        match named.difference(&there).count() {
+            0 => String::new(),
+            some => format!("\nOf track_uris {} not in it.", are(some)),
         }
     }
 

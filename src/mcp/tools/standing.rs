@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::ambient::Timestamp;
 use crate::app::AppStanding;
+use crate::domain::own_app::LINK;
 use crate::domain::permission::{enumerated, needed_for};
 use crate::policy::Offer;
 use crate::spotify::QuotaMode;
@@ -147,11 +148,12 @@ pub(super) fn to_do(
         _ if !app.in_use => {
             to_do.push(format!("The Spotify app of this account is in use no more: connect again at {url}."));
         }
-        (Some((_, why)), _) if why == OWN_APP_REFUSED => to_do.push(
+        (Some((_, why)), _) if why == OWN_APP_REFUSED => to_do.push(format!(
             "Spotify no longer knows the person's own app by the client id and secret that they gave: they link the account \
-             again at /account with its present ones."
-                .to_owned(),
-        ),
+             again at {}{LINK}?again={} with its present ones.",
+            reconnect_url.trim_end_matches("/auth/login"),
+            link.id
+        )),
         (_, None) => to_do.push(format!("Spotify no longer accepts the permission: connect again at {url}.")),
         (_, Some(days)) if days < WARN_DAYS => {
             to_do.push(format!("Spotify ends the permission in {days} days: renew it at {url} before then."));

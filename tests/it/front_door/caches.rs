@@ -111,6 +111,10 @@ async fn a_playlist_is_read_once_while_nothing_changes_and_anew_after_any_change
         assert_eq!(find(&ada, &list).await, 1);
     }
     assert_eq!(pages(&server, &list), 3);
+    // What the player is told changes no playlist.
+    ada.call("pause", json!({})).await.content();
+    assert_eq!(find(&ada, &list).await, 1);
+    assert_eq!(pages(&server, &list), 3);
     // Somebody else's reading is their own.
     let shared = filled(&server, "ben", 10);
     let public = PlaylistChange { public: Some(true), ..PlaylistChange::default() };

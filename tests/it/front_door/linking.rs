@@ -317,5 +317,5 @@ async fn a_name_means_one_account_or_nothing_is_done() {
     assert!(plays(&ada, json!("USER0003")).await.contains("user0004Z"));
     let unknown = ada.call("unlink_account", json!({"account": "z"})).await.result();
     let said = unknown["structuredContent"]["error"]["message"].as_str().unwrap().to_owned();
-    assert!(said.contains("Linked: main (the default), ") && !said.contains("Leave"), "{said}");
+    assert!(said.contains("Linked: main (Ada, the default), ") && !said.contains("Leave"), "{said}");
 }

@@ -163,7 +163,7 @@ async fn what_is_played_most_and_was_played_last() {
     while !after.is_null() {
         let result = stage.rig.call("get_recently_played", json!({"limit": 4, "after": after})).await;
         let text = result["content"][0]["text"].as_str().unwrap();
-        assert!(text.contains(" first played after that moment, the newest of them first:"), "{text}");
+        assert!(text.contains(" played after that moment, the newest of them first:"), "{text}");
         let page = &result["structuredContent"];
         assert!(page.get("next_before").is_none(), "it leads out of what was asked: {page}");
         let played = page["tracks"].as_array().unwrap();

@@ -240,7 +240,7 @@ async fn recent(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
         }
         (count, Since::After(_)) => {
             format!(
-                "{} first played after that moment, the newest of them first:{list}{more}",
+                "The first {} played after that moment, the newest of them first:{list}{more}",
                 amount(count, "track")
             )
         }

@@ -138,7 +138,7 @@ impl TrackPage {
         let more = self.next_offset.map(|next| format!("\nMore: offset {next}.")).unwrap_or_default();
         let (list, counted) = match self.tracks.iter().any(|row| row.position.is_some()) {
             true => (by_position(self.tracks.iter().map(RowItem::line)), ", by position, counted from 0"),
-            false => (numbered(self.tracks.iter().map(|row| row.track.line()), self.offset), ""),
+            false => (numbered(self.tracks.iter().map(RowItem::dated), self.offset), ""),
         };
         let told = share(self.tracks.len(), self.total, what);
         Answer::of(format!("{told}{of}{counted}:{list}{gone}{more}"), self)
@@ -148,6 +148,12 @@ impl TrackPage {
 impl RowItem {
     /// With the position that other tools take it by.
     fn line(&self) -> (u64, String) {
-        (self.position.unwrap_or_default().into(), self.track.line())
+        (self.position.unwrap_or_default().into(), self.dated())
+    }
+
+    /// With the day on which it was added.
+    fn dated(&self) -> String {
+        let day = self.track.added_at.as_deref().and_then(|at| at.get(..10));
+        day.map_or_else(|| self.track.line(), |day| format!("{}, added {day}", self.track.line()))
     }
 }

@@ -9,6 +9,7 @@ use super::super::amount::{amount, are, were};
 use super::super::changing::journal::Noted;
 use super::super::{AccountName, Context, ToolError};
 use crate::domain::change::PreImage;
+use crate::domain::permission::enumerated;
 use crate::spotify::ApiError;
 use crate::spotify::library::{LIBRARY_WRITE, Library};
 use crate::spotify::named::LibraryUri;
@@ -132,7 +133,8 @@ pub(in crate::mcp::tools) fn counted(uris: &[LibraryUri]) -> String {
         0 => None,
         some => Some(amount(some, kind.name())),
     };
-    kinds.into_iter().filter_map(of).collect::<Vec<_>>().join(", ")
+    let counts: Vec<_> = kinds.into_iter().filter_map(of).collect();
+    enumerated(&counts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Requests of up to 40, in order; artists by themselves, because an app may have to ask for them elsewhere.
