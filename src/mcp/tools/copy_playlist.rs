@@ -8,12 +8,13 @@ use super::add_tracks::{Added, Plan, Status, add_in_order, there};
 use super::amount::{amount, share, were};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
 use super::changing::adding::add_noted;
-use super::changing::contents::{Contents, head, read, title};
+use super::changing::contents::{Contents, read, title};
 use super::create_playlist::{Made, begin_made, finish_made, make};
 use super::{ADDS, AccountName, Answer, Arguments, Context, ToolError, ToolSpec, output_of};
 use crate::spotify::models::Playlist;
 use crate::spotify::playlists::NewPlaylist;
 use crate::spotify::quota::LIST_OFFSET;
+use crate::spotify::rows::Row;
 use crate::spotify::text::unescaped;
 use crate::spotify::uri::{ItemUri, PlaylistId};
 
@@ -41,10 +42,9 @@ pub(super) struct Input {
     to_account: Option<AccountName>,
     /// The copy's name. Default: the same name.
     name: Option<Text<1, 100>>,
-    /// Show the copy on the profile.
-    #[serde(default)]
-    public: bool,
-    /// Go on with this copy instead of making one.
+    /// Show the copy on the profile. Default: false.
+    public: Option<bool>,
+    /// Go on with this copy of the same playlist, which stopped half way, instead of making one.
     into_playlist_id: Option<PlaylistName>,
     /// The first track to copy, counted from 0 among those that can be copied.
     #[serde(default = "start")]
@@ -75,48 +75,70 @@ struct Output {
 
 async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolError> {
     let input: Input = parse(arguments)?;
-    let from = context.session(input.from_account.as_ref()).await?;
+    let source = context.session(input.from_account.as_ref()).await?;
     let to = match &input.to_account {
         Some(account) => context.session(Some(account)).await?,
         None => context.session(input.from_account.as_ref()).await?,
     };
-    let contents = read(&from, &input.playlist_id.0).await?;
+    let contents = read(&source, &input.playlist_id.0).await?;
     let all = writable(&contents);
     let left_out = contents.rows.len() - all.len();
     let first = input.from_index.get() as usize;
     if first > all.len() {
         return Err(ToolError::invalid(format!("from_index is beyond the {}.", amount(all.len(), "track"))));
     }
-    let items: Vec<_> = all.into_iter().enumerate().skip(first).collect();
-    let requested = items.len();
-    let (copy, id, mut added) = match input.into_playlist_id {
+    let from = |first: usize| all.iter().cloned().enumerate().skip(first).collect::<Vec<_>>();
+    let (requested, copy, id, added) = match input.into_playlist_id {
         Some(name) => {
-            let (copy, _) = head(&to, &name.0).await?;
-            let there = there(&to, (&name.0, &copy), &items).await;
-            let plan = Plan { items, position: None, rows_before: copy.total(), there };
-            let added = add_noted(context, &to, (&name.0, &copy), ("copy_playlist", &plan)).await?;
-            (copy, name.0, added)
+            if input.name.is_some() || input.public.is_some() {
+                return Err(ToolError::invalid(
+                    "The arguments 'name' and 'public' are for a new copy: leave them out with 'into_playlist_id'.",
+                ));
+            }
+            let Contents { playlist: copy, rows: begun, .. } = read(&to, &name.0).await?;
+            if name.0 == input.playlist_id.0 || !is_begun(&begun, &all, first) {
+                return Err(not_begun(&title(&copy), first));
+            }
+            // What a lost confirmation had left open is there.
+            let items = from(begun.len());
+            let requested = items.len();
+            let added = match requested {
+                0 => Added::nothing(Status::Verified),
+                _ => {
+                    let there = there(&to, (&name.0, &copy), &items).await;
+                    let plan = Plan { items, position: None, rows_before: copy.total(), there };
+                    add_noted(context, &to, (&name.0, &copy), ("copy_playlist", &plan)).await?
+                }
+            };
+            (requested, copy, name.0, added)
         }
         None => {
-            let new = new_playlist(&contents, input.name.as_ref(), input.public);
+            let new = new_playlist(&contents, input.name.as_ref(), input.public.unwrap_or_default());
             let made = match make(&to, &new).await? {
                 Made::Confirmed(made) => made,
-                Made::Perhaps(_) => return Err(super::create_playlist::lost()),
+                Made::Perhaps(made) => {
+                    let done = copied(&contents, 0);
+                    let noted = begin_made(context, &to, ("copy_playlist", &new, &made), done).await;
+                    finish_made(noted, &made, (&Added::nothing(Status::Ambiguous), &[])).await;
+                    return Err(super::create_playlist::lost());
+                }
             };
             let id: PlaylistId =
                 made.id.as_deref().and_then(|id| id.parse().ok()).ok_or_else(super::create_playlist::lost)?;
+            let items = from(first);
+            let requested = items.len();
             let rows: Vec<_> = items.iter().map(|(_, uri)| uri.to_string()).collect();
             let plan = Plan { items, position: None, rows_before: Some(0), there: None };
             let noted =
                 begin_made(context, &to, ("copy_playlist", &new, &made), copied(&contents, requested)).await;
             let mut added = add_in_order(&to, &id, &plan).await;
             added.change_id = finish_made(noted, &made, (&added, &rows)).await;
-            (made, id, added)
+            if requested == 0 && added.status == Status::Verified {
+                added.status = Status::Accepted;
+            }
+            (requested, made, id, added)
         }
     };
-    if requested == 0 && added.status == Status::Verified {
-        added.status = Status::Accepted;
-    }
     answer(
         &copy,
         Output {
@@ -144,9 +166,12 @@ fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {
         None => String::new(),
     };
     let why = output.added.failure.as_ref().map(|failure| format!(" {}", failure.told())).unwrap_or_default();
+    let did = match output.requested {
+        0 => "Nothing is left to copy".to_owned(),
+        requested => format!("Copied {}", share(output.added.added, Some(requested as u64), "track")),
+    };
     let text = format!(
-        "Copied {} into \"{}\" [{}].{left}{why}{resume}{}\n{}",
-        share(output.added.added, Some(output.requested as u64), "track"),
+        "{did} into \"{}\" [{}].{left}{why}{resume}{}\n{}",
         title(copy),
         output.playlist_id,
         output.added.undo_told(),
@@ -161,6 +186,22 @@ fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {
 /// For the journal.
 fn copied(contents: &Contents, tracks: usize) -> String {
     format!("made as a copy of {} of \"{}\"", amount(tracks, "track"), contents.title())
+}
+
+/// Whether a playlist is what a copy that stopped before the track `first` has: all before it, in order, and no more
+/// than what a lost confirmation leaves open.
+fn is_begun(begun: &[Row], all: &[ItemUri], first: usize) -> bool {
+    begun.len() >= first
+        && begun.len() <= all.len()
+        && begun.iter().zip(all).all(|(row, item)| row.uri == item.to_string())
+}
+
+fn not_begun(playlist: &str, first: usize) -> ToolError {
+    ToolError::invalid(format!(
+        "\"{playlist}\" is no copy of that playlist which stopped after {}: it holds something else. Nothing was \
+         copied. To put tracks into another playlist, take add_tracks_to_playlist, which leaves out what is there.",
+        amount(first, "track")
+    ))
 }
 
 fn writable(contents: &Contents) -> Vec<ItemUri> {

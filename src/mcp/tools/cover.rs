@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{PlaylistName, Text, parse, schema_of};
 use super::changing::REPLACES;
-use super::changing::contents::{head, title};
+use super::changing::contents::{head, is_own, somebody_elses, title};
 use super::changing::outcome::{Outcome, Status};
 use super::changing::planned::Shown;
 use super::changing::timing::{Sent, send};
@@ -69,6 +69,9 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let (api, id, base64) = (session.api, &input.playlist_id.0, input.jpeg_base64.as_str());
     let (playlist, _) = head(&session, id).await?;
+    if is_own(context, &session, &playlist).await? == Some(false) {
+        return Err(somebody_elses());
+    }
     let mut output = Output {
         playlist_id: id.as_str().to_owned(),
         playlist: title(&playlist),

@@ -75,16 +75,11 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         Made::Perhaps(playlist) => (playlist, Added::nothing(Status::Ambiguous)),
     };
     let mut playlist = PlaylistItem::from(&made).ok_or_else(lost)?;
-    let noted = match added.status {
-        Status::Ambiguous => None,
-        _ => {
-            let done = match requested {
-                0 => "empty playlist made".to_owned(),
-                some => format!("playlist made of {}", amount(some, "track")),
-            };
-            begin_made(context, &session, ("create_playlist", &new, &made), done).await
-        }
+    let done = match requested {
+        0 => "empty playlist made".to_owned(),
+        some => format!("playlist made of {}", amount(some, "track")),
     };
+    let noted = begin_made(context, &session, ("create_playlist", &new, &made), done).await;
     let rows: Vec<_> = items.iter().map(|name| name.0.to_string()).collect();
     if added.status == Status::Accepted && requested > 0 {
         let items = items.into_iter().map(|name| name.0).enumerate().collect();
@@ -142,9 +137,10 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
         ),
         _ if output.requested == 0 => format!("Created the empty playlist {named}."),
         _ => format!(
-            "Created the playlist {named} with {}.{}",
+            "Created the playlist {named} with {}.{}{}",
             share(output.added.added, Some(output.requested as u64), "track"),
-            output.added.told()
+            output.added.told(),
+            how_to_go_on(&output)
         ),
     };
     let code = match output.added.status {
@@ -157,8 +153,19 @@ fn answer(output: Output) -> Result<Answer, ToolError> {
     Ok(answer)
 }
 
+/// Another call would make another playlist.
+fn how_to_go_on(output: &Output) -> String {
+    match &output.added.resume {
+        Some(_) if output.added.status != Status::Ambiguous => format!(
+            " To go on: add_tracks_to_playlist with playlist_id {} and the track_uris from that index on.",
+            output.playlist.id
+        ),
+        _ => String::new(),
+    }
+}
+
 impl Added {
-    const fn nothing(status: Status) -> Self {
+    pub(super) const fn nothing(status: Status) -> Self {
         Self { status, added: 0, snapshot_id: None, change_id: None, resume: None, failure: None }
     }
 }

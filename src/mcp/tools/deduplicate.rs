@@ -76,33 +76,32 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     let session = context.session(input.account.as_ref()).await?;
     let id = &input.playlist_id.0;
     let contents = contents::read(&session, id).await?;
-    let goes = duplicates(&contents.rows, input.by.0, input.keep.0);
+    let same_as = duplicates(&contents.rows, input.by.0, input.keep.0);
+    let goes: Vec<bool> = same_as.iter().map(Option::is_some).collect();
     let wanted = Wanted {
         tool: "deduplicate_playlist",
         id,
         asked: format!("{} {:?} {:?}", id.as_str(), input.by.0, input.keep.0),
         dry_run: input.dry_run,
         plan_id: input.plan_id.as_ref().map(Text::as_str),
+        same_as: &same_as,
     };
     removal::run(context, &session, wanted, (&contents, &goes)).await
 }
 
-/// Which rows go.
-fn duplicates(rows: &[Row], by: By, keep: Keep) -> Vec<bool> {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut goes = vec![false; rows.len()];
-    for (at, row) in rows.iter().enumerate() {
-        let Some(key) = key(row, by) else { continue };
-        match (seen.get_mut(&key), keep) {
-            (None, _) => drop(seen.insert(key, at)),
-            (Some(_), Keep::First) => goes[at] = true,
-            (Some(kept), Keep::Last) => {
-                goes[*kept] = true;
-                *kept = at;
-            }
+/// For each row that goes, the one that stays in its place.
+fn duplicates(rows: &[Row], by: By, keep: Keep) -> Vec<Option<usize>> {
+    let keys: Vec<_> = rows.iter().map(|row| key(row, by)).collect();
+    let mut kept: HashMap<&str, usize> = HashMap::new();
+    for (at, key) in keys.iter().enumerate() {
+        let Some(key) = key else { continue };
+        match keep {
+            Keep::First => drop(kept.entry(key).or_insert(at)),
+            Keep::Last => drop(kept.insert(key, at)),
         }
     }
-    goes
+    let stays = |key: &Option<String>| key.as_deref().and_then(|key| kept.get(key).copied());
+    keys.iter().enumerate().map(|(at, key)| stays(key).filter(|stays| *stays != at)).collect()
 }
 
 /// What a row is the same as others by; `None` for what is like nothing else: what Spotify no longer names, and local
@@ -159,11 +158,11 @@ mod tests {
         ];
         let marks = |by, keep| {
             let goes = duplicates(&rows, by, keep);
-            goes.iter().map(|goes| if *goes { 'x' } else { '.' }).collect::<String>()
+            goes.iter().map(|stays| stays.map_or(".".to_owned(), |at| at.to_string())).collect::<String>()
         };
-        assert_eq!(marks(By::Uri, Keep::First), "..x....");
-        assert_eq!(marks(By::Uri, Keep::Last), "x......");
-        assert_eq!(marks(By::Isrc, Keep::First), ".xx....");
-        assert_eq!(marks(By::Title, Keep::Last), "xx.....");
+        assert_eq!(marks(By::Uri, Keep::First), "..0....");
+        assert_eq!(marks(By::Uri, Keep::Last), "2......");
+        assert_eq!(marks(By::Isrc, Keep::First), ".00....");
+        assert_eq!(marks(By::Title, Keep::Last), "22.....");
     }
 }

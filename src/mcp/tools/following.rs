@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::super::upstream::Session;
 use super::amount::amount;
 use super::arguments::{PlaylistName, Text, parse, schema_of};
-use super::changing::contents::title;
+use super::changing::contents::{is_own, title};
 use super::changing::journal::{About, Noted};
 use super::changing::outcome::{Outcome, Status, contradicted};
 use super::changing::planned::Shown;
@@ -155,9 +155,13 @@ async fn question(
 ) -> Result<String, ToolError> {
     let account = agreeing::account(context, session).await?;
     let rows = playlist.total().map(|rows| format!(" ({})", amount(rows, "track"))).unwrap_or_default();
+    let deleting = match is_own(context, session, playlist).await? {
+        Some(true) => " It is your own: this is what Spotify calls deleting it.",
+        Some(false) => "",
+        None => " Where you made it yourself, this is what Spotify calls deleting it.",
+    };
     Ok(format!(
-        "Take the playlist {}{rows} out of the library of the Spotify account {account}? Where you made it yourself, \
-         this is what Spotify calls deleting it.",
+        "Take the playlist {}{rows} out of the library of the Spotify account {account}?{deleting}",
         agreeing::quoted(&title(playlist))
     ))
 }

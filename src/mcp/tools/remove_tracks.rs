@@ -63,6 +63,7 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
         asked: format!("{} {}", id.as_str(), which.asked()),
         dry_run: input.dry_run,
         plan_id: input.plan_id.as_ref().map(Text::as_str),
+        same_as: &[],
     };
     let strangers = which.not_in(&contents.uris());
     let answer = removal::run(context, &session, wanted, (&contents, &goes)).await?;

@@ -4,7 +4,7 @@
 use futures_util::future::try_join_all;
 
 use super::super::super::upstream::Session;
-use super::super::ToolError;
+use super::super::{Context, ToolError};
 use crate::spotify::models::Playlist;
 use crate::spotify::quota::PAGE;
 pub(in crate::mcp::tools) use crate::spotify::rows::Row;
@@ -70,6 +70,27 @@ pub(in crate::mcp::tools) async fn head(
         )
     })?;
     Ok((playlist, snapshot))
+}
+
+/// Whether a session's account made a playlist; `None` where Spotify does not say whose it is.
+pub(in crate::mcp::tools) async fn is_own(
+    context: Context<'_>,
+    session: &Session<'_>,
+    playlist: &Playlist,
+) -> Result<Option<bool>, ToolError> {
+    let Some(owner) = playlist.owner.as_ref().and_then(|owner| owner.id.as_deref()) else { return Ok(None) };
+    let links = context.links().await?;
+    let own = links.iter().find(|link| link.id == session.link);
+    Ok(own.map(|link| link.spotify_user_id == owner))
+}
+
+/// Somebody else's playlist, known before anything is planned that Spotify would refuse.
+pub(in crate::mcp::tools) fn somebody_elses() -> ToolError {
+    ToolError::new(
+        "FORBIDDEN",
+        "That playlist is somebody else's, and Spotify lets nobody but its owner change that. Nothing was changed. \
+         copy_playlist makes a copy that the person can change.",
+    )
 }
 
 /// Reads a whole playlist.

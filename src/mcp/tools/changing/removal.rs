@@ -8,13 +8,14 @@ use super::super::add_tracks::Status;
 use super::super::amount::amount;
 use super::super::items::by_position;
 use super::super::{Answer, Context, ToolError, agreeing};
-use super::contents::{Contents, requests};
+use super::contents::{Contents, is_own, requests, somebody_elses};
 use super::journal::{About, Noted};
 use super::outcome::Outcome;
 use super::planned::Use;
 use super::{no_way, planned, steps};
 use crate::domain::change::PreImage;
 use crate::domain::edits::{self, Edit};
+use crate::spotify::rows::Row;
 use crate::spotify::uri::PlaylistId;
 use crate::vault::changes::Planned;
 
@@ -32,6 +33,8 @@ pub(in crate::mcp::tools) struct Wanted<'a> {
     pub(in crate::mcp::tools) asked: String,
     pub(in crate::mcp::tools) dry_run: bool,
     pub(in crate::mcp::tools) plan_id: Option<&'a str>,
+    /// Of each row the one that stays in its place, where rows go because others are the same.
+    pub(in crate::mcp::tools) same_as: &'a [Option<usize>],
 }
 
 /// What goes, or went.
@@ -80,6 +83,12 @@ struct GoingRow {
     name: String,
     /// Artists.
     artists: String,
+    /// The row that stays in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<usize>,
+    /// That one, in words.
+    #[serde(skip)]
+    stays: String,
 }
 
 /// Plans or does it.
@@ -89,6 +98,10 @@ pub(in crate::mcp::tools) async fn run(
     wanted: Wanted<'_>,
     (contents, goes): (&Contents, &[bool]),
 ) -> Result<Answer, ToolError> {
+    let playlist = &contents.playlist;
+    if playlist.collaborative != Some(true) && is_own(context, session, playlist).await? == Some(false) {
+        return Err(somebody_elses());
+    }
     let rows = contents.uris();
     let edit = edits::removal(&rows, goes).map_err(no_way)?;
     let mut removal = Removal::of(&wanted, contents, goes, &edit);
@@ -150,6 +163,15 @@ pub(in crate::mcp::tools) async fn run(
     removal.answer(text)
 }
 
+/// What stays in a row's place, as far as it is called otherwise.
+fn stands_for(row: &Row, (at, twin): (usize, &Row)) -> String {
+    match (row.name == twin.name, row.artists == twin.artists) {
+        (true, true) => format!(", the same as {at}"),
+        (_, true) => format!(", the same as {at}: {}", twin.told_name()),
+        _ => format!(", the same as {at}: {} - {}", twin.told_name(), twin.artists),
+    }
+}
+
 /// So many that stay.
 fn stay(some: usize, what: &str) -> String {
     format!("{} that {}", amount(some, what), if some == 1 { "stays" } else { "stay" })
@@ -173,11 +195,17 @@ impl Removal {
         let going = || contents.rows.iter().zip(goes).enumerate().filter(|(_, (_, goes))| **goes);
         let removes = going().count();
         let gone_for_good = going().filter(|(_, (row, _))| !edits::is_writable(&row.uri)).count();
-        let named = going().take(NAMED).map(|(position, (row, _))| GoingRow {
-            position,
-            uri: row.shown_uri(),
-            name: row.told_name(),
-            artists: row.artists.to_string(),
+        let named = going().take(NAMED).map(|(position, (row, _))| {
+            let same_as = wanted.same_as.get(position).copied().flatten();
+            let twin = same_as.and_then(|at| Some((at, contents.rows.get(at)?)));
+            GoingRow {
+                position,
+                uri: row.shown_uri(),
+                name: row.told_name(),
+                artists: row.artists.to_string(),
+                same_as,
+                stays: twin.map(|(at, twin)| stands_for(row, (at, twin))).unwrap_or_default(),
+            }
         });
         Self {
             playlist_id: wanted.id.as_str().to_owned(),
@@ -251,7 +279,7 @@ impl Removal {
     fn plan_told(&self) -> String {
         let line = |row: &GoingRow| match row.uri.is_empty() {
             true => row.name.clone(),
-            false => format!("{} - {} [{}]", row.name, row.artists, row.uri),
+            false => format!("{} - {} [{}]{}", row.name, row.artists, row.uri, row.stays),
         };
         let list = by_position(self.rows.iter().map(|row| (row.position as u64, line(row))));
         let more = match self.removes - self.rows.len() {

@@ -132,6 +132,47 @@ async fn duplicates_go_by_uri_recording_or_title_and_one_stays() {
     let by_title = json!({"playlist_id": list, "by": "title"});
     let plan = done(&ada, "deduplicate_playlist", by_title).await;
     assert!(plan["rows"].is_array(), "{plan}");
+    // What goes is told with what stays in its place.
+    let list = filled(&server, "ada", uris(&[1, 2, 1]));
+    let plan = ada.call("deduplicate_playlist", json!({"playlist_id": list, "keep": "last"})).await;
+    assert_eq!(plan.content()["rows"][0]["same_as"], 2);
+    let text = plan.result()["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("the same as 2"), "{text}");
+}
+
+#[tokio::test]
+async fn nothing_is_planned_for_a_playlist_of_somebody_else() {
+    for mode in ["development_legacy", "extended"] {
+        let server = in_mode(mode).await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        let list = done(
+            &ben,
+            "create_playlist",
+            json!({"name": "Ben's", "public": true, "track_uris": uris(&[1, 1])}),
+        )
+        .await["playlist"]["id"]
+            .clone();
+        for (tool, arguments) in [
+            ("remove_tracks_from_playlist", json!({"playlist_id": list, "positions": [0]})),
+            ("deduplicate_playlist", json!({"playlist_id": list})),
+            (
+                "set_playlist_cover",
+                json!({"playlist_id": list, "jpeg_base64": STANDARD.encode(picture(100))}),
+            ),
+        ] {
+            let told = refused(&ada, tool, arguments).await;
+            assert!(
+                told.contains("somebody else's") && told.contains("copy_playlist"),
+                "{mode} {tool}: {told}"
+            );
+        }
+        // Leaving it is no deleting.
+        done(&ada, "follow_playlist", json!({"playlist_id": list})).await;
+        let plan = ada.call("unfollow_playlist", json!({"playlist_id": list})).await;
+        assert!(!plan.result().to_string().contains("deleting"), "{plan:?}");
+        let own = ben.call("unfollow_playlist", json!({"playlist_id": list})).await;
+        assert!(own.result().to_string().contains("It is your own"), "{own:?}");
+    }
 }
 
 #[tokio::test]
@@ -152,10 +193,26 @@ async fn a_copy_is_a_new_playlist_without_what_cannot_be_copied_and_is_undone_by
     assert_eq!(undone["status"], "verified", "{undone}");
     let listed = done(&ada, "get_user_playlists", json!({"limit": 50})).await.to_string();
     assert!(!listed.contains(&copy) && listed.contains(&list));
-    // Going on with a copy that stopped.
+    // Going on with a copy that stopped; what is there already does not come twice.
+    replaced(&server, &copy, expected[..121].to_vec());
     let rest = json!({"playlist_id": list, "into_playlist_id": copy, "from_index": 120});
-    let output = done(&ada, "copy_playlist", rest).await;
-    assert_eq!((&output["requested"], &output["added"]), (&json!(2), &json!(2)), "{output}");
+    let output = done(&ada, "copy_playlist", rest.clone()).await;
+    assert_eq!((&output["requested"], &output["added"]), (&json!(1), &json!(1)), "{output}");
+    assert_eq!(held(&server, &copy), expected);
+    let output = done(&ada, "copy_playlist", rest.clone()).await;
+    assert_eq!((&output["requested"], &output["status"]), (&json!(0), &json!("verified")), "{output}");
+    assert_eq!(held(&server, &copy), expected);
+    // Another playlist is no copy, and neither is the list itself.
+    let other = filled(&server, "ada", uris(&[1, 5]));
+    for into in [&other, &list] {
+        let wrong = json!({"playlist_id": list, "into_playlist_id": into, "from_index": 0});
+        let told = refused(&ada, "copy_playlist", wrong).await;
+        assert!(told.contains("is no copy") && told.contains("add_tracks_to_playlist"), "{told}");
+    }
+    assert_eq!(held(&server, &other), uris(&[1, 5]));
+    let mut named = rest;
+    named["public"] = json!(true);
+    assert!(refused(&ada, "copy_playlist", named).await.contains("for a new copy"));
     let unknown = ada.call("copy_playlist", json!({"playlist_id": list, "to_account": "nobody"})).await;
     assert_eq!(unknown.error(), "ACCOUNT_UNKNOWN");
 }

@@ -63,6 +63,31 @@ async fn a_confirmation_that_is_not_true_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_playlist_whose_making_was_not_confirmed_is_on_record_and_is_taken_back() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    server.inject("POST /v1/me/playlists", 1, Fault::LoseReply);
+    let made = done(&ada, "create_playlist", json!({"name": "Half"})).await;
+    assert_eq!(made["status"], "ambiguous", "{made}");
+    let listed = done(&ada, "list_changes", json!({"limit": 1})).await;
+    assert_eq!(
+        (&listed["changes"][0]["change_id"], &listed["changes"][0]["state"]),
+        (&made["change_id"], &json!("ambiguous")),
+        "{listed}"
+    );
+    let undone = json!({"change_id": change_id(&made), "dry_run": false, "force": true});
+    assert_eq!(done(&ada, "undo_change", undone).await["status"], "verified");
+    let left = done(&ada, "get_user_playlists", json!({"query": "Half"})).await;
+    assert_eq!(left["playlists"], json!([]), "{left}");
+    // With tracks that were refused in the middle: how to go on without making another one.
+    let body = r#"{"error":{"status":403,"message":"Forbidden"}}"#.to_owned();
+    server.inject("POST /v1/playlists/*", 1, Fault::Status { status: 403, body, headers: Default::default() });
+    let half = ada.call("create_playlist", json!({"name": "Half", "track_uris": uris(&[1])})).await;
+    let text = half.result()["content"][0]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("To go on: add_tracks_to_playlist with playlist_id"), "{text}");
+}
+
+#[tokio::test]
 async fn a_refused_change_is_an_error_and_leaves_no_entry() {
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;
