@@ -42,9 +42,9 @@ pub(super) struct Input {
     to_account: Option<AccountName>,
     /// The copy's name. Default: the same name.
     name: Option<Text<1, 100>>,
-    /// Show the copy on the profile. Default: false.
+    /// Show the copy on the profile.
     public: Option<bool>,
-    /// Go on with this copy of the same playlist, which stopped half way, instead of making one.
+    /// Go on with this copy.
     into_playlist_id: Option<PlaylistName>,
     /// The first track to copy, counted from 0 among those that can be copied.
     #[serde(default = "start")]

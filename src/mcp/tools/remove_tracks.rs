@@ -18,7 +18,7 @@ pub(super) const TOOL: ToolSpec = ToolSpec {
     description: "Takes tracks out of a playlist: every copy of the given track_uris, or the single rows at the given \
                   positions (counted from 0; exactly one of both). By default it only plans (dry_run true): it says what \
                   would go and gives a plan_id. Show that to the person, then call again with the same arguments, dry_run \
-                  false and the plan_id. undo_change brings the tracks back, local files and what is no longer available excepted.",
+                  false and the plan_id. undo_change brings them back, but for local files and what is no longer available.",
     hints: REPLACES,
     input: schema_of::<Input>,
     output: output_of::<Removal>,

@@ -42,7 +42,9 @@ impl Stage {
         sandbox.control.change_app(CLIENT_ID, &json!({ "mode": mode.name() })).unwrap();
         let token = sandbox.control.grant(CLIENT_ID, person, GRANTED).unwrap().access_token;
         let spotify = Spotify { api_url: sandbox.api_url.clone(), mode, token, timeout };
-        Self { rig: Rig::beside(spotify).await, sandbox, person: person.to_owned() }
+        let rig = Rig::beside(spotify).await;
+        rig.upstream.links.lock().unwrap()[0].spotify_user_id = person.to_owned();
+        Self { rig, sandbox, person: person.to_owned() }
     }
 
     pub fn control(&self) -> &Control {

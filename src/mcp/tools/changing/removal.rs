@@ -56,7 +56,7 @@ pub(in crate::mcp::tools) struct Removal {
     rows: Vec<GoingRow>,
     /// How many rows that stay will count as added now.
     loses_added_at: usize,
-    /// How many of those that go undo_change cannot bring back: local files, and what is no longer available.
+    /// How many of them undo_change cannot bring back.
     gone_for_good: usize,
     /// To apply this plan, once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ struct GoingRow {
     name: String,
     /// Artists.
     artists: String,
-    /// The row that stays in its place.
+    /// What stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     same_as: Option<usize>,
     /// That one, in words.

@@ -61,7 +61,7 @@ pub(in crate::mcp) struct TrackPage {
     tracks: Vec<RowItem>,
     /// How many rows of this page have no track that Spotify still knows.
     unavailable: u32,
-    /// Of a playlist: the positions of those rows, which remove_tracks_from_playlist takes.
+    /// Their positions in a playlist.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unavailable_positions: Vec<u32>,
     /// How many rows the whole list has.

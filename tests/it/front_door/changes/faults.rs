@@ -81,7 +81,11 @@ async fn a_playlist_whose_making_was_not_confirmed_is_on_record_and_is_taken_bac
     assert_eq!(left["playlists"], json!([]), "{left}");
     // With tracks that were refused in the middle: how to go on without making another one.
     let body = r#"{"error":{"status":403,"message":"Forbidden"}}"#.to_owned();
-    server.inject("POST /v1/playlists/*", 1, Fault::Status { status: 403, body, headers: Default::default() });
+    server.inject(
+        "POST /v1/playlists/*",
+        1,
+        Fault::Status { status: 403, body, headers: Default::default() },
+    );
     let half = ada.call("create_playlist", json!({"name": "Half", "track_uris": uris(&[1])})).await;
     let text = half.result()["content"][0]["text"].as_str().unwrap().to_owned();
     assert!(text.contains("To go on: add_tracks_to_playlist with playlist_id"), "{text}");
