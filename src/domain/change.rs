@@ -37,18 +37,25 @@ pub struct Kept {
     pub tool: String,
     /// Whether it was undone.
     pub is_undone: bool,
+    /// Whether somebody is undoing it, or did not come to the end of that.
+    pub is_being_undone: bool,
+    /// Whether it did not come to its end as a whole: rows that should have stayed may be away.
+    pub is_half_done: bool,
     /// How large it is.
     pub bytes: i64,
 }
 
 /// Which of a person's changes, the newest first, are beyond what is kept: of those that were undone the oldest go first,
-/// then of those that took nothing away, then of the others. The newest always stays.
+/// then of those that took nothing away, of the others, of those that are half done, and last of those whose undoing is:
+/// of these two nobody but the journal knows the rows that are away. The newest always stays.
 pub fn too_many(kept: &[Kept]) -> Vec<usize> {
     let mut count = i64::try_from(kept.len()).unwrap_or(i64::MAX);
     let mut bytes: i64 = kept.iter().map(|change| change.bytes).sum();
     let worth = |at: &usize| match &kept[*at] {
         Kept { is_undone: true, .. } => 0,
+        Kept { is_being_undone: true, .. } => 4,
         Kept { tool, .. } if !TAKING.contains(&tool.as_str()) => 1,
+        Kept { is_half_done: true, .. } => 3,
         _ => 2,
     };
     let mut order: Vec<usize> = (1..kept.len()).rev().collect();
@@ -285,7 +292,13 @@ mod tests {
 
     #[test]
     fn what_took_something_away_is_forgotten_last_and_the_newest_never() {
-        let of = |tool: &str, bytes| Kept { tool: tool.to_owned(), is_undone: false, bytes };
+        let of = |tool: &str, bytes| Kept {
+            tool: tool.to_owned(),
+            is_undone: false,
+            is_being_undone: false,
+            is_half_done: false,
+            bytes,
+        };
         let (adds, takes) =
             (|bytes| of("add_tracks_to_playlist", bytes), |bytes| of("unfollow_playlist", bytes));
         assert!(too_many(&[adds(1), takes(2), adds(3)]).is_empty());
@@ -300,5 +313,12 @@ mod tests {
         many[5].is_undone = true;
         assert_eq!(too_many(&many), [5, 99]);
         assert_eq!(too_many(&vec![takes(1); 101]), [100]);
+        // What is half done, or half undone, goes when nothing else is left.
+        let mut many = vec![takes(1); 103];
+        (many[102].is_half_done, many[101].is_being_undone) = (true, true);
+        assert_eq!(too_many(&many), [100, 99, 98]);
+        many.iter_mut().for_each(|change| change.is_being_undone = true);
+        many[102].is_being_undone = false;
+        assert_eq!(too_many(&many), [102, 101, 100]);
     }
 }

@@ -107,9 +107,9 @@ impl Store {
             "INSERT INTO changes (id, user_id, link_id, tool, data_key_id, content_key, version, summary,
                 pre_image, created_at, expires_at)
             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9, $10)";
-        let kept =
-            "SELECT id, tool, undone_at, CAST(length(pre_image) + length(summary) AS BIGINT) FROM changes
-            WHERE user_id = $1 ORDER BY created_at DESC, id DESC";
+        let kept = "SELECT id, tool, undone_at, undoing_until, half_done, version,
+                CAST(length(pre_image) + length(summary) AS BIGINT) AS bytes
+            FROM changes WHERE user_id = $1 ORDER BY created_at DESC, id DESC";
         let begun = transaction!(self, tx => {
             if !lock_person!(tx, change.user) {
                 return Ok(Begun::Nobody);
@@ -129,10 +129,10 @@ impl Store {
                 .bind(&change.pre_image[..]).bind(change.now.millis()).bind(change.expires_at.secs())
                 .execute(&mut *tx).await?;
             count_seals!(tx, change.data_key, 1);
-            let rows: Vec<(String, String, Option<i64>, i64)> = sqlx::query_as(kept)
+            let rows: Vec<KeptRow> = sqlx::query_as(kept)
                 .bind(change.user.as_str())
                 .fetch_all(&mut *tx).await?;
-            let (ids, kept): (Vec<_>, Vec<_>) = rows.into_iter().map(kept_as).unzip();
+            let (ids, kept): (Vec<_>, Vec<_>) = rows.into_iter().map(KeptRow::parse).unzip();
             let gone = too_many(&kept);
             for at in &gone {
                 sqlx::query("DELETE FROM changes WHERE id = $1").bind(&ids[*at]).execute(&mut *tx).await?;
@@ -142,7 +142,8 @@ impl Store {
         Ok(begun)
     }
 
-    /// Completes a change with what became of it: another summary, for the next version. `false` where it is gone.
+    /// Completes a change with what became of it: another summary, for the next version, and whether all of it was done.
+    /// `false` where it is gone.
     ///
     /// # Errors
     /// Where the database fails.
@@ -150,11 +151,12 @@ impl Store {
         &self,
         (id, user): (&ChangeId, &UserId),
         (version, summary): (i64, &[u8]),
+        is_whole: bool,
     ) -> Result<bool, Failure> {
-        let sql = "UPDATE changes SET summary = $4, version = version + 1
+        let sql = "UPDATE changes SET summary = $4, version = version + 1, half_done = $5
             WHERE id = $1 AND user_id = $2 AND version = $3";
         let done = writing!(self, pool => sqlx::query(sql)
-            .bind(id.as_str()).bind(user.as_str()).bind(version).bind(summary)
+            .bind(id.as_str()).bind(user.as_str()).bind(version).bind(summary).bind(i64::from(!is_whole))
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(done == 1)
     }
@@ -263,8 +265,30 @@ impl Store {
     }
 }
 
-fn kept_as((id, tool, undone, bytes): (String, String, Option<i64>, i64)) -> (String, Kept) {
-    (id, Kept { tool, is_undone: undone.is_some(), bytes })
+/// As much of a change as says whether it goes for another one.
+#[derive(sqlx::FromRow)]
+struct KeptRow {
+    id: String,
+    tool: String,
+    undone_at: Option<i64>,
+    undoing_until: Option<i64>,
+    half_done: i64,
+    version: i64,
+    bytes: i64,
+}
+
+impl KeptRow {
+    fn parse(self) -> (String, Kept) {
+        let kept = Kept {
+            tool: self.tool,
+            is_undone: self.undone_at.is_some(),
+            is_being_undone: self.undone_at.is_none() && self.undoing_until.is_some(),
+            // Of the first version's end nothing was written down.
+            is_half_done: self.half_done != 0 || self.version == 1,
+            bytes: self.bytes,
+        };
+        (self.id, kept)
+    }
 }
 
 #[derive(sqlx::FromRow)]

@@ -49,6 +49,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (39, "turns", include_str!("migrations/0039_turns.sql")),
     (40, "accounts changed", include_str!("migrations/0040_accounts_changed.sql")),
     (41, "unlisted", include_str!("migrations/0041_unlisted.sql")),
+    (42, "half_done", include_str!("migrations/0042_half_done.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

@@ -219,7 +219,12 @@ impl Changes {
     /// Where the database fails: then the change stays as one that was begun.
     pub async fn finish(&self, open: &OpenChange, summary: &Summary) -> Result<(), Failure> {
         let sealed = self.seal_summary(open, 2, summary)?;
-        self.vault.0.store.finish_change((&open.id, &open.user), (1, &sealed)).await.map(drop)
+        self.vault
+            .0
+            .store
+            .finish_change((&open.id, &open.user), (1, &sealed), summary.progress.is_whole())
+            .await
+            .map(drop)
     }
 
     /// Forgets a change of which nothing was done.

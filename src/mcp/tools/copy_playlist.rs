@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::upstream::Session;
 use super::add_tracks::{Added, Plan, Status, add_in_order, there};
 use super::amount::{amount, share, were};
 use super::arguments::{Count, PlaylistName, Text, parse, schema_of};
@@ -87,56 +88,17 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
     if first > all.len() {
         return Err(ToolError::invalid(format!("from_index is beyond the {}.", amount(all.len(), "track"))));
     }
-    let from = |first: usize| all.iter().cloned().enumerate().skip(first).collect::<Vec<_>>();
-    let (requested, copy, id, added) = match input.into_playlist_id {
-        Some(name) => {
-            if input.name.is_some() || input.public.is_some() {
-                return Err(ToolError::invalid(
-                    "The arguments 'name' and 'public' are for a new copy: leave them out with 'into_playlist_id'.",
-                ));
-            }
-            let Contents { playlist: copy, rows: begun, .. } = read(&to, &name.0).await?;
-            if name.0 == input.playlist_id.0 || !is_begun(&begun, &all, first) {
-                return Err(not_begun(&title(&copy), first));
-            }
-            // What a lost confirmation had left open is there.
-            let items = from(begun.len());
-            let requested = items.len();
-            let added = match requested {
-                0 => Added::nothing(Status::Verified),
-                _ => {
-                    let there = there(&to, (&name.0, &copy), &items).await;
-                    let plan = Plan { items, position: None, rows_before: copy.total(), there };
-                    add_noted(context, &to, (&name.0, &copy), ("copy_playlist", &plan)).await?
-                }
-            };
-            (requested, copy, name.0, added)
+    let work = Work { context, to: &to, source: &input.playlist_id.0, contents: &contents, all: &all };
+    let Copied { copy, id, requested, added } = match &input.into_playlist_id {
+        Some(_) if input.name.is_some() || input.public.is_some() => {
+            return Err(ToolError::invalid(
+                "The arguments 'name' and 'public' are for a new copy: leave them out with 'into_playlist_id'.",
+            ));
         }
+        Some(into) => work.go_on(&into.0, first).await?,
         None => {
-            let new = new_playlist(&contents, input.name.as_ref(), input.public.unwrap_or_default());
-            let made = match make(&to, &new).await? {
-                Made::Confirmed(made) => made,
-                Made::Perhaps(made) => {
-                    let done = copied(&contents, 0);
-                    let noted = begin_made(context, &to, ("copy_playlist", &new, &made), done).await;
-                    finish_made(noted, &made, (&Added::nothing(Status::Ambiguous), &[])).await;
-                    return Err(super::create_playlist::lost());
-                }
-            };
-            let id: PlaylistId =
-                made.id.as_deref().and_then(|id| id.parse().ok()).ok_or_else(super::create_playlist::lost)?;
-            let items = from(first);
-            let requested = items.len();
-            let rows: Vec<_> = items.iter().map(|(_, uri)| uri.to_string()).collect();
-            let plan = Plan { items, position: None, rows_before: Some(0), there: None };
-            let noted =
-                begin_made(context, &to, ("copy_playlist", &new, &made), copied(&contents, requested)).await;
-            let mut added = add_in_order(&to, &id, &plan).await;
-            added.change_id = finish_made(noted, &made, (&added, &rows)).await;
-            if requested == 0 && added.status == Status::Verified {
-                added.status = Status::Accepted;
-            }
-            (requested, made, id, added)
+            let public = input.public.unwrap_or_default();
+            work.begin(&new_playlist(&contents, input.name.as_ref(), public), first).await?
         }
     };
     answer(
@@ -151,6 +113,76 @@ async fn run(context: Context<'_>, arguments: Arguments) -> Result<Answer, ToolE
             added,
         },
     )
+}
+
+/// A copy to be made.
+struct Work<'a> {
+    context: Context<'a>,
+    to: &'a Session<'a>,
+    source: &'a PlaylistId,
+    contents: &'a Contents,
+    /// What of it can be written.
+    all: &'a [ItemUri],
+}
+
+/// What became of it.
+struct Copied {
+    copy: Playlist,
+    id: PlaylistId,
+    requested: usize,
+    added: Added,
+}
+
+impl Work<'_> {
+    fn from(&self, first: usize) -> Vec<(usize, ItemUri)> {
+        self.all.iter().cloned().enumerate().skip(first).collect()
+    }
+
+    /// Goes on with a copy that stopped half way.
+    async fn go_on(&self, id: &PlaylistId, first: usize) -> Result<Copied, ToolError> {
+        let Contents { playlist: copy, rows: begun, .. } = read(self.to, id).await?;
+        if id == self.source || !is_begun(&begun, self.all, first) {
+            return Err(not_begun(&title(&copy), first));
+        }
+        // What a lost confirmation had left open is there.
+        let items = self.from(begun.len());
+        let requested = items.len();
+        let added = match requested {
+            0 => Added::nothing(Status::Verified),
+            _ => {
+                let there = there(self.to, (id, &copy), &items).await;
+                let plan = Plan { items, position: None, rows_before: copy.total(), there };
+                add_noted(self.context, self.to, (id, &copy), (TOOL.name, &plan)).await?
+            }
+        };
+        Ok(Copied { copy, id: id.clone(), requested, added })
+    }
+
+    /// Makes a new one.
+    async fn begin(&self, new: &NewPlaylist, first: usize) -> Result<Copied, ToolError> {
+        let items = self.from(first);
+        let requested = items.len();
+        let (copy, is_certain) = match make(self.to, new).await? {
+            Made::Confirmed(made) => (made, true),
+            Made::Perhaps(made) => (made, false),
+        };
+        let done = copied(self.contents, if is_certain { requested } else { 0 });
+        let noted = begin_made(self.context, self.to, (TOOL.name, new, &copy), done).await;
+        if !is_certain {
+            finish_made(noted, &copy, (&Added::nothing(Status::Ambiguous), &[])).await;
+            return Err(super::create_playlist::lost());
+        }
+        let id = copy.id.as_deref().and_then(|id| id.parse::<PlaylistId>().ok());
+        let id = id.ok_or_else(super::create_playlist::lost)?;
+        let rows: Vec<_> = items.iter().map(|(_, uri)| uri.to_string()).collect();
+        let plan = Plan { items, position: None, rows_before: Some(0), there: None };
+        let mut added = add_in_order(self.to, &id, &plan).await;
+        added.change_id = finish_made(noted, &copy, (&added, &rows)).await;
+        if requested == 0 && added.status == Status::Verified {
+            added.status = Status::Accepted;
+        }
+        Ok(Copied { copy, id, requested, added })
+    }
 }
 
 fn answer(copy: &Playlist, output: Output) -> Result<Answer, ToolError> {

@@ -42,11 +42,11 @@ async fn a_change_is_its_persons_completed_once_and_undone_once() {
         assert!(listed(db, &ford).await.is_empty());
         let (of_arthur, of_ford) = ((&first.id, &arthur.user), (&first.id, &ford.user));
         assert!(db.change(of_ford, at(5)).await.unwrap().is_none());
-        assert!(!db.finish_change(of_ford, (1, b"stolen")).await.unwrap());
+        assert!(!db.finish_change(of_ford, (1, b"stolen"), true).await.unwrap());
         assert!(!db.claim_undo(of_ford, (at(5), at(9))).await.unwrap());
         db.forget_change(of_ford).await.unwrap();
-        assert!(db.finish_change(of_arthur, (1, b"done")).await.unwrap());
-        assert!(!db.finish_change(of_arthur, (1, b"again")).await.unwrap());
+        assert!(db.finish_change(of_arthur, (1, b"done"), true).await.unwrap());
+        assert!(!db.finish_change(of_arthur, (1, b"again"), true).await.unwrap());
         let row = db.change(of_arthur, at(5)).await.unwrap().unwrap();
         assert_eq!((row.version, &row.summary[..], row.pre_image.len()), (2, &b"done"[..], 10));
         assert!(db.claim_undo(of_arthur, (at(5), at(9))).await.unwrap());
@@ -89,6 +89,31 @@ async fn the_oldest_go_where_a_person_has_too_many_or_too_large_ones() {
         }
         assert_eq!(listed(db, &arthur).await.len(), 1, "with its summary a half is more than one");
         assert_eq!(listed(db, &ford).await.len(), 1, "nobody else's go");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_half_done_or_half_undone_is_forgotten_after_all_others() {
+    on_both(async |db| {
+        let arthur = person(db, "arthur").await;
+        let taking =
+            |second| NewChange { tool: "remove_tracks_from_playlist", ..change(&arthur, second, 10) };
+        let (half_done, half_undone) = (taking(0), taking(1));
+        for (new, is_whole) in [(&half_done, false), (&half_undone, true)] {
+            db.begin_change(new).await.unwrap();
+            assert!(db.finish_change((&new.id, &arthur.user), (1, b"done"), is_whole).await.unwrap());
+        }
+        assert!(db.claim_undo((&half_undone.id, &arthur.user), (at(2), at(3))).await.unwrap());
+        db.release_undo((&half_undone.id, &arthur.user), (None, Some(at(2)))).await.unwrap();
+        for second in 2..MOST + 20 {
+            let new = taking(second);
+            db.begin_change(&new).await.unwrap();
+            assert!(db.finish_change((&new.id, &arthur.user), (1, b"done"), true).await.unwrap());
+        }
+        for kept in [&half_done, &half_undone] {
+            assert!(db.change((&kept.id, &arthur.user), at(4)).await.unwrap().is_some());
+        }
     })
     .await;
 }

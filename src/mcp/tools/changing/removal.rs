@@ -112,16 +112,7 @@ pub(in crate::mcp::tools) async fn run(
     }
     let planned = Planned { tool: wanted.tool, asked: &wanted.asked, state: &contents.snapshot };
     if wanted.dry_run {
-        removal.plan_id = planned::keep(context, session, planned).await?;
-        removal.expires_in_seconds = removal.plan_id.is_some().then_some(planned::SECONDS);
-        // Besides the steps: reading before them, and afterwards twice where Spotify takes a moment.
-        let reading = requests(rows.len()).saturating_add(2 * requests(removal.rows_after));
-        removal.requests = Some(reading.saturating_add(u32::try_from(edit.steps.len()).unwrap_or(u32::MAX)));
-        let mut text = removal.plan_told();
-        if !Noted::is_kept(context) {
-            text.push_str("\nIt cannot be undone: this server writes no changes down.");
-        }
-        return removal.answer(text);
+        return removal.planned(context, session, planned, edit.steps.len()).await;
     }
     steps::check(session, (&rows, &edit.steps)).await?;
     let plan = (wanted.plan_id, planned);
@@ -222,6 +213,26 @@ impl Removal {
             requests: None,
             outcome: None,
         }
+    }
+
+    /// Only says what would be done.
+    async fn planned(
+        mut self,
+        context: Context<'_>,
+        session: &Session<'_>,
+        planned: Planned<'_>,
+        steps: usize,
+    ) -> Result<Answer, ToolError> {
+        self.plan_id = planned::keep(context, session, planned).await?;
+        self.expires_in_seconds = self.plan_id.is_some().then_some(planned::SECONDS);
+        // Besides the steps: reading before them, and afterwards twice where Spotify takes a moment.
+        let reading = requests(self.rows_before).saturating_add(2 * requests(self.rows_after));
+        self.requests = Some(reading.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX)));
+        let mut text = self.plan_told();
+        if !Noted::is_kept(context) {
+            text.push_str("\nIt cannot be undone: this server writes no changes down.");
+        }
+        self.answer(text)
     }
 
     /// What nobody can put back, in a sentence.
