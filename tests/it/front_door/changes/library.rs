@@ -64,7 +64,7 @@ async fn what_happened_since_is_told_and_only_the_rest_is_undone_where_it_is_for
     agreed(&ada, REMOVE, &json!({"uris": uris(&[2])})).await;
     let change = change_id(&saved);
     let told = refused(&ada, "undo_change", json!({"change_id": change})).await;
-    assert!(told.contains("1 of 3 are not in the library any more"), "{told}");
+    assert!(told.contains("1 of 3 is not in the library any more"), "{told}");
     undo(&ada, &change, json!({"force": true})).await.content();
     assert_eq!(kept(&ada, &[1, 2, 3]).await, Vec::<usize>::new());
     // Nobody else's.
