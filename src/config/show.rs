@@ -70,7 +70,9 @@ fn app(app: &RawApp) -> String {
     let secret = if secret { format!(" secret {MASK}") } else { String::new() };
     let mode = app.quota_mode.as_deref().unwrap_or("development");
     let developer = app.developer.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
-    format!("{} ({mode}){developer}{secret}", app.client_id)
+    let name = app.name.as_ref().map(|name| format!("'{name}' ")).unwrap_or_default();
+    let seats = app.seats.map(|seats| format!(", seats {seats}")).unwrap_or_default();
+    format!("{name}{} ({mode}{seats}){developer}{secret}", app.client_id)
 }
 
 fn client(raw: &RawClient) -> String {
@@ -103,6 +105,22 @@ fn without_password(secret: &SecretString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_app_is_shown_with_its_name_and_places_and_without_its_secret() {
+        let spec = TABLE.iter().find(|spec| spec.path == "spotify.apps").unwrap();
+        let app = RawApp {
+            client_id: "0123456789abcdef".to_owned(),
+            client_secret: Some(SecretString::new("hush")),
+            client_secret_file: None,
+            seats: Some(2),
+            quota_mode: None,
+            name: Some("House app".to_owned()),
+            developer: Some("me".to_owned()),
+        };
+        let shown = display(spec, &Value::Apps(vec![app]));
+        assert_eq!(shown, format!("'House app' 0123456789abcdef (development, seats 2) of me secret {MASK}"));
+    }
 
     #[test]
     fn a_receiver_of_checkpoints_is_named_by_its_host_alone() {

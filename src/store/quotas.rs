@@ -72,7 +72,10 @@ impl Store {
         now: Timestamp,
         events: &[Recorded],
     ) -> Result<Vec<String>, Failure> {
-        let sql = "UPDATE quotas SET closed_until = 0 WHERE pool = $1 AND closed_until > $2 RETURNING bucket";
+        // The row of an app that waited stays until every server has seen it.
+        let sql = "UPDATE quotas SET closed_until = 0,
+                learned_at = CASE WHEN bucket = 'everything' THEN $2 ELSE learned_at END
+            WHERE pool = $1 AND closed_until > $2 RETURNING bucket";
         let opened = transaction!(self, tx => {
             let opened: Vec<String> =
                 sqlx::query_scalar(sql).bind(pool).bind(now.secs()).fetch_all(&mut *tx).await?;

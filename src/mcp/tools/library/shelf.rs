@@ -100,7 +100,8 @@ impl<'a> Shelf<'a> {
             Err(error) => return Err(self.session.told(error)),
         };
         let saves = what == Library::Save;
-        let places: Vec<_> = (0..uris.len()).filter(|at| there[*at] != saves).collect();
+        let is_new = |at: &usize| there[*at] != saves && !uris[..*at].contains(&uris[*at]);
+        let places: Vec<_> = (0..uris.len()).filter(is_new).collect();
         let changing: Vec<_> = places.iter().map(|at| uris[*at].clone()).collect();
         if changing.is_empty() {
             return Ok(Changed { already: uris.len(), ..Changed::nothing(uris.len()) });

@@ -130,6 +130,10 @@ async fn what_is_on_record_says_of_what_and_how_many() {
     done(&ada, "save_to_library", json!({"uris": [uri(1)]})).await;
     assert!(text("save_to_library", &save).await.starts_with("Saved 2 of 2 (1 was so before)."));
     assert!(text("save_to_library", &save).await.starts_with("Saved 2 of 2 (2 were so before)."));
+    let twice = json!({"uris": [uri(3), uri(3)]});
+    assert!(text("save_to_library", &twice).await.starts_with("Saved 2 of 2 (1 was so before)."));
+    let listed = ada.call("list_changes", json!({"limit": 1})).await.content();
+    assert_eq!(listed["changes"][0]["done"], "1 track saved");
     let refused = ada.call("get_playlist_tracks", json!({"playlist_id": foreign(&server)})).await.result();
     assert!(refused.to_string().contains("That does not mean that it is empty."), "{refused}");
 }
