@@ -86,6 +86,11 @@ impl Going {
         self.closed.cancel();
     }
 
+    /// Cancelled when it is closed.
+    pub(crate) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
+    }
+
     /// Whether nothing more is to be asked of Spotify.
     pub(crate) fn is_over(&self) -> bool {
         self.closed.is_cancelled() || (!self.has_begun() && self.unwanted.is_cancelled())

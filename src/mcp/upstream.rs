@@ -168,9 +168,11 @@ impl Session<'_> {
         // where it stays, in the box: it is large, and moving it costs as much as the rest of this.
         let answer = Mutex::new(None);
         let (exit, pressing) = (&answer, self.going.pressing(self.deadline));
+        let closed = self.going.closed();
         let work: Work<'_> = Box::new(move |token| {
+            let token = token.pressing(pressing).until(closed.clone());
             Box::pin(async move {
-                let value = work(token.pressing(pressing)).await?;
+                let value = work(token).await?;
                 *exit.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
                 Ok(())
             })
@@ -186,6 +188,9 @@ impl Session<'_> {
         }
         if called.as_ref().is_err_and(is_of_the_account) {
             self.account().await;
+        }
+        if matches!(called, Err(CallError::Api(ApiError::Stopped))) {
+            return Err(CallError::Stopped);
         }
         called?;
         answer

@@ -194,9 +194,11 @@ impl Api {
             let _changing = memory.change(account, &self.clock);
             return self.sent(token, &call).await;
         }
-        let (api, token) = (self.clone(), token.clone());
         let asked = (call.address.to_string(), token.print());
-        memory.read(account, asked, || Box::pin(async move { api.sent(&token, &call).await })).await
+        // Others may wait for the same answer.
+        let (api, shared) = (self.clone(), token.clone().unending());
+        let read = memory.read(account, asked, || Box::pin(async move { api.sent(&shared, &call).await }));
+        token.waiting(read).await?
     }
 
     /// Calls. A short rate limit is waited out once: a 429 was not acted upon, so that a write
@@ -220,7 +222,7 @@ impl Api {
             }
             done => return done.map_err(explained),
         };
-        tokio::time::sleep(wait).await;
+        token.waiting(tokio::time::sleep(wait)).await?;
         self.once(token, call, limits).await.map_err(explained)
     }
 
@@ -233,17 +235,17 @@ impl Api {
         let (write, request) = (call.method != Method::GET, request(token, call)?);
         let limits = match token.presses() {
             Pressing::GoesOn(until) => {
-                self.wait_at_most(token, until).await;
+                token.waiting(self.wait_at_most(token, until)).await?;
                 Limits::within(self.timeout, MAX_BODY)
             }
             Pressing::Not | Pressing::Mends => {
-                self.await_turn(token, limits).await?;
+                token.waiting(self.await_turn(token, limits)).await??;
                 limits
             }
         };
         let _turn = match token.holder() {
             Some(holder) => {
-                let turn = self.turns.of(&holder.person, limits.turn).await;
+                let turn = token.waiting(self.turns.of(&holder.person, limits.turn)).await?;
                 Some(turn.ok_or_else(|| ApiError::from_egress(EgressError::Busy, write))?)
             }
             None => None,

@@ -67,6 +67,9 @@ pub enum ApiError {
         /// When to come back.
         retry_after: Duration,
     },
+    /// Not sent: whoever it was for may have nothing sent any more.
+    #[error("the call was stopped before it was sent")]
+    Stopped,
     /// 411, 5xx and any other status that says the fault is not the caller's.
     #[error("Spotify failed to answer (HTTP {status})")]
     Upstream {
@@ -116,6 +119,7 @@ impl ApiError {
             Self::QuotaExceeded { .. } | Self::ShareUsed { .. } => "QUOTA_EXCEEDED",
             Self::Timeout => "UPSTREAM_TIMEOUT",
             Self::AmbiguousWrite { .. } => "AMBIGUOUS_WRITE",
+            Self::Stopped => "DECLINED",
             Self::Upstream { .. }
             | Self::Malformed
             | Self::TooLarge
@@ -174,6 +178,7 @@ impl ApiError {
                 "Try again in a moment. If it persists, tell the operator."
             }
             Self::Malformed | Self::TooLarge => "Try a smaller page. If it persists, tell the operator.",
+            Self::Stopped => "Nothing more was done.",
             Self::AmbiguousWrite { .. } => {
                 "Look first whether the change is there, and only repeat it if it is not."
             }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use super::ApiError;
 use super::quota::{Charge, QuotaMode};
 use crate::crypto::SecretString;
 
@@ -26,7 +28,21 @@ pub struct AccessToken {
     holder: Option<Arc<Holder>>,
     /// What its calls are for.
     pressing: Pressing,
+    /// Whoever it is used for wants no more of it.
+    closing: Closing,
 }
+
+/// Tells calls that wait to be sent that nobody may send them any more. Says nothing of a token itself.
+#[derive(Clone, Default)]
+struct Closing(Option<CancellationToken>);
+
+impl PartialEq for Closing {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Closing {}
 
 /// How far our own limits hold a call back: what has begun must not be left in its middle for their sake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +80,7 @@ impl AccessToken {
             mode: None,
             holder: None,
             pressing: Pressing::Not,
+            closing: Closing::default(),
         })
     }
 
@@ -95,6 +112,26 @@ impl AccessToken {
     /// The same, for calls that press so.
     pub fn pressing(self, pressing: Pressing) -> Self {
         Self { pressing, ..self }
+    }
+
+    /// The same, for calls that are not sent any more once this is cancelled.
+    pub fn until(self, closed: CancellationToken) -> Self {
+        Self { closing: Closing(Some(closed)), ..self }
+    }
+
+    /// The same, for calls that are sent whoever wants them.
+    pub(super) fn unending(self) -> Self {
+        Self { closing: Closing::default(), ..self }
+    }
+
+    /// Waits for something before a call is sent.
+    ///
+    /// # Errors
+    /// [`ApiError::Stopped`], at once, where nobody may send it any more.
+    pub(super) async fn waiting<T>(&self, waiting: impl Future<Output = T>) -> Result<T, ApiError> {
+        let Some(closed) = &self.closing.0 else { return Ok(waiting.await) };
+        let waited = closed.run_until_cancelled(waiting).await.ok_or(ApiError::Stopped)?;
+        if closed.is_cancelled() { Err(ApiError::Stopped) } else { Ok(waited) }
     }
 
     /// How its calls press.

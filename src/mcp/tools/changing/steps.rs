@@ -21,6 +21,8 @@ use crate::vault::CallError;
 const SETTLING: Duration = Duration::from_millis(400);
 /// The longest pause before it is looked whether a step that was lost is not there.
 const LONGEST_SETTLING: Duration = Duration::from_secs(15);
+/// So often one step is sent again.
+const MOST_REPEATS: u32 = 4;
 /// Nothing is sent again with less time left.
 const LEAST: Duration = Duration::from_secs(20);
 
@@ -94,12 +96,12 @@ pub(in crate::mcp::tools) async fn apply(
     if steps.len() > 1 {
         session.going.go_on(session.longest(steps.len()));
     }
-    let mut wanted = rows.clone();
+    let (mut wanted, mut state) = (rows.clone(), Some(before.snapshot.clone()));
     steps.iter().for_each(|step| step.done_to(&mut wanted));
     for step in steps {
         let may_repeat = applied.done > 0;
-        match done(session, id, (step, may_repeat), &mut rows).await {
-            Ok(snapshot) => applied.snapshot = snapshot,
+        match done(session, id, (step, may_repeat), (&mut rows, state.as_ref())).await {
+            Ok(snapshot) => (applied.snapshot, state) = (snapshot.clone(), snapshot),
             Err((status, failure)) => return applied.stopped(status, failure),
         }
         applied.done += 1;
@@ -125,17 +127,43 @@ fn missing(there: &[String], wanted: &[String]) -> usize {
     wanted.iter().filter(is_missing).count()
 }
 
-/// Does one step to `rows`. Where its confirmation is lost, what is there then tells whether it was done; where it was
-/// not, it is sent again if others were done before it: they must not be left alone.
+/// What is there after a step whose confirmation is lost.
+enum There {
+    /// What was there before it.
+    AsBefore,
+    /// Something else.
+    Now(Box<Contents>),
+    /// It cannot be seen.
+    Unseen,
+}
+
+/// Looks at it: in the state from before the step it need not be read as a whole.
+async fn look(session: &Session<'_>, id: &PlaylistId, (rows, state): (&[String], Option<&String>)) -> There {
+    if let Some(state) = state {
+        match seen(session, contents::head(session, id)).await {
+            Some((_, now)) if now == *state => return There::AsBefore,
+            Some(_) => {}
+            None => return There::Unseen,
+        }
+    }
+    match seen(session, contents::read(session, id)).await {
+        Some(now) if now.uris() == rows => There::AsBefore,
+        Some(now) => There::Now(Box::new(now)),
+        None => There::Unseen,
+    }
+}
+
+/// Does one step to `rows`, which are in this state. Where its confirmation is lost, what is there then tells whether it
+/// was done; where it was not, it is sent again, some times, if others were done before it: they must not be left alone.
 async fn done(
     session: &Session<'_>,
     id: &PlaylistId,
     (step, may_repeat): (&Step, bool),
-    rows: &mut Vec<String>,
+    (rows, state): (&mut Vec<String>, Option<&String>),
 ) -> Result<Option<String>, (Status, ToolError)> {
     let mut after = rows.clone();
     step.done_to(&mut after);
-    let mut settling = SETTLING;
+    let (mut settling, mut repeats) = (SETTLING, if may_repeat { MOST_REPEATS } else { 0 });
     loop {
         let failure = match sent(session, id, step).await {
             Sent::Confirmed(answer) => {
@@ -145,20 +173,19 @@ async fn done(
             Sent::Refused(failure) => return Err((Status::Partial, failure)),
             Sent::Lost(failure) => failure,
         };
-        let mut there = seen(session, contents::read(session, id)).await;
-        let is_before = |there: &Option<Contents>| there.as_ref().is_some_and(|now| now.uris() == *rows);
-        if may_repeat && is_before(&there) {
+        let mut there = look(session, id, (rows, state)).await;
+        if may_repeat && matches!(there, There::AsBefore) {
             // It may be on its way still.
             settling = (settling * 3).min(LONGEST_SETTLING);
             session.going.pause(settling).await;
-            there = seen(session, contents::read(session, id)).await;
+            there = look(session, id, (rows, state)).await;
         }
         match there {
-            Some(now) if now.uris() == after => {
+            There::Now(now) if now.uris() == after => {
                 *rows = after;
                 return Ok(Some(now.snapshot));
             }
-            there if may_repeat && session.writing_time_left() > LEAST && is_before(&there) => {}
+            There::AsBefore if repeats > 0 && session.writing_time_left() > LEAST => repeats -= 1,
             _ => return Err((Status::Ambiguous, failure)),
         }
     }

@@ -5,6 +5,7 @@ use spotify_mcp::spotify::sandbox::{Fault, Injection};
 use tokio::time::{Duration, sleep};
 
 use super::*;
+use crate::front_door::api_keys::result;
 
 const REMOVE: &str = "remove_tracks_from_playlist";
 
@@ -145,7 +146,7 @@ async fn what_passes_at_spotify_is_waited_out_in_the_middle() {
         inject(&server, "POST /v1/playlists/*", (1, 1), fault.clone());
         if matches!(fault, Fault::Status { status: 503, .. }) {
             // Looking what became of it does not work at once either.
-            inject(&server, "GET /v1/playlists/*/items", (0, 1), status(502, None));
+            inject(&server, "GET /v1/playlists/*", (1, 1), status(502, None));
         }
         let output = done(&ada, REMOVE, apply).await;
         server.control().clear_faults();
@@ -209,4 +210,49 @@ async fn what_spotify_would_write_too_slowly_is_refused_before_anything_is_touch
         assert!(tokio::time::Instant::now() < until, "{} rows", held(&server, &list).len());
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_sent_is_sent_no_more_once_its_person_is_disabled() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let (list, ..) = with_a_dead_row(&server, 800);
+    let apply = planned(&ada, &list).await;
+    inject(&server, "POST /v1/playlists/*", (0, 10), Fault::Delay { millis: 400 });
+    inject(&server, "GET /v1/search*", (0, 1), status(429, Some(60)));
+    assert!(ada.give_up(REMOVE, apply, Duration::from_millis(700)).await, "it was quicker");
+    assert_eq!(ben.call("search_tracks", json!({"query": "x"})).await.error(), "RATE_LIMITED");
+    sleep(Duration::from_millis(600)).await;
+    let left = held(&server, &list);
+    assert!(left.len() < 799, "it is over already");
+    result(&server, &["users", "disable", "ada", "--reason", "x", "--yes"]).await;
+    result(&server, &["users", "enable", "ada"]).await;
+    let ada = server.listener("ada").await;
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let change = done(&ada, "list_changes", json!({"limit": 1})).await["changes"][0].clone();
+        if change["state"] == "partial" {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until, "{change}");
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(held(&server, &list), left, "nothing more was sent");
+}
+
+#[tokio::test]
+async fn a_step_that_is_lost_costs_no_reading_of_the_whole_list() {
+    let server = TestServer::new().await;
+    let ada = server.listener("ada").await;
+    let (list, _, after) = with_a_dead_row(&server, 1_000);
+    let apply = planned(&ada, &list).await;
+    let pages = || {
+        let filter = spotify_mcp::spotify::sandbox::Filter { limit: Some(usize::MAX), ..Default::default() };
+        let journal = server.control().journal(&filter);
+        journal.iter().filter(|seen| seen.method == "GET" && seen.path.ends_with("/items")).count()
+    };
+    let before = pages();
+    inject(&server, "POST /v1/playlists/*", (3, 2), status(500, None));
+    assert_eq!(done(&ada, REMOVE, apply).await["status"], "verified");
+    assert_eq!((held(&server, &list), pages() - before), (after, 20), "to prove it in the end");
 }
