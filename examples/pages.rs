@@ -16,8 +16,9 @@ use spotify_mcp::domain::redirect::RedirectUri;
 use spotify_mcp::domain::{ClientId, ScopeSet};
 use spotify_mcp::policy::Offer;
 use spotify_mcp::web::{
-    self, Account, ApiKeyRow, ApiKeys, ApprovalRow, BadName, ClientRow, Consent, Done, LinkAnother, LinkRow,
-    LinkState, MadeKey, McpSessionRow, NoPlace, OwnAppFields, Page, SessionRow, Site, Untrusted,
+    self, Account, ApiKeyRow, ApiKeys, ApprovalRow, BadName, ClientRow, Consent, Disconnecting, Done,
+    LinkAnother, LinkRow, LinkState, MadeKey, McpSessionRow, NoPlace, Other, OwnAppFields, Page, SessionRow,
+    Site, Untrusted,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_233_600);
@@ -61,6 +62,9 @@ fn main() {
     write(&folder, "key-made", &web::key_made(&real, &made_key(&id, false)));
     write(&folder, "key-made-signing", &web::key_made(&real, &made_key(&id, true)));
     write(&folder, "key-refused", &web::no_key(&real, web::NoKey::TooMany));
+    for others in 0..2 {
+        write(&folder, &format!("disconnect-{others}"), &web::disconnecting(&real, &leaving(others)));
+    }
     write(&folder, "delete", &web::delete_data(&real, "csrf", false));
     write(&folder, "delete-mistyped", &web::delete_data(&real, "csrf", true));
     for notice in web::Notice::ALL {
@@ -199,6 +203,22 @@ fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
     }
 }
 
+fn leaving(others: usize) -> Disconnecting<'static> {
+    let other = |_| Other {
+        id: LinkId::mint([7; 16]),
+        alias: Untrusted::new("family"),
+        display_name: Untrusted::new("Lovelace Family"),
+    };
+    Disconnecting {
+        csrf: "csrf",
+        link: LinkId::mint([6; 16]),
+        display_name: Untrusted::new("Ada Lovelace"),
+        opens: true,
+        others: (0..others).map(other).collect(),
+        held: [2, 1, 3],
+    }
+}
+
 fn empty_account() -> Account<'static> {
     Account {
         links: Vec::new(),
@@ -250,7 +270,6 @@ fn link(alias: &str, name: &str, primary: bool, state: LinkState) -> LinkRow {
         display_name: name.into(),
         primary,
         opens: primary,
-        then_opens: primary.then(|| "Ada at work".into()),
         own_app,
         missing: if alias == "family" { vec!["playlist-read-private"] } else { vec![] },
         state,

@@ -14,7 +14,7 @@ use crate::domain::own_app::opens_the_door;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
 use crate::policy::Environment;
-use crate::store::{Link, LinkPage, Renamed};
+use crate::store::{Leaving, Link, LinkPage, Renamed};
 use crate::vault::turns::{LIVES, Turn};
 
 /// How long a one-time page waits to be opened.
@@ -77,15 +77,27 @@ impl App {
     }
 
     /// Removes a linked account with its tokens and everything that hangs on it; `false` where the person has none such.
+    /// `heir`: the one that they log in with from then on, where this one is that now. Without, it alone comes back as
+    /// this person.
     ///
     /// # Errors
     /// Where the database does not answer: then nothing is removed.
-    pub async fn unlink(&self, user: &UserId, link: &LinkId, told: &Told<'_>) -> Result<bool, Failure> {
+    pub async fn unlink(
+        &self,
+        user: &UserId,
+        (link, heir): (&LinkId, Option<&LinkId>),
+        told: &Told<'_>,
+    ) -> Result<bool, Failure> {
         let links = self.store.links(user).await?;
-        let identity = links.into_iter().find(|known| known.id == *link).map(|known| known.identity);
-        let former = identity.and_then(|identity| self.vault.former(&identity));
-        let event = told(EventCode::AccountUnlinked).link(link);
-        let gone = self.store.unlink(user, link, (former, self.now()), &[self.stamp(event)]).await?;
+        let Some(known) = links.into_iter().find(|known| known.id == *link) else { return Ok(false) };
+        let heir = heir.filter(|_| known.opens);
+        let former = self.vault.former(&known.identity);
+        let mut event = told(EventCode::AccountUnlinked).link(link);
+        if known.opens {
+            event = event.detail("logs_in", heir.map_or("nobody", LinkId::as_str));
+        }
+        let leaving = Leaving { former, heir, now: self.now() };
+        let gone = self.store.unlink(user, link, leaving, &[self.stamp(event)]).await?;
         self.settled(gone).await
     }
 

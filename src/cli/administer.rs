@@ -134,11 +134,24 @@ impl Desk {
         Recorded::now(event, &self.clock, &self.dice)
     }
 
-    /// The person of `--user`: our id, a Spotify user id or an account id, if it means exactly one.
+    /// The person of `--user`: our id, or the Spotify user id or account id that they log in with, if it means exactly one.
     pub(super) async fn person(&self, named: &str) -> Result<UserId, Refused> {
         let found = self.store.people_called(named).await.map_err(|failure| broken(&failure))?;
         match found.as_slice() {
-            [one] => Ok(one.clone()),
+            [(one, true)] => Ok(one.clone()),
+            [(other, false)] => {
+                let whose = self.called(other).await?;
+                Err(Refused::usage(
+                    "USER_FURTHER_ACCOUNT",
+                    format!(
+                        "{} is no person here: it is a further account that {whose} has linked",
+                        clean(named)
+                    ),
+                    format!(
+                        "give {other} if you mean that person; whose Spotify account it is may be somebody else"
+                    ),
+                ))
+            }
             [] => Err(Refused::incomplete(
                 "USER_UNKNOWN",
                 format!("nobody here is called {}", clean(named)),

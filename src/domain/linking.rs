@@ -11,6 +11,9 @@ pub const MOST_ACCOUNTS: usize = 10;
 /// What stands for every linked account in a tool's arguments; no alias is called so.
 pub const ALL_ACCOUNTS: &str = "all";
 
+/// Where whoever wants an account for themselves that somebody else has linked goes on.
+pub const ONESELF: &str = "/auth/login?as=myself";
+
 /// Longest alias, in characters.
 const LONGEST_ALIAS: usize = 40;
 

@@ -8,16 +8,16 @@ use http::StatusCode;
 
 use crate::app::App;
 use crate::crypto::token::Token;
-use crate::domain::KeyPurpose;
 use crate::domain::event::{Event, EventCode};
+use crate::domain::{KeyPurpose, LinkId};
 use crate::failure::Failure;
 use crate::oauth::{Params, Visitor, cookies, sessions, tickets};
 use crate::store::{BrowserSession, ConnectedClient, Link};
 use crate::vault::OWN_APP_REFUSED;
 use crate::vault::turns::Turn;
 use crate::web::{
-    Account, ClientRow, Done, LinkRow, LinkState, Notice, Problem, SessionRow, Untrusted, account,
-    delete_data, deletion_confirmed, notice, routes,
+    Account, ClientRow, Disconnecting, Done, LinkRow, LinkState, Notice, Other, Page, Problem, SessionRow,
+    Untrusted, account, delete_data, deletion_confirmed, disconnecting, notice, routes,
 };
 
 use super::pages::same_origin;
@@ -60,7 +60,7 @@ async fn shown(http: &Http, done: Option<Done>, visitor: &Visitor) -> Result<Opt
             name => name,
         }),
         now,
-        links: link_rows(app, links),
+        links: links.into_iter().map(|link| link_row(app, link)).collect(),
         clients: clients.into_iter().map(client_row).collect(),
         keys,
         approvals: approvals.into_iter().map(approvals::row).collect(),
@@ -80,14 +80,60 @@ pub(super) async fn disconnect(
     let Some(link) = form.get("link").and_then(|id| id.parse().ok()) else {
         return page(&http, Problem::NotFound, &visitor).into_response();
     };
+    let heir = form.get("heir").filter(|id| !id.is_empty()).map(str::parse::<LinkId>);
+    let Ok(heir) = heir.transpose() else {
+        return page(&http, Problem::NotFound, &visitor).into_response();
+    };
+    if form.get("confirm").is_none() {
+        match to_confirm(&http, &session, (&link, form.get("csrf").unwrap_or_default())).await {
+            Ok(None) => {}
+            Ok(Some(confirm)) => return confirm.into_response(),
+            Err(failure) => return failed_page(&http, &failure, &visitor),
+        }
+    }
     // Never from under a change that is being written with it.
     let turn = match turn_of(&http, &session, &visitor).await {
         Ok(turn) => turn,
         Err(refused) => return refused,
     };
-    let gone = http.app.unlink(&session.user, &link, &|code| by(code, &session, &visitor)).await;
+    let gone =
+        http.app.unlink(&session.user, (&link, heir.as_ref()), &|code| by(code, &session, &visitor)).await;
     turn.end().await;
     finish(&http, gone, Done::Disconnected, &visitor).await
+}
+
+/// The page that stands before disconnecting the account that the person logs in with, or their last one.
+async fn to_confirm(
+    http: &Http,
+    session: &BrowserSession,
+    (link, csrf): (&LinkId, &str),
+) -> Result<Option<Page>, Failure> {
+    let (app, user, now) = (&http.app, &session.user, http.app.now());
+    let mut links = app.store.links(user).await?;
+    let Some(at) = links.iter().position(|known| known.id == *link) else { return Ok(None) };
+    let gone = links.remove(at);
+    if !gone.opens && !links.is_empty() {
+        return Ok(None);
+    }
+    let keys = app.store.api_keys(Some(user)).await?;
+    let other = |link: Link| Other {
+        alias: Untrusted::new(&link.alias),
+        display_name: Untrusted::new(&link.display_name),
+        id: link.id,
+    };
+    let view = Disconnecting {
+        csrf,
+        link: gone.id,
+        display_name: Untrusted::new(&gone.display_name),
+        opens: gone.opens,
+        others: links.into_iter().map(other).collect(),
+        held: [
+            app.store.connected_clients(user, now).await?.len(),
+            keys.iter().filter(|key| key.expires_at.is_none_or(|end| now < end)).count(),
+            app.store.browser_sessions(user, now).await?.len(),
+        ],
+    };
+    Ok(Some(disconnecting(&http.site, &view)))
 }
 
 /// `POST /account/clients/revoke`
@@ -256,13 +302,7 @@ pub(super) fn by(code: EventCode, session: &BrowserSession, visitor: &Visitor) -
     Event::new(code).by(&session.user).from(visitor.address).request(&visitor.request)
 }
 
-fn link_rows(app: &App, links: Vec<Link>) -> Vec<LinkRow> {
-    let next = links.iter().filter(|link| !link.opens).min_by_key(|link| (link.linked_at, link.id.as_str()));
-    let next = next.map(|link| Untrusted::new(&link.display_name));
-    links.into_iter().map(|link| link_row(app, link, next.as_ref())).collect()
-}
-
-fn link_row(app: &App, link: Link, next: Option<&Untrusted>) -> LinkRow {
+fn link_row(app: &App, link: Link) -> LinkRow {
     let is_in_use = app.vault.apps().in_use(&link.app, link.own_app.is_some());
     LinkRow {
         id: link.id,
@@ -270,7 +310,6 @@ fn link_row(app: &App, link: Link, next: Option<&Untrusted>) -> LinkRow {
         display_name: Untrusted::new(&link.display_name),
         primary: link.primary,
         opens: link.opens,
-        then_opens: next.filter(|_| link.opens).cloned(),
         missing: app.config.server.offer.missing(&link.scope),
         own_app: link.own_app.as_deref().map(Untrusted::new),
         state: match link.reconnect {

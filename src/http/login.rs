@@ -80,6 +80,7 @@ async fn depart(http: &Shared, query: &Params, visitor: &Visitor) -> Result<Way,
         }
         (Some(further), Some(link)) if !further.opens => Purpose::First(link),
         _ if user.is_none() && query.get("ask").is_some() => Purpose::Another,
+        _ if user.is_none() && query.get("as") == Some("myself") => Purpose::Oneself,
         _ => Purpose::Browser(link.as_ref()),
     };
     let departure = login::depart(app, purpose, user.as_ref(), visitor).await?;
@@ -210,7 +211,8 @@ const fn problem_of(why: &LoginProblem) -> Problem {
         LoginProblem::WrongBrowser => Problem::WrongBrowser,
         LoginProblem::Denied => Problem::SpotifyDenied,
         LoginProblem::WrongAccount => Problem::WrongAccount,
-        LoginProblem::FurtherAccount => Problem::FurtherAccount,
+        LoginProblem::FurtherAccount { ended: false } => Problem::FurtherAccount,
+        LoginProblem::FurtherAccount { ended: true } => Problem::FurtherAccountEnded,
         LoginProblem::SomebodyElses => Problem::AccountTaken,
         LoginProblem::TooManyAccounts => Problem::TooManyAccounts,
         LoginProblem::SessionEnded => Problem::FormExpired,

@@ -63,7 +63,7 @@ impl AccountBook for OfApp {
     }
 
     fn unlink<'a>(&'a self, caller: &'a Caller, link: &'a LinkId) -> BoxFuture<'a, Result<bool, Failure>> {
-        Box::pin(async move { self.0.unlink(&caller.user, link, &*told(caller)).await })
+        Box::pin(async move { self.0.unlink(&caller.user, (link, None), &*told(caller)).await })
     }
 
     fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>> {

@@ -9,7 +9,9 @@ use crate::policy::Environment;
 use crate::store::Link;
 use crate::vault::{LinkError, Linked, LoginAtSpotify};
 
+use super::Visitor;
 use super::departure::{PAGE, Seatless};
+use super::giving_way::{gives_way, let_go};
 use super::home::{Home, home_of};
 use super::login::{LoginProblem, Returned, Stop};
 
@@ -18,13 +20,17 @@ pub(super) async fn admit(
     app: &App,
     mut login: LoginAtSpotify,
     (back, here): (&Returned, Option<&UserId>),
+    visitor: &Visitor,
 ) -> Result<Linked, Stop> {
     let stop = |why| Err(Stop::Problem(why));
-    // A one-time page is opened by the very person who asked for it, or by nobody.
-    let strictly = back.login.purpose == PAGE;
-    let known = app.vault.person_of(&login).await?;
+    let (mut known, mut giving) = (app.vault.person_of(&login).await?, None);
     if let Some(link) = &known {
-        opens_or_is_here(app, link, here).await?;
+        match opens_or_is_here(app, link, here).await {
+            Err(Stop::Further(link)) if back.kept.oneself && gives_way(app, &link).await? => {
+                (known, giving) = (None, Some(link));
+            }
+            is_here => is_here?,
+        }
     }
     // Who disconnected it comes back as who they were, to what is still theirs; disabled meanwhile, not as somebody new.
     if known.is_none()
@@ -38,23 +44,7 @@ pub(super) async fn admit(
             login.expected = Some(person);
         }
     }
-    if let Some(expected) = &login.expected {
-        match (&known, app.store.user(expected).await?) {
-            (Some(link), Some(_)) if link.user != *expected => return stop(LoginProblem::WrongAccount),
-            (Some(_), _) => {}
-            (None, None) if strictly => return stop(LoginProblem::Expired),
-            // The person was deleted meanwhile: whoever comes now is new.
-            (None, None) => login.expected = None,
-            // Adding a second account is asked for explicitly, never a side effect of logging in.
-            (None, Some(_)) if !app.store.links(expected).await?.is_empty() => {
-                return stop(LoginProblem::WrongAccount);
-            }
-            // Nothing is linked any more: only the account that was may come back to this person.
-            (None, Some(person)) if app.vault.comes_back(&login, person.former_identity) => {}
-            (None, Some(_)) if strictly => return stop(LoginProblem::WrongAccount),
-            (None, Some(_)) => login.expected = None,
-        }
-    }
+    expect(app, &mut login, (known.as_ref(), back.login.purpose == PAGE)).await?;
     if known.is_none() && login.expected.is_none() && !may_sign_up(app, &login).await? {
         return stop(LoginProblem::SignupClosed);
     }
@@ -70,6 +60,9 @@ pub(super) async fn admit(
             Home::AsItIs => return Ok(as_it_is),
         }
     }
+    if let Some(link) = giving {
+        let_go(app, &link, visitor).await?;
+    }
     match app.vault.take_login(&login).await {
         Ok(linked) => Ok(linked),
         Err(LinkError::SomebodyElses) => stop(LoginProblem::WrongAccount),
@@ -81,11 +74,38 @@ pub(super) async fn admit(
     }
 }
 
+/// Whether it is the person that it must be, where it must be one, or whoever takes their place. `strictly`: a one-time
+/// page is opened by the very person who asked for it, or by nobody.
+async fn expect(
+    app: &App,
+    login: &mut LoginAtSpotify,
+    (known, strictly): (Option<&Link>, bool),
+) -> Result<(), Stop> {
+    let stop = |why| Err(Stop::Problem(why));
+    let Some(expected) = login.expected.clone() else { return Ok(()) };
+    match (known, app.store.user(&expected).await?) {
+        (Some(link), Some(_)) if link.user != expected => return stop(LoginProblem::WrongAccount),
+        (Some(_), _) => {}
+        (None, None) if strictly => return stop(LoginProblem::Expired),
+        // The person was deleted meanwhile: whoever comes now is new.
+        (None, None) => login.expected = None,
+        // Only the account that the person logged in with before may come back to them.
+        (None, Some(person)) if app.vault.comes_back(login, person.former_identity) => {}
+        // Adding a second account is asked for explicitly, never a side effect of logging in.
+        (None, Some(_)) if !app.store.links(&expected).await?.is_empty() => {
+            return stop(LoginProblem::WrongAccount);
+        }
+        (None, Some(_)) if strictly => return stop(LoginProblem::WrongAccount),
+        (None, Some(_)) => login.expected = None,
+    }
+    Ok(())
+}
+
 /// Whoever can log in at Spotify with an account that was linked later is not thereby the person: to connect it again is
 /// for who is here already.
 async fn opens_or_is_here(app: &App, link: &Link, here: Option<&UserId>) -> Result<(), Stop> {
     if !link.opens && here != Some(&link.user) {
-        return Err(Stop::Further(link.user.clone()));
+        return Err(Stop::Further(Box::new(link.clone())));
     }
     match app.store.user(&link.user).await? {
         Some(user) if user.disabled_at.is_some() => Err(Stop::Disabled(link.user.clone())),

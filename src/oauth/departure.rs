@@ -37,6 +37,9 @@ pub enum Purpose<'a> {
     Browser(Option<&'a LinkId>),
     /// Nobody is logged in, and Spotify's own browser session is another account than the one to log in with.
     Another,
+    /// Nobody is logged in, and somebody wants an account for themselves that another has linked: see
+    /// [`super::giving_way`].
+    Oneself,
     /// This account is to be connected again, and its person has to be logged in for it: with the one that opens.
     First(&'a LinkId),
     /// The person wants to see `/account` by an account that stands on a Spotify app of their own.
@@ -51,7 +54,7 @@ impl Purpose<'_> {
     const fn name(self) -> &'static str {
         match self {
             Self::Client(_) => CLIENT,
-            Self::Browser(_) | Self::Another | Self::First(_) | Self::Own(_) => BROWSER,
+            Self::Browser(_) | Self::Another | Self::Oneself | Self::First(_) | Self::Own(_) => BROWSER,
             Self::Page(_) => PAGE,
             Self::Link(..) => LINK,
         }
@@ -89,6 +92,8 @@ struct Errand {
     tried: Vec<AppId>,
     /// Spotify asks who it is, even where its own browser session says so.
     asks: bool,
+    /// Whether an account that gives way is wanted.
+    oneself: bool,
 }
 
 impl Errand {
@@ -105,6 +110,7 @@ impl Errand {
             meant: kept.meant.clone(),
             tried: login.tried.clone(),
             asks: login.purpose == LINK || kept.asked,
+            oneself: kept.oneself,
         }
     }
 }
@@ -217,11 +223,16 @@ pub async fn depart(
         tried: Vec::new(),
         // Else Spotify answers at once for whoever its own browser session is: the account that is linked already.
         asks: match purpose {
-            Purpose::Link(..) | Purpose::Page(_) | Purpose::Another | Purpose::First(_) => true,
+            Purpose::Link(..)
+            | Purpose::Page(_)
+            | Purpose::Another
+            | Purpose::Oneself
+            | Purpose::First(_) => true,
             Purpose::Browser(named) => named.is_some() || is_lost(home.as_ref()),
             Purpose::Client(_) => is_lost(home.as_ref()),
             Purpose::Own(_) => false,
         },
+        oneself: matches!(purpose, Purpose::Oneself),
         meant: match purpose {
             Purpose::First(link) => Some(link.clone()),
             _ => home.map(|link| link.id),
@@ -320,6 +331,7 @@ async fn send(app: &App, errand: Errand, through: Through, visitor: &Visitor) ->
         meant: errand.meant,
         own: through.own,
         asked: errand.asks,
+        oneself: errand.oneself,
     };
     // A link serves all of a person's clients: it has every permission that tools use, and our own scopes narrow them.
     let scopes = app.config.server.offer.permissions();

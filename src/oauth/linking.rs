@@ -13,6 +13,7 @@ use crate::vault::{LinkError, LoginAtSpotify};
 
 use super::at_spotify::at_spotify;
 use super::departure::Seatless;
+use super::giving_way::{gives_way, let_go};
 use super::home::{Home, home_of};
 use super::login::{Arrival, LoginProblem, Returned, Stop, elsewhere, https, problem, sent_home};
 use super::{Params, Visitor, cookies, sessions};
@@ -30,7 +31,7 @@ pub(super) async fn arrive(
     else {
         return problem(app, (LoginProblem::SessionEnded, login.user.as_ref()), None, visitor).await;
     };
-    let arrival = match linked(app, params, back, &person).await {
+    let arrival = match linked(app, params, back, (&person, visitor)).await {
         Ok(outcome) => {
             app.notice_revocations().await;
             Ok(Arrival::Linked { outcome, cookies: vec![cookies::clear_login(back.state, https(app))] })
@@ -53,9 +54,14 @@ pub(super) async fn arrive(
     })
 }
 
-async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) -> Result<Linking, Stop> {
+async fn linked(
+    app: &App,
+    params: &Params,
+    back: &Returned,
+    (person, visitor): (&UserId, &Visitor),
+) -> Result<Linking, Stop> {
     let at_spotify = at_spotify(app, params, back).await?;
-    let (outcome, known) = decided(app, &at_spotify, person).await?;
+    let (outcome, known, giving) = decided(app, &at_spotify, person).await?;
     let outcome = match &known {
         Some(known) if app.is_lost(known) => Linking::Reconnected,
         _ => outcome,
@@ -66,6 +72,9 @@ async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) ->
         && let Home::At(home) = home_of(app, back, &at_spotify, known).await?
     {
         return Err(Stop::Home(home));
+    }
+    if let Some(link) = giving {
+        let_go(app, &link, visitor).await?;
     }
     match app.vault.take_login(&at_spotify).await {
         Ok(_) => Ok(outcome),
@@ -78,13 +87,19 @@ async fn linked(app: &App, params: &Params, back: &Returned, person: &UserId) ->
     }
 }
 
-/// What it comes to, and the account as it is linked now.
+/// What it comes to, the account as it is linked to them now, and as it is to somebody whom it is taken from.
 async fn decided(
     app: &App,
     login: &LoginAtSpotify,
     person: &UserId,
-) -> Result<(Linking, Option<Link>), Stop> {
-    let known = app.vault.person_of(login).await?;
+) -> Result<(Linking, Option<Link>, Option<Link>), Stop> {
+    let (mut known, mut giving) = (app.vault.person_of(login).await?, None);
+    if let Some(link) = known.take_if(|link| link.user != *person) {
+        match gives_way(app, &link).await? {
+            true => giving = Some(link),
+            false => known = Some(link),
+        }
+    }
     let has = app.store.links(person).await?.len();
     let outcome = linking(person, known.as_ref().map(|link| &link.user), has).map_err(|why| {
         Stop::Problem(match why {
@@ -99,7 +114,7 @@ async fn decided(
     {
         return Err(Stop::Disabled(whose));
     }
-    Ok((outcome, known))
+    Ok((outcome, known, giving))
 }
 
 /// Somebody opened a one-time page that another person asked for: refused, and told to the trail.

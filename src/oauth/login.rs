@@ -11,7 +11,7 @@ use crate::domain::linking::Linking;
 use crate::domain::own_app::{Bring, OwnApp};
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
-use crate::store::{FromLogin, Login, NewCode};
+use crate::store::{FromLogin, Link, Login, NewCode};
 use crate::telemetry::metrics::Figure;
 use crate::vault::Linked;
 
@@ -20,6 +20,7 @@ use super::at_spotify::at_spotify;
 use super::authorize::error_redirect;
 use super::departure::{BROWSER, LINK, Seatless, ask_again, go_home, go_on};
 pub use super::departure::{Departure, NoDeparture, Purpose, check_own, depart};
+use super::giving_way::gives_way;
 use super::home::Place;
 pub use super::login_problem::LoginProblem;
 use super::tickets::AuthorizationRequest;
@@ -125,14 +126,15 @@ pub async fn arrive(
         Err(Stop::Disabled(user)) => {
             problem(app, (LoginProblem::Disabled, Some(&user)), request.as_ref(), visitor).await
         }
-        Err(Stop::Further(whose)) => match ask_again(app, &back, visitor).await? {
+        Err(Stop::Further(further)) => match ask_again(app, &back, visitor).await? {
             Some(mut departure) => {
                 departure.cookies.push(cookies::clear_login(state, https(app)));
                 Ok(Arrival::Onward(departure))
             }
             None => {
-                let why = (LoginProblem::FurtherAccount, Some(&whose));
-                problem(app, why, request.as_ref(), visitor).await
+                let ended = gives_way(app, &further).await?;
+                let why = LoginProblem::FurtherAccount { ended };
+                problem(app, (why, Some(&further.user)), request.as_ref(), visitor).await
             }
         },
         Err(Stop::Failure(failure)) => Err(failure),
@@ -175,7 +177,7 @@ pub(super) enum Stop {
     /// The operator has disabled this person.
     Disabled(UserId),
     /// The account is one that this person has linked beside the one that they log in with.
-    Further(UserId),
+    Further(Box<Link>),
     Failure(Failure),
 }
 
@@ -198,11 +200,11 @@ async fn complete(
         (true, None) => sessions::current(app, visitor).await?.map(|session| session.user),
     };
     let here = here.filter(|user| back.login.user.as_ref() == Some(user));
-    let linked = admit(app, at_spotify, (back, here.as_ref())).await?;
+    let linked = admit(app, at_spotify, (back, here.as_ref()), visitor).await?;
     if !linked.opens {
         return match here.as_ref() == Some(&linked.user) {
             true => Ok(linked),
-            false => Err(Stop::Further(linked.user)),
+            false => Err(Stop::Problem(LoginProblem::WrongAccount)),
         };
     }
     let event = Event::new(EventCode::AuthnLoginSuccess)
@@ -342,7 +344,7 @@ pub(super) async fn problem(
     visitor: &Visitor,
 ) -> Result<Arrival, Failure> {
     Figure::FailedLogin.count();
-    let is_further = why == LoginProblem::FurtherAccount;
+    let is_further = matches!(&why, LoginProblem::FurtherAccount { .. });
     let code = if is_further || matches!(&why, LoginProblem::WrongAccount | LoginProblem::SomebodyElses) {
         EventCode::AccountMismatch
     } else {

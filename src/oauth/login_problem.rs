@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::domain::linking::ONESELF;
 use crate::domain::own_app::{Bring, PAGE};
 
 /// What can go wrong between here and Spotify.
@@ -17,7 +18,10 @@ pub enum LoginProblem {
     /// Another account came back than the one that is logged in here.
     WrongAccount,
     /// The account is one that its person has linked beside the one that they log in with.
-    FurtherAccount,
+    FurtherAccount {
+        /// Whether Spotify no longer answers to that person for it: then it may be had for oneself.
+        ended: bool,
+    },
     /// The account is linked to another person of this server.
     SomebodyElses,
     /// The person has as many linked accounts as they may.
@@ -77,9 +81,15 @@ impl LoginProblem {
                 "access_denied",
                 "Another Spotify account came back than the one logged in here. Log out at /account or choose the right account",
             ),
-            Self::FurtherAccount => (
+            Self::FurtherAccount { ended: true } => {
+                let text = format!(
+                    "FURTHER_ACCOUNT: this Spotify account was linked here as a further account, which Spotify no longer honours. Log in with the account that you began with here, or use this one for yourself: {issuer}{ONESELF}"
+                );
+                return ("access_denied", text.into());
+            }
+            Self::FurtherAccount { ended: false } => (
                 "access_denied",
-                "FURTHER_ACCOUNT: this Spotify account is linked here as a further account, which does not log in. Log in with the account that was linked first, or have this one unlinked there and come as yourself",
+                "FURTHER_ACCOUNT: this Spotify account is linked here as a further account, which does not log in. Log in with the account that you began with here; or have this one unlinked there, or remove the app at spotify.com/account/apps, and come as yourself",
             ),
             Self::NoSeat { own, .. } => {
                 let text = "NO_SEAT: Spotify allows this server only a few listeners and all seats are taken. Ask the operator";
@@ -124,7 +134,7 @@ impl LoginProblem {
             Self::WrongBrowser => "wrong_browser",
             Self::Denied => "denied_at_spotify",
             Self::WrongAccount => "wrong_account",
-            Self::FurtherAccount => "further_account",
+            Self::FurtherAccount { .. } => "further_account",
             Self::SomebodyElses => "somebody_elses_account",
             Self::TooManyAccounts => "too_many_accounts",
             Self::SessionEnded => "session_ended",

@@ -12,6 +12,7 @@ pub mod clients;
 pub mod cookies;
 mod departure;
 pub mod forms;
+mod giving_way;
 mod home;
 pub mod introspect;
 pub mod linking;

@@ -20,10 +20,15 @@ pub(super) struct Kept {
     pub(super) own: Option<OwnApp>,
     /// Whether Spotify was told to ask who it is.
     pub(super) asked: bool,
+    /// Whether an account is wanted that somebody else has linked, where it gives way.
+    pub(super) oneself: bool,
 }
 
 /// Stands for [`Kept::asked`].
 const ASKED: &str = "!";
+
+/// Stands for [`Kept::oneself`].
+const ONESELF: &str = "=";
 
 /// Between the parts; none of them can hold it.
 const BETWEEN: char = ' ';
@@ -34,7 +39,9 @@ impl Kept {
         let own = self.own.iter().flat_map(|own| [Some(own.client_id.clone()), secret(own)]).flatten();
         let meant = self.meant.iter().map(|link| link.as_str().to_owned());
         let asked = self.asked.then(|| ASKED.to_owned());
-        let parts = std::iter::once(self.verifier.expose().to_owned()).chain(asked).chain(meant);
+        let oneself = self.oneself.then(|| ONESELF.to_owned());
+        let parts = std::iter::once(self.verifier.expose().to_owned());
+        let parts = parts.chain(asked).chain(oneself).chain(meant);
         let parts: Vec<_> = parts.chain(own).collect();
         SecretString::new(parts.join(&BETWEEN.to_string()))
     }
@@ -43,12 +50,13 @@ impl Kept {
         let mut parts = text.split(BETWEEN).peekable();
         let verifier = CodeVerifier::parse(parts.next()?)?;
         let asked = parts.next_if_eq(&ASKED).is_some();
+        let oneself = parts.next_if_eq(&ONESELF).is_some();
         let meant = parts.peek().and_then(|part| part.parse().ok());
         if meant.is_some() {
             parts.next();
         }
         let own = OwnApp::parse(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        Some(Self { verifier, meant, own: own.ok()?, asked })
+        Some(Self { verifier, meant, own: own.ok()?, asked, oneself })
     }
 }
 
@@ -88,11 +96,12 @@ mod tests {
             let own = OwnApp::parse(id, secret).unwrap();
             let meant = meant.map(LinkId::mint);
             let asked = meant.is_some() == secret.is_empty();
-            let kept = Kept { verifier: CodeVerifier::mint(&[1; 32]), meant: meant.clone(), own, asked };
+            let verifier = CodeVerifier::mint(&[1; 32]);
+            let kept = Kept { verifier, meant: meant.clone(), own, asked, oneself: !asked };
             let read = Kept::parse(kept.written().expose()).unwrap();
             assert_eq!(
-                (read.verifier.expose(), &read.meant, read.asked),
-                (kept.verifier.expose(), &meant, asked)
+                (read.verifier.expose(), &read.meant, read.asked, read.oneself),
+                (kept.verifier.expose(), &meant, asked, !asked)
             );
             assert_eq!(read.written().expose(), kept.written().expose());
         }

@@ -57,6 +57,7 @@ const SECTIONS: [Section; 18] = [
             ("display_name", Text),
             ("alias", Text),
             ("primary_since", Time),
+            ("opens_since", Time),
             ("scope", Words),
             ("authorized_at", Time),
             ("access_expires_at", Time),

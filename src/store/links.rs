@@ -35,10 +35,8 @@ pub struct Link {
     pub alias: String,
     /// Whether tools use it where no account is named.
     pub primary: bool,
-    /// Whether whoever logs in with it is the person: of all that they have linked, the one linked first alone.
+    /// Whether whoever logs in with it is the person: one of their accounts at most.
     pub opens: bool,
-    /// When it was linked: later than every one that the person had then.
-    pub linked_at: Timestamp,
     /// The Spotify scopes that were granted.
     pub scope: String,
     /// When the person last approved at Spotify: the refresh token dies six months later.
@@ -64,6 +62,8 @@ pub struct NewLink {
     pub new_data_key: Option<DataKeyRow>,
     /// The person's name for it.
     pub alias: String,
+    /// See [`Link::opens`]: where another one does when it is saved, that is a conflict.
+    pub opens: bool,
 }
 
 /// A completed login at Spotify, to be saved for a new or a known account.
@@ -179,11 +179,11 @@ impl Store {
             "INSERT INTO linked_accounts (id, user_id, app_id, accounts_url, identity, spotify_user_id,
                 display_name, alias, primary_since, scope, authorized_at, data_key_id, token_version,
                 access_token, access_expires_at, refresh_token, created_at, sealed_client_id, own_client_secret,
-                own_app_since)
+                own_app_since, opens_since)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
                 (SELECT $10 WHERE NOT EXISTS
                     (SELECT 1 FROM linked_accounts WHERE user_id = $2 AND primary_since IS NOT NULL)),
-                $9, $10, $11, 1, $12, $13, $14, $18, $15, $16, $17)";
+                $9, $10, $11, 1, $12, $13, $14, $18, $15, $16, $17, $19)";
         let (now, own) = (save.now.secs(), BroughtApp::columns(save.own.as_ref()));
         let mut linked_at = now;
         let saved = transaction!(self, tx => {
@@ -201,9 +201,9 @@ impl Store {
                 if has >= MOST_ACCOUNTS as i64 {
                     return Ok(Saved::TooMany);
                 }
-                // Which one was linked first is never in doubt: no clock that stood still or went back tells it.
+                // Which was linked before which is never in doubt: no clock that stood still or went back tells it.
                 linked_at = last.map_or(now, |last| now.max(last + 1));
-                sqlx::query(KNOWN_PERSON)
+                sqlx::query(if new.opens { PERSON_COMES } else { KNOWN_PERSON })
                     .bind(new.user.as_str()).bind(&save.display_name).bind(now)
                     .execute(&mut *tx).await?;
             }
@@ -219,7 +219,7 @@ impl Store {
                 .bind(&save.identity).bind(&save.spotify_user_id).bind(&save.display_name).bind(&new.alias)
                 .bind(&save.scope).bind(now).bind(save.data_key.as_str())
                 .bind(&save.access[..]).bind(save.access_expires_at.secs()).bind(save.refresh.as_deref())
-                .bind(own.0).bind(own.1).bind(own.2).bind(linked_at)
+                .bind(own.0).bind(own.1).bind(own.2).bind(linked_at).bind(new.opens.then_some(linked_at))
                 .execute(&mut *tx).await?;
             if !data_key_is_active!(tx, save.data_key) {
                 return Ok(Saved::Conflict);
@@ -298,7 +298,12 @@ impl Store {
 }
 
 /// A person who links an account is called as their primary one is; the first is that.
-const KNOWN_PERSON: &str =
+const KNOWN_PERSON: &str = "UPDATE users SET last_seen_at = $3, display_name = CASE WHEN
+        EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1) THEN display_name ELSE $2 END
+    WHERE id = $1";
+
+/// The same of one who logs in with it from now on: no account that they had before comes back as this person.
+const PERSON_COMES: &str =
     "UPDATE users SET former_identity = NULL, last_seen_at = $3, display_name = CASE WHEN
         EXISTS (SELECT 1 FROM linked_accounts WHERE user_id = $1) THEN display_name ELSE $2 END
     WHERE id = $1";
@@ -346,10 +351,7 @@ use wrapped_in_time;
 const SELECT: &str = "SELECT id, user_id, app_id,
     CASE WHEN own_app_since IS NOT NULL THEN (SELECT client_id FROM spotify_apps a WHERE a.id = app_id) END AS own_app,
     identity, spotify_user_id, display_name, alias, primary_since, scope,
-    NOT EXISTS (SELECT 1 FROM linked_accounts before WHERE before.user_id = linked_accounts.user_id
-        AND (before.created_at < linked_accounts.created_at
-            OR (before.created_at = linked_accounts.created_at AND before.id < linked_accounts.id))) AS opens,
-    created_at, authorized_at, reconnect_since, reconnect_reason, unlisted_since, token_version FROM linked_accounts";
+    opens_since IS NOT NULL AS opens, authorized_at, reconnect_since, reconnect_reason, unlisted_since, token_version FROM linked_accounts";
 
 #[derive(sqlx::FromRow)]
 struct LinkRow {
@@ -363,7 +365,6 @@ struct LinkRow {
     alias: String,
     primary_since: Option<i64>,
     opens: bool,
-    created_at: i64,
     scope: String,
     authorized_at: i64,
     reconnect_since: Option<i64>,
@@ -385,7 +386,6 @@ impl LinkRow {
             alias: self.alias,
             primary: self.primary_since.is_some(),
             opens: self.opens,
-            linked_at: Timestamp::from_secs(self.created_at),
             scope: self.scope,
             authorized_at: Timestamp::from_secs(self.authorized_at),
             reconnect: self

@@ -128,6 +128,7 @@ pub use sealed_rows::WholeChange;
 pub use snapshot::{Contents, unfold};
 pub use told_advisories::FoundAdvisory;
 pub use tombstones::Tombstone;
+pub use unlinking::Leaving;
 pub use usage::{Usage, UsageFilter, UsageKey, UsageRow};
 pub use users::User;
 

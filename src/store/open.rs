@@ -50,6 +50,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (40, "accounts changed", include_str!("migrations/0040_accounts_changed.sql")),
     (41, "unlisted", include_str!("migrations/0041_unlisted.sql")),
     (42, "half_done", include_str!("migrations/0042_half_done.sql")),
+    (43, "opening", include_str!("migrations/0043_opening.sql")),
 ];
 
 /// Why a database cannot be used, with what to do about it. The cause is for the log.

@@ -59,14 +59,16 @@ impl Store {
         }
     }
 
-    /// Who is called so: by our id, by Spotify's user id or by its account id; at most two, which is too many.
-    pub async fn people_called(&self, name: &str) -> Result<Vec<UserId>, Failure> {
-        let sql = "SELECT id FROM users WHERE id = $1
-            UNION SELECT user_id FROM linked_accounts WHERE spotify_user_id = $1 OR identity = $1
-            ORDER BY 1 LIMIT 2";
-        let ids: Vec<String> =
-            reading!(self, pool => sqlx::query_scalar(sql).bind(name).fetch_all(pool).await)?;
-        ids.iter().map(|id| id.parse().map_err(corrupt)).collect()
+    /// Who is called so: by our id, by Spotify's user id or by its account id; at most two, which is too many. With each
+    /// whether it is they: a further account may be somebody else's, who let them link it.
+    pub async fn people_called(&self, name: &str) -> Result<Vec<(UserId, bool)>, Failure> {
+        let sql = "SELECT id, MAX(own) FROM (SELECT id, CAST(1 AS BIGINT) AS own FROM users WHERE id = $1
+                UNION ALL SELECT user_id, CASE WHEN opens_since IS NULL THEN CAST(0 AS BIGINT) ELSE CAST(1 AS BIGINT) END
+                FROM linked_accounts WHERE spotify_user_id = $1 OR identity = $1) called
+            GROUP BY id ORDER BY 1 LIMIT 2";
+        let rows: Vec<(String, i64)> =
+            reading!(self, pool => sqlx::query_as(sql).bind(name).fetch_all(pool).await)?;
+        rows.into_iter().map(|(id, own)| Ok((id.parse().map_err(corrupt)?, own == 1))).collect()
     }
 
     /// Who disconnected this account last, and whether they are disabled: who is comes first, whoever else did too.

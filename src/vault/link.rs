@@ -103,7 +103,7 @@ impl Vault {
         self.former(&identity(login))
     }
 
-    /// Whether the account of this login is the one that was disconnected last.
+    /// Whether the account of this login is the one that the person logged in with before they disconnected it.
     pub fn comes_back(&self, login: &LoginAtSpotify, former: Option<TokenHash>) -> bool {
         former.is_some() && former == self.former(&identity(login))
     }
@@ -172,7 +172,7 @@ impl Vault {
             newcomer: user.is_none(),
             opens: match &user {
                 None => true,
-                Some(user) => self.0.store.links(user).await?.is_empty(),
+                Some(user) => self.would_open(user, login).await?,
             },
             user: user.unwrap_or_else(|| UserId::mint(self.0.dice.bytes())),
             link: LinkId::mint(self.0.dice.bytes()),
@@ -184,8 +184,20 @@ impl Vault {
             new_user: linked.newcomer,
             new_data_key: row,
             alias: self.free_alias(&linked, login.alias.as_deref()).await?,
+            opens: linked.opens,
         };
         Ok((self.sealed(login, (&linked, id, &key), 1, Err(new))?, linked))
+    }
+
+    /// Whether a person logs in with an account that is new to them: where they have no other, or come back with the one
+    /// that they logged in with before.
+    async fn would_open(&self, user: &UserId, login: &LoginAtSpotify) -> Result<bool, Failure> {
+        let links = self.0.store.links(user).await?;
+        if links.iter().any(|link| link.opens) {
+            return Ok(false);
+        }
+        let former = self.0.store.user(user).await?.and_then(|user| user.former_identity);
+        Ok(links.is_empty() || self.comes_back(login, former))
     }
 
     async fn key_for(

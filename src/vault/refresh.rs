@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::spotify::quota::Charge;
 use crate::spotify::token::Holder;
 use crate::spotify::{AccessToken, AccountsError, AppCredentials, QuotaMode, TokenSet};
-use crate::store::LinkTokens;
+use crate::store::{Link, LinkTokens};
 
 use super::seal::Column;
 use super::{APP_REMOVED, CallError, EARLY, OWN_APP_REFUSED, Opened, Vault};
@@ -36,6 +36,18 @@ impl Vault {
         let (vault, link) = (self.clone(), link.clone());
         let task = tokio::spawn(async move { vault.refresh_once(&link, refused).await });
         task.await.unwrap_or_else(|_| Err(Failure::new("refreshing stopped").into()))
+    }
+
+    /// Whether Spotify still honours what was granted for a link; where it does not answer, that is taken for granted.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn is_honoured(&self, link: &Link) -> Result<bool, Failure> {
+        match self.refreshed(&link.id, Some(link.token_version)).await {
+            Err(CallError::ReconnectRequired(_) | CallError::Unlinked) => Ok(false),
+            Err(CallError::Failure(failure)) => Err(failure),
+            _ => Ok(true),
+        }
     }
 
     async fn refresh_once(&self, link: &LinkId, refused: Option<i64>) -> Result<Opened, CallError> {

@@ -49,8 +49,6 @@ pub struct LinkRow {
     pub primary: bool,
     /// Whether it is the one that the person logs in with.
     pub opens: bool,
-    /// The account that they log in with once this one is gone, where that changes.
-    pub then_opens: Option<Untrusted>,
     /// The person's own app that it is linked through, shortened.
     pub own_app: Option<Untrusted>,
     /// Whether Spotify still answers for it.
@@ -244,6 +242,10 @@ impl AccountPage<'_> {
     fn lacks(&self, link: &LinkRow) -> String {
         let lacks: Vec<_> = link.missing.iter().map(|permission| needed_for(permission)).collect();
         lacks.join("; ")
+    }
+
+    fn is_open(&self) -> bool {
+        self.view.links.iter().any(|link| link.opens)
     }
 
     fn reconnect(&self, link: &LinkRow) -> String {

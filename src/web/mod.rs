@@ -13,6 +13,7 @@
 //! | `GET /auth/own-app` | [`own_app()`] | posts `csrf`, `client_id` and `client_secret`; its answer leads to Spotify |
 //! | an own app did not answer | [`own_app_again()`] | as the page that it was typed on |
 //! | nobody has a place | [`no_place()`] | |
+//! | `POST /account/links/disconnect` | [`disconnecting()`] | posts `csrf`, `link`, `confirm` and `heir` |
 //! | `GET /account/delete` | [`delete_data`] | posts `csrf` and `confirm`, judged by [`deletion_confirmed`] |
 //! | anything that failed | [`problem()`] | |
 //! | ends of a road | [`notice()`] | |
@@ -28,6 +29,7 @@ mod api_keys;
 mod approvals;
 mod browser;
 mod consent;
+mod disconnecting;
 mod landing;
 mod layout;
 mod linking;
@@ -50,6 +52,7 @@ pub use api_keys::{ApiKeyRow, ApiKeys, LIVES, MadeKey, NoKey, key_made, no_key};
 pub use approvals::ApprovalRow;
 pub use browser::browser;
 pub use consent::{Consent, consent};
+pub use disconnecting::{Disconnecting, Other, disconnecting};
 pub use landing::landing;
 pub use layout::Site;
 pub use linking::{BadName, First, LinkAnother, link_another, link_first, not_renamed};

@@ -40,6 +40,8 @@ pub enum Problem {
     WrongAccount,
     /// The Spotify account is linked beside the one that its person logs in with.
     FurtherAccount,
+    /// The same, and Spotify no longer answers to that person for it.
+    FurtherAccountEnded,
     /// The Spotify account is linked to another person of this server.
     AccountTaken,
     /// The person has as many linked accounts as they may.
@@ -91,7 +93,7 @@ struct Said(&'static str, StatusCode, &'static str, &'static str, &'static str);
 
 impl Problem {
     /// Every problem, for previews, documentation and tests.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::UnknownClient,
         Self::DocumentRefused,
         Self::DocumentUnavailable,
@@ -104,6 +106,7 @@ impl Problem {
         Self::SpotifyDenied,
         Self::WrongAccount,
         Self::FurtherAccount,
+        Self::FurtherAccountEnded,
         Self::AccountTaken,
         Self::TooManyAccounts,
         Self::LinkExpired,
@@ -167,6 +170,7 @@ impl Problem {
             | Self::WrongBrowser
             | Self::FormExpired => self.said_of_requests(),
             Self::FurtherAccount
+            | Self::FurtherAccountEnded
             | Self::AccountTaken
             | Self::TooManyAccounts
             | Self::LinkExpired

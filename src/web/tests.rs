@@ -67,7 +67,6 @@ fn an_account(user_id: &UserId) -> Account<'_> {
         display_name: hostile(),
         primary: true,
         opens: true,
-        then_opens: Some(hostile()),
         own_app: Some(hostile()),
         missing: if state == states[0] { vec!["user-top-read"] } else { vec![] },
         state,
@@ -138,6 +137,19 @@ fn a_link((refused, again): (Option<BadName>, bool)) -> Page {
     link_another(&site(false), &view)
 }
 
+fn a_disconnecting(others: usize) -> Page {
+    let other = |_| Other { id: LinkId::mint([9; 16]), alias: hostile(), display_name: hostile() };
+    let view = Disconnecting {
+        csrf: "the-csrf",
+        link: LinkId::mint([8; 16]),
+        display_name: hostile(),
+        opens: true,
+        others: (0..others).map(other).collect(),
+        held: [0, 1, 2],
+    };
+    disconnecting(&site(false), &view)
+}
+
 fn own_fields(refused: Option<BadOwnApp>) -> OwnAppFields<'static> {
     let redirect_uri = "https://music.example/auth/callback";
     OwnAppFields {
@@ -175,6 +187,8 @@ fn pages() -> Vec<(String, Page)> {
         ("empty account".to_owned(), account(&site(true), &empty)),
         ("a key".to_owned(), a_key(true)),
         ("a key that signs".to_owned(), a_key(false)),
+        ("disconnect".to_owned(), a_disconnecting(1)),
+        ("disconnect the last".to_owned(), a_disconnecting(0)),
         ("delete".to_owned(), delete_data(&site(false), "the-csrf", false)),
         ("delete, mistyped".to_owned(), delete_data(&site(false), "the-csrf", true)),
     ];

@@ -73,7 +73,7 @@ async fn is_person(desk: &Desk, named: &str, known: &str) -> Result<bool, Refuse
     }
     let called = desk.store.people_called(named).await.map_err(|failure| broken(&failure))?;
     if !called.is_empty() {
-        return Ok(called.len() == 1 && called[0].as_str() == known);
+        return Ok(matches!(&called[..], [(one, true)] if one.as_str() == known));
     }
     // Where nobody has that name and the person is gone, the name went with them.
     let there = desk.store.people_called(known).await.map_err(|failure| broken(&failure))?;

@@ -69,6 +69,7 @@ fn account(link: &Link, apps: &BTreeMap<String, Value>) -> Value {
         "display_name": link.display_name,
         "alias": link.alias,
         "primary": link.primary,
+        "logs_in": link.opens,
         "app": apps.get(link.app.as_str()),
         "authorized_at": link.authorized_at.rfc3339(),
         "not_listed_since": link.unlisted.map(Timestamp::rfc3339),
@@ -158,6 +159,7 @@ fn in_words(document: &Value) -> String {
     };
     section("Spotify accounts", &document["accounts"], &|row| {
         let primary = if row["primary"] == true { ", default" } else { "" };
+        let opens = if row["logs_in"] == true { ", logs in with it" } else { "" };
         let again =
             row["reconnect_reason"].as_str().map(|why| format!(", must log in again ({})", clean(why)));
         let (id, alias) = (text(&row["spotify_user_id"]), text(&row["alias"]));
@@ -165,7 +167,7 @@ fn in_words(document: &Value) -> String {
         let removed = if app["removed"] == true { ", which is removed" } else { "" };
         let through = format!(", through {}{removed}", apps::called(app));
         let state = again.or_else(|| unlisted(row)).unwrap_or_default();
-        format!("{id} ({alias}{primary}{through}{state})")
+        format!("{id} ({alias}{primary}{opens}{through}{state})")
     });
     section("Connected clients", &document["clients"], &|row| {
         format!("{}  {}, used {}", text(&row["client_id"]), text(&row["name"]), date(&row["last_used_at"]))

@@ -240,9 +240,9 @@ struct UnlinkOutput {
     /// The one that tools use then where none is named; absent where none stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     primary: Option<String>,
-    /// The one that the person logs in here with from then on, where that changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logs_in: Option<String>,
+    /// Whether the person logs in here with it: then only the same account, linked again by logging in, brings them back,
+    /// and none of those that stay.
+    logs_in: bool,
     /// Where the person ends the permission at Spotify's side too.
     revoke_at: &'static str,
 }
@@ -253,13 +253,25 @@ async fn unlink(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
     let link = named(&links, &input.account)?;
     context.used.note(&link.id);
     if input.confirm {
-        let left = without(&links, link);
-        let then = opens_then(link, &left)
-            .map(|next| format!(" You log in to this server with {} from then on.", context.name_of(next)));
         let question = format!(
-            "Unlink the Spotify account {} from this server? Its tokens and everything kept of it here are erased for good.{}",
+            "Unlink the Spotify account {} from this server? Its tokens and everything kept of it here are erased for good.{}{}",
             context.name_of(link),
-            then.unwrap_or_default()
+            if links.len() == 1 {
+                " No account stays: the tools need one to be connected again."
+            } else {
+                ""
+            },
+            match (link.opens, links.len()) {
+                (false, _) => "",
+                (true, 1) => {
+                    " You log in to this server with it: only that same Spotify account brings you back as who you are."
+                }
+                (true, _) => {
+                    " You log in to this server with it: the others stay linked for your apps, but log in as nobody, and only \
+                     that same Spotify account brings you back. To log in with another one from then on, disconnect it on \
+                     your account page instead: it asks."
+                }
+            }
         );
         let planned = Planned { tool: UNLINK_ACCOUNT.name, asked: link.id.as_str(), state: "" };
         agreeing::agreed(context, &link.id, planned, question).await?;
@@ -268,17 +280,17 @@ async fn unlink(context: Context<'_>, arguments: Arguments) -> Result<Answer, To
             return Err(unknown_account(&links));
         }
     }
-    // Asked again: which one takes its place is not decided here.
+    // Asked again: which one becomes the default is not decided here.
     let after = if input.confirm { context.links().await? } else { without(&links, link) };
     let output = UnlinkOutput {
         account: context.name_of(link),
         removed: input.confirm,
         remaining: after.iter().map(|left| context.name_of(left)).collect(),
         primary: after.first().map(|left| context.name_of(left)),
-        logs_in: opens_then(link, &after).map(|left| context.name_of(left)),
+        logs_in: link.opens,
         revoke_at: REVOKE_AT,
     };
-    Answer::own(output.told(), &output)
+    Answer::own(output.told(&context.server.reconnect_url), &output)
 }
 
 /// The primary one first, as it would be.
@@ -288,28 +300,25 @@ fn without(links: &[Link], gone: &Link) -> Vec<Link> {
     left
 }
 
-/// Of the accounts that stay, the one that opens the person where the one that goes does now.
-fn opens_then<'a>(gone: &Link, after: &'a [Link]) -> Option<&'a Link> {
-    after.iter().filter(|_| gone.opens).min_by_key(|link| (link.linked_at, link.id.as_str()))
-}
-
 impl UnlinkOutput {
-    fn told(&self) -> String {
-        let then = match &self.primary {
+    fn told(&self, login_url: &str) -> String {
+        let mut then = match &self.primary {
             Some(primary) => format!("{primary} is the account that tools use then where none is named."),
-            None => "No account stays: the tools need one to be connected again, and only that same account can come back as \
-                     this person."
-                .to_owned(),
+            None => "No account stays: the tools need one to be connected again.".to_owned(),
         };
-        let then = match &self.logs_in {
-            Some(next) => {
-                format!(
-                    "{then} The person logs in to this server with {next} from then on, no longer with {}.",
-                    self.account
-                )
+        if self.logs_in {
+            then.push_str(&format!(
+                " {} the account that the person logs in to this server with: only that same Spotify account brings them \
+                 back as who they are, at {login_url}.",
+                if self.removed { "It was" } else { "It is" }
+            ));
+            if self.primary.is_some() {
+                then.push_str(
+                    " The accounts that stay serve the apps that are connected, and log in as nobody. To log in with one of \
+                     them from then on, the person disconnects this one at /account instead, which asks.",
+                );
             }
-            None => then,
-        };
+        }
         if self.removed {
             return format!(
                 "The account {} is unlinked, and its tokens and data are erased here. {then} To end the permission at Spotify \

@@ -35,7 +35,7 @@ impl Problem {
         }
     }
 
-    pub(super) const fn said_of_links(self) -> Said {
+    const fn said_of_further(self) -> Said {
         match self {
             Self::FurtherAccount => Said(
                 "FURTHER_ACCOUNT",
@@ -45,8 +45,25 @@ impl Problem {
                  opens nothing: nobody is logged in, and nothing was changed.",
                 "If it was you who linked it, log in with the Spotify account that you began with here: choose “Not you?” on \
                  Spotify’s page, or log out at spotify.com first. If you want to use it here for yourself, ask whoever linked \
-                 it to disconnect it on their account page; then log in with it as yourself.",
+                 it to disconnect it on their account page, or end their access yourself: remove this server’s app at \
+                 spotify.com/account/apps. Then log in with it as yourself.",
             ),
+            _ => Said(
+                "FURTHER_ACCOUNT_ENDED",
+                StatusCode::FORBIDDEN,
+                "This Spotify account does not log in here yet",
+                "Somebody who logs in with another one linked it on this server as a further account. Spotify no longer \
+                 answers to them for it. Nobody is logged in, and nothing was changed.",
+                "If it was you who linked it, log in with the Spotify account that you began with here, and connect this one \
+                 again on your account page. To use it here for yourself, go on below: it is then disconnected from whoever \
+                 linked it, with what is kept of it there, and you begin as yourself.",
+            ),
+        }
+    }
+
+    pub(super) const fn said_of_links(self) -> Said {
+        match self {
+            Self::FurtherAccount | Self::FurtherAccountEnded => self.said_of_further(),
             Self::AccountTaken => Said(
                 "ACCOUNT_TAKEN",
                 StatusCode::CONFLICT,

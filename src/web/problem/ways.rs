@@ -1,6 +1,7 @@
 //! Where problem pages lead on.
 
 use super::Problem;
+use crate::domain::linking::ONESELF;
 use crate::web::layout::Site;
 use crate::web::routes;
 
@@ -26,6 +27,7 @@ impl Problem {
             | Self::NoOwnApps => (routes::ACCOUNT, "To your account"),
             // Spotify would answer for the same account again.
             Self::FurtherAccount => (ANOTHER, "Log in with the other account"),
+            Self::FurtherAccountEnded => (ONESELF, "Use it here for yourself"),
             Self::OwnAppRefused | Self::NotListedAtOwn => (routes::OWN_APP, "Try again"),
             // The start page is as closed.
             Self::LockedDown => (routes::HOME, "Try again"),

@@ -61,7 +61,7 @@ async fn disconnecting_spotify_leaves_our_tokens_and_logging_in_repairs() {
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;
     let page = account(&ada.browser).await;
-    let page = ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    let page = ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     assert_eq!(page.url.query(), Some("done=disconnected"));
     assert_eq!(ada.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED");
     let raw = server.place.raw().await;
@@ -80,7 +80,7 @@ async fn who_disconnected_and_comes_back_in_another_browser_is_who_they_were() {
     let ada = server.listener("ada").await;
     let page = account(&ada.browser).await;
     let id = page.text.split("<code>u_").nth(1).unwrap()[..32].to_owned();
-    let page = ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    let page = ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     assert!(page.text.contains("not connected to Spotify"), "{}", page.text);
     let page = ada.browser.submit(&page, "/auth/logout", &[]).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -98,7 +98,7 @@ async fn after_disconnecting_somebody_elses_account_does_not_become_this_person(
     let server = TestServer::new().await;
     let ada = server.listener("ada").await;
     let page = account(&ada.browser).await;
-    ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     let page = account(&ada.browser).await;
     assert!(!page.text.contains("Ada"), "the name from Spotify is gone too");
     // Ben at the same computer, still in Ada's session here.

@@ -172,7 +172,7 @@ async fn the_page_of_one_who_has_disconnected_lets_only_them_in() {
     let ada = server.listener("ada").await;
     let url = page_for(&ada, "work").await;
     let page = ada.browser.open("/account").await;
-    ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     let stranger = server.browser();
     let spotify = log_in_first(&stranger, &url).await;
     let refused = stranger.agree_as(&spotify, "user0001").await;
@@ -198,7 +198,7 @@ async fn an_account_that_is_somebody_elses_is_refused_and_nothing_changes() {
     assert_eq!(status(&ada.browser).await["display_name"], "Ada");
     // Both are one human: what is disconnected there may be linked here.
     let page = ben.browser.open("/account").await;
-    ben.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    ben.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     link(&ada, "second", "ben").await;
     assert!(plays(&ada, json!("second")).await.contains("benZ"));
     assert_eq!(ben.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED");

@@ -186,7 +186,7 @@ async fn a_disabled_person_is_out_within_a_second_and_comes_back_with_nothing() 
         // Who disconnected the account before does not come back as somebody new.
         let id = result(&server, &["users", "show", "ada"]).await["id"].as_str().unwrap().to_owned();
         let account = back.browser.open("/account").await;
-        back.browser.submit(&account, "/account/links/disconnect", &[]).await;
+        back.browser.submit(&account, "/account/links/disconnect", &[("confirm", "yes")]).await;
         result(&server, &["users", "disable", &id, "--yes"]).await;
         sleep(HEARD).await;
         assert_eq!(logs_in(&server, "ada").await.code(), "USER_DISABLED");

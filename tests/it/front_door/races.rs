@@ -183,7 +183,7 @@ async fn an_account_disconnected_while_it_is_refreshed_does_not_come_back() {
         let (_, page) = join(waiting_for_a_refresh(&server, &ada), async {
             sleep(Duration::from_millis(300)).await;
             let page = ada.browser.open("/account").await;
-            ada.browser.submit(&page, "/account/links/disconnect", &[]).await
+            ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await
         })
         .await;
         assert_eq!(page.url.query(), Some("done=disconnected"));

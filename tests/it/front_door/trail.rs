@@ -232,7 +232,7 @@ async fn the_trail_names_nobody_and_forgets_whom_a_deleted_person_was() {
         server.listener("ben").await;
         let dir = folder(&server);
         let mut reader = Reader::of(&server).await;
-        let user: UserId = reader.store.people_called("ada").await.unwrap().remove(0);
+        let user: UserId = reader.store.people_called("ada").await.unwrap().remove(0).0;
         let pseudonym = reader.pseudonym(&user).await.unwrap();
         until("the call is not on record", async || codes(&dir).iter().any(|code| code == "tool_called"))
             .await;
@@ -296,7 +296,7 @@ async fn a_person_keeps_one_pseudonym_through_every_key_that_is_rotated() {
     let mut server = TestServer::new().await;
     server.listener("ada").await.call("get_current_track", json!({})).await.content();
     let mut reader = Reader::of(&server).await;
-    let user = reader.store.people_called("ada").await.unwrap().remove(0);
+    let user = reader.store.people_called("ada").await.unwrap().remove(0).0;
     let before = reader.pseudonym(&user).await.unwrap();
     let file = server.data.join("new.key").display().to_string();
     for what in [&["signing"][..], &["data"], &["master", "--new-master-key-file", &file]] {

@@ -189,7 +189,6 @@ fn link(now: Timestamp) -> Link {
         alias: "home".to_owned(),
         primary: true,
         opens: true,
-        linked_at: now.minus(Duration::from_secs(81 * 86_400)),
         scope: ScopeSet::ALL.iter().flat_map(|scope| scope.spotify()).copied().collect::<Vec<_>>().join(" "),
         authorized_at: now.minus(Duration::from_secs(81 * 86_400)),
         reconnect: None,
@@ -316,7 +315,6 @@ impl Rig {
             alias: alias.to_owned(),
             primary: false,
             opens: false,
-            linked_at: first.linked_at.plus(Duration::from_secs(number as u64 + 1)),
             ..first
         });
         id

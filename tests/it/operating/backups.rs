@@ -89,7 +89,7 @@ async fn a_restore_brings_back_the_past_without_those_who_left_since() {
     let after = key("after").await;
     delete_data(&ben.browser).await;
     let page = chiara.browser.open("/account").await;
-    chiara.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    chiara.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     let epoch: i64 = texts(&server, "SELECT CAST(epoch AS TEXT) FROM revocation").await[0].parse().unwrap();
 
     let busy = refusal(&server, &["backup", "restore", "--yes", &file]).await;

@@ -136,7 +136,7 @@ async fn people_are_found_by_each_of_their_names() {
     on_both(async |db| {
         let (arthur, ford) = (person(db, "arthur").await, person(db, "ford").await);
         for name in [arthur.user.as_str(), "user-arthur", "account-arthur"] {
-            assert_eq!(db.people_called(name).await.unwrap(), std::slice::from_ref(&arthur.user), "{name}");
+            assert_eq!(db.people_called(name).await.unwrap(), [(arthur.user.clone(), true)], "{name}");
         }
         assert!(db.people_called("Name arthur").await.unwrap().is_empty(), "names are not unique");
         // The same user id at two accounts services, or a hostile id that looks like another person's.

@@ -6,7 +6,7 @@ use spotify_mcp::domain::AppId;
 use spotify_mcp::domain::event::{Event, EventCode};
 use spotify_mcp::store::{BroughtApp, Recorded, SaveLink};
 
-use super::fixtures::{Person, at, event, fresh, grant, person, waiting};
+use super::fixtures::{Person, at, event, fresh, grant, leaving, person, waiting};
 use super::links::refreshed;
 use super::logins::login;
 use super::refresh_tokens::rotation;
@@ -198,7 +198,7 @@ async fn the_files_forget_a_deleted_person_and_an_unlinked_account() {
     for trace in traces(&zaphod) {
         assert!(!holds(&trace), "{trace}");
     }
-    db.unlink(&arthur.user, &arthur.link, (None, at(1)), &[]).await.unwrap();
+    db.unlink(&arthur.user, &arthur.link, leaving(1), &[]).await.unwrap();
     assert!(!holds(arthur.link.as_str()));
     assert!(holds(arthur.user.as_str()));
 }

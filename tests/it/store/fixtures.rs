@@ -15,8 +15,8 @@ use spotify_mcp::domain::{
     AppId, ClientId, DataKeyId, GrantId, LinkId, Neighbourhood, ScopeSet, SessionId, UserId,
 };
 use spotify_mcp::store::{
-    App, DataKeyRow, NewBrowserSession, NewClient, NewCode, NewLink, NewTokens, Recorded, RegistrationBounds,
-    SaveLink, Saved, Store,
+    App, DataKeyRow, Leaving, NewBrowserSession, NewClient, NewCode, NewLink, NewTokens, Recorded,
+    RegistrationBounds, SaveLink, Saved, Store,
 };
 
 pub const ACCOUNTS: &str = "https://accounts.example";
@@ -25,6 +25,11 @@ pub const REDIRECT: &str = "https://client.example/callback";
 /// Seconds after the beginning of every test.
 pub fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_800_000_000 + secs)
+}
+
+/// At this second, with nobody to take the place of the account that goes.
+pub fn leaving(secs: i64) -> Leaving<'static> {
+    Leaving { former: None, heir: None, now: at(secs) }
 }
 
 pub fn hash(text: impl AsRef<str>) -> TokenHash {
@@ -77,6 +82,7 @@ pub fn newcomer(app: &AppId, name: &str) -> SaveLink {
         new_user: true,
         new_data_key: Some(new_data_key),
         alias: "main".to_owned(),
+        opens: true,
     };
     SaveLink {
         link: Err(new),
@@ -124,6 +130,7 @@ impl Person {
             new_user: false,
             new_data_key: None,
             alias: name.to_owned(),
+            opens: false,
         };
         SaveLink { link: Err(new), data_key: self.data_key.clone(), ..newcomer(app, name) }
     }

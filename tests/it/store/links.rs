@@ -3,7 +3,7 @@
 use spotify_mcp::domain::{AppId, LinkId, UserId};
 use spotify_mcp::store::{App, LinkTokens, Reading, SaveLink, Saved};
 
-use super::fixtures::{ACCOUNTS, Person, app, at, event, fresh, newcomer, person, waiting};
+use super::fixtures::{ACCOUNTS, Person, app, at, event, fresh, leaving, newcomer, person, waiting};
 use crate::support::database::{TestDatabase, on_both};
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn unlinking_promotes_the_oldest_other_account() {
 
         let epoch = db.epoch().await.unwrap();
         let unlink = async |person: &Person, link: &LinkId| {
-            db.unlink(&person.user, link, (None, at(9)), &[event()]).await.unwrap()
+            db.unlink(&person.user, link, leaving(9), &[event()]).await.unwrap()
         };
         assert!(!unlink(&ford, &arthur.link).await, "somebody else's");
         assert!(!unlink(&arthur, &LinkId::mint(fresh())).await);

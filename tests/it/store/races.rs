@@ -5,7 +5,7 @@
 use spotify_mcp::domain::GrantId;
 use spotify_mcp::store::{NewLogin, Saved, Store};
 
-use super::fixtures::{app, at, event, fresh, grant, hash, newcomer, person, race, tokens, waiting};
+use super::fixtures::{app, at, event, fresh, grant, hash, leaving, newcomer, person, race, tokens, waiting};
 use super::links::refreshed;
 use super::logins::login;
 use super::refresh_tokens::rotation;
@@ -276,7 +276,7 @@ async fn a_person_with_accounts_always_has_one_primary() {
                 };
                 async move {
                     if let Some(link) = link {
-                        assert!(node.unlink(&user, &link, (None, at(1)), &[]).await.unwrap());
+                        assert!(node.unlink(&user, &link, leaving(1), &[]).await.unwrap());
                     }
                     if let Some(save) = save {
                         assert_eq!(node.save_link(&save, &[]).await.unwrap(), Saved::Done);
@@ -377,7 +377,7 @@ async fn act(
             let grant = GrantId::mint(fresh());
             node.redeem_code(code, &grant, at(99), &tokens(&format!("p{round}"), 1), &[]).await.unwrap();
         }
-        5 => drop(node.unlink(&arthur.user, &arthur.link, (None, at(1)), &[]).await.unwrap()),
+        5 => drop(node.unlink(&arthur.user, &arthur.link, leaving(1), &[]).await.unwrap()),
         6 => {
             let rows = ["play", "pause"].map(|tool| super::usage::calls(&arthur.user, tool, 1, 0));
             node.add_usage(&rows).await.unwrap();

@@ -84,7 +84,7 @@ async fn another_data_key_seals_the_journal_anew_and_undoing_works_on() {
 
 async fn disconnect(browser: &Browser) {
     let page = browser.open("/account").await;
-    browser.submit(&page, "/account/links/disconnect", &[]).await;
+    browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
 }
 
 #[tokio::test]

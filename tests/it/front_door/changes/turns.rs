@@ -75,7 +75,7 @@ async fn an_account_goes_after_the_change_that_is_written_with_it() {
     let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
     let (list, _, after) = under_way(&server, &ada, 400).await;
     let page = ada.browser.open("/account").await;
-    let page = ada.browser.submit(&page, "/account/links/disconnect", &[]).await;
+    let page = ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]).await;
     assert_eq!((page.url.query(), held(&server, &list)), (Some("done=disconnected"), after));
     server.control().clear_faults();
     let (list, _, after) = under_way(&server, &ben, 400).await;
@@ -91,7 +91,7 @@ async fn an_account_stays_while_a_change_does_not_end() {
     server.place.raw().await.run("UPDATE users SET changing_by = 'x', changing_until = 9999999999999").await;
     let page = ada.browser.open("/account").await;
     let (page, deleted) = tokio::join!(
-        ada.browser.submit(&page, "/account/links/disconnect", &[]),
+        ada.browser.submit(&page, "/account/links/disconnect", &[("confirm", "yes")]),
         refusal(&server, &["users", "delete", "ada", "--yes"]),
     );
     assert_eq!((page.code(), page.status), ("CHANGE_UNDER_WAY", StatusCode::CONFLICT));

@@ -97,20 +97,21 @@ async fn unlinking_asks_first_then_erases_and_the_first_linked_takes_its_place()
         assert_eq!(ada.call("get_liked_songs", json!({"account": "main"})).await.error(), "ACCOUNT_UNKNOWN");
         let raw = server.place.raw().await;
         assert!(raw.dump().await.iter().all(|row| !row.contains("Ada")), "no name of it stays");
-        // Its Spotify account is nobody's now: whoever logs in with it is somebody new.
-        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 1);
-        server.browser().log_in("ada").await;
+        // Another one that is unlinked is nobody's: whoever logs in with it is somebody new.
+        link(&ada, "home", "user0002").await;
+        ada.call("unlink_account", json!({"account": "home", "confirm": true})).await.content();
+        server.browser().log_in("user0002").await;
         assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2);
 
         let last = ada.call("unlink_account", json!({"account": "work", "confirm": true})).await.content();
         assert_eq!((last.get("primary"), &last["remaining"]), (None, &json!([])));
         assert_eq!(ada.call("get_current_track", json!({})).await.error(), "RECONNECT_REQUIRED");
         assert_eq!(ada.call("list_my_accounts", json!({})).await.content()["accounts"], json!([]));
-        told(&server, "account_unlinked", 2).await;
-        // Only the last one comes back as this person, to the apps that they had connected.
+        told(&server, "account_unlinked", 3).await;
+        // Only the one that logged in comes back as this person, to the apps that they had connected.
         let elsewhere = server.browser();
-        elsewhere.log_in("user0001").await;
-        assert!(plays(&ada, Value::Null).await.contains("user0001Z"));
+        elsewhere.log_in("ada").await;
+        assert!(plays(&ada, Value::Null).await.contains("adaZ"));
         assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2);
     })
     .await;

@@ -1,4 +1,4 @@
-//! Which of a person's accounts opens them: the one linked first, of those that they still have, and no other.
+//! Which of a person's accounts opens them: the one that they began with, or chose, and no other.
 
 use std::time::Duration;
 
@@ -6,12 +6,15 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{accounts, link, named, plays, server, told};
+use crate::front_door::api_keys::command;
 use crate::front_door::status;
 use crate::support::browser::{Browser, Page};
 use crate::support::client::Pair;
 use crate::support::database::{Place, at_both};
 use crate::support::listener::Listener;
 use crate::support::server::{Setup, TestServer};
+
+const DISCONNECT: &str = "/account/links/disconnect";
 
 /// Logs in at an address as this person, who agrees as often as Spotify asks.
 async fn log_in_at(browser: &Browser, address: &str, person: &str) -> Page {
@@ -139,34 +142,165 @@ async fn a_further_account_is_connected_again_by_who_is_logged_in() {
 }
 
 #[tokio::test]
-async fn the_next_oldest_opens_once_the_first_is_unlinked_and_that_is_said() {
+async fn no_account_that_stays_logs_in_by_itself_and_the_one_that_went_comes_back() {
     at_both(async |place| {
         let (server, ada) = with_work(place).await;
-        link(&ada, "home", "user0002").await;
         let raw = server.place.raw().await;
-        let times = raw.number("SELECT COUNT(DISTINCT created_at) FROM linked_accounts").await;
-        assert_eq!(times, 3, "which was first is never in doubt");
         let page = ada.browser.open("/account").await;
         assert!(page.text.contains("you log in with this one"), "{}", page.text);
-        assert_eq!(page.text.matches("does not log in here").count(), 2, "{}", page.text);
+        assert_eq!(page.text.matches("does not log in here").count(), 1, "{}", page.text);
         let plan = ada.call("unlink_account", json!({"account": "work"})).await.content();
-        assert_eq!(plan.get("logs_in"), None, "only where it changes");
-        let said = async |confirm: bool| {
+        assert_eq!(plan["logs_in"], false);
+        let id = status(&ada.browser).await["user_id"].clone();
+        for confirm in [false, true] {
             let answer = ada.call("unlink_account", json!({"account": "main", "confirm": confirm})).await;
             let result = answer.result();
-            assert_eq!(result["structuredContent"]["logs_in"], "work");
+            assert_eq!(result["structuredContent"]["logs_in"], true);
             let text = result["content"][0]["text"].as_str().unwrap();
-            assert!(text.contains("logs in to this server with work from then on"), "{text}");
-        };
-        said(false).await;
-        said(true).await;
+            assert!(text.contains("only that same Spotify account brings them back"), "{text}");
+            assert!(text.contains("log in as nobody"), "{text}");
+        }
+        opens_nothing(&server, "user0001").await;
+        assert!(plays(&ada, Value::Null).await.contains("user0001Z"), "the apps go on with what stays");
+        let page = ada.browser.open("/account").await;
+        assert!(page.text.contains("None of these logs in here"), "{}", page.text);
+        link(&ada, "home", "user0002").await;
+        opens_nothing(&server, "user0002").await;
+        let page = server.browser().log_in("ada").await;
+        assert!(page.text.contains(id.as_str().unwrap()), "who they were: {}", page.text);
+        assert!(page.text.contains("you log in with this one"), "{}", page.text);
+        opens_nothing(&server, "user0001").await;
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn disconnecting_the_account_that_logs_in_is_confirmed_and_asks_who_logs_in_then() {
+    at_both(async |place| {
+        let (server, ada) = with_work(place).await;
+        let raw = server.place.raw().await;
+        let id = status(&ada.browser).await["user_id"].as_str().unwrap().to_owned();
+        let page = ada.browser.open("/account").await;
+        let confirm = ada.browser.submit(&page, DISCONNECT, &[]).await;
+        assert_eq!(confirm.status, StatusCode::OK);
+        for said in [
+            "Disconnect Ada",
+            "you log in here with",
+            "1 connected app",
+            "1 browser logged in",
+            "is you here then",
+        ] {
+            assert!(confirm.text.contains(said), "{said}: {}", confirm.text);
+        }
+        assert_eq!(accounts(&ada).await.len(), 2, "nothing is done yet");
+        let linked = raw.texts("SELECT id FROM linked_accounts WHERE spotify_user_id = 'user0001'").await;
+        assert!(confirm.text.contains(&format!("value=\"{}\"", linked[0])), "{}", confirm.text);
+        for nonsense in ["x", "l_00000000000000000000000000000000"] {
+            let page = ada.browser.submit(&confirm, DISCONNECT, &[("heir", nonsense)]).await;
+            assert_eq!(page.code(), "NOT_FOUND");
+        }
+        assert_eq!(accounts(&ada).await.len(), 2, "nor then");
+        let page = ada.browser.submit(&confirm, DISCONNECT, &[("heir", &linked[0])]).await;
+        assert_eq!(page.url.query(), Some("done=disconnected"), "{}", page.text);
 
         let page = server.browser().log_in("user0001").await;
-        assert!(page.text.contains("you log in with this one"), "{}", page.text);
-        opens_nothing(&server, "user0002").await;
-        server.browser().log_in("ada").await;
-        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2, "the first is somebody of their own");
-        assert!(plays(&ada, Value::Null).await.contains("user0001Z"));
+        assert!(page.text.contains(&id), "{}", page.text);
+        let page = server.browser().log_in("ada").await;
+        assert!(!page.text.contains(&id), "somebody new: {}", page.text);
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2);
+        // The last one is confirmed too; one beside others that does not log in is not.
+        let page = ada.browser.open("/account").await;
+        let confirm = ada.browser.submit(&page, DISCONNECT, &[]).await;
+        assert!(confirm.text.contains("No Spotify account stays"), "{}", confirm.text);
+        link(&ada, "home", "user0002").await;
+        let page = ada.browser.open("/account").await;
+        let forms = page.forms(DISCONNECT);
+        let [_, home] = &forms[..] else { panic!("{}", page.text) };
+        let fields = [("csrf", home.get("csrf")), ("link", home.get("link"))];
+        let gone = ada.browser.post(DISCONNECT, &fields).await;
+        assert_eq!(gone.status, StatusCode::SEE_OTHER, "{}", gone.text);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_spotify_no_longer_honours_gives_way_to_its_owner_who_asks_for_it() {
+    at_both(async |place| {
+        let (server, ada) = with_work(place).await;
+        let raw = server.place.raw().await;
+        // While it works, asking for it changes nothing.
+        let page = log_in_at(&server.browser(), "/auth/login?as=myself", "user0001").await;
+        assert_eq!(page.code(), "FURTHER_ACCOUNT");
+        assert!(page.text.contains("spotify.com/account/apps"), "{}", page.text);
+        assert!(plays(&ada, json!("work")).await.contains("user0001Z"));
+
+        // Nobody here has noticed yet that its owner took the permission back.
+        server.control().revoke("user0001", None);
+        let browser = server.browser();
+        let page = log_in_at(&browser, "/auth/login", "user0001").await;
+        assert_eq!((page.code(), page.status), ("FURTHER_ACCOUNT_ENDED", StatusCode::FORBIDDEN));
+        assert_eq!(accounts(&ada).await.len(), 2, "nothing was changed");
+        assert!(page.text.contains("/auth/login?as=myself"), "{}", page.text);
+        // Whom the operator keeps out does not come in again by it.
+        raw.run("UPDATE users SET disabled_at = 1").await;
+        let refused = log_in_at(&server.browser(), "/auth/login?as=myself", "user0001").await;
+        assert_eq!(refused.code(), "FURTHER_ACCOUNT");
+        raw.run("UPDATE users SET disabled_at = NULL").await;
+
+        let page = log_in_at(&browser, "/auth/login?as=myself", "user0001").await;
+        assert_eq!((page.status, page.url.path()), (StatusCode::OK, "/account"), "{}", page.text);
+        assert!(!page.text.contains("Ada"), "{}", page.text);
+        assert_ne!(status(&browser).await["user_id"], status(&ada.browser).await["user_id"]);
+        assert_eq!(accounts(&ada).await, named(&[("main", true)]), "it is theirs no more");
+        assert_eq!(raw.number("SELECT COUNT(*) FROM users").await, 2);
+        told(&server, "taken_by_its_owner", 1).await;
+        // Theirs, it does not give way, whether Spotify honours it or not.
+        server.control().revoke("user0001", None);
+        let page = ada.browser.open(super::PAGE).await;
+        let page = super::link_on(&ada.browser, &page, "work", "user0001").await;
+        assert_eq!(page.code(), "ACCOUNT_TAKEN");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_somebody_here_links_what_spotify_no_longer_honours_for_another() {
+    let (server, ada) = with_work(Place::sqlite()).await;
+    let ben = server.listener("ben").await;
+    let page = ben.browser.open(super::PAGE).await;
+    let page = super::link_on(&ben.browser, &page, "mine", "user0001").await;
+    assert_eq!(page.code(), "ACCOUNT_TAKEN", "while it works");
+    server.control().revoke("user0001", None);
+    link(&ben, "mine", "user0001").await;
+    assert!(plays(&ben, json!("mine")).await.contains("user0001Z"));
+    assert_eq!(accounts(&ada).await, named(&[("main", true)]));
+}
+
+#[tokio::test]
+async fn a_further_account_names_nobody_to_the_operator() {
+    at_both(async |place| {
+        let (server, ada) = with_work(place).await;
+        let id = status(&ada.browser).await["user_id"].as_str().unwrap().to_owned();
+        for arguments in [
+            &["users", "show", "user0001"][..],
+            &["users", "delete", "user0001", "--yes"],
+            &["users", "disable", "user0001", "--yes"],
+            &["users", "export", "user0001"],
+            &["api-keys", "create", "--user", "user0001", "--name", "x"],
+            &["usage", "--user", "user0001"],
+            &["revoke-sessions", "--user", "user0001", "--yes"],
+        ] {
+            let done = command(&server, arguments).await;
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(!done.status.success() && said.contains("USER_FURTHER_ACCOUNT"), "{arguments:?}: {said}");
+            assert!(said.contains(&id) && said.contains("Ada"), "{said}");
+        }
+        let shown = command(&server, &["users", "show", "ada"]).await;
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains("ada (main, default, logs in with it"), "{shown}");
+        assert!(shown.contains("user0001 (work, through"), "{shown}");
+        assert!(plays(&ada, json!("work")).await.contains("user0001Z"));
     })
     .await;
 }

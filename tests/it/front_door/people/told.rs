@@ -61,7 +61,7 @@ fn told(server: &TestServer, code: &str) -> usize {
 /// Our id of a person, and what the trail calls them.
 async fn names(server: &TestServer, person: &str) -> (UserId, String) {
     let reader = Reader::of(server).await;
-    let user = reader.store.people_called(person).await.unwrap().remove(0);
+    let user = reader.store.people_called(person).await.unwrap().remove(0).0;
     let pseudonym = reader.pseudonym(&user).await.unwrap();
     (user, pseudonym)
 }
