@@ -48,7 +48,7 @@ pub use mcp_sessions::{McpSessions, NoSession};
 pub use probes::Probes;
 pub use questions::Questions;
 pub(crate) use questions::WAIT as REPLY_WAIT;
-pub use quotas::Quotas;
+pub use quotas::{PoolOf, Quotas, first_hour};
 pub use revocation::{Closed, Revocation};
 pub use standing::AppStanding;
 pub use trail::{Drained, drain_if_alone};

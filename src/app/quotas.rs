@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{Clock, Timestamp};
+use crate::domain::AppId;
 use crate::failure::Failure;
 use crate::spotify::quota::{BELIEVED, Bucket, HourOfCalls, Lesson, QuotaGate, QuotaState};
 use crate::store::{EVERYTHING, QuotaCallsRow, QuotaRow, Store};
@@ -24,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const HOURS: i64 = 24;
 /// Whoever has not used an account for so long has no share of what others may need until they come back.
 const AWAY: Duration = Duration::from_secs(7 * 86_400);
+
+/// The developer account of an app; `None` where no quota of a day is counted.
+pub type PoolOf<'a> = dyn Fn(&AppId) -> Option<Arc<str>> + Send + Sync + 'a;
 
 /// What joins the gate and the database. Cheap to clone.
 #[derive(Clone)]
@@ -60,6 +64,22 @@ impl Quotas {
         }
     }
 
+    /// What all servers have stored, for who only looks; nothing is written.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn stored(
+        store: &Store,
+        now: Timestamp,
+        (assumed, pool_of): (u64, &PoolOf<'_>),
+    ) -> Result<QuotaGate, Failure> {
+        let gate = QuotaGate::assuming(assumed);
+        gate.recall(&store.quotas().await?.iter().filter_map(state).collect::<Vec<_>>());
+        recall_calls(&gate, store, now).await?;
+        gate.know_people(people(store, now, pool_of).await?);
+        Ok(gate)
+    }
+
     async fn look(&self) -> Result<(), Failure> {
         let (stored, now) = (self.store.quotas().await?, self.clock.now());
         let (resting, closed): (Vec<_>, Vec<_>) = stored.iter().partition(|row| row.bucket == EVERYTHING);
@@ -79,14 +99,8 @@ impl Quotas {
         if !rows.is_empty() {
             self.store.add_quota_calls(&rows).await?;
         }
-        let first = now.secs().div_euclid(3600) - HOURS + 1;
-        let stored = self.store.quota_calls(first).await?;
-        for of_one in stored.chunk_by(|one, next| (&one.pool, &one.bucket) == (&next.pool, &next.bucket)) {
-            let Some(bucket) = of_one.first().and_then(|row| Bucket::named(&row.bucket)) else { continue };
-            let calls: Vec<_> = of_one.iter().map(calls).collect();
-            self.gate.recall_calls(&of_one[0].pool, bucket, &calls);
-        }
-        self.store.forget_quotas(first, now.minus(BELIEVED), now).await
+        recall_calls(&self.gate, &self.store, now).await?;
+        self.store.forget_quotas(first_hour(now), now.minus(BELIEVED), now).await
     }
 
     /// Learns who has a share: everybody who is linked to an app of the developer account and came by lately. Where
@@ -99,16 +113,7 @@ impl Quotas {
         if !self.gate.is_watching(now) {
             return Ok(());
         }
-        let mut people: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
-        for (app, payer) in self.store.people_of_apps(now.minus(AWAY)).await? {
-            let Some(pool) = vault.pool_of(&app) else { continue };
-            let there = people.entry(pool).or_default();
-            let payer = Arc::from(payer);
-            if !there.contains(&payer) {
-                there.push(payer);
-            }
-        }
-        self.gate.know_people(people);
+        self.gate.know_people(people(&self.store, now, &|app| vault.pool_of(app)).await?);
         Ok(())
     }
 
@@ -162,6 +167,39 @@ fn resting_row((app, until): &(Arc<str>, Timestamp)) -> QuotaRow {
         learned_size: None,
         learned_at: None,
     }
+}
+
+/// The hour from which on calls count.
+pub fn first_hour(now: Timestamp) -> i64 {
+    now.secs().div_euclid(3600) - HOURS + 1
+}
+
+async fn recall_calls(gate: &QuotaGate, store: &Store, now: Timestamp) -> Result<(), Failure> {
+    let stored = store.quota_calls(first_hour(now)).await?;
+    for of_one in stored.chunk_by(|one, next| (&one.pool, &one.bucket) == (&next.pool, &next.bucket)) {
+        let Some(bucket) = of_one.first().and_then(|row| Bucket::named(&row.bucket)) else { continue };
+        let calls: Vec<_> = of_one.iter().map(calls).collect();
+        gate.recall_calls(&of_one[0].pool, bucket, &calls);
+    }
+    Ok(())
+}
+
+/// Who has a share, by developer account.
+async fn people(
+    store: &Store,
+    now: Timestamp,
+    pool_of: &PoolOf<'_>,
+) -> Result<HashMap<Arc<str>, Vec<Arc<str>>>, Failure> {
+    let mut people: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
+    for (app, payer) in store.people_of_apps(now.minus(AWAY)).await? {
+        let Some(pool) = pool_of(&app) else { continue };
+        let there = people.entry(pool).or_default();
+        let payer = Arc::from(payer);
+        if !there.contains(&payer) {
+            there.push(payer);
+        }
+    }
+    Ok(people)
 }
 
 fn row(state: &QuotaState) -> QuotaRow {

@@ -3,13 +3,16 @@
 //! Asks the database alone. Of people's own apps the last digits of the client id are told, as to themselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::administer::{Desk, broken};
 use super::output::Refused;
+use super::shares::{Day, in_words};
 use super::table::columns_with_names;
 use crate::ambient::Timestamp;
+use crate::domain::AppId;
 use crate::domain::event::{Event, EventCode, clean};
 use crate::domain::own_app::shortened;
 use crate::failure::Failure;
@@ -19,7 +22,8 @@ use crate::vault::OPERATOR;
 /// Prints all of them.
 pub(super) async fn print(desk: &Desk) -> Result<(), Refused> {
     let apps = all(desk).await.map_err(|failure| broken(&failure))?;
-    desk.output.result(&table(&apps), &Value::Array(apps));
+    let text = table(&apps) + &in_words(&apps);
+    desk.output.result(&text, &Value::Array(apps));
     Ok(())
 }
 
@@ -53,33 +57,55 @@ pub(super) async fn reopen(desk: &Desk, named: &str, dry_run: bool) -> Result<()
     // The app may have to wait by itself, and its developer's quotas may have run out.
     let developer = if row.is_own() { None } else { developer(desk, row) };
     let now = desk.clock.now();
-    let mut opened = Vec::new();
+    let is_closed = |quota: &&QuotaRow| quota.closed_until > Some(now.secs());
+    let mut found: Vec<QuotaRow> = Vec::new();
     for pool in developer.into_iter().chain([row.id.as_str()]) {
         if dry_run {
-            let closed = desk.store.quotas().await.map_err(failed)?.into_iter();
-            let closed = closed.filter(|quota| quota.pool == pool && quota.closed_until > Some(now.secs()));
-            opened.extend(closed.map(|quota| quota.bucket));
+            let all =
+                desk.store.quotas().await.map_err(failed)?.into_iter().filter(|quota| quota.pool == pool);
+            found.extend(all.filter(|quota| is_closed(&quota) || quota.learned_size.is_some()));
         } else {
             let event = desk.stamp(Event::new(EventCode::QuotaReopened).subject(pool));
-            opened.extend(desk.store.reopen_quotas(pool, now, &[event]).await.map_err(failed)?);
+            found.extend(desk.store.reopen_quotas(pool, now, &[event]).await.map_err(failed)?);
         }
     }
-    let text = match (opened.is_empty(), dry_run) {
-        (true, _) => "Nothing has run out there: nothing was changed.\n".to_owned(),
+    let opened: Vec<_> = found.iter().filter(is_closed).map(|quota| quota.bucket.as_str()).collect();
+    let sizes: Vec<_> = found.iter().filter_map(|quota| Some((&quota.bucket, quota.learned_size?))).collect();
+    let mut text = match (opened.is_empty(), dry_run) {
+        (true, _) if sizes.is_empty() => "Nothing has run out there: nothing was changed.\n".to_owned(),
+        (true, _) => "Nothing is closed there.\n".to_owned(),
         (false, true) => format!("Spotify would be asked again for: {}.\n", opened.join(", ")),
         (false, false) => {
             format!("Every server asks Spotify again within ten seconds for: {}.\n", opened.join(", "))
         }
     };
-    desk.output.result(&text, &json!({"developer": developer.or(Some(&row.id).filter(|_| row.is_own()).map(String::as_str)), "reopened": opened, "dry_run": dry_run}));
+    if !sizes.is_empty() {
+        let sizes: Vec<_> = sizes.iter().map(|(calls, size)| format!("{calls} ({size} a day)")).collect();
+        let forgets = if dry_run { "It would be forgotten" } else { "Forgotten is" };
+        text += &format!("{forgets} how large these were thought to be: {}.\n", sizes.join(", "));
+    }
+    let forgotten: Vec<_> = sizes.iter().map(|(calls, size)| json!({"calls": calls, "size": size})).collect();
+    let told = json!({
+        "developer": pool(desk, row),
+        "reopened": opened,
+        "forgotten": forgotten,
+        "dry_run": dry_run,
+    });
+    desk.output.result(&text, &told);
     Ok(())
 }
 
 async fn all(desk: &Desk) -> Result<Vec<Value>, Failure> {
     let quotas = desk.store.quotas().await?;
     let now = desk.clock.now();
+    let rows = desk.store.apps_in_use().await?;
+    let pool_of = |app: &AppId| {
+        let row = rows.iter().find(|row| row.id == app.as_str())?;
+        Some(Arc::from(pool(desk, row)?))
+    };
+    let day = Day::read(desk, &pool_of).await?;
     let one = |row: &AppInUse| {
-        let pool = if row.is_own() { Some(row.id.as_str()) } else { developer(desk, row) };
+        let pool = pool(desk, row);
         let is_its = |quota: &&QuotaRow| match quota.bucket == EVERYTHING {
             true => quota.pool == row.id,
             false => Some(quota.pool.as_str()) == pool,
@@ -95,9 +121,11 @@ async fn all(desk: &Desk) -> Result<Vec<Value>, Failure> {
         told.insert("not_listed".to_owned(), json!(row.unlisted));
         told.insert("seats".to_owned(), json!(row.seats));
         told.insert("closed".to_owned(), json!(closed.collect::<Vec<_>>()));
+        told.insert("developer".to_owned(), json!(pool));
+        let day = pool.map(|pool| day.told(pool)).unwrap_or_default();
+        told.insert("requests_of_a_day".to_owned(), json!(day));
         Value::Object(told)
     };
-    let rows = desk.store.apps_in_use().await?;
     Ok(rows.iter().filter(|row| row.linked > 0 || !row.is_removed()).map(one).collect())
 }
 
@@ -111,6 +139,11 @@ fn whose(desk: &Desk, row: &AppInUse) -> serde_json::Map<String, Value> {
         ("removed", json!(row.is_removed())),
     ];
     fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
+}
+
+/// The developer account whose quotas the calls of an app use.
+fn pool<'a>(desk: &'a Desk, row: &'a AppInUse) -> Option<&'a str> {
+    if row.is_own() { Some(row.id.as_str()) } else { developer(desk, row) }
 }
 
 /// As quotas are counted: extended quota has none by the day.

@@ -37,6 +37,7 @@ mod serve_reload_source;
 mod serve_sandbox;
 mod serve_start;
 mod serve_stdio;
+mod shares;
 mod table;
 mod usage;
 mod users;

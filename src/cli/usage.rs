@@ -21,9 +21,11 @@ Counts calls of tools and how many of them failed, by UTC day; a server writes i
 person who is deleted takes their counts with them. Names are what Spotify says.
 
 With --apps, the Spotify apps instead: how many accounts are linked through each, of how many places, which daily \
-quotas of Spotify's have run out until when, and which app Spotify told to wait ('everything'). Where Spotify named a time that cannot be right, --reopen has it asked \
+quotas of Spotify's have run out until when, and which app Spotify told to wait ('everything'); who made how many \
+requests in the last 24 hours, of which share, as servers wrote it down within the last minute; and how large a quota is \
+thought to be. Where Spotify named a time that cannot be right, --reopen has it asked \
 again at once, for all apps of that developer account, on every server within seconds; where it was right, Spotify says \
-so again.
+so again. --reopen also forgets how large quotas were thought to be.
 
 Examples:
   spotify-mcp usage

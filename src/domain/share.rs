@@ -12,6 +12,13 @@ pub fn is_fair(mine: u64, others: &[u64], size: Option<u64>) -> bool {
     all < size && (mine < share || all + kept < size)
 }
 
+/// Whether one more call is fair where as much was had as was known to fit, and Spotify has not said no: nobody is a whole
+/// share ahead of another who had theirs, so that whoever obeyed is not the one who gets nothing of the rest.
+pub fn is_fair_beyond(mine: u64, others: &[u64], share: u64) -> bool {
+    let share = share.max(1);
+    others.iter().filter(|had| **had >= share).all(|had| mine < had.saturating_add(share))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,6 +33,14 @@ mod tests {
         assert!(is_fair(1, &[50], Some(100)));
         assert!(is_fair(1_000_000, &[1_000_000], None));
         assert!(!is_fair(0, &[0, 0], Some(0)));
+    }
+
+    #[test]
+    fn what_is_found_beyond_the_size_goes_to_whoever_is_less_than_a_share_ahead() {
+        assert!(is_fair_beyond(19, &[10], 10) && !is_fair_beyond(20, &[10], 10));
+        assert!(is_fair_beyond(10, &[20], 10), "who stopped goes on");
+        assert!(is_fair_beyond(900, &[9, 0], 10), "nothing waits for who did not need theirs");
+        assert!(is_fair_beyond(0, &[0], 0) && !is_fair_beyond(2, &[1], 0));
     }
 
     proptest! {

@@ -160,7 +160,12 @@ fn not_first(
     }
     let first = page.as_ref().map(First::Page).or_else(|| link.as_ref().map(First::Again));
     let way = first.map_or_else(|| routes::LOGIN.to_owned(), First::way);
-    problem_before(&http.site, problem_of(why), &way, &visitor.request).into_response()
+    // Here they go on as who they are.
+    let problem = match problem_of(why) {
+        Problem::FurtherAccountEnded => Problem::FurtherAccount,
+        other => other,
+    };
+    problem_before(&http.site, problem, &way, &visitor.request).into_response()
 }
 
 /// `again`: where linking an account is tried once more.

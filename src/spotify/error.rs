@@ -58,7 +58,7 @@ pub enum ApiError {
     /// Not sent: this person had their share of a quota that others have not had theirs of.
     #[error("your share of this server's daily Spotify quota is used up for this kind of request")]
     ShareUsed {
-        /// When the first of their calls count no more.
+        /// When at the latest: the first of their calls count no more then.
         retry_after: Duration,
     },
     /// Not sent: the operator lets an app send only so many requests in 30 seconds.
@@ -171,8 +171,8 @@ impl ApiError {
                 "Do not try again before the time stated: asking earlier lengthens the wait."
             }
             Self::ShareUsed { .. } => {
-                "The rest is kept for the others who use this server: come back at the time stated, or \
-                 connect with a Spotify client id of your own."
+                "The rest is kept for the others who use this server. The time stated is the latest: what takes few requests \
+                 may fit earlier, once they have had theirs. Or connect with a Spotify client id of your own."
             }
             Self::Upstream { .. } | Self::Broken | Self::Timeout | Self::Unreachable(_) => {
                 "Try again in a moment. If it persists, tell the operator."

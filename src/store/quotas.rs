@@ -12,6 +12,10 @@ const PEOPLE: i64 = 10_000;
 /// The kind of calls of an app that Spotify told to wait: it is not asked at all. Its `pool` is our id for the app.
 pub const EVERYTHING: &str = "everything";
 
+const QUOTAS: &str = "SELECT pool, bucket, closed_until, learned_size, learned_at FROM quotas";
+
+const WAIT_OR_LEARNED: &str = "WHERE pool = $1 AND (closed_until > $2 OR learned_size IS NOT NULL)";
+
 /// One quota: of a developer account, for one kind of calls.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct QuotaRow {
@@ -65,23 +69,29 @@ impl Store {
         Ok(())
     }
 
-    /// Has a developer account's quotas asked for again on every server that ran out; tells which they are.
+    /// Has a developer account's quotas asked for again on every server that ran out, and forgets how large any of them
+    /// were thought to be; tells which they are, as they were.
     pub async fn reopen_quotas(
         &self,
         pool: &str,
         now: Timestamp,
         events: &[Recorded],
-    ) -> Result<Vec<String>, Failure> {
-        // The row of an app that waited stays until every server has seen it.
-        let sql = "UPDATE quotas SET closed_until = 0,
-                learned_at = CASE WHEN bucket = 'everything' THEN $2 ELSE learned_at END
-            WHERE pool = $1 AND closed_until > $2 RETURNING bucket";
+    ) -> Result<Vec<QuotaRow>, Failure> {
+        let which = format!("{QUOTAS} {WAIT_OR_LEARNED} ORDER BY bucket");
+        // A newer lesson than any server has, which says nothing of the size; the row of an app that waited stays by it until
+        // every server has seen it.
+        let open = format!(
+            "UPDATE quotas SET closed_until = 0, learned_size = NULL, learned_at = CASE
+                WHEN learned_at >= $2 THEN learned_at + 1 ELSE $2 END {WAIT_OR_LEARNED}"
+        );
         let opened = transaction!(self, tx => {
-            let opened: Vec<String> =
-                sqlx::query_scalar(sql).bind(pool).bind(now.secs()).fetch_all(&mut *tx).await?;
+            let opened: Vec<QuotaRow> = sqlx::query_as(sqlx::AssertSqlSafe(which.as_str()))
+                .bind(pool).bind(now.secs()).fetch_all(&mut *tx).await?;
             if opened.is_empty() {
                 return Ok(opened);
             }
+            sqlx::query(sqlx::AssertSqlSafe(open.as_str()))
+                .bind(pool).bind(now.secs()).execute(&mut *tx).await?;
             record!(tx, events);
             opened
         });
@@ -90,9 +100,8 @@ impl Store {
 
     /// All that is known of quotas.
     pub async fn quotas(&self) -> Result<Vec<QuotaRow>, Failure> {
-        let sql =
-            "SELECT pool, bucket, closed_until, learned_size, learned_at FROM quotas ORDER BY pool, bucket";
-        Ok(reading!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?)
+        let sql = format!("{QUOTAS} ORDER BY pool, bucket");
+        Ok(reading!(self, pool => sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool).await)?)
     }
 
     /// Adds calls. Those of a person who has no other name than their id are theirs, and go with them.
@@ -119,6 +128,15 @@ impl Store {
         let sql = "SELECT pool, bucket, payer, hour, calls FROM quota_calls WHERE hour >= $1
             ORDER BY pool, bucket, payer, hour";
         Ok(reading!(self, pool => sqlx::query_as(sql).bind(since_hour).fetch_all(pool).await)?)
+    }
+
+    /// Whose calls were counted since this hour, by the name under which they are: those who are still here.
+    pub async fn payers(&self, since_hour: i64) -> Result<Vec<(String, UserId, String)>, Failure> {
+        let sql = "SELECT COALESCE(payer, id), id, display_name FROM users
+            WHERE COALESCE(payer, id) IN (SELECT payer FROM quota_calls WHERE hour >= $1) ORDER BY id LIMIT $2";
+        let rows: Vec<(String, String, String)> = reading!(self, pool =>
+            sqlx::query_as(sql).bind(since_hour).bind(PEOPLE).fetch_all(pool).await)?;
+        rows.into_iter().map(|(payer, id, name)| Ok((payer, id.parse().map_err(corrupt)?, name))).collect()
     }
 
     /// Under which name a person's calls are counted; `None` where they are gone.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::Bucket;
-use super::ledger::{Assumed, HourOfCalls, Ledger, Lesson, Used};
+use super::ledger::{Assumed, HourOfCalls, Ledger, Lesson, Size, Used};
 use crate::ambient::Timestamp;
 use crate::spotify::rest::Rest;
 
@@ -32,7 +32,8 @@ pub struct Charge {
 pub enum Held {
     /// Spotify said that the quota is used up, and when to come back.
     UsedUp(Duration),
-    /// This person had their share; others have not had theirs. In that time the first calls of theirs count no more.
+    /// This person had their share; others have not had theirs. In that time at the latest, when the first calls of theirs
+    /// count no more.
     Share(Duration),
 }
 
@@ -84,10 +85,14 @@ impl Assuming {
     const fn of(self, bucket: Bucket) -> Assumed {
         match self {
             Self::Nothing => Assumed::Nothing,
-            Self::All(calls) => Assumed::All(calls),
+            Self::All(size) => Assumed::All { size, least: least(size / 4, bucket.careful()) },
             Self::Careful => Assumed::Each(bucket.careful()),
         }
     }
+}
+
+const fn least(one: u64, other: u64) -> u64 {
+    if one < other { one } else { other }
 }
 
 impl QuotaGate {
@@ -165,6 +170,11 @@ impl QuotaGate {
         let people = books.people_of(charge);
         let mut used = |bucket| books.ledger(&charge.pool, bucket).used(&charge.payer, &people, now);
         Bucket::ALL.into_iter().map(|bucket| (bucket, used(bucket))).collect()
+    }
+
+    /// How large a quota is, as far as anybody knows.
+    pub fn size(&self, pool: &str, bucket: Bucket, now: Timestamp) -> Option<Size> {
+        self.lock().ledger(&pool.into(), bucket).size(now)
     }
 
     /// Spotify said that the quota is used up.

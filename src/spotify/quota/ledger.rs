@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ambient::Timestamp;
-use crate::domain::share::is_fair;
+use crate::domain::share::{is_fair, is_fair_beyond};
 
 /// The window of Spotify's daily quotas is rolling (spotify.md 1.6).
 const HOURS: i64 = 24;
@@ -37,9 +37,23 @@ pub(super) enum Assumed {
     #[default]
     Nothing,
     /// So many calls fit into a day, as far as the operator knows.
-    All(u64),
+    All {
+        /// So many.
+        size: u64,
+        /// What was learned counts from this on.
+        least: u64,
+    },
     /// So many calls in a day leave enough to others, whoever makes them; one alone leaves nothing to anybody.
     Each(u64),
+}
+
+/// How large a quota is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// So many calls fit into a day.
+    pub calls: u64,
+    /// When that was learned; `None`: the operator says so.
+    pub learned: Option<Timestamp>,
 }
 
 /// How one person stands.
@@ -105,8 +119,13 @@ impl Ledger {
             _ => {}
         }
         let (mine, others) = self.had(payer, people);
+        let mine = mine.saturating_add(calls).saturating_sub(1);
         let size = self.size_for(others.len(), now);
-        is_fair(mine.saturating_add(calls).saturating_sub(1), &others, size)
+        match size {
+            // It may be larger: Spotify says when it has run out.
+            Some(size) if self.all() >= size => is_fair_beyond(mine, &others, share_of(size, &others)),
+            size => is_fair(mine, &others, size),
+        }
     }
 
     /// How a payer stands beside these and whoever called in the last day.
@@ -114,7 +133,7 @@ impl Ledger {
         self.forget(now);
         let (made, others) = self.had(payer, people);
         let size = self.size_for(others.len(), now).filter(|_| !others.is_empty());
-        Used { made, share: size.map(|size| size / (others.len() as u64 + 1)) }
+        Used { made, share: size.map(|size| share_of(size, &others)) }
     }
 
     /// When the first calls of a payer that count now are a day old.
@@ -157,28 +176,29 @@ impl Ledger {
         self.closed_until = self.closed_until.max(Some(until));
     }
 
-    /// How large the quota is for a person beside so many others, as far as that was learned, or else is assumed. Where as
-    /// much has been had, it may be larger: nothing is held back any more, and Spotify says when it has run out.
+    /// How large the quota is for a person beside so many others, as far as that was learned, or else is assumed.
     fn size_for(&self, others: usize, now: Timestamp) -> Option<u64> {
-        let size = match (self.known(now), self.assumed) {
+        match (self.known(now), self.assumed) {
             (None, Assumed::Each(each)) if others > 0 => Some(each.saturating_mul(others as u64 + 1)),
             (known, _) => known,
-        };
-        size.filter(|size| self.all() < *size)
+        }
+    }
+
+    fn known(&self, now: Timestamp) -> Option<u64> {
+        self.size(now).map(|size| size.calls)
     }
 
     /// How large the whole quota is, as far as anybody knows.
-    fn known(&self, now: Timestamp) -> Option<u64> {
-        let all = match self.assumed {
-            Assumed::All(size) => Some(size),
-            Assumed::Nothing | Assumed::Each(_) => None,
+    pub(super) fn size(&self, now: Timestamp) -> Option<Size> {
+        // Less is no size: something else used the quota up that day.
+        let (least, said) = match self.assumed {
+            Assumed::Nothing => (0, None),
+            Assumed::Each(each) => (each, None),
+            Assumed::All { size, least } => (least, Some(Size { calls: size, learned: None })),
         };
-        // Less than is careful for one person is no size: something else used the quota up that day.
-        let least = match self.assumed {
-            Assumed::Each(each) => each,
-            Assumed::Nothing | Assumed::All(_) => 0,
-        };
-        self.lesson(now).and_then(|lesson| lesson.size).filter(|size| *size >= least).or(all)
+        let lesson = self.lesson(now).filter(|lesson| lesson.size.is_some_and(|size| size >= least));
+        let learned = lesson.and_then(|lesson| Some(Size { calls: lesson.size?, learned: Some(lesson.at) }));
+        learned.or(said)
     }
 
     /// Whether this payer has made another part of what so many people may have since their calls were stored: then all
@@ -187,7 +207,7 @@ impl Ledger {
         let share = match (self.known(now), self.assumed) {
             (Some(size), _) => size / people.max(1) as u64,
             (None, Assumed::Each(each)) => each,
-            (None, Assumed::Nothing | Assumed::All(_)) => return false,
+            (None, Assumed::Nothing | Assumed::All { .. }) => return false,
         };
         let unstored =
             self.hours.back().and_then(|(_, people)| people.get(payer)).map(|calls| calls.unstored);
@@ -274,6 +294,10 @@ impl Ledger {
     }
 }
 
+fn share_of(size: u64, others: &[u64]) -> u64 {
+    size / (others.len() as u64 + 1)
+}
+
 /// Until when a quota is stored as closed that an operator has opened again.
 const REOPENED: Timestamp = Timestamp::from_secs(0);
 
@@ -298,6 +322,10 @@ mod tests {
 
     fn size(ledger: &Ledger, now: Timestamp) -> Option<u64> {
         ledger.size_for(1, now)
+    }
+
+    const fn said(size: u64) -> Assumed {
+        Assumed::All { size, least: size / 4 }
     }
 
     /// That ran out at noon for the first time, and of which 100 calls of a day later were had when it did again.
@@ -326,11 +354,19 @@ mod tests {
         assert!(is_fair(&mut ledger, "eve", &[], next), "whoever comes now has a share too");
         // It was not that small after all.
         (0..49).for_each(|_| ledger.count(&ben, next));
-        assert_eq!(size(&ledger, next), None);
         assert!(
             is_fair(&mut ledger, "ada", &[], next),
             "as much was had, and Spotify says no more when it does"
         );
+        while is_fair(&mut ledger, "ada", &[], next) {
+            ledger.count(&ada, next);
+        }
+        assert_eq!(
+            ledger.used("ada", &[], next),
+            Used { made: 100, share: Some(50) },
+            "a share ahead of ben"
+        );
+        assert!(is_fair(&mut ledger, "ben", &[], next), "who stopped goes on");
         assert_eq!(size(&ledger, later(24 * 16)), None, "what was learned is not believed for ever");
     }
 
@@ -358,7 +394,7 @@ mod tests {
     #[test]
     fn what_the_operator_knows_counts_until_it_is_known_better() {
         let ada: Arc<str> = "ada".into();
-        let mut ledger = Ledger::assuming(Assumed::All(40));
+        let mut ledger = Ledger::assuming(said(40));
         let people: Vec<Arc<str>> = ["ada", "ben"].map(Arc::from).into();
         while is_fair(&mut ledger, "ada", &people, NOON) {
             ledger.count(&ada, NOON);
@@ -370,7 +406,11 @@ mod tests {
         ledger.ran_out(later(48), later(24));
         ledger.forget(later(48));
         assert_eq!(ledger.learned().and_then(|lesson| lesson.size), Some(0));
-        assert_eq!(size(&ledger, later(48)), None, "less than nothing is no size");
+        assert_eq!(size(&ledger, later(48)), Some(40), "so few is no size: something else used it up");
+        ledger.learned = Some(Lesson { size: Some(10), at: later(24) });
+        assert_eq!(size(&ledger, later(48)), Some(10), "a fourth of it is");
+        ledger.recall(Some(REOPENED), Some(Lesson { size: None, at: later(47) }));
+        assert_eq!(size(&ledger, later(48)), Some(40), "the operator has had it forgotten");
     }
 
     #[test]
@@ -447,7 +487,7 @@ mod tests {
     #[test]
     fn each_part_of_a_share_is_news() {
         let ada: Arc<str> = "ada".into();
-        let mut ledger = Ledger::assuming(Assumed::All(64));
+        let mut ledger = Ledger::assuming(said(64));
         let mut news = 0;
         for _ in 0..32 {
             ledger.count(&ada, NOON);

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 pub use bucket::Bucket;
 pub use gate::{Charge, Held, QuotaGate, QuotaState};
-pub use ledger::{BELIEVED, HourOfCalls, Lesson, Used};
+pub use ledger::{BELIEVED, HourOfCalls, Lesson, Size, Used};
 pub use pace::Pace;
 
 use super::uri::Kind;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::front_door::api_keys::command;
+use crate::front_door::api_keys::{command, result};
 use crate::front_door::revoking::nodes::beside;
 use crate::support::database::{Place, at_both};
 use crate::support::listener::{Era, Listener, speak};
@@ -154,7 +154,7 @@ async fn a_quota_that_ran_out_is_open_again_when_spotify_said() {
 
 /// Where a size that was learned counts though it is small, because the operator says that another one would.
 fn small(setup: Setup) -> Setup {
-    setup.env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "1000000")
+    setup.env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "40")
 }
 
 /// Stops the server, has it known that so many searches fit into a day and that none was made today, does this to the
@@ -261,6 +261,66 @@ async fn where_the_operator_knows_the_size_shares_hold_before_anything_runs_out(
     server.start().await;
     assert_eq!((answered(&ada, 1).await.0, answered(&ben, 10).await.0), (0, 10), "counted over a restart");
     assert_eq!((answered(&ada, 5).await.0, server.asked(SEARCH, 429)), (5, 0), "then Spotify is asked");
+}
+
+#[tokio::test]
+async fn a_lesson_of_a_day_with_few_calls_counts_for_nothing_and_the_operator_can_have_any_forgotten() {
+    at_both(async |place| {
+        let mut server = Setup::on(place).env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "60").start().await;
+        let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+        learn(&mut server, "10", "").await;
+        assert_eq!(answered(&ada, 25).await.0, 25, "ten is less than a fourth of what the operator knows");
+        learn(&mut server, "20", "").await;
+        let (had, message) = answered(&ada, 25).await;
+        assert_eq!(had, 10);
+        assert!(message.contains("is the latest"), "{message}");
+        assert_eq!(answered(&ben, 3).await.0, 3);
+        server.stop().await;
+        let apps = result(&server, &["usage", "--apps"]).await;
+        let day = &apps[0]["requests_of_a_day"];
+        let search = day.as_array().unwrap().iter().find(|quota| quota["calls"] == "search").unwrap();
+        assert_eq!((&search["size"], &search["made"]), (&json!(20), &json!(13)), "{day}");
+        assert!(search["learned_at"].is_string(), "{day}");
+        let people = search["people"].as_array().unwrap();
+        let rows: Vec<_> =
+            people.iter().map(|who| (&who["display_name"], &who["made"], &who["of"])).collect();
+        let (ada_had, ben_had) =
+            ((&json!("Ada"), &json!(10), &json!(10)), (&json!("Ben"), &json!(3), &json!(10)));
+        assert_eq!(rows, [ada_had, ben_had], "{day}");
+        let table = String::from_utf8(command(&server, &["usage", "--apps"]).await.stdout).unwrap();
+        assert!(table.contains("20 fit into a day") && table.contains("Ada"), "{table}");
+        server.start().await;
+
+        let forgotten = json!([{"calls": "search", "size": 20}]);
+        for (dry_run, arguments) in [(true, &["--dry-run"][..]), (false, &[])] {
+            let arguments = [&["usage", "--apps", "--reopen", "app ient"], arguments].concat();
+            let done = result(&server, &arguments).await;
+            assert_eq!(
+                (&done["forgotten"], &done["reopened"]),
+                (&forgotten, &json!([])),
+                "{dry_run}: {done}"
+            );
+        }
+        let until = tokio::time::Instant::now() + Duration::from_secs(15);
+        while answered(&ada, 1).await.0 == 0 {
+            assert!(tokio::time::Instant::now() < until, "not forgotten");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let told = String::from_utf8(command(&server, &["usage", "--apps"]).await.stdout).unwrap();
+        assert!(told.contains("search: 60 fit into a day, as spotify.daily_quota says"), "{told}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn beyond_the_known_size_nobody_is_a_share_ahead_of_who_had_theirs() {
+    let mut server = Setup::default().env("SPOTIFY_MCP__SPOTIFY__DAILY_QUOTA", "20").start().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    server.stop().await;
+    server.start().await;
+    assert_eq!(answered(&ada, 30).await.0, 10, "the rest is kept for ben");
+    assert_eq!(answered(&ben, 40).await.0, 20, "his ten, and as many of what nobody knew of");
+    assert_eq!(answered(&ada, 40).await.0, 20, "who obeyed goes on");
 }
 
 #[tokio::test]

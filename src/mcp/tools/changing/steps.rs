@@ -198,8 +198,8 @@ fn no_room(session: &Session<'_>, requests: u64, error: ApiError) -> ToolError {
     let why = match is_share {
         false => told.message,
         true => format!(
-            "This person's share of this server's daily Spotify quota has no room for so many now. In {} their first \
-             requests of the day count no more; or they connect with a Spotify client id of their own.",
+            "This person's share of this server's daily Spotify quota has no room for so many now. In {} at the \
+             latest their first requests of the day count no more; something smaller may fit earlier, or they connect with a Spotify client id of their own.",
             amount(usize::try_from(hours).unwrap_or(usize::MAX), "hour")
         ),
     };
