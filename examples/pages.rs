@@ -187,6 +187,8 @@ fn link_view(refused: Option<BadName>) -> LinkAnother<'static> {
         again: None,
         display_name: "Ada Lovelace".into(),
         linked: vec!["personal".into(), "family".into()],
+        lacks: refused
+            .map(|_| "one person has 2 places of a Spotify app here, and they are taken".to_owned()),
         alias: Untrusted::field("family", 40),
         refused,
         own: Some(own_fields(None)),

@@ -50,7 +50,7 @@ pub use questions::Questions;
 pub(crate) use questions::WAIT as REPLY_WAIT;
 pub use quotas::{PoolOf, Quotas, first_hour};
 pub use revocation::{Closed, Revocation};
-pub use standing::AppStanding;
+pub use standing::{AppStanding, Room};
 pub use trail::{Drained, drain_if_alone};
 
 /// Everything that a request may need.

@@ -5,10 +5,22 @@ use std::sync::Arc;
 
 use super::App;
 use crate::ambient::Timestamp;
+use crate::domain::placement::Further;
 use crate::failure::Failure;
 use crate::spotify::QuotaMode;
 use crate::spotify::quota::{Bucket, Charge, Used};
 use crate::store::Link;
+
+/// Where one more account of a person's would go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Whether it fits into the operator's apps.
+    pub further: Further,
+    /// How many places of one app a person takes.
+    pub each: i64,
+    /// Whether it may stand on a Spotify app of the person's own.
+    pub own: bool,
+}
 
 /// An app as it stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +35,8 @@ pub struct AppStanding {
     pub quota: Option<QuotaMode>,
     /// How many places are taken, of how many.
     pub seats: Option<(u64, u64)>,
+    /// How many of them accounts of the person's take, and how many they may; `None`: as many as there are.
+    pub theirs: (u64, Option<u64>),
     /// Until when Spotify wants no call with it at all, from nobody.
     pub rests_until: Option<Timestamp>,
     /// The kinds of calls that Spotify answers no more of, and until when.
@@ -31,7 +45,36 @@ pub struct AppStanding {
     pub used: Vec<(Bucket, Used)>,
 }
 
+impl Room {
+    /// Why none of the operator's apps takes one more; `None` where one does.
+    pub fn lacks(self) -> Option<String> {
+        match (self.further, self.each) {
+            (Further::Fits, _) => None,
+            (Further::Full, _) => Some("no place is left in this server's Spotify apps".to_owned()),
+            (Further::HasEnough, 1) => {
+                Some("one person has one place of a Spotify app here, and it is taken".to_owned())
+            }
+            (Further::HasEnough, each) => {
+                Some(format!("one person has {each} places of a Spotify app here, and they are taken"))
+            }
+        }
+    }
+}
+
 impl App {
+    /// Where one more account would go of a person who has these.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn room_for_further(&self, links: &[Link]) -> Result<Room, Failure> {
+        let apps = self.vault.apps();
+        Ok(Room {
+            further: apps.room_for_further(&self.store, links).await?,
+            each: apps.places_each(),
+            own: apps.own_ones_may_come(),
+        })
+    }
+
     /// The app of each link of a person, in their order.
     ///
     /// # Errors
@@ -41,6 +84,8 @@ impl App {
         let payer: Arc<str> = self.store.payer_of(&first.user).await?.unwrap_or_default().into();
         let (apps, now) = (self.vault.apps(), self.now());
         let taken = self.store.seats_taken_by_app().await?;
+        let all = self.store.links(&first.user).await?;
+        let each = u64::try_from(apps.places_each()).ok().filter(|each| *each != i64::MAX.unsigned_abs());
         let standing = |link: &Link| {
             let operators = apps.get(&link.app);
             let own = link.own_app.as_ref().filter(|_| operators.is_none());
@@ -55,6 +100,7 @@ impl App {
                 name: operators.map(|app| app.name),
                 own: own.cloned(),
                 rests_until: self.quotas.gate.rest().left(link.app.as_str(), now).map(|wait| now.plus(wait)),
+                theirs: (all.iter().filter(|other| other.app == link.app).count() as u64, each),
                 seats: seats.map(|seats| (taken, seats.unsigned_abs())),
                 used: used.unwrap_or_default(),
                 closed: closed.into_iter().flatten().map(|(bucket, wait)| (bucket, now.plus(wait))).collect(),

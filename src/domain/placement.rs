@@ -56,6 +56,26 @@ pub fn roomiest(candidates: &[Candidate]) -> Option<usize> {
     next(&apps, false)
 }
 
+/// Whether one more account of a person's fits into the operator's apps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Further {
+    /// It does.
+    Fits,
+    /// Only of others: the person has as many places of each app with room as one person takes.
+    HasEnough,
+    /// All are full.
+    Full,
+}
+
+/// The same, of apps that are filled so, with so many places taken by accounts of the person's; `each` are most.
+pub fn further(apps: &[(Filled, u64)], each: u64) -> Further {
+    let roomy = || apps.iter().filter(|(filled, _)| filled.has_room());
+    if roomy().any(|(filled, mine)| filled.seats.is_none() || *mine < each) {
+        return Further::Fits;
+    }
+    if roomy().next().is_some() { Further::HasEnough } else { Further::Full }
+}
+
 /// An account that is linked already, as a login brings it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
@@ -97,6 +117,17 @@ mod tests {
 
     fn app(taken: u64, seats: Option<u64>) -> Candidate {
         Candidate { filled: Filled { taken, seats }, tried: false, home: false }
+    }
+
+    #[test]
+    fn a_further_account_needs_an_app_of_which_the_person_has_less_than_one_may() {
+        let of = |taken, seats, mine| (Filled { taken, seats }, mine);
+        assert_eq!(further(&[of(2, Some(5), 1)], 2), Further::Fits);
+        assert_eq!(further(&[of(2, Some(5), 2)], 2), Further::HasEnough);
+        assert_eq!(further(&[of(2, Some(5), 2), of(5, Some(5), 0)], 2), Further::HasEnough);
+        assert_eq!(further(&[of(2, Some(5), 2), of(4, Some(5), 0)], 2), Further::Fits);
+        assert_eq!(further(&[of(9, None, 9)], 2), Further::Fits);
+        assert_eq!((further(&[of(5, Some(5), 1)], 2), further(&[], 2)), (Further::Full, Further::Full));
     }
 
     #[test]

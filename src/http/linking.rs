@@ -139,6 +139,10 @@ async fn form(
     let asked = wanted.page.as_ref().and_then(|page| page.alias.as_deref());
     let alias = wanted.alias.as_deref().or(asked).unwrap_or_default();
     let (typed, refused) = &wanted.own;
+    let lacks = match again {
+        Some(_) => None,
+        None => app.room_for_further(&links).await?.lacks(),
+    };
     let view = LinkAnother {
         csrf: &csrf(app, token)?,
         page: wanted.page.as_ref().map(|page| &page.id),
@@ -146,9 +150,10 @@ async fn form(
         display_name: Untrusted::new(&user.display_name),
         linked: links.iter().map(|link| Untrusted::new(&link.alias)).collect(),
         alias: Untrusted::field(alias, SHOWN),
+        lacks: lacks.clone(),
         refused: wanted.refused,
         own: app.vault.apps().own_ones_may_come().then(|| {
-            let open = wanted.brings;
+            let open = wanted.brings || lacks.is_some();
             OwnAppFields { open, ..fields(http, typed, *refused) }
         }),
     };

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::caller::Caller;
 use crate::app::accounts::Told;
-use crate::app::{App, AppStanding};
+use crate::app::{App, AppStanding, Room};
 use crate::domain::LinkId;
 use crate::domain::event::{Event, EventCode};
 use crate::domain::linking::Alias;
@@ -37,6 +37,9 @@ pub trait AccountBook: Send + Sync + 'static {
 
     /// How the Spotify app behind each account stands.
     fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>>;
+
+    /// Where one more account would go of a person who has these.
+    fn room<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Room, Failure>>;
 
     /// The counts of calls that are stored.
     fn usage<'a>(&'a self, filter: &'a UsageFilter) -> BoxFuture<'a, Result<Vec<Usage>, Failure>>;
@@ -68,6 +71,10 @@ impl AccountBook for OfApp {
 
     fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>> {
         Box::pin(self.0.standings(links))
+    }
+
+    fn room<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Room, Failure>> {
+        Box::pin(self.0.room_for_further(links))
     }
 
     fn usage<'a>(&'a self, filter: &'a UsageFilter) -> BoxFuture<'a, Result<Vec<Usage>, Failure>> {

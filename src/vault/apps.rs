@@ -7,11 +7,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::own_apps::own_name;
 use super::{KeyRing, Vault};
 use crate::ambient::{Dice, Timestamp};
-use crate::domain::placement::{self, Candidate, Filled};
+use crate::domain::placement::{self, Candidate, Filled, Further};
 use crate::domain::{AppId, KeyPurpose};
 use crate::failure::Failure;
 use crate::spotify::{AppCredentials, QuotaMode};
-use crate::store::{App, Store};
+use crate::store::{App, Link, Store};
 
 /// One app of the operator's.
 #[derive(Clone, Debug)]
@@ -136,6 +136,15 @@ impl Apps {
         let all = self.all();
         let at = placement::roomiest(&candidates(&all, store, Wayfarer::default()).await?);
         Ok(at.and_then(|at| all.get(at).cloned()))
+    }
+
+    /// Whether one more account of a person's fits who has these.
+    pub async fn room_for_further(&self, store: &Store, links: &[Link]) -> Result<Further, Failure> {
+        let all = self.all();
+        let candidates = candidates(&all, store, Wayfarer::default()).await?;
+        let mine = |app: &SpotifyApp| links.iter().filter(|link| link.app == app.id).count() as u64;
+        let apps: Vec<_> = candidates.iter().zip(&*all).map(|(of, app)| (of.filled, mine(app))).collect();
+        Ok(placement::further(&apps, self.places_each().unsigned_abs()))
     }
 
     /// The operator's app with this client id.

@@ -23,6 +23,8 @@ pub struct LinkAnother<'a> {
     pub display_name: Untrusted,
     /// What is linked already, by name.
     pub linked: Vec<Untrusted>,
+    /// Why none of the operator's apps takes one more account, where none does.
+    pub lacks: Option<String>,
     /// What stands in the field.
     pub alias: Untrusted,
     /// Why the name that was sent is not taken.

@@ -130,6 +130,7 @@ fn a_link((refused, again): (Option<BadName>, bool)) -> Page {
         again: again.then(|| (LinkId::mint([6; 16]), hostile())),
         display_name: hostile(),
         linked: vec![hostile(), hostile()],
+        lacks: again.then(|| "no place is left".to_owned()),
         alias: Untrusted::field(HOSTILE, 40),
         refused,
         own: Some(own_fields(None)),

@@ -127,15 +127,16 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
             "The argument 'alias' is not valid: another linked account is called so.",
         ));
     }
+    let lacks = lacks(context, &links).await?;
     let page = context.server.book.open_page(context.caller, alias.as_ref()).await;
     let page = page.map_err(|failure| ToolError::internal(&failure))?;
     let Some(page) = page else { return Err(ToolError::no_account(&context.server.reconnect_url)) };
     let url = format!("{}?page={}", context.server.link_url, page.id);
     if context.asking.offers().page {
-        let message =
+        let message = format!(
             "Link another Spotify account: open this page in the browser in which you use this server, within ten minutes. \
-             It works once, and for you alone; Spotify then asks there which account to link."
-                .to_owned();
+             It works once, and for you alone; Spotify then asks there which account to link.{lacks}"
+        );
         let id = page.id.as_str().to_owned();
         let state = agreeing::bound(context, LINK_ACCOUNT.name).await?;
         return Err(context.asking.ask(Question::Open { message, url, id, state }));
@@ -143,10 +144,32 @@ async fn link(context: Context<'_>, arguments: Arguments) -> Result<Answer, Tool
     let text = format!(
         "Ask the person to open {url} in the browser in which they use this server, within ten minutes. The page works once \
          and for them alone; Spotify then asks there which account to link. They go on logging in to this server as before: \
-         the new account does not log in. Nothing is linked yet."
+         the new account does not log in. Nothing is linked yet.{lacks}"
     );
     let expires_at = Some(page.expires_at.rfc3339());
     Answer::own(text, &LinkOutput { url: Some(url), expires_at, opened: None })
+}
+
+/// What a new account needs beside the page, where none of the operator's apps takes one more.
+///
+/// # Errors
+/// Where nothing would do.
+async fn lacks(context: Context<'_>, links: &[Link]) -> Result<String, ToolError> {
+    let room = context.server.book.room(links).await.map_err(|failure| ToolError::internal(&failure))?;
+    match (room.lacks(), room.own) {
+        (None, _) => Ok(String::new()),
+        (Some(why), true) => Ok(format!(
+            " A new account needs a Spotify app of the person's own, which the page asks for, or one of theirs is unlinked \
+             first: {why}."
+        )),
+        (Some(why), false) => Err(ToolError::new(
+            "RESTRICTED",
+            format!(
+                "One more account does not fit: {why}. One of the person's must be unlinked first, or the operator makes \
+                 more room (spotify.seats_per_person, or another app)."
+            ),
+        )),
+    }
 }
 
 /// The app showed the page itself, and this came back.

@@ -46,6 +46,11 @@ pub(super) struct AppStatus {
 struct Seats {
     taken: u64,
     of: u64,
+    /// How many of them the person's accounts take.
+    theirs: u64,
+    /// How many they may; left out where that is as many as there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    each: Option<u64>,
 }
 
 /// Calls that Spotify answers no more for now.
@@ -88,7 +93,10 @@ impl AppStatus {
             client_id: app.own.clone(),
             in_use: app.in_use,
             quota_mode: app.quota.map(QuotaMode::name),
-            seats: app.seats.map(|(taken, of)| Seats { taken, of }),
+            seats: app.seats.map(|(taken, of)| {
+                let (theirs, each) = app.theirs;
+                Seats { taken, of, theirs, each }
+            }),
             closed: resting.chain(closed).collect(),
             shares: app.used.iter().filter_map(Share::of).collect(),
         }
@@ -103,8 +111,10 @@ impl AppStatus {
         };
         let mode = self.quota_mode.map(|mode| format!(", {mode}")).unwrap_or_default();
         let gone = if self.in_use { "" } else { ", which is in use no more" };
-        let seats =
-            self.seats.as_ref().map(|seats| format!(", {} of {} places taken", seats.taken, seats.of));
+        let seats = self.seats.as_ref().map(|Seats { taken, of, theirs, each }| {
+            let each = each.map(|each| format!(", {theirs} of the {each} that one person may have"));
+            format!(", {taken} of {of} places taken{}", each.unwrap_or_default())
+        });
         let made: Vec<_> = self.shares.iter().filter(|share| share.made > 0).map(Share::told).collect();
         let made = match made.is_empty() {
             true => String::new(),

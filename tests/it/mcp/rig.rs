@@ -12,10 +12,11 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use spotify_mcp::ambient::{Clock, Dice, Timestamp};
-use spotify_mcp::app::{AppStanding, CallLimits, Limits};
+use spotify_mcp::app::{AppStanding, CallLimits, Limits, Room};
 use spotify_mcp::audit::Audit;
 use spotify_mcp::domain::ids::{LinkPageId, RequestId};
 use spotify_mcp::domain::linking::Alias;
+use spotify_mcp::domain::placement::Further;
 use spotify_mcp::domain::{AppId, ClientId, LinkId, ScopeSet, UserId};
 use spotify_mcp::egress::{Gate, GatePolicy};
 use spotify_mcp::failure::Failure;
@@ -117,6 +118,10 @@ impl AccountBook for Pretend {
         Box::pin(async { Ok(true) })
     }
 
+    fn room<'a>(&'a self, _: &'a [Link]) -> BoxFuture<'a, Result<Room, Failure>> {
+        Box::pin(async { Ok(Room { further: Further::Fits, each: 2, own: true }) })
+    }
+
     fn standings<'a>(&'a self, links: &'a [Link]) -> BoxFuture<'a, Result<Vec<AppStanding>, Failure>> {
         let standing = AppStanding {
             name: Some("app 1".to_owned()),
@@ -124,6 +129,7 @@ impl AccountBook for Pretend {
             in_use: true,
             quota: Some(QuotaMode::Development),
             seats: Some((1, 5)),
+            theirs: (1, Some(2)),
             rests_until: None,
             closed: Vec::new(),
             used: Vec::new(),

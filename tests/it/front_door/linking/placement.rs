@@ -199,7 +199,24 @@ async fn one_person_takes_no_more_places_than_leave_some_for_others() {
             agrees(&ada.browser, page, person).await.0
         };
         assert_eq!(links("second", "user0001").await.url.query(), Some("done=linked"));
+        // Told before Spotify is.
+        let page = ada.browser.open(PAGE).await;
+        let enough = "one person has 2 places of a Spotify app here, and they are taken";
+        assert!(
+            page.text.contains(enough) && page.text.contains("Use a Spotify app of your own below"),
+            "{}",
+            page.text
+        );
+        let told = ada.call("link_account", json!({})).await.result().to_string();
+        assert!(told.contains(enough) && told.contains("/account/link?page="), "{told}");
+        let status = ada.call("get_status", json!({"account": "second"})).await.result();
+        let seats = json!({"taken": 2, "of": 5, "theirs": 2, "each": 2});
+        assert_eq!(status["structuredContent"]["accounts"][0]["app"]["seats"], seats);
+        let text = status["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("2 of 5 places taken, 2 of the 2 that one person may have"), "{text}");
         let refused = links("third", "user0002").await;
+        assert!(refused.text.contains("Disconnect one of your accounts"), "{}", refused.text);
+        assert!(!refused.text.contains("stands on one already"), "{}", refused.text);
         assert_eq!(refused.code(), "NO_SEAT");
         assert!(refused.text.contains("One person has 2 places of an app here"), "{}", refused.text);
         assert!(refused.text.contains("href=\"/account/link?alias=third&#38;own=yes\""), "{}", refused.text);
@@ -222,9 +239,12 @@ async fn one_person_takes_no_more_places_than_leave_some_for_others() {
         server.stop().await;
         server.environment.insert("SPOTIFY_MCP__SPOTIFY__SEATS".to_owned(), "6".to_owned());
         server.environment.insert("SPOTIFY_MCP__SPOTIFY__SEATS_PER_PERSON".to_owned(), "3".to_owned());
+        server.environment.insert("SPOTIFY_MCP__SPOTIFY__OWN_APPS".to_owned(), "false".to_owned());
         server.start().await;
         assert_eq!(links("third", "user0002").await.url.query(), Some("done=linked"));
         assert_eq!(accounts(&ada).await.len(), 3);
+        assert_eq!(ada.call("link_account", json!({})).await.error(), "RESTRICTED", "nothing would fit");
+        assert!(ada.browser.open(PAGE).await.text.contains("Disconnect one of yours"), "nor there");
     })
     .await;
 }

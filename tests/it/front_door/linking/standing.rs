@@ -31,7 +31,7 @@ async fn each_account_tells_its_app_and_what_there_is_to_do() {
 
         for tool in ["get_status", "list_my_accounts"] {
             let main = account(&ada, tool, "main").await;
-            let app = json!({"name": "app 0b0b", "own": false, "in_use": true, "quota_mode": "development", "seats": {"taken": 1, "of": 1}});
+            let app = json!({"name": "app 0b0b", "own": false, "in_use": true, "quota_mode": "development", "seats": {"taken": 1, "of": 1, "theirs": 1, "each": 2}});
             assert_eq!((&main["app"], &main["days_until_reconnect"]), (&app, &json!(18)), "{main}");
             let to_do = main["to_do"].as_array().unwrap();
             assert_eq!(to_do.len(), 1, "{main}");
