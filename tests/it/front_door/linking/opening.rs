@@ -185,7 +185,7 @@ async fn disconnecting_the_account_that_logs_in_is_confirmed_and_asks_who_logs_i
         let confirm = ada.browser.submit(&page, DISCONNECT, &[]).await;
         assert_eq!(confirm.status, StatusCode::OK);
         for said in [
-            "Disconnect Ada",
+            "<h1>Disconnect ",
             "you log in here with",
             "1 connected app",
             "1 browser logged in",
