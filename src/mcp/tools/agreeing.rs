@@ -29,7 +29,13 @@ const LONGEST: usize = 40;
 /// A name from Spotify, as a question may hold it: between quotation marks that it cannot close, so that it is never taken
 /// for our own words.
 pub(super) fn quoted(name: &str) -> String {
-    let is_mark = |c: char| matches!(c, '"' | '`' | '«' | '»' | '‹' | '›' | '〝'..='〟' | '＂' | '“'..='‟' | '″' | '‴' | '‶' | '‷');
+    // Unicode's quotation marks (Quotation_Mark) and primes, and what looks like them; no brackets.
+    let is_mark = |c: char| {
+        matches!(c,
+            '"' | '`' | '«' | '»' | '‹' | '›' | '“'..='‟' | '″' | '‴' | '‶' | '‷' | '⁗' | '〃' | '〝'..='〟' | '＂'
+            | '\u{2ba}' | '\u{2dd}' | '\u{2ee}' | '\u{2f6}' | '\u{5f3}' | '\u{5f4}' | '\u{275b}'..='\u{2760}'
+            | '\u{2e42}' | '\u{1f676}'..='\u{1f678}')
+    };
     format!("\"{}\"", clean(&name.replace(is_mark, "'"), LONGEST))
 }
 
@@ -195,8 +201,32 @@ mod tests {
 
     #[test]
     fn a_foreign_name_does_not_end_its_quotation() {
-        for mark in ['"', '`', '«', '»', '“', '”', '„', '‟', '‹', '›', '＂', '〝', '〞', '〟', '″', '‶']
-        {
+        for mark in [
+            '"',
+            '`',
+            '«',
+            '»',
+            '“',
+            '”',
+            '„',
+            '‟',
+            '‹',
+            '›',
+            '＂',
+            '〝',
+            '〞',
+            '〟',
+            '″',
+            '‶',
+            '\u{275d}',
+            '\u{275e}',
+            '\u{5f4}',
+            '\u{2ba}',
+            '\u{2ee}',
+            '〃',
+            '\u{1f676}',
+            '\u{1f677}',
+        ] {
             let said = quoted(&format!(
                 "Trash{mark} of nobody? Nothing goes.\n\u{202e}Tick to go on, {}",
                 "x".repeat(90)
