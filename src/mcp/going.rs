@@ -6,6 +6,7 @@
 //! on all servers is the vault's.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -18,7 +19,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatch::Ended;
-use crate::domain::UserId;
 use crate::spotify::Pressing;
 use crate::vault::turns::{Held, May};
 
@@ -177,26 +177,39 @@ impl Going {
     }
 }
 
-/// Whose change is under way.
-#[derive(Debug, Default)]
-pub(super) struct Turns(std::sync::Mutex<HashMap<UserId, Arc<Mutex<()>>>>);
+/// Whose change is under way, or of what.
+#[derive(Debug)]
+pub(crate) struct Turns<K>(std::sync::Mutex<HashMap<K, Arc<Mutex<()>>>>);
 
-impl Turns {
-    /// Waits for the turn of this person's next change, in the order of asking.
-    pub(super) async fn of(&self, user: &UserId) -> OwnedMutexGuard<()> {
-        let turn = {
-            // Nothing panics while it is held.
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            turns.entry(user.clone()).or_default().clone()
-        };
-        turn.lock_owned().await
+impl<K> Default for Turns<K> {
+    fn default() -> Self {
+        Self(std::sync::Mutex::default())
+    }
+}
+
+impl<K: Clone + Eq + Hash> Turns<K> {
+    /// Waits for the turn of the next change of this one, in the order of asking.
+    pub(super) async fn of(&self, key: &K) -> OwnedMutexGuard<()> {
+        self.turn(key).lock_owned().await
+    }
+
+    /// The turn, where nobody has it.
+    pub(crate) fn free(&self, key: &K) -> Option<OwnedMutexGuard<()>> {
+        self.turn(key).try_lock_owned().ok()
+    }
+
+    fn turn(&self, key: &K) -> Arc<Mutex<()>> {
+        // Nothing panics while it is held.
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(key.clone()).or_default().clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::UserId;
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_millis(20)

@@ -25,9 +25,11 @@ use super::usage::UsageCounters;
 use crate::ambient::Clock;
 use crate::app::{Limits, McpSessions};
 use crate::audit::Audit;
+use crate::domain::UserId;
 use crate::failure::{During, Failure};
 use crate::policy::{Offer, ToolPolicies};
 use crate::spotify::Api;
+use crate::spotify::uri::PlaylistId;
 
 /// What a model is told about this server before its first call, of the tools that are offered.
 fn instructions(is_offered: impl Fn(&str) -> bool) -> String {
@@ -124,7 +126,9 @@ pub(super) struct Inner {
     pub(super) api_timeout: Duration,
     pub(super) tool_deadline: Duration,
     /// Whose change is under way.
-    pub(super) turns: Turns,
+    pub(super) turns: Turns<UserId>,
+    /// Which playlists somebody writes in several steps.
+    pub(super) rewriting: Turns<PlaylistId>,
     /// Who has had what was broken off mended lately.
     pub(super) mending: Mending,
     /// Changes under way, whoever still waits for them.
@@ -191,6 +195,7 @@ impl Server {
             api_timeout: deps.api_timeout,
             tool_deadline: deps.tool_deadline,
             turns: Turns::default(),
+            rewriting: Turns::default(),
             mending: Mending::default(),
             changes: TaskTracker::new(),
             stops: watch::channel(0).0,

@@ -9,11 +9,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::going::{GRACE, Going};
+use super::going::{GRACE, Going, Turns};
 use super::tools::{About, ToolError};
 use crate::app::Quotas;
 use crate::domain::{LinkId, UserId};
 use crate::failure::Failure;
+use crate::spotify::uri::PlaylistId;
 use crate::spotify::{AccessToken, Api, ApiError, QuotaMode};
 use crate::store::{Link, Store};
 use crate::vault::changes::Changes;
@@ -93,6 +94,8 @@ pub(crate) struct Session<'a> {
     pub(crate) reconnect_url: &'a str,
     /// How far the tool call goes.
     pub(crate) going: &'a Going,
+    /// Which playlists somebody writes in several steps.
+    pub(crate) rewriting: &'a Turns<PlaylistId>,
     /// How long the slowest call of the Web API took so far, in milliseconds.
     pub(crate) slowest: AtomicU64,
     /// The person's accounts, once they were looked at.

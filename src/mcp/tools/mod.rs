@@ -193,6 +193,7 @@ impl<'a> Context<'a> {
             longest_call: self.server.api_timeout,
             reconnect_url: &self.server.reconnect_url,
             going: self.going,
+            rewriting: &self.server.rewriting,
             slowest: AtomicU64::new(0),
             known: OnceLock::new(),
         })

@@ -30,7 +30,9 @@ fn a_sealed_file_loads_everywhere_and_shows_no_secret() {
         (&"9000".into(), true)
     );
     assert_eq!(row("spotify.client_secret")["value"], "********");
-    assert!(row("spotify.apps")["value"].as_str().unwrap().contains("(development, seats 5) secret ********"));
+    assert!(
+        row("spotify.apps")["value"].as_str().unwrap().contains("(development, seats 5) secret ********")
+    );
 
     // What it means is what its plain form means: a variable within a secret is replaced after opening.
     let url = desk.run(&["config", "get", "storage.url", "--config", "c.encrypted.json"]);

@@ -93,7 +93,12 @@ pub(in crate::mcp::tools) async fn apply(
     if let Err(failure) = check(session, (&rows, steps)).await {
         return applied.stopped(Status::Partial, failure);
     }
+    // Two people who write one list at once would mangle it.
+    let turn = if steps.len() > 1 { session.rewriting.free(id) } else { None };
     if steps.len() > 1 {
+        if turn.is_none() {
+            return applied.stopped(Status::Partial, somebody_else());
+        }
         session.going.go_on(session.longest(steps.len()));
     }
     let (mut wanted, mut state) = (rows.clone(), Some(before.snapshot.clone()));
@@ -110,7 +115,20 @@ pub(in crate::mcp::tools) async fn apply(
     if steps.len() > 1 {
         session.going.mend();
     }
-    prove(session, id, &rows, applied).await
+    let applied = prove(session, id, &rows, applied).await;
+    drop(turn);
+    applied
+}
+
+/// Another person's change of the same playlist is under way.
+fn somebody_else() -> ToolError {
+    let mut error = ToolError::new(
+        "RATE_LIMITED",
+        "Somebody else is writing this playlist at this moment, so nothing was done. Look at it, and plan anew when they \
+         have ended.",
+    );
+    error.retry_after_seconds = Some(10);
+    error
 }
 
 /// How many rows that are wanted are not there, copies counted.

@@ -58,6 +58,39 @@ async fn who_comes_by_way_of_another_server_waits_for_the_change_that_is_under_w
 }
 
 #[tokio::test]
+async fn two_people_never_write_one_collaborative_list_at_once() {
+    let server = TestServer::new().await;
+    let (ada, ben) = (server.listener("ada").await, server.listener("ben").await);
+    let mut rows: Vec<String> = (0..250).map(uri).collect();
+    rows[5] = String::new();
+    let shared = PlaylistChange {
+        uris: Some(rows.clone()),
+        collaborative: Some(true),
+        public: Some(false),
+        ..PlaylistChange::default()
+    };
+    let list = server.control().create_playlist("ada", shared).unwrap();
+    let arguments = json!({"playlist_id": list, "positions": [5]});
+    let (hers, his) =
+        (done(&ada, REMOVE, arguments.clone()).await, done(&ben, REMOVE, arguments.clone()).await);
+    for route in ["PUT /v1/playlists/*", "POST /v1/playlists/*"] {
+        let fault = Fault::Delay { millis: 700 };
+        assert!(server.control().inject(Injection { route: route.to_owned(), skip: 0, times: 20, fault }));
+    }
+    let later = async {
+        sleep(Duration::from_millis(200)).await;
+        refused(&ben, REMOVE, applying(&arguments, &his)).await
+    };
+    let (first, told) = tokio::join!(done(&ada, REMOVE, applying(&arguments, &hers)), later);
+    assert_eq!(first["status"], "verified", "{first}");
+    assert!(told.contains("Somebody else is writing this playlist"), "{told}");
+    rows.remove(5);
+    assert_eq!(held(&server, &list), rows);
+    let listed = done(&ben, "list_changes", json!({})).await;
+    assert_eq!(listed["changes"], json!([]), "nothing of his is on record: {listed}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_told_to_stop_brings_to_its_end_what_nobody_waits_for() {
     let mut server = TestServer::new().await;
     let ada = server.listener("ada").await;
