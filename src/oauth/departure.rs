@@ -38,7 +38,7 @@ pub enum Purpose<'a> {
     /// Nobody is logged in, and Spotify's own browser session is another account than the one to log in with.
     Another,
     /// Nobody is logged in, and somebody wants an account for themselves that another has linked: see
-    /// [`super::giving_way`].
+    /// `giving_way`.
     Oneself,
     /// This account is to be connected again, and its person has to be logged in for it: with the one that opens.
     First(&'a LinkId),
