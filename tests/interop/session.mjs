@@ -220,12 +220,17 @@ async function music(call) {
     ok('made a playlist, and added tracks that are there in order');
 }
 
+// What other clients that run beside this one change from one moment to the next is left out.
+function lasting({ app: { shares, seats, ...app }, ...account }) {
+    return { ...account, app };
+}
+
 async function status(client, call, person) {
     const told = await call('get_status');
     assert.deepEqual(told.accounts.map((account) => account.state), ['connected']);
     const read = await client.readResource({ uri: 'spotify://status' });
     const resource = own(JSON.parse(read.contents[0].text), person, 'spotify://status');
-    assert.deepEqual(resource.accounts, told.accounts);
+    assert.deepEqual(resource.accounts.map(lasting), told.accounts.map(lasting));
     const refused = await client.callTool({ name: 'get_playlist_tracks', arguments: { playlist_id: 'x'.repeat(22) } });
     assert(refused.isError && refused.structuredContent.error.code === 'NOT_FOUND');
     ok('status as tool and as resource agree; a refusal has its code');
