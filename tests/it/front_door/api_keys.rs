@@ -144,7 +144,8 @@ async fn unknown_expired_revoked_and_malformed_keys_look_alike() {
         epoch_moves(&raw).await;
         let unknown =
             spotify_mcp::crypto::token::Token::mint(spotify_mcp::crypto::token::TokenKind::ApiKey, &[9; 32]);
-        let typo = format!("{}x", &alive[..alive.len() - 1]);
+        let other = if alive.ends_with('x') { 'y' } else { 'x' };
+        let typo = format!("{}{other}", &alive[..alive.len() - 1]);
         let mut answers = Vec::new();
         for key in
             [expired.as_str(), &revoked, unknown.expose(), &typo, "smcp_", "smcp_é", &"smcp_x".repeat(900)]
